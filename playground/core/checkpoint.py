@@ -1,0 +1,269 @@
+"""What a model folder holds, found without torch: facts for the user, errors before a load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playground.core.errors import ModelError
+from playground.core.facts import EngineFacts
+from playground.core.precision import Precision
+from playground.core.safetensors_header import BITS, StoredTensor, read_header
+
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
+    "sentencepiece.bpe.model", "tekken.json",
+)  # fmt: skip
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+#: Leaf names of tensors that only help to unpack a weight.
+_SCALES = frozenset({"qzeros", "scales", "g_idx", "SCB", "absmax", "quant_map", "nested_absmax"})
+#: The config's names for quantization methods whose weights a precision of ours can run.
+_QUANTIZED_AS = {"gptq": Precision.GPTQ, "int8": Precision.INT8, "nf4": Precision.NF4}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder that can be loaded. Sizes in bytes; `parameters` counts logical weights."""
+
+    folder: Path
+    architecture: str
+    model_type: str
+    quantization: str  # "" | "gptq" | "int8" | "nf4" | another method's own name
+    stored_dtype: str
+    parameters: int
+    linear_parameters: int  # those that a quantized precision stores in fewer bits
+    weight_bytes: int
+    context_length: int
+    vocabulary: int
+    has_chat_template: bool
+    remote_code: bool
+
+    def predicted_weight_bytes(self, precision: Precision) -> int:
+        """Bytes of the weights once loaded: linear layers at the precision, the rest plain."""
+        if self.quantization:
+            return self.weight_bytes
+        rest = self.parameters - self.linear_parameters
+        plain_bits = precision.bits_per_weight if precision.is_plain else 16
+        bits = self.linear_parameters * precision.bits_per_weight + rest * plain_bits
+        return int(bits / 8)
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Describe the model in `folder`. Raises ModelError naming what is wrong and the cure."""
+    config = _read_config(folder)
+    tensors, weight_bytes = _read_weights(folder)
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(
+            f"The model in {folder.name} lacks its tokenizer.",
+            "Add the tokenizer files (tokenizer.json or tokenizer.model) of the model it "
+            "was made from.",
+        )
+    text_config = config.get("text_config")
+    inner = text_config if isinstance(text_config, dict) else config
+    quantization = _quantization(folder, config)
+    linear, rest = _count_parameters(tensors, _packed_bits(folder, config))
+    architectures = config.get("architectures") or ["unknown"]
+    return Checkpoint(
+        folder=folder,
+        architecture=str(architectures[0]),
+        model_type=str(config.get("model_type", "unknown")),
+        quantization=quantization,
+        stored_dtype=_main_dtype(tensors),
+        parameters=linear + rest,
+        linear_parameters=linear,
+        weight_bytes=weight_bytes,
+        context_length=_whole(inner, "max_position_embeddings", "n_positions", "seq_length"),
+        vocabulary=_whole(inner, "vocab_size"),
+        has_chat_template=_has_chat_template(folder),
+        remote_code="auto_map" in config,
+    )
+
+
+def precision_reasons(
+    checkpoint: Checkpoint, device_id: str, facts: EngineFacts | None
+) -> dict[Precision, str]:
+    """Return for every precision "" where it can be had, else a sentence saying why not.
+
+    `facts` are an engine's findings on libraries and devices; None while they are unknown,
+    when only the model's own reasons are given.
+    """
+    reasons = {}
+    for precision in Precision:
+        reasons[precision] = _model_reason(checkpoint, precision) or _library_reason(
+            precision, device_id, facts
+        )
+    return reasons
+
+
+def _model_reason(checkpoint: Checkpoint, precision: Precision) -> str:
+    method = checkpoint.quantization
+    if not method:
+        if precision is Precision.GPTQ and find_gptq_sibling(checkpoint.folder) is None:
+            return "This model is not GPTQ-quantized: choose a GPTQ checkpoint of it."
+        return ""
+    stored = _QUANTIZED_AS.get(method)
+    if stored is None:
+        return f"This checkpoint is quantized with {method}, which the playground cannot run."
+    if precision is not stored:
+        return f"This checkpoint is stored as {stored.label} and cannot be another precision."
+    return ""
+
+
+def _library_reason(precision: Precision, device_id: str, facts: EngineFacts | None) -> str:
+    if facts is None:
+        return ""
+    needed: tuple[str, ...] = ()
+    if precision in (Precision.INT8, Precision.NF4):
+        needed = ("bitsandbytes",)
+    elif precision is Precision.GPTQ:
+        needed = ("gptqmodel", "optimum")
+    for library in needed:
+        probe = facts.probes.get(library)
+        if probe is not None and not probe.ok:
+            return f"{probe.detail} {probe.cure}".strip()
+    if all(device.id != device_id for device in facts.devices):
+        return f"The device {device_id} is not there."
+    return ""
+
+
+def find_gptq_sibling(folder: Path) -> Path | None:
+    """Return the GPTQ checkpoint kept beside a plain one: a folder named `<folder>-gptq…`."""
+    for sibling in sorted(folder.parent.glob("*")):
+        if not sibling.name.lower().startswith(f"{folder.name.lower()}-gptq"):
+            continue
+        try:
+            if _quantization(sibling, _read_config(sibling)) == "gptq":
+                return sibling
+        except ModelError:
+            continue
+    return None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not folder.is_dir():
+        raise ModelError(
+            f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
+        )
+    if not path.is_file():
+        raise ModelError(
+            f"The folder {folder.name} holds no model: it has no config.json.",
+            "Choose the folder of a Hugging Face model, with its config.json and safetensors.",
+        )
+    return _read_json(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(
+            f"{path.name} in {path.parent.name} cannot be read.",
+            "Download the model again.",
+            str(error),
+        ) from error
+    if not isinstance(value, dict):
+        raise ModelError(
+            f"{path.name} in {path.parent.name} is damaged.", "Download the model again."
+        )
+    return value
+
+
+def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
+    index = folder / "model.safetensors.index.json"
+    if index.is_file():
+        weight_map = _read_json(index).get("weight_map")
+        names = (
+            sorted({str(n) for n in weight_map.values()}) if isinstance(weight_map, dict) else []
+        )
+        missing = [n for n in names if not (folder / n).is_file()]
+        if missing or not names:
+            raise ModelError(
+                f"The model in {folder.name} is incomplete: {', '.join(missing[:3]) or 'weights'} "
+                "missing.",
+                "Download the model again; finished files are kept.",
+            )
+        files = [folder / n for n in names]
+    else:
+        files = sorted(folder.glob("*.safetensors"))
+    if not files:
+        if any(any(folder.glob(pattern)) for pattern in _PICKLES):
+            raise ModelError(
+                f"The model in {folder.name} has pickled weights only, which can run code.",
+                "Choose a version with safetensors, or convert it with `save_pretrained`.",
+            )
+        raise ModelError(
+            f"The model in {folder.name} has no weights.",
+            "Download the model again: it needs a *.safetensors file.",
+        )
+    tensors: list[StoredTensor] = []
+    for path in files:
+        tensors += read_header(path)
+    return tensors, sum(path.stat().st_size for path in files)
+
+
+def _quantization(folder: Path, config: dict[str, Any]) -> str:
+    settings = config.get("quantization_config")
+    if not isinstance(settings, dict):
+        # Folders written by AutoGPTQ keep the settings apart from config.json.
+        return "gptq" if (folder / "quantize_config.json").is_file() else ""
+    method = str(settings.get("quant_method", "unknown")).lower()
+    if "bitsandbytes" in method or method.startswith("bnb"):
+        return "int8" if settings.get("load_in_8bit") else "nf4"
+    return method
+
+
+def _packed_bits(folder: Path, config: dict[str, Any]) -> int:
+    """Bits a packed GPTQ weight takes, 0 where the checkpoint is not packed."""
+    settings = config.get("quantization_config")
+    if not isinstance(settings, dict):
+        path = folder / "quantize_config.json"
+        settings = _read_json(path) if path.is_file() else {}
+    bits = settings.get("bits", 0)
+    return bits if isinstance(bits, int) and 0 < bits <= 32 else 0
+
+
+def _count_parameters(tensors: list[StoredTensor], bits: int) -> tuple[int, int]:
+    """Return (weights of linear layers inside blocks, all others), unpacked.
+
+    A packed GPTQ weight holds 32 / bits values an element; its scales and zeros are not
+    parameters. Matrices outside the repeated blocks are embeddings and the head, which no
+    quantized precision touches.
+    """
+    linear = rest = 0
+    for tensor in tensors:
+        leaf = tensor.name.rsplit(".", 1)[-1]
+        if leaf == "qweight" and bits:
+            linear += tensor.elements * 32 // bits
+        elif leaf in _SCALES or ".quant_state." in tensor.name:
+            continue
+        elif len(tensor.shape) == 2 and any(part.isdigit() for part in tensor.name.split(".")):
+            linear += tensor.elements
+        else:
+            rest += tensor.elements
+    return linear, rest
+
+
+def _main_dtype(tensors: list[StoredTensor]) -> str:
+    sizes: dict[str, int] = {}
+    for tensor in tensors:
+        bytes_ = tensor.elements * BITS.get(tensor.dtype, 8) // 8
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + bytes_
+    return max(sizes, key=lambda k: sizes[k]).lower() if sizes else "unknown"
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    path = folder / "tokenizer_config.json"
+    return path.is_file() and bool(_read_json(path).get("chat_template"))
+
+
+def _whole(config: dict[str, Any], *names: str) -> int:
+    for name in names:
+        value = config.get(name)
+        if isinstance(value, int):
+            return value
+    return 0

@@ -1,0 +1,36 @@
+"""The one error the user sees: what went wrong, and what to do about it."""
+
+from __future__ import annotations
+
+
+class PlaygroundError(Exception):
+    """A failure told in the user's words.
+
+    `message` says what is wrong, `cure` what to do; both are whole sentences. `detail` is
+    for the log (a traceback, a library's own text) and is never shown unasked.
+    """
+
+    def __init__(self, message: str, cure: str = "", detail: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.cure = cure
+        self.detail = detail
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.cure}".strip()
+
+
+class ModelError(PlaygroundError):
+    """The chosen model cannot be used as asked."""
+
+
+class OptionsError(PlaygroundError):
+    """A generation option is outside what is allowed."""
+
+
+class EngineError(PlaygroundError):
+    """The engine process failed or ended when it should not have."""
+
+
+class ProtocolError(EngineError):
+    """Bytes that are no message of the engine's protocol."""

@@ -1,0 +1,143 @@
+"""What an engine reports of its machine and of the model it loaded."""
+
+from __future__ import annotations
+
+import msgspec
+
+from playground.core.generation import GenerationOptions, Timing
+from playground.core.precision import Precision
+
+
+class DeviceFacts(msgspec.Struct, frozen=True):
+    """One place a model can run. Sizes in bytes; `id` is torch's name ("cpu", "cuda:0")."""
+
+    id: str
+    name: str
+    total_bytes: int
+    free_bytes: int
+    capability: str = ""  # CUDA compute capability "9.0", or the CPU's relevant instruction sets
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """Whether something that a precision needs works here, and the cure where it does not."""
+
+    ok: bool
+    detail: str = ""
+    cure: str = ""
+
+
+class EngineFacts(msgspec.Struct, frozen=True):
+    """An engine's environment: devices, library versions, and probes by library name.
+
+    Probe keys: "bitsandbytes", "gptqmodel", "optimum".
+    """
+
+    python: str
+    devices: tuple[DeviceFacts, ...]
+    versions: dict[str, str]
+    probes: dict[str, Probe]
+
+
+class ModelSpec(msgspec.Struct, frozen=True):
+    """Which model a lane shall run: `source` is "bundled", a folder or a Hub id."""
+
+    source: str = "bundled"
+    revision: str = ""
+
+
+class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an engine needs to load a model.
+
+    `folder` is the resolved local folder of the checkpoint (the client resolves sources, the
+    engine reads folders only). `name` and `commit` are for the stamp. `trust_remote_code` is
+    the commit the user agreed to, or "".
+    """
+
+    name: str
+    folder: str
+    commit: str
+    precision: Precision
+    device: str = "cpu"
+    threads: int = 0  # CPU threads; 0: the library's own choice
+    trust_remote_code: str = ""
+    warm_up: bool = True
+
+
+class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
+    """What was counted in the loaded model, as opposed to what was asked for.
+
+    `modules` counts linear layers by kind ("int8 (bitsandbytes)", "NF4 (bitsandbytes)",
+    "GPTQ 4-bit", "bf16", …); `bytes_by_dtype` sums parameters and buffers by storage dtype;
+    `skipped` names linear layers left in another kind than most (usually "lm_head");
+    `precision` is the precision the count amounts to, None where it is none of ours.
+    """
+
+    precision: Precision | None
+    modules: dict[str, int]
+    bytes_by_dtype: dict[str, int]
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def weight_bytes(self) -> int:
+        return sum(self.bytes_by_dtype.values())
+
+
+class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A loaded model, described by looking at it."""
+
+    request: LoadRequest
+    verified: VerifiedPrecision
+    kernel: str
+    device_name: str
+    architecture: str
+    parameters: int
+    context_length: int
+    has_chat_template: bool
+    load_s: dict[str, float]  # seconds by activity
+    memory_bytes: int  # device memory (CUDA) or resident set (CPU) after loading
+    notes: tuple[str, ...] = ()
+
+    @property
+    def mismatch(self) -> str:
+        """A sentence where the real precision is not the one asked for, else ""."""
+        if self.verified.precision == self.request.precision:
+            return ""
+        real = ", ".join(f"{n} {kind}" for kind, n in self.verified.modules.items())
+        return f"Asked for {self.request.precision.label}, but really running: {real}."
+
+
+class Stamp(msgspec.Struct, frozen=True, kw_only=True):
+    """What made an answer: enough to make it again."""
+
+    model: str
+    folder: str
+    commit: str
+    requested_precision: Precision
+    verified: VerifiedPrecision
+    kernel: str
+    decoder: str
+    device: str
+    device_name: str
+    threads: int
+    versions: dict[str, str]
+    options: GenerationOptions
+    timing: Timing
+    created: str  # ISO 8601, UTC
+
+
+class Answer(msgspec.Struct, frozen=True, kw_only=True):
+    """One finished (or stopped) generation.
+
+    `times` are seconds from the moment the request was sent to the moment each token was
+    ready on the host, one a token. `prefill_s` runs from the start of the model's work on the
+    prompt to the first token. `text` is without the stop string, `token_ids` are all of them.
+    """
+
+    text: str
+    token_ids: tuple[int, ...]
+    prompt_tokens: int
+    times: tuple[float, ...]
+    prefill_s: float
+    stop_reason: str  # "length", "eos", "stop string", "cancelled", "context full"
+    peak_memory_bytes: int
+    stamp: Stamp

@@ -1,0 +1,116 @@
+"""What is asked of a model: the prompt and the generation options."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import msgspec
+
+from playground.core.errors import OptionsError
+
+#: A prompt above this is refused before it reaches an engine (characters).
+MAX_PROMPT_CHARACTERS = 4_000_000
+
+Role = Literal["system", "user", "assistant"]
+Timing = Literal["in turn", "together"]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """One turn of a conversation."""
+
+    role: Role
+    content: str
+
+
+class RawPrompt(msgspec.Struct, frozen=True, tag="raw"):
+    """Text the model continues as it stands."""
+
+    text: str
+
+
+class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
+    """A conversation, put into text by the model's own chat template."""
+
+    messages: tuple[Message, ...]
+
+
+Prompt = RawPrompt | ChatPrompt
+
+
+class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
+    """How the next tokens are chosen; the same for every lane of a comparison.
+
+    `top_k=0`, `top_p=1`, `min_p=0` and `repetition_penalty=1` switch their filter off.
+    With `greedy` the sampling values are ignored. `ignore_eos` keeps on to
+    `max_new_tokens`, for measurements of a fixed length.
+    """
+
+    max_new_tokens: int = 128
+    greedy: bool = True
+    temperature: float = 0.8
+    top_k: int = 50
+    top_p: float = 1.0
+    min_p: float = 0.0
+    repetition_penalty: float = 1.0
+    stop: tuple[str, ...] = ()
+    seed: int = 0
+    ignore_eos: bool = False
+
+    def check(self) -> None:
+        """Raise OptionsError naming the first option out of range, its range and its value."""
+        for name, (low, high) in RANGES.items():
+            value = getattr(self, name)
+            if not (math.isfinite(value) and low <= value <= high):
+                raise OptionsError(
+                    f"{LABELS[name]} must be between {low:g} and {high:g}, and {value:g} is not.",
+                    "Change it in the generation options.",
+                )
+        if any(not s for s in self.stop):
+            raise OptionsError(
+                "A stop string is empty, so that every text would stop at once.",
+                "Remove the empty stop string.",
+            )
+
+
+#: Allowed values, both ends included; spin boxes and messages take them from here.
+RANGES: dict[str, tuple[float, float]] = {
+    "max_new_tokens": (1, 1_000_000),
+    "temperature": (0.01, 10.0),
+    "top_k": (0, 1_000_000),
+    "top_p": (0.001, 1.0),
+    "min_p": (0.0, 0.999),
+    "repetition_penalty": (0.1, 10.0),
+    "seed": (0, 2**31 - 1),
+}
+LABELS = {
+    "max_new_tokens": "New tokens",
+    "temperature": "Temperature",
+    "top_k": "Top-k",
+    "top_p": "Top-p",
+    "min_p": "Min-p",
+    "repetition_penalty": "Repetition penalty",
+    "seed": "Seed",
+}
+
+
+def clean_prompt_text(text: str) -> tuple[str, str]:
+    """Return the text that can be encoded, and a sentence on what was changed ("" if nothing).
+
+    Raises OptionsError for an empty or an absurdly long prompt. Only lone surrogates are
+    changed: no tokenizer can encode them, and every other character is the user's business.
+    """
+    if not text:
+        raise OptionsError("The prompt is empty.", "Type something for the models to continue.")
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise OptionsError(
+            f"The prompt has {len(text):,} characters, more than the {MAX_PROMPT_CHARACTERS:,} "
+            "that are accepted.",
+            "Shorten it.",
+        )
+    cleaned = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
+    if cleaned == text:
+        return text, ""
+    repaired = "".join("\ufffd" if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
+    count = sum(0xD800 <= ord(c) <= 0xDFFF for c in text)
+    return repaired, f"{count} broken character(s) (lone surrogates) were replaced by \ufffd."

@@ -1,0 +1,62 @@
+"""The precisions a model can be loaded in, and what each one means."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Precision(StrEnum):
+    """How a linear layer's weights are stored while the model runs."""
+
+    FP32 = "fp32"
+    BF16 = "bf16"
+    FP16 = "fp16"
+    INT8 = "int8"
+    NF4 = "nf4"
+    GPTQ = "gptq"
+
+    @property
+    def label(self) -> str:
+        """The name shown to people."""
+        return _LABELS[self]
+
+    @property
+    def explanation(self) -> str:
+        """One sentence on what the precision costs and gains."""
+        return _EXPLANATIONS[self]
+
+    @property
+    def bits_per_weight(self) -> float:
+        """Bits a linear weight takes, with its scales (GPTQ: groups of 128)."""
+        return _BITS[self]
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether the weights are ordinary floating-point tensors."""
+        return self in (Precision.FP32, Precision.BF16, Precision.FP16)
+
+
+_LABELS = {
+    Precision.FP32: "fp32",
+    Precision.BF16: "bf16",
+    Precision.FP16: "fp16",
+    Precision.INT8: "int8 (bitsandbytes)",
+    Precision.NF4: "NF4 4-bit (bitsandbytes)",
+    Precision.GPTQ: "GPTQ 4-bit",
+}
+_EXPLANATIONS = {
+    Precision.FP32: "Full precision: the reference, at twice the memory of bf16.",
+    Precision.BF16: "What most models are published in: half the memory of fp32.",
+    Precision.FP16: "As small as bf16, finer steps, a smaller range.",
+    Precision.INT8: "Half the memory of bf16; usually several times slower at batch 1.",
+    Precision.NF4: "A quarter of bf16's memory, quantized while loading; slower than bf16.",
+    Precision.GPTQ: "A quarter of bf16's memory, calibrated beforehand; may be faster than bf16.",
+}
+_BITS = {
+    Precision.FP32: 32.0,
+    Precision.BF16: 16.0,
+    Precision.FP16: 16.0,
+    Precision.INT8: 8.0,
+    Precision.NF4: 4.5,
+    Precision.GPTQ: 4.25,
+}

@@ -1,0 +1,132 @@
+"""Turns a stamp into a short Python script that makes the answer again with transformers."""
+
+from __future__ import annotations
+
+from playground.core.facts import Stamp
+from playground.core.generation import ChatPrompt, Prompt
+from playground.core.precision import Precision
+
+_PLAIN_DTYPES = {
+    Precision.FP32: "torch.float32",
+    Precision.BF16: "torch.bfloat16",
+    Precision.FP16: "torch.float16",
+}
+
+
+#: The classes that gptqmodel's kernels go by, and the names it takes to choose one.
+_GPTQ_BACKENDS = {
+    "TorchAtenLinear": "gptq_torch_aten",
+    "MarlinLinear": "gptq_marlin",
+    "TritonV2Linear": "gptq_triton",
+    "TorchLinear": "gptq_torch",
+}
+
+
+def script(stamp: Stamp, prompt: Prompt) -> str:
+    """Return the script. It prints the text that followed the prompt."""
+    blocks = [_header(stamp), _load(stamp), _prompt(prompt), _generate(stamp)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _header(stamp: Stamp) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(stamp.versions.items()))
+    imports = ["import torch"]
+    names = ["AutoModelForCausalLM", "AutoTokenizer", "GenerationConfig"]
+    if stamp.requested_precision in (Precision.INT8, Precision.NF4):
+        names.append("BitsAndBytesConfig")
+    if stamp.requested_precision is Precision.GPTQ:
+        # gptqmodel's worker pool fails on two cores without it.
+        imports.insert(0, 'import os\n\nos.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")')
+        names.append("GPTQConfig")
+    imports.append(f"from transformers import {', '.join(sorted(names))}")
+    return (
+        f"# {stamp.model} ({stamp.commit or 'no commit'}), {stamp.requested_precision.label}\n"
+        f"# made {stamp.created} on {stamp.device_name}, {stamp.kernel}\n"
+        f"# {versions}\n" + "\n".join(imports)
+    )
+
+
+def _load(stamp: Stamp) -> str:
+    precision = stamp.requested_precision
+    arguments = [f"dtype={_dtype(stamp)}", f"device_map={stamp.device!r}"]
+    if precision is Precision.GPTQ:
+        backend = _GPTQ_BACKENDS.get(stamp.kernel.rsplit(" ", 1)[-1], "auto")
+        arguments.append(f'quantization_config=GPTQConfig(bits=4, backend="{backend}")')
+    elif precision is Precision.INT8:
+        arguments.append("quantization_config=BitsAndBytesConfig(load_in_8bit=True)")
+    elif precision is Precision.NF4:
+        arguments.append(
+            'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
+            "bnb_4bit_compute_dtype=torch.bfloat16)"
+        )
+    lines = [f"MODEL = {stamp.folder!r}"]
+    if stamp.threads:
+        lines.append(f"torch.set_num_threads({stamp.threads})")
+    lines += [
+        "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
+        "model = AutoModelForCausalLM.from_pretrained(",
+        "    MODEL,",
+        *(f"    {argument}," for argument in arguments),
+        ")",
+    ]
+    return "\n".join(lines)
+
+
+def _dtype(stamp: Stamp) -> str:
+    """The dtype of what is not quantized, as it was found in the loaded model."""
+    plain = _PLAIN_DTYPES.get(stamp.requested_precision)
+    if plain is not None:
+        return plain
+    sizes = stamp.verified.bytes_by_dtype
+    return "torch.bfloat16" if sizes.get("bf16", 0) >= sizes.get("fp16", 0) else "torch.float16"
+
+
+def _prompt(prompt: Prompt) -> str:
+    if isinstance(prompt, ChatPrompt):
+        turns = ",\n".join(
+            f'    {{"role": {m.role!r}, "content": {m.content!r}}}' for m in prompt.messages
+        )
+        return (
+            f"messages = [\n{turns},\n]\n"
+            "inputs = tokenizer.apply_chat_template(\n"
+            '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True\n'
+            ").to(model.device)"
+        )
+    return (
+        f"PROMPT = {prompt.text!r}\n"
+        'inputs = tokenizer(PROMPT, return_tensors="pt").to(model.device)'
+    )
+
+
+def _generate(stamp: Stamp) -> str:
+    options = stamp.options
+    eos = "None" if options.ignore_eos else "model.generation_config.eos_token_id"
+    arguments = [
+        f"max_new_tokens={options.max_new_tokens}",
+        f"eos_token_id={eos}",
+        f"do_sample={not options.greedy}",
+    ]
+    if not options.greedy:
+        arguments += [
+            f"{name}={getattr(options, name)}" for name in ("temperature", "top_k", "top_p")
+        ]
+        if options.min_p:
+            arguments.append(f"min_p={options.min_p}")
+    if options.repetition_penalty != 1.0:
+        arguments.append(f"repetition_penalty={options.repetition_penalty}")
+    if options.stop:
+        arguments.append(f"stop_strings={list(options.stop)!r}")
+    lines = [
+        "settings = GenerationConfig(",
+        *(f"    {argument}," for argument in arguments),
+        ")",
+        "model.generation_config = GenerationConfig()  # nothing of the checkpoint's own",
+        f"torch.manual_seed({options.seed})",
+        "output = model.generate(**inputs, generation_config=settings, tokenizer=tokenizer)",
+        'new_tokens = output[0, inputs["input_ids"].shape[1] :]',
+        "text = tokenizer.decode(new_tokens, skip_special_tokens=True)",
+    ]
+    if options.stop:
+        lines += [f"for stop in {list(options.stop)!r}:", "    text = text.split(stop)[0]"]
+    lines.append("print(text)")
+    return "\n".join(lines)

@@ -1,0 +1,193 @@
+"""The user's settings: declared once, stored as TOML, and never able to stop the program."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import tempfile
+import tomllib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+import tomli_w
+from msgspec import Meta
+
+from playground.core import paths
+from playground.core.errors import OptionsError, PlaygroundError
+from playground.core.facts import ModelSpec
+from playground.core.generation import GenerationOptions, Timing
+from playground.core.lane import LaneConfig
+from playground.core.precision import Precision
+
+log = logging.getLogger(__name__)
+
+MAX_RECENTS = 12
+MAX_LANES = 4
+DEFAULT_LANES = (
+    LaneConfig(precision=Precision.BF16),
+    LaneConfig(precision=Precision.INT8),
+    LaneConfig(precision=Precision.GPTQ),
+)
+
+
+class Settings(msgspec.Struct, frozen=True, kw_only=True):
+    """Every setting with its type, default and description."""
+
+    theme: Annotated[
+        Literal["system", "light", "dark"], Meta(description="Colours of the window.")
+    ] = "system"
+    window_geometry: Annotated[
+        str, Meta(pattern="^[A-Za-z0-9+/=]*$", description="Qt's saved geometry, base64.")
+    ] = ""
+    window_state: Annotated[
+        str, Meta(pattern="^[A-Za-z0-9+/=]*$", description="Qt's saved splitters, base64.")
+    ] = ""
+    recents: Annotated[
+        tuple[ModelSpec, ...],
+        Meta(max_length=MAX_RECENTS, description="Models used lately, the latest first."),
+    ] = ()
+    lanes: Annotated[
+        tuple[LaneConfig, ...],
+        Meta(min_length=1, max_length=MAX_LANES, description="Lanes to set up at the start."),
+    ] = DEFAULT_LANES
+    options: Annotated[GenerationOptions, Meta(description="How the next tokens are chosen.")] = (
+        GenerationOptions()
+    )
+    timing: Annotated[
+        Timing, Meta(description="Whether lanes run in turn (fair timing) or together.")
+    ] = "in turn"
+    prompt: Annotated[str, Meta(max_length=100_000, description="The prompt as it was left.")] = ""
+    prompt_mode: Annotated[
+        Literal["raw", "chat"], Meta(description="Continue the text, or hold a conversation.")
+    ] = "raw"
+    system_prompt: Annotated[
+        str, Meta(max_length=100_000, description="The system prompt of a conversation.")
+    ] = ""
+    plot_view: Annotated[
+        Literal["over tokens", "distribution"], Meta(description="What the latency plot shows.")
+    ] = "over tokens"
+    last_folder: Annotated[str, Meta(description="Where a file or folder was chosen last.")] = ""
+
+
+#: Each turns the stored values of one version into the next one's; only ever append.
+Migration = Callable[[dict[str, Any]], dict[str, Any]]
+MIGRATIONS: tuple[Migration, ...] = ()
+
+
+def with_recent(recents: Sequence[ModelSpec], used: ModelSpec) -> tuple[ModelSpec, ...]:
+    """Return the recents with `used` in front, once, and no more than MAX_RECENTS."""
+    return (used, *(spec for spec in recents if spec != used))[:MAX_RECENTS]
+
+
+def descriptions() -> dict[str, str]:
+    """Name and description of every setting."""
+    schema = msgspec.json.schema(Settings)["$defs"]["Settings"]
+    return {name: field["description"] for name, field in schema["properties"].items()}
+
+
+class SettingsStore:
+    """The settings in memory and their file; `problems` tells what could not be read."""
+
+    def __init__(
+        self, path: Path | None = None, migrations: Sequence[Migration] = MIGRATIONS
+    ) -> None:
+        self.path = path or paths.settings_file()
+        self.problems: tuple[str, ...] = ()
+        self._migrations = tuple(migrations)
+        self.values = self._load()
+
+    @property
+    def version(self) -> int:
+        """The version written; one more than there are migrations."""
+        return len(self._migrations) + 1
+
+    def change(self, **changes: Any) -> None:
+        """Replace values and save. Raises PlaygroundError where the file cannot be written."""
+        self.values = msgspec.structs.replace(self.values, **changes)
+        self.save()
+
+    def save(self) -> None:
+        """Write the file at once or not at all. Raises PlaygroundError where that fails."""
+        document = {"version": self.version, **msgspec.to_builtins(self.values)}
+        try:
+            write_atomically(self.path, tomli_w.dumps(document).encode("utf-8", "replace"))
+        except OSError as error:
+            raise PlaygroundError(
+                f"The settings could not be saved to {self.path}: {error.strerror}.",
+                f"Make the folder writable, or name another one in {paths.HOME_VARIABLE}.",
+                str(error),
+            ) from error
+
+    def _load(self) -> Settings:
+        try:
+            text = self.path.read_bytes().decode("utf-8")
+            stored = tomllib.loads(text)
+        except FileNotFoundError:
+            return Settings()
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            self._complain([f"The settings file is not readable ({error})."])
+            return Settings()
+        problems: list[str] = []
+        values = self._convert(self._migrate(stored, problems), problems)
+        if problems:
+            self._complain(problems)
+        return values
+
+    def _migrate(self, stored: dict[str, Any], problems: list[str]) -> dict[str, Any]:
+        version = stored.pop("version", None)
+        if not isinstance(version, int) or version < 1:
+            problems.append(f"The version {version!r} is none; the values are taken as they are.")
+            return stored
+        if version > self.version:
+            problems.append(f"Version {version} is newer than this program's {self.version}.")
+        for migrate in self._migrations[version - 1 :]:
+            stored = migrate(stored)
+        return stored
+
+    def _convert(self, stored: dict[str, Any], problems: list[str]) -> Settings:
+        """Take every value that is good by itself; the others keep their defaults."""
+        good: dict[str, Any] = {}
+        for field in msgspec.structs.fields(Settings):
+            if field.name not in stored:
+                continue
+            try:
+                value = msgspec.convert(stored.pop(field.name), field.type)
+                if isinstance(value, GenerationOptions):
+                    value.check()
+            except (msgspec.ValidationError, OptionsError) as error:
+                problems.append(f"{field.name}: {error}")
+                stored.pop(field.name, None)
+            else:
+                good[field.name] = value
+        problems += [f"{name}: no such setting." for name in stored]
+        return Settings(**good)
+
+    def _complain(self, problems: Sequence[str]) -> None:
+        """Log, remember, and keep what was there: the next save would overwrite it."""
+        self.problems = tuple(problems)
+        kept = self.path.with_name(self.path.name + ".bad")
+        try:
+            shutil.copyfile(self.path, kept)
+        except OSError as error:
+            log.warning("%s could not be kept as %s: %s", self.path, kept, error)
+        for problem in problems:
+            log.warning("%s: %s The file is kept as %s.", self.path, problem, kept.name)
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Put `data` at `path`, so that at any moment the file is the old or the new one."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        # Replacing what a link points at keeps a settings file that lives elsewhere.
+        Path(name).replace(path.resolve())
+    except BaseException:
+        Path(name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,106 @@
+"""Latency of a token stream, and the one formula for each figure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float64]
+
+#: Shown in the help beside every table of figures.
+FORMULAS = {
+    "TTFT": "time from sending the prompt to the first token: t₁ − t_sent",
+    "inter-token latency": "gap between neighbouring tokens: tᵢ − tᵢ₋₁, for i ≥ 2",
+    "p50, p95, p99": "percentiles of the inter-token latencies, linear interpolation",
+    "prefill tokens/s": "prompt tokens ÷ time from the start of the model's work to t₁",
+    "decode tokens/s": "(n − 1) ÷ (tₙ − t₁)",
+    "end to end": "tₙ − t_sent",
+}
+
+
+class LatencyTrace:
+    """Times at which tokens were ready, in seconds since the prompt was sent.
+
+    Grows by doubling a preallocated array, so that appending stays cheap at any length and
+    the plot can look at the values without a copy.
+    """
+
+    def __init__(self, times: Sequence[float] = ()) -> None:
+        self._times: FloatArray = np.empty(max(1024, len(times)), dtype=np.float64)
+        self._gaps_ms: FloatArray = np.empty_like(self._times)
+        self._count = 0
+        self.extend(times)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def extend(self, times: Sequence[float]) -> None:
+        """Append tokens; times never decrease."""
+        if not times:
+            return
+        end = self._count + len(times)
+        if end > len(self._times):
+            capacity = max(end, 2 * len(self._times))
+            for name in ("_times", "_gaps_ms"):
+                grown: FloatArray = np.empty(capacity, dtype=np.float64)
+                grown[: self._count] = getattr(self, name)[: self._count]
+                setattr(self, name, grown)
+        fresh = self._times[self._count : end]
+        fresh[:] = times
+        previous = self._times[self._count - 1] if self._count else 0.0
+        self._gaps_ms[self._count : end] = np.diff(fresh, prepend=previous) * 1e3
+        self._count = end
+
+    @property
+    def times(self) -> FloatArray:
+        """Shape (n,), seconds since the prompt was sent; a view."""
+        return self._times[: self._count]
+
+    @property
+    def inter_token_ms(self) -> FloatArray:
+        """Shape (n − 1,), milliseconds; entry i belongs to token i + 2 counted from one; a view."""
+        return self._gaps_ms[1 : self._count] if self._count else self._gaps_ms[:0]
+
+    @property
+    def ttft_s(self) -> float | None:
+        return float(self._times[0]) if self._count else None
+
+    def figures(self, prompt_tokens: int = 0, prefill_s: float = 0.0) -> LatencyFigures:
+        """Return every figure of the stream so far; None where it is not defined yet."""
+        if not self._count:
+            return LatencyFigures()
+        first, last = float(self._times[0]), float(self._times[self._count - 1])
+        p50 = p95 = p99 = decode = None
+        if self._count > 1:
+            p50, p95, p99 = (
+                float(v) for v in np.percentile(self.inter_token_ms, (50.0, 95.0, 99.0))
+            )
+            if last > first:
+                decode = (self._count - 1) / (last - first)
+        return LatencyFigures(
+            tokens=self._count,
+            ttft_s=first,
+            p50_ms=p50,
+            p95_ms=p95,
+            p99_ms=p99,
+            prefill_tok_s=prompt_tokens / prefill_s if prefill_s > 0 and prompt_tokens else None,
+            decode_tok_s=decode,
+            end_to_end_s=last,
+        )
+
+
+@dataclass(frozen=True)
+class LatencyFigures:
+    """The figures of one stream; FORMULAS says what each means."""
+
+    tokens: int = 0
+    ttft_s: float | None = None
+    p50_ms: float | None = None
+    p95_ms: float | None = None
+    p99_ms: float | None = None
+    prefill_tok_s: float | None = None
+    decode_tok_s: float | None = None
+    end_to_end_s: float | None = None

@@ -1,0 +1,69 @@
+"""Frames survive any cutting of the stream, and garbage is told from messages."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from playground.core.errors import ProtocolError
+from playground.core.generation import ChatPrompt, GenerationOptions, Message, RawPrompt
+from playground.core.protocol import (
+    MAGIC,
+    MAX_BODY,
+    Activity,
+    Cancel,
+    Generate,
+    Progress,
+    Quit,
+    Tokens,
+    command_decoder,
+    encode,
+    event_decoder,
+    read_messages,
+)
+
+COMMANDS = [
+    Generate(request_id=1, prompt=RawPrompt("a\0b 🙂"), options=GenerationOptions(), sent_at=1.5),
+    Generate(
+        request_id=2,
+        prompt=ChatPrompt((Message("system", "x"), Message("user", "y"))),
+        options=GenerationOptions(greedy=False, stop=("\n",)),
+        sent_at=2.5,
+    ),
+    Cancel(request_id=2),
+    Quit(),
+]
+
+
+@pytest.mark.parametrize("piece", [1, 3, 1000])
+def test_messages_survive_any_cutting(piece: int) -> None:
+    stream = b"".join(map(encode, COMMANDS))
+    decoder = command_decoder()
+    received = []
+    for start in range(0, len(stream), piece):
+        received += decoder.feed(stream[start : start + piece])
+    assert received == COMMANDS
+
+
+def test_reading_a_stream_ends_with_it() -> None:
+    events = [Progress(Activity.IMPORTING), Tokens(1, (4,), ("a",), (0.1,))]
+    stream = io.BytesIO(b"".join(map(encode, events)))
+    assert list(read_messages(stream, event_decoder())) == events
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"Loading checkpoint shards: 100%\n",
+        MAGIC + (MAX_BODY + 1).to_bytes(4, "little"),
+        MAGIC + (3).to_bytes(4, "little") + b"\xff\xff\xff",
+        encode(Cancel(request_id=1)),  # a command is no event
+    ],
+    ids=["text", "absurd length", "no message pack", "wrong direction"],
+)
+def test_garbage_is_refused_with_a_sentence(garbage: bytes) -> None:
+    with pytest.raises(ProtocolError) as caught:
+        list(event_decoder().feed(garbage))
+    assert caught.value.message.endswith(".")
+    assert caught.value.cure

@@ -1,0 +1,161 @@
+"""Settings survive anything that can happen to their file."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import tomli_w
+
+from playground.core.errors import PlaygroundError
+from playground.core.facts import ModelSpec
+from playground.core.generation import GenerationOptions
+from playground.core.lane import LaneConfig
+from playground.core.precision import Precision
+from playground.core.settings import (
+    MAX_RECENTS,
+    Settings,
+    SettingsStore,
+    descriptions,
+    with_recent,
+    write_atomically,
+)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "config" / "settings.toml"
+
+
+def put(path: Path, values: dict[str, Any] | bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(values if isinstance(values, bytes) else tomli_w.dumps(values).encode())
+
+
+def test_a_first_start_has_three_lanes_and_writes_nothing(path: Path) -> None:
+    store = SettingsStore(path)
+    assert [lane.precision for lane in store.values.lanes] == ["bf16", "int8", "gptq"]
+    assert not store.problems
+    assert not path.parent.exists()
+
+
+def test_what_is_changed_is_read_again(path: Path) -> None:
+    lanes = (LaneConfig(ModelSpec("owner/name", "v1"), Precision.NF4, "cuda:0"),)
+    SettingsStore(path).change(
+        theme="dark",
+        lanes=lanes,
+        recents=(ModelSpec("/a folder/with ünïcode"),),
+        options=GenerationOptions(stop=("\n\n", '"""'), temperature=0.1),
+        prompt='two\nlines \\ and "quotes" 👩‍👩‍👧 \x00',
+        window_geometry="AdnQywADAAA=",
+    )
+    store = SettingsStore(path)
+    assert not store.problems
+    assert store.values.lanes == lanes
+    assert store.values.options.stop == ("\n\n", '"""')
+    assert store.values.prompt.endswith("👩‍👩‍👧 \x00")
+    assert store.values.theme == "dark"
+
+
+@pytest.mark.parametrize("text", [b"theme = ", b"\xff\xfe\x00", b"= = =", b"\x00" * 100])
+def test_an_unreadable_file_is_kept_and_replaced(path: Path, text: bytes) -> None:
+    put(path, text)
+    store = SettingsStore(path)
+    assert store.values == Settings()
+    assert len(store.problems) == 1
+    store.change(theme="light")
+    assert path.with_name("settings.toml.bad").read_bytes() == text
+    assert SettingsStore(path).values.theme == "light"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("theme", "purple"),
+        ("theme", 3),
+        ("window_state", "<not base64>"),
+        ("lanes", []),
+        ("lanes", [{"precision": "int3"}]),
+        ("lanes", [{}] * 5),
+        ("recents", [{"source": f"a/{n}"} for n in range(MAX_RECENTS + 1)]),
+        ("options", {"max_new_tokens": 0}),
+        ("options", {"temperature": float("nan")}),
+        ("options", "greedy"),
+        ("timing", "at once"),
+        ("no_such_setting", 1),
+    ],
+)
+def test_a_bad_value_falls_back_alone(
+    path: Path, name: str, value: object, caplog: pytest.LogCaptureFixture
+) -> None:
+    put(path, {"version": 1, "prompt": "kept", name: value})
+    store = SettingsStore(path)
+    assert store.values == msgspec.structs.replace(Settings(), prompt="kept")
+    assert name in store.problems[0]
+    assert name in caplog.text
+    assert path.with_name("settings.toml.bad").is_file()
+
+
+def test_migrations_run_from_the_stored_version_on(path: Path) -> None:
+    def rename(stored: dict[str, Any]) -> dict[str, Any]:
+        return {("theme" if name == "colours" else name): v for name, v in stored.items()}
+
+    def invert(stored: dict[str, Any]) -> dict[str, Any]:
+        return stored | {"theme": "light" if stored["theme"] == "dark" else "dark"}
+
+    put(path, {"version": 1, "colours": "dark"})
+    store = SettingsStore(path, [rename, invert])
+    assert store.values.theme == "light"
+    store.save()
+    assert tomllib.loads(path.read_text("utf-8"))["version"] == 3
+    put(path, {"version": 2, "theme": "dark"})
+    assert SettingsStore(path, [rename, invert]).values.theme == "light"
+    assert not SettingsStore(path, [rename, invert]).problems
+
+
+@pytest.mark.parametrize("version", [99, "one", 0])
+def test_another_version_is_read_as_far_as_it_goes_and_kept(path: Path, version: object) -> None:
+    put(path, {"version": version, "theme": "dark"})
+    store = SettingsStore(path)
+    assert store.values.theme == "dark"
+    assert store.problems
+    assert path.with_name("settings.toml.bad").is_file()
+
+
+def test_a_failed_write_leaves_the_old_file_and_says_so(path: Path) -> None:
+    SettingsStore(path).change(theme="dark")
+    before = path.read_bytes()
+    store = SettingsStore(path)
+    path.unlink()
+    path.mkdir()  # nothing can be put in place of a folder, for root neither
+    with pytest.raises(PlaygroundError, match="could not be saved"):
+        store.change(theme="light")
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+    path.rmdir()
+    path.write_bytes(before)
+    assert SettingsStore(path).values.theme == "dark"
+
+
+def test_writing_through_a_link_keeps_the_link(tmp_path: Path) -> None:
+    real, link = tmp_path / "real.toml", tmp_path / "link.toml"
+    real.write_text("")
+    link.symlink_to(real)
+    write_atomically(link, b"new")
+    assert link.is_symlink()
+    assert real.read_bytes() == b"new"
+
+
+def test_recents_have_no_doubles_and_an_end() -> None:
+    recents: tuple[ModelSpec, ...] = ()
+    for number in [*range(20), 3]:
+        recents = with_recent(recents, ModelSpec(f"owner/{number}"))
+    assert len(recents) == MAX_RECENTS
+    assert [spec.source for spec in recents[:2]] == ["owner/3", "owner/19"]
+
+
+def test_every_setting_says_what_it_is() -> None:
+    assert set(descriptions()) == {field.name for field in msgspec.structs.fields(Settings)}
+    assert all(text.endswith(".") for text in descriptions().values())
