@@ -54,8 +54,8 @@ def usable_platform(env: Mapping[str, str] | None = None) -> tuple[str, str]:
     long as the libraries are there.
     """
     env = os.environ if env is None else env
-    # "wayland;xcb" means the first that works; what follows a colon are a plugin's options.
-    asked = [part.split(":")[0] for part in env.get("QT_QPA_PLATFORM", "").split(";") if part]
+    # "wayland;xcb" means the first that works.
+    asked = [part for part in env.get("QT_QPA_PLATFORM", "").split(";") if part]
     if sys.platform in ("darwin", "win32"):
         return asked[0] if asked else {"darwin": "cocoa"}.get(sys.platform, "windows"), ""
     candidates = asked or _candidates(env)
@@ -72,6 +72,7 @@ def usable_platform(env: Mapping[str, str] | None = None) -> tuple[str, str]:
 
 def missing_libraries(platform: str) -> dict[str, str]:
     """Return the system's libraries that a Qt platform lacks here: name → Debian package."""
+    platform = platform.split(":")[0]  # what follows are the plugin's options
     needed = dict(_EVERYWHERE)
     if platform == "xcb":
         needed.update(_XCB)

@@ -1,0 +1,172 @@
+"""What the Hugging Face cache on this machine holds, found by walking its folders.
+
+The library's own scan gives up on a whole repository at the first broken link; here a
+damaged snapshot is listed with what is wrong with it, and the others are not touched.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import constants
+
+from playground.core.errors import ModelError
+from playground.hub.source import check_hub_id
+
+_PREFIX = "models--"
+INDEX = "model.safetensors.index.json"
+
+
+@dataclass(frozen=True)
+class CachedModel:
+    """One snapshot in the cache. `size` in bytes; `problem` is "" where it is complete."""
+
+    id: str
+    commit: str
+    refs: tuple[str, ...]  # branches and tags that point at it
+    folder: Path
+    size: int
+    changed: float  # seconds since the epoch, of the latest file
+    problem: str = ""
+
+    @property
+    def complete(self) -> bool:
+        return not self.problem
+
+
+def cache_folder() -> Path:
+    """The Hub's cache as HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME set it at import."""
+    return Path(constants.HF_HUB_CACHE)
+
+
+def cached_models(cache: Path | None = None) -> list[CachedModel]:
+    """List every model snapshot, the latest changed first; [] where there is no cache."""
+    found: list[CachedModel] = []
+    for repository in _folders(cache or cache_folder()):
+        if repository.name.startswith(_PREFIX):
+            found += repository_snapshots(repository)
+    return sorted(found, key=lambda model: (-model.changed, model.id, model.commit))
+
+
+def find_cached(id_: str, revision: str = "", cache: Path | None = None) -> CachedModel | None:
+    """Return the snapshot of a revision, complete or not; None where there is none.
+
+    Without a revision: `main`, else the latest complete one, so that what was downloaded by
+    tag or commit is found offline.
+    """
+    repository = (cache or cache_folder()) / (_PREFIX + id_.replace("/", "--"))
+    snapshots = repository_snapshots(repository)
+    wanted = revision or "main"
+    for model in snapshots:
+        if wanted == model.commit or wanted in model.refs:
+            return model
+    if revision:
+        return None
+    complete = [model for model in snapshots if model.complete]
+    return max(complete or snapshots, key=lambda model: model.changed, default=None)
+
+
+def repository_snapshots(repository: Path) -> list[CachedModel]:
+    """List the snapshots in one `models--owner--name` folder."""
+    id_ = repository.name.removeprefix(_PREFIX).replace("--", "/")
+    try:
+        check_hub_id(id_)
+    except ModelError:
+        return []
+    refs = _refs(repository / "refs")
+    return [
+        _snapshot(id_, folder, tuple(sorted(refs.get(folder.name, ()))))
+        for folder in _folders(repository / "snapshots")
+    ]
+
+
+def snapshot_problem(folder: Path) -> str:
+    """Return a sentence on what a snapshot lacks to be loaded, "" where nothing is missing.
+
+    Looks at names only; the contents are for `read_checkpoint`.
+    """
+    broken = sorted(p.name for p in _walk(folder) if not p.exists())
+    if broken:
+        return f"Files are missing from the cache: {_some(broken)}."
+    if not (folder / "config.json").is_file():
+        return "It has no config.json, so that it is no whole model."
+    shards = _shards(folder)
+    missing = [name for name in shards if not (folder / name).is_file()]
+    if missing:
+        return f"The download is incomplete: {_some(missing)} missing."
+    if not shards and not any(folder.glob("*.safetensors")):
+        if any(any(folder.glob(pattern)) for pattern in ("*.bin", "*.pt", "*.pth")):
+            return "It has pickled weights only."
+        return "Its weights are missing: the download was not finished."
+    return ""
+
+
+def _snapshot(id_: str, folder: Path, refs: tuple[str, ...]) -> CachedModel:
+    size, changed = 0, 0.0
+    for path in _walk(folder):
+        try:
+            stat = path.stat()
+        except OSError:
+            continue
+        size += stat.st_size
+        changed = max(changed, stat.st_mtime)
+    return CachedModel(
+        id=id_,
+        commit=folder.name,
+        refs=refs,
+        folder=folder,
+        size=size,
+        changed=changed,
+        problem=snapshot_problem(folder),
+    )
+
+
+def _shards(folder: Path) -> list[str]:
+    index = folder / INDEX
+    if not index.is_file():
+        return []
+    try:
+        weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
+        return sorted({str(name) for name in weight_map.values()})
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return [INDEX + " (damaged)"]
+
+
+def _refs(folder: Path) -> dict[str, set[str]]:
+    """Commits and the names that point at them."""
+    refs: dict[str, set[str]] = {}
+    for path in _walk(folder):
+        try:
+            commit = path.read_text("utf-8").strip()
+        except (OSError, UnicodeDecodeError):
+            continue
+        refs.setdefault(commit, set()).add(path.relative_to(folder).as_posix())
+    return refs
+
+
+def _folders(folder: Path) -> list[Path]:
+    try:
+        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+    except OSError:
+        return []
+
+
+def _walk(folder: Path) -> Iterator[Path]:
+    """Every file and link below a folder, broken links too; what cannot be read is left out."""
+    try:
+        entries = sorted(folder.iterdir())
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir() and not entry.is_symlink():
+            yield from _walk(entry)
+        else:
+            yield entry
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return ", ".join(names[:3]) + more

@@ -1,0 +1,77 @@
+"""What a model's source is: the bundled model, a folder, or an id on the Hub."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+
+from playground.core.errors import ModelError
+from playground.core.facts import ModelSpec
+
+BUNDLED = "bundled"
+_CURE = "A Hub id looks like owner/name, for example Qwen/Qwen3-0.6B."
+_NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]{0,94}[A-Za-z0-9_])?")
+_REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]{0,199}")
+_URL = re.compile(
+    r"https?://[^/]+/(?P<id>[^/?#]+/[^/?#]+)(?:/tree/(?P<revision>[^?#]+))?/?(?:[?#].*)?"
+)
+
+
+class SourceKind(StrEnum):
+    BUNDLED = "bundled"
+    FOLDER = "folder"
+    HUB = "hub"
+
+
+def kind_of(source: str) -> SourceKind:
+    """Tell what a source is without looking further than whether a folder is there."""
+    if source == BUNDLED:
+        return SourceKind.BUNDLED
+    path = Path(source).expanduser()
+    looks_like_path = path.is_absolute() or "\\" in source or source.startswith((".", "~"))
+    if looks_like_path or source.count("/") > 1:
+        return SourceKind.FOLDER
+    try:
+        return SourceKind.FOLDER if path.is_dir() else SourceKind.HUB
+    except (OSError, ValueError):  # a name no file system takes
+        return SourceKind.HUB
+
+
+def parse_hub_id(text: str) -> ModelSpec:
+    """Read `owner/name`, `owner/name@revision` or a model page's address.
+
+    `main` is what no revision means. Raises ModelError for anything else.
+    """
+    text = text.strip()
+    if not text:
+        raise ModelError("No Hub id is given.", _CURE)
+    url = _URL.fullmatch(text)
+    if url is not None:
+        name, revision = url["id"], (url["revision"] or "").rstrip("/")
+    else:
+        name, _, revision = text.partition("@")
+        if text.endswith("@"):
+            raise ModelError(
+                "The revision after the @ is missing.", "Name one, or leave out the @."
+            )
+    check_hub_id(name)
+    check_revision(revision)
+    return ModelSpec(name, "" if revision == "main" else revision)
+
+
+def check_hub_id(name: str) -> None:
+    """Raise ModelError where `name` cannot be a Hub id."""
+    parts = name.split("/")
+    shown = name if len(name) <= 60 else name[:57] + "…"
+    good = len(parts) <= 2 and all(_NAME.fullmatch(part) for part in parts)
+    if not good or ".." in name or "--" in name or name.endswith(".git"):
+        raise ModelError(f"“{shown}” is no Hub id.", _CURE)
+
+
+def check_revision(revision: str) -> None:
+    """Raise ModelError where `revision` can be no branch, tag or commit ("" is the default)."""
+    if revision and (not _REVISION.fullmatch(revision) or ".." in revision):
+        raise ModelError(
+            f"“{revision[:60]}” is no revision.", "Name a branch, a tag or a commit of the model."
+        )

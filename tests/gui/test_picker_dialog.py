@@ -1,0 +1,279 @@
+"""The model picker as a user with mouse, keyboard and files sees it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
+from PySide6.QtGui import QDropEvent
+from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from pytestqt.qtbot import QtBot
+
+from playground.core.facts import ModelSpec
+from playground.gui.model_picker import ModelPicker
+from playground.gui.picker_download import progress_text
+from playground.hub.download_events import Advanced
+from tests.support.hub_server import Fault, HubServer, Repository
+from tests.support.tiny_model import tiny_model_files, write_files
+
+FILES = tiny_model_files(hidden=128)
+Make = Callable[..., ModelPicker]
+# The offscreen platform says so at every window; it is no fault of ours.
+pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints")
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path / "home"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_files(tmp_path / "models" / "tiny & small", FILES)
+
+
+@pytest.fixture
+def make(qtbot: QtBot, hub: HubServer, home: Path) -> Iterator[Make]:
+    """Open a picker whose Hub is the one on loopback."""
+    made: list[ModelPicker] = []
+
+    def open_picker(*recents: str, current: str = "") -> ModelPicker:
+        picker = ModelPicker(
+            [ModelSpec(source) for source in recents],
+            ModelSpec(current) if current else None,
+            environment=hub.environment(home),
+            cache=hub.cache(home),
+        )
+        qtbot.addWidget(picker)
+        picker.open()
+        made.append(picker)
+        qtbot.waitUntil(lambda: picker.list.count() > 0)
+        return picker
+
+    yield open_picker
+    for picker in made:
+        picker.download.close_down()
+
+
+def titles(picker: ModelPicker) -> list[str]:
+    return [choice.title for choice in picker.list.choices()]
+
+
+def select(picker: ModelPicker, title: str) -> None:
+    for row in range(picker.list.count()):
+        if picker.list.item(row).text() == title:
+            picker.list.setCurrentRow(row)
+            return
+    raise AssertionError(f"{title} is not listed")
+
+
+def wait_for_facts(qtbot: QtBot, picker: ModelPicker, text: str) -> None:
+    qtbot.waitUntil(lambda: text in picker.facts.text())
+
+
+def test_a_recent_folder_is_described_and_chosen(qtbot: QtBot, make: Make, folder: Path) -> None:
+    picker = make(str(folder), current=str(folder))
+    wait_for_facts(qtbot, picker, "LlamaForCausalLM")
+    assert "512 tokens" in picker.facts.text()
+    assert "none: raw text only" in picker.facts.text()
+    assert str(folder) in picker.facts.text()
+    with qtbot.waitSignal(picker.chosen) as chosen:
+        qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
+    assert chosen.args == [ModelSpec(str(folder))]
+    assert not picker.isVisible()
+
+
+def test_the_keyboard_is_enough(qtbot: QtBot, make: Make, folder: Path) -> None:
+    picker = make(str(folder), "owner/elsewhere")
+    assert picker.list.hasFocus() or not picker.isActiveWindow()
+    select(picker, "owner/elsewhere")
+    qtbot.keyClick(picker.list, Qt.Key.Key_Up)
+    wait_for_facts(qtbot, picker, "LlamaForCausalLM")
+    with qtbot.waitSignal(picker.chosen) as chosen:
+        qtbot.keyClick(picker.list, Qt.Key.Key_Return)
+    assert chosen.args == [ModelSpec(str(folder))]
+
+
+def test_headings_are_passed_over(qtbot: QtBot, make: Make, folder: Path) -> None:
+    picker = make(str(folder))
+    picker.list.setCurrentRow(1)
+    qtbot.keyClick(picker.list, Qt.Key.Key_Down)
+    choice = picker.list.current_choice()
+    assert choice is not None
+    assert choice.section == "Recent"
+
+
+def test_what_cannot_be_used_says_why_and_stays_unchosen(
+    qtbot: QtBot, make: Make, tmp_path: Path
+) -> None:
+    no_tokenizer = write_files(
+        tmp_path / "no tokenizer", {n: d for n, d in FILES.items() if "tokenizer" not in n}
+    )
+    picker = make(str(tmp_path / "gone"), str(no_tokenizer), "owner/elsewhere")
+    for title, said in (
+        ("gone", "no folder"),
+        ("no tokenizer", "lacks its tokenizer"),
+        ("owner/elsewhere", "not on this machine"),
+    ):
+        select(picker, title)
+        wait_for_facts(qtbot, picker, said)
+        assert not picker.use_button.isEnabled()
+        assert picker.spec is None
+    qtbot.keyClick(picker.list, Qt.Key.Key_Return)
+    assert picker.isVisible()
+    assert picker.download.field.text() == "owner/elsewhere"  # one press away
+
+
+def test_quick_changes_end_with_the_facts_of_the_last(
+    qtbot: QtBot, make: Make, tmp_path: Path
+) -> None:
+    folders = [
+        write_files(tmp_path / f"layers-{n}", tiny_model_files(layers=n)) for n in (1, 2, 3, 4)
+    ]
+    picker = make(*map(str, folders))
+    for model in folders * 3:
+        select(picker, model.name)
+    wait_for_facts(qtbot, picker, str(folders[-1]))
+    assert picker.spec == ModelSpec(str(folders[-1]))
+
+
+def test_a_dropped_folder_is_taken_and_a_dropped_file_is_not(
+    qtbot: QtBot, make: Make, folder: Path
+) -> None:
+    picker = make()
+    drop(picker, folder / "config.json")
+    assert "tiny & small" not in titles(picker)
+    drop(picker, folder)
+    wait_for_facts(qtbot, picker, str(folder))
+    assert picker.spec == ModelSpec(str(folder))
+    assert titles(picker).count("tiny & small") == 1
+
+
+def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path) -> None:
+    picker = make()
+    qtbot.mouseClick(picker.open_button, Qt.MouseButton.LeftButton)
+    dialog = picker.findChild(QFileDialog)
+    assert dialog is not None
+    assert dialog.fileMode() is QFileDialog.FileMode.Directory
+    with qtbot.waitSignal(picker.folder_used) as used:
+        dialog.fileSelected.emit(str(folder))
+        dialog.done(0)
+    assert used.args == [str(folder.parent)]
+    wait_for_facts(qtbot, picker, str(folder))
+
+
+def test_a_typed_id_is_downloaded_and_selected(
+    qtbot: QtBot, make: Make, hub: HubServer, home: Path
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hold = hub.add_fault(Fault(r"GET /cdn/", after=len(FILES["model.safetensors"]) // 2))
+    picker = make()
+    qtbot.keyClicks(picker.download.field, "owner/model")
+    qtbot.keyClick(picker.download.field, Qt.Key.Key_Return)
+    assert picker.isVisible()  # Enter belongs to the field
+    qtbot.waitUntil(lambda: " of " in picker.download.status_text(), timeout=60_000)
+    assert picker.download.cancel_button.isVisible()
+    select(picker, picker.list.choices()[0].title)  # the dialog stays usable
+    hold.release.set()
+    qtbot.waitUntil(lambda: picker.spec == ModelSpec("owner/model"), timeout=60_000)
+    assert "On this machine" in {choice.section for choice in picker.list.choices()}
+    assert "is on this machine now" in picker.download.status_text()
+    assert not picker.download.cancel_button.isVisible()
+
+
+def test_cancel_leaves_nothing_unfinished(
+    qtbot: QtBot, make: Make, hub: HubServer, home: Path
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hold = hub.add_fault(Fault(r"GET /cdn/", after=1000))
+    picker = make()
+    picker.download.set_text("owner/model")
+    qtbot.mouseClick(picker.download.button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(hold.reached.is_set, timeout=60_000)
+    qtbot.mouseClick(picker.download.cancel_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: "Cancelled" in picker.download.status_text(), timeout=60_000)
+    assert not list(home.rglob("*.incomplete"))
+    assert picker.download.button.isVisible()
+
+
+def test_errors_stand_below_the_field(qtbot: QtBot, make: Make, hub: HubServer) -> None:
+    hub.add(Repository("owner/gated", FILES, gated="manual"))
+    picker = make()
+    picker.download.set_text("no id at all")
+    picker.download.begin()
+    assert "is no Hub id" in picker.download.status_text()
+    picker.download.set_text("owner/gated")
+    picker.download.begin()
+    qtbot.waitUntil(lambda: "is gated" in picker.download.status_text(), timeout=60_000)
+    assert "hf auth login" in picker.download.status_text()
+
+
+@pytest.mark.parametrize("stop", [True, False])
+def test_closing_while_downloading_asks(
+    qtbot: QtBot, make: Make, hub: HubServer, home: Path, stop: bool
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hold = hub.add_fault(Fault(r"GET /cdn/", after=1000))
+    picker = make()
+    picker.download.set_text("owner/model")
+    picker.download.begin()
+    qtbot.waitUntil(hold.reached.is_set, timeout=60_000)
+
+    picker.close()
+    picker.reject()  # asked once, however often one tries
+    (box,) = picker.findChildren(QMessageBox)
+    assert picker.isVisible()
+    wanted = "Stop and close" if stop else "Keep downloading"
+    qtbot.mouseClick(
+        next(b for b in box.buttons() if b.text().replace("&", "") == wanted),
+        Qt.MouseButton.LeftButton,
+    )
+    assert picker.isVisible() is not stop
+    assert picker.download.running is not stop
+    picker.download.close_down()
+    assert not list(home.rglob("*.incomplete"))
+
+
+def test_everything_has_a_name(make: Make) -> None:
+    picker = make()
+    reachable = [
+        widget
+        for widget in picker.findChildren(QWidget)
+        if widget.focusPolicy() & Qt.FocusPolicy.TabFocus and widget.isVisible()
+    ]
+    assert len(reachable) >= 4
+    unnamed = [w for w in reachable if not (w.accessibleName() or getattr(w, "text", str)())]
+    assert not unnamed
+
+
+def test_progress_in_words() -> None:
+    def told(**changes: float) -> str:
+        values = {"done_bytes": 250_000_000, "total_bytes": 10**9, "bytes_per_s": 25e6}
+        return progress_text(Advanced(**(values | {"quiet_s": 0.0} | changes)))  # type: ignore[arg-type]
+
+    assert told() == "250 MB of 1.0 GB · 25 MB/s · 30 s left"
+    assert told(quiet_s=12.0).endswith("nothing has arrived for 12 s")
+    assert told(bytes_per_s=0.0) == "250 MB of 1.0 GB"
+    assert told(bytes_per_s=1e5).endswith("2 h 5 min left")
+
+
+def drop(picker: ModelPicker, path: Path) -> None:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(os.fspath(path))])
+    event = QDropEvent(
+        QPoint(50, 50),
+        Qt.DropAction.CopyAction,
+        data,
+        Qt.MouseButton.LeftButton,
+        Qt.KeyboardModifier.NoModifier,
+    )
+    picker.dropEvent(event)

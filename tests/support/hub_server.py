@@ -1,0 +1,379 @@
+"""A small Hugging Face Hub on loopback: the API that huggingface_hub speaks, and its faults.
+
+`HubServer` is a context manager; repositories and faults are set on it before or while it
+runs. Large files are redirected to a second host name, as the real Hub does with its CDN.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+from urllib.parse import parse_qs, quote, unquote, urlsplit
+
+SUFFIXES_IN_LFS = (".safetensors", ".bin", ".gguf", ".onnx", ".model")
+_ROUTE_INFO = re.compile(r"/api/models/(?P<id>.+?)(?:/revision/(?P<revision>[^/]+))?")
+_ROUTE_TREE = re.compile(r"/api/models/(?P<id>.+?)/tree/(?P<revision>[^/]+)(?:/(?P<path>.*))?")
+_ROUTE_RESOLVE = re.compile(r"/(?P<id>[^/]+(?:/[^/]+)?)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
+_ROUTE_CDN = re.compile(r"/cdn/(?P<sha256>[0-9a-f]{64})")
+_PIECE = 16 * 1024
+
+
+@dataclass
+class Repository:
+    """A model repository. `gated` is the API's value; a gated one serves files to `granted`.
+
+    `declared` are sizes that are told in place of the real ones.
+    """
+
+    id: str
+    files: dict[str, bytes]
+    gated: str | bool = False
+    private: bool = False
+    granted: set[str] = field(default_factory=set)
+    tags: tuple[str, ...] = ()
+    refs: dict[str, str] = field(default_factory=dict)
+    declared: dict[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.refs.setdefault("main", self.new_commit())
+
+    def new_commit(self) -> str:
+        """Return the commit of the present files."""
+        digest = hashlib.sha1(self.id.encode(), usedforsecurity=False)
+        for name, data in sorted(self.files.items()):
+            digest.update(name.encode() + b"\0" + data)
+        return digest.hexdigest()
+
+    def commit(self, revision: str) -> str | None:
+        if revision in self.refs.values():
+            return revision
+        return self.refs.get(revision)
+
+    def info(self, commit: str) -> dict[str, Any]:
+        return {
+            "_id": hashlib.md5(self.id.encode(), usedforsecurity=False).hexdigest()[:24],
+            "id": self.id,
+            "modelId": self.id,
+            "sha": commit,
+            "private": self.private,
+            "gated": self.gated,
+            "disabled": False,
+            "tags": list(self.tags),
+            "downloads": 0,
+            "likes": 0,
+            "createdAt": "2024-01-01T00:00:00.000Z",
+            "lastModified": "2024-01-02T00:00:00.000Z",
+            "siblings": [{"rfilename": name} for name in sorted(self.files)],
+        }
+
+    def tree(self) -> list[dict[str, Any]]:
+        return [
+            _tree_entry(name, data, self.size(name)) for name, data in sorted(self.files.items())
+        ]
+
+    def size(self, name: str) -> int:
+        return self.declared.get(name, len(self.files[name]))
+
+
+@dataclass
+class Fault:
+    """What happens to a request whose "METHOD /path?query" matches `pattern`.
+
+    With `status` it is answered so. Otherwise its body stops after `after` bytes: until
+    `release` is set, and then, with `cut`, the connection is closed instead of going on.
+    `times` is how often; None is always. `reached` is set when the fault has struck.
+    """
+
+    pattern: str
+    status: int = 0
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+    after: int | None = None
+    cut: bool = False
+    times: int | None = None
+    reached: threading.Event = field(default_factory=threading.Event)
+    release: threading.Event = field(default_factory=threading.Event)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Clients that are killed break connections off; anything else is a defect here."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
+
+
+class HubServer:
+    """The server and what it holds; `requests` lists "METHOD /path" of what came."""
+
+    def __init__(self) -> None:
+        self.repositories: dict[str, Repository] = {}
+        self.tokens: dict[str, str] = {}  # token: user
+        self.page_size = 1000
+        self.requests: list[str] = []
+        self.faults: list[Fault] = []
+        self.blobs: dict[str, bytes] = {}
+        self._lock = threading.Lock()
+        self._server = _Server(("127.0.0.1", 0), self._handler())
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
+
+    def __enter__(self) -> HubServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for fault in self.faults:
+            fault.release.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    @property
+    def port(self) -> int:
+        return self._server.server_port
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def add(self, repository: Repository) -> Repository:
+        self.repositories[repository.id] = repository
+        return repository
+
+    def add_fault(self, fault: Fault) -> Fault:
+        """Faults are tried in the order they were added."""
+        self.faults.append(fault)
+        return fault
+
+    def environment(self, home: Path, **more: str) -> dict[str, str]:
+        """This process's environment, with the Hub's folder in `home` and this server for Hub."""
+        environment = {
+            name: value for name, value in os.environ.items() if not name.startswith("HF_")
+        }
+        environment["HF_HOME"] = str(home)
+        environment["HF_ENDPOINT"] = self.endpoint
+        return environment | more
+
+    def cache(self, home: Path) -> Path:
+        return home / "hub"
+
+    def fault_for(self, request: str) -> Fault | None:
+        with self._lock:
+            for fault in self.faults:
+                if fault.times != 0 and re.search(fault.pattern, request):
+                    if fault.times is not None:
+                        fault.times -= 1
+                    return fault
+        return None
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        class Handler(_Handler):
+            hub = self
+
+        return Handler
+
+
+class _Handler(BaseHTTPRequestHandler):
+    """One connection. Every route is one method; errors have the headers the client reads."""
+
+    hub: HubServer
+    protocol_version = "HTTP/1.1"
+    _fault: Fault | None = None
+
+    def do_HEAD(self) -> None:  # the standard library's name
+        self._answer()
+
+    def do_GET(self) -> None:  # the standard library's name
+        self._answer()
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+    def _answer(self) -> None:
+        request = f"{self.command} {self.path}"
+        self.hub.requests.append(request)
+        self._fault = self.hub.fault_for(request)
+        try:
+            if self._fault is not None and self._fault.status:
+                self._fault.reached.set()
+                self._send(self._fault.status, self._fault.body, dict(self._fault.headers))
+            else:
+                self._route(urlsplit(self.path))
+        except (BrokenPipeError, ConnectionResetError):
+            self.close_connection = True
+
+    def _route(self, url: Any) -> None:
+        routes: tuple[tuple[re.Pattern[str], Callable[..., None]], ...] = (
+            (_ROUTE_TREE, self._tree),
+            (_ROUTE_INFO, self._info),
+            (_ROUTE_CDN, self._cdn),
+            (_ROUTE_RESOLVE, self._resolve),
+        )
+        self._query = parse_qs(url.query)
+        for pattern, answer in routes:
+            match = pattern.fullmatch(url.path)
+            if match is not None:
+                answer(**{k: unquote(v) if v else "" for k, v in match.groupdict().items()})
+                return
+        self._error(404, "", "Sorry, we can't find the page you are looking for.")
+
+    # routes
+
+    def _info(self, id: str, revision: str) -> None:
+        found = self._find(id, revision or "main")
+        if found is not None:
+            repository, commit = found
+            self._json(repository.info(commit))
+
+    def _tree(self, id: str, revision: str, path: str) -> None:
+        found = self._find(id, revision)
+        if found is None:
+            return
+        entries = [e for e in found[0].tree() if e["path"].startswith(path)]
+        start = int(self._query.get("cursor", ["0"])[0])
+        end = start + self.hub.page_size
+        headers = {}
+        if end < len(entries):
+            address = f"{self.hub.endpoint}{self.path.split('?')[0]}?recursive=True&cursor={end}"
+            headers["Link"] = f'<{address}>; rel="next"'
+        self._json(entries[start:end], headers)
+
+    def _resolve(self, id: str, revision: str, path: str) -> None:
+        found = self._find(id, revision)
+        if found is None:
+            return
+        repository, commit = found
+        headers = {"X-Repo-Commit": commit}
+        if repository.gated and self._user() not in repository.granted:
+            self._error(
+                403 if self._user() else 401,
+                "GatedRepo",
+                f"Access to model {id} is restricted and you are not in the authorized list.",
+            )
+            return
+        data = repository.files.get(path)
+        if data is None:
+            self._error(404, "EntryNotFound", "Entry not found", headers)
+            return
+        if not path.endswith(SUFFIXES_IN_LFS):
+            self._body(data, headers | {"ETag": f'"{_blob_id(data)}"'})
+            return
+        sha256 = hashlib.sha256(data).hexdigest()
+        self.hub.blobs[sha256] = data
+        headers["X-Linked-Etag"] = f'"{sha256}"'
+        headers["X-Linked-Size"] = str(repository.size(path))
+        # Another host name, so that the client must not send its token along.
+        headers["Location"] = f"http://localhost:{self.hub.port}/cdn/{sha256}?name={quote(path)}"
+        self._send(302, b"", headers)
+
+    def _cdn(self, sha256: str) -> None:
+        data = self.hub.blobs.get(sha256)
+        if data is None or self.headers.get("Authorization"):
+            self._error(400, "", "Not a signed request")
+            return
+        self._body(data, {"ETag": f'"{sha256}"'})
+
+    # answers
+
+    def _find(self, id: str, revision: str) -> tuple[Repository, str] | None:
+        """The repository and commit that may be seen, else None and the error is sent."""
+        if self._token() and self._user() is None:
+            self._error(401, "", "Invalid credentials in Authorization header")
+            return None
+        repository = self.hub.repositories.get(id)
+        if repository is None or (repository.private and self._user() not in repository.granted):
+            # The real Hub doesn't tell strangers what exists.
+            self._error(404 if self._user() else 401, "RepoNotFound", "Repository not found")
+            return None
+        commit = repository.commit(revision)
+        if commit is None:
+            self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
+            return None
+        return repository, commit
+
+    def _token(self) -> str:
+        return self.headers.get("Authorization", "").removeprefix("Bearer ")
+
+    def _user(self) -> str | None:
+        return self.hub.tokens.get(self._token())
+
+    def _error(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        told = {"X-Error-Message": message, **(headers or {})}
+        if code:
+            told["X-Error-Code"] = code
+        self._send(status, json.dumps({"error": message}).encode(), told)
+
+    def _json(self, value: object, headers: Mapping[str, str] | None = None) -> None:
+        told = {"Content-Type": "application/json; charset=utf-8", **(headers or {})}
+        self._send(200, json.dumps(value).encode(), told)
+
+    def _body(self, data: bytes, headers: Mapping[str, str]) -> None:
+        """A file, or the part of it that a Range header asks for."""
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
+        if asked is None:
+            self._send(200, data, {"Accept-Ranges": "bytes", **headers})
+            return
+        start, end = int(asked[1]), int(asked[2] or len(data) - 1)
+        if start >= len(data):
+            self._send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+            return
+        told = {"Content-Range": f"bytes {start}-{end}/{len(data)}", **headers}
+        self._send(206, data[start : end + 1], told)
+
+    def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        fault = self._fault
+        if fault is None or fault.after is None:
+            self.wfile.write(body)
+            return
+        for start in range(0, fault.after, _PIECE):
+            self.wfile.write(body[start : min(start + _PIECE, fault.after)])
+        self.wfile.flush()
+        fault.reached.set()
+        fault.release.wait()
+        if fault.cut:
+            self.close_connection = True
+        else:
+            self.wfile.write(body[fault.after :])
+
+
+def _tree_entry(name: str, data: bytes, size: int) -> dict[str, Any]:
+    entry: dict[str, Any] = {
+        "type": "file",
+        "oid": _blob_id(data),
+        "size": size,
+        "path": name,
+    }
+    if name.endswith(SUFFIXES_IN_LFS):
+        sha256 = hashlib.sha256(data).hexdigest()
+        entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 134}
+    return entry
+
+
+def _blob_id(data: bytes) -> str:
+    """Git's id of a file's content."""
+    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
