@@ -1,0 +1,111 @@
+"""Explains every figure with its formula, lists the shortcuts, and tells the versions."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+
+import pyqtgraph
+import PySide6
+from PySide6.QtCore import Qt, qVersion
+from PySide6.QtGui import QAction, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QDialogButtonBox,
+    QLabel,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+import playground
+from playground.core.trace import FORMULAS
+
+_FIGURES = (
+    "Every time is taken in the engine, after the device has finished the token. Loading and "
+    "warming up are phases of their own and are in no figure. Lanes that ran together shared "
+    "the device: their figures are not comparable, and their stamps say so."
+)
+_MORE = {
+    "peak memory": "the most the engine held while generating: device memory on CUDA, else the "
+    "process's resident memory",
+    "badge": "what was counted in the loaded model: linear layers by kind, bytes by type; red "
+    "where it is not what was asked for",
+    "diamond in the plot": "the TTFT of the lane; an arrow where it lies above the picture",
+    "level lines in the plot": "p50 (stronger) and p95 (fainter) of each lane",
+}
+
+
+class ListDialog(QDialog):
+    """A headline over a list of two columns."""
+
+    def __init__(
+        self, title: str, text: str, rows: Sequence[tuple[str, str]], parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle(title)
+        self.resize(880, 480)
+        head = QLabel(text)
+        head.setTextFormat(Qt.TextFormat.PlainText)
+        head.setWordWrap(True)
+        self.list = QTreeWidget()
+        self.list.setColumnCount(2)
+        self.list.setHeaderHidden(True)
+        self.list.setRootIsDecorated(False)
+        self.list.setWordWrap(True)
+        self.list.setAccessibleName(title)
+        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        for name, value in rows:
+            item = QTreeWidgetItem([name, value])
+            item.setToolTip(1, value)
+            self.list.addTopLevelItem(item)
+        self.list.resizeColumnToContents(0)
+        self.list.setColumnWidth(0, self.list.columnWidth(0) + 24)
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(12)
+        column.addWidget(head)
+        column.addWidget(self.list, 1)
+        column.addWidget(buttons)
+
+
+def figures_help(parent: QWidget | None = None) -> ListDialog:
+    """What each figure means and how it is timed."""
+    rows = [*FORMULAS.items(), *_MORE.items()]
+    return ListDialog("What the figures mean", _FIGURES, rows, parent)
+
+
+def keys_help(actions: Sequence[QAction], parent: QWidget | None = None) -> ListDialog:
+    """Every command that has a shortcut."""
+    rows = [
+        (
+            action.shortcut().toString(QKeySequence.SequenceFormat.NativeText),
+            f"{action.text().replace('&', '')}: {action.statusTip()}",
+        )
+        for action in actions
+        if not action.shortcut().isEmpty()
+    ]
+    rows += [
+        ("Left, Right", "In the plot: read the values at a token; with Shift ten at a time"),
+        ("+, -, 0", "In the plot: zoom in, zoom out, show everything"),
+        ("Ctrl+C", "In a text: copy the selection; in the table: copy the cells"),
+    ]
+    text = "The command palette finds every command by its name."
+    return ListDialog("Keyboard shortcuts", text, rows, parent)
+
+
+def about(parent: QWidget | None = None) -> ListDialog:
+    """Versions of what the window is made of, and the licences of what is shipped with it."""
+    rows = [
+        ("Playground", f"{playground.__version__}, MIT licence"),
+        ("Python", platform.python_version()),
+        ("Qt, PySide6", f"{qVersion()}, {PySide6.__version__} (LGPL 3)"),
+        ("pyqtgraph", f"{pyqtgraph.__version__} (MIT)"),
+        ("Inter, JetBrains Mono", "fonts under the SIL Open Font License 1.1"),
+    ]
+    text = "Load a language model in several precisions side by side, and see which one to use."
+    return ListDialog("About the playground", text, rows, parent)

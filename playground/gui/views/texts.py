@@ -1,0 +1,163 @@
+"""How sizes, times, states and stamps are put into words; no widgets."""
+
+from __future__ import annotations
+
+from playground.core.facts import Answer, LoadedModel
+from playground.core.lane import LaneState, Stage
+from playground.core.protocol import Activity
+
+_UNITS = ("B", "kB", "MB", "GB", "TB")
+NOTHING = "–"
+
+
+def size_text(count: int | None) -> str:
+    """Bytes in decimal units with three digits: "13.2 MB"."""
+    if count is None:
+        return NOTHING
+    value, unit = float(count), 0
+    while value >= 999.5 and unit < len(_UNITS) - 1:
+        value /= 1000
+        unit += 1
+    return f"{count} B" if unit == 0 else f"{three_digits(value)} {_UNITS[unit]}"
+
+
+def three_digits(value: float) -> str:
+    """A number with about three digits that count: 0.0123, 1.23, 12.3, 1,234."""
+    size = abs(value)
+    for limit, places in ((0.0995, 4), (0.995, 3), (9.995, 2), (99.95, 1)):
+        if size < limit:
+            return f"{value:.{places}f}"
+    return f"{value:,.0f}"
+
+
+def ms_text(milliseconds: float | None) -> str:
+    return NOTHING if milliseconds is None else f"{three_digits(milliseconds)} ms"
+
+
+def seconds_text(seconds: float | None) -> str:
+    """A duration: milliseconds below one second, then seconds."""
+    if seconds is None:
+        return NOTHING
+    return ms_text(seconds * 1e3) if seconds < 0.9995 else f"{three_digits(seconds)} s"
+
+
+def clock_text(seconds: float) -> str:
+    """A running clock: tenths of a second first, minutes later."""
+    seconds = max(0.0, seconds)
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    return f"{minutes}:{rest:02d} min"
+
+
+def stage_text(state: LaneState) -> str:
+    """What the lane is at, without the clock; the same words for a screen reader."""
+    if state.stage is Stage.EMPTY:
+        return state.freed or "not loaded"
+    if state.stage is Stage.READY:
+        text = "failed, still loaded" if state.failure else "ready"
+        size = state.loaded.verified.weight_bytes if state.loaded else 0
+        return f"{text} · {size_text(size)}" if size else text
+    if state.stage is Stage.FAILED:
+        return "failed"
+    return _activity_text(state)
+
+
+def _activity_text(state: LaneState) -> str:
+    if state.stage is Stage.UNLOADING or state.activity is None:
+        return str(state.stage)
+    return str(state.activity)
+
+
+def status_text(state: LaneState, now: float) -> str:
+    """The status line: activity, detail and a clock while the lane is busy."""
+    if not state.busy:
+        return stage_text(state)
+    # The clock comes first: a narrow lane elides from the end.
+    parts = [_activity_text(state), clock_text(now - state.since)]
+    if state.fraction is not None:
+        parts.append(f"{state.fraction:.0%}")
+    return " · ".join([*parts, state.detail] if state.detail else parts)
+
+
+def moves(state: LaneState) -> bool:
+    """Whether the bar shall move; tokens arriving are movement enough."""
+    return state.busy and state.activity is not Activity.GENERATING
+
+
+def badge_text(loaded: LoadedModel) -> str:
+    """What really runs, in few words."""
+    verified = loaded.verified
+    if verified.precision is not None:
+        name = verified.precision.label.partition(" (")[0]
+    else:
+        name = max(verified.modules, key=lambda k: verified.modules[k], default="unknown")
+    if loaded.mismatch:
+        return f"{name}, not {loaded.request.precision.label.partition(' (')[0]}"
+    return name
+
+
+def badge_tip(loaded: LoadedModel) -> str:
+    """The count behind the badge, line by line."""
+    verified = loaded.verified
+    lines = [loaded.mismatch] if loaded.mismatch else []
+    lines.append("Counted in the loaded model:")
+    lines += [f"  {count:,} linear layers {kind}" for kind, count in verified.modules.items()]
+    lines += [f"  {size_text(size)} in {dtype}" for dtype, size in verified.bytes_by_dtype.items()]
+    if verified.skipped:
+        lines.append(f"  left as they were: {', '.join(verified.skipped)}")
+    lines += [
+        f"Parameters: {loaded.parameters:,} ({loaded.architecture})",
+        f"Context: {loaded.context_length:,} tokens",
+        f"Kernel: {loaded.kernel}",
+        f"Device: {loaded.device_name}",
+        f"Memory after loading: {size_text(loaded.memory_bytes)}",
+    ]
+    if loaded.load_s:
+        times = ", ".join(f"{name} {seconds_text(s)}" for name, s in loaded.load_s.items())
+        lines.append(f"Loading: {times}")
+    return "\n".join([*lines, *loaded.notes])
+
+
+def stamp_line(answer: Answer) -> str:
+    """The stamp in one line: what ran and how it ended."""
+    stamp = answer.stamp
+    real = stamp.verified.precision
+    precision = real.label.partition(" (")[0] if real else "unknown precision"
+    commit = f"@{stamp.commit[:7]}" if stamp.commit else ""
+    options = stamp.options
+    how = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
+    text = (
+        f"{len(answer.token_ids):,} tokens · {answer.stop_reason} · {precision} · "
+        f"{stamp.model}{commit} · {stamp.kernel} · {stamp.device} · {how}"
+    )
+    if stamp.timing == "together":
+        text = f"shared the device, not comparable · {text}"
+    return text
+
+
+def stamp_text(answer: Answer) -> str:
+    """The whole stamp, one fact a line."""
+    stamp = answer.stamp
+    real = stamp.verified.precision
+    lines = [
+        f"Model: {stamp.model}" + (f" at {stamp.commit}" if stamp.commit else ""),
+        f"Precision: {real.label if real else 'none of ours'} (counted), "
+        f"{stamp.requested_precision.label} (asked for)",
+        f"Weights: {size_text(stamp.verified.weight_bytes)}",
+        f"Kernel: {stamp.kernel}",
+        f"Decoder: {stamp.decoder}",
+        f"Device: {stamp.device_name} ({stamp.device}), {stamp.threads} threads",
+        "Versions: " + ", ".join(f"{k} {v}" for k, v in stamp.versions.items()),
+        "Options: "
+        + ", ".join(
+            f"{name}={getattr(stamp.options, name)!r}" for name in stamp.options.__struct_fields__
+        ),
+        f"Timing: {stamp.timing}"
+        + (" (shared the device, not comparable)" if stamp.timing == "together" else ""),
+        f"Prompt: {answer.prompt_tokens:,} tokens; answer: {len(answer.token_ids):,} tokens; "
+        f"ended by: {answer.stop_reason}",
+        f"Peak memory: {size_text(answer.peak_memory_bytes)}",
+        f"Made: {stamp.created}",
+    ]
+    return "\n".join(lines)
