@@ -84,9 +84,9 @@ def build_model(recipe: Recipe) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def batches(works: list[Tensor], recipe: Recipe) -> Iterator[Tensor]:
+def batches(works: list[Tensor], recipe: Recipe, seed: int) -> Iterator[Tensor]:
     """Endless (batch, context) ids: each row is BOS and a slice of one work, epochs shuffled."""
-    rng = random.Random(recipe.seed)
+    rng = random.Random(seed)
     length = recipe.context - 1
     bos = torch.zeros(1, dtype=torch.long)
     pending: list[Tensor] = []
@@ -174,7 +174,7 @@ def main() -> None:
             optimizer.load_state_dict(saved)
 
     compiled = torch.compile(model)
-    stream = batches(works, recipe)
+    stream = batches(works, recipe, recipe.seed + step)  # a resumed run sees other cuts
     budget, last = arguments.minutes * 60, time.monotonic()
     next_report = spent + 300
     while spent < budget:

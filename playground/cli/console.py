@@ -1,0 +1,152 @@
+"""What a command prints: results to stdout, status to stderr, or JSON lines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+import unicodedata
+from collections.abc import Sequence
+from typing import Any
+
+from playground.core.errors import PlaygroundError
+
+_BARS = "▁▂▃▄▅▆▇█"
+_PLAIN_BARS = "_.-:=+*#"
+
+
+class Console:
+    """Output of one command. With `json` stdout gets JSON lines only, and stderr errors only."""
+
+    def __init__(self, json: bool = False) -> None:
+        self.json = json
+        self.live = sys.stderr.isatty() and not json
+        self._shown = ""
+
+    def event(self, name: str, **fields: Any) -> None:
+        """Print one JSON line, where JSON is wanted."""
+        if self.json:
+            sys.stdout.write(json.dumps({"event": name, **fields}, allow_nan=False) + "\n")
+            sys.stdout.flush()
+
+    def status(self, text: str) -> None:
+        """Show what is going on; on a terminal in one line that is overwritten."""
+        if self.json or text == self._shown:
+            return
+        if self.live:
+            width = shutil.get_terminal_size().columns - 1
+            sys.stderr.write(f"\r\x1b[K{text[:width]}")
+        else:
+            sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+        self._shown = text
+
+    def end_status(self) -> None:
+        """Take the status line off a terminal."""
+        if self.live and self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+        self._shown = ""
+
+    def note(self, text: str) -> None:
+        """Print a remark for people to stderr."""
+        if not self.json:
+            self.end_status()
+            sys.stderr.write(f"{text}\n")
+            sys.stderr.flush()
+
+    def print(self, text: str = "") -> None:
+        """Print a line of the result, where people read it."""
+        if not self.json:
+            self.end_status()
+            sys.stdout.write(f"{text}\n")
+            sys.stdout.flush()
+
+    def stream(self, text: str) -> None:
+        """Print model output as it comes; a terminal gets it without control characters."""
+        if self.json or not text:
+            return
+        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+        sys.stdout.flush()
+
+    def warn(self, text: str) -> None:
+        """Print a warning to stderr, in JSON mode too."""
+        self.end_status()
+        sys.stderr.write(f"playground: {text}\n")
+        sys.stderr.flush()
+
+    def failed(self, error: PlaygroundError) -> None:
+        """Print an error and its cure to stderr, and as the JSON event `failed`."""
+        self.event("failed", message=error.message, cure=error.cure)
+        self.warn(" ".join(str(error).split()))
+
+
+def printable(text: str) -> str:
+    """Text without control characters that would command a terminal (kept: newline, tab)."""
+    return "".join(
+        c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\N{REPLACEMENT CHARACTER}"
+        for c in text
+    )
+
+
+def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+    """Lines of an aligned table: first row the head, columns right but those in `left`."""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [
+            cell.ljust(width) if i in left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+        if number == 0:
+            lines.append("  ".join("-" * width for width in widths))
+    return lines
+
+
+def sparkline(values: Sequence[float], highest: float, width: int = 60) -> str:
+    """A curve of bars: each column the largest of its share of the values, 0 to `highest`."""
+    bars = _BARS if _can_print(_BARS) else _PLAIN_BARS
+    columns = min(width, len(values))
+    line = ""
+    for column in range(columns):
+        share = values[column * len(values) // columns : (column + 1) * len(values) // columns]
+        level = max(share) / highest if highest > 0 else 0.0
+        line += bars[min(len(bars) - 1, int(level * len(bars)))]
+    return line
+
+
+def _can_print(text: str) -> bool:
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except (UnicodeEncodeError, LookupError):
+        return False
+    return True
+
+
+def seconds(value: float | None) -> str:
+    """A duration for people: milliseconds below one second."""
+    if value is None:
+        return "–"
+    return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
+
+
+def rate(value: float | None) -> str:
+    """Tokens per second for people."""
+    if value is None:
+        return "–"
+    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def size(value: float) -> str:
+    """Bytes for people, in powers of 1000."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit in ("B", "kB") else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.2f} TB"
+
+
+def times(value: float | None) -> str:
+    """A ratio for people."""
+    return "–" if value is None else f"{value:.2f}×"

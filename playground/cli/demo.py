@@ -1,0 +1,148 @@
+"""`playground demo`: the bundled model in three precisions, in the window or without a screen."""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from contextlib import ExitStack
+from pathlib import Path
+
+from playground.cli.console import Console, printable, sparkline, table
+from playground.cli.figures import HEAD, figures_of, row
+from playground.cli.interrupts import interrupting
+from playground.cli.lanes import Lane, open_lanes
+from playground.cli.window import window
+from playground.client.engine_process import child_environment
+from playground.client.session import Interrupted, Session
+from playground.core.errors import EngineError, PlaygroundError
+from playground.core.facts import Answer, ModelSpec
+from playground.core.generation import GenerationOptions, RawPrompt
+from playground.core.protocol import Event, Finished, Tokens
+from playground.core.qt_platform import usable_platform
+from playground.core.settings import DEFAULT_LANES
+from playground.core.trace import LatencyTrace
+
+PROMPT = "The old house stood at the end of the lane, and nobody"
+PICTURE = Path("playground.png")
+PICTURE_SIZE = "1440x900"
+_PICTURE_WAIT_S = 600.0
+
+
+def demo(args: argparse.Namespace) -> int:
+    """Show the bundled model. Raises PlaygroundError, Interrupted."""
+    platform, reason = usable_platform()
+    if platform and platform.split(":")[0] not in ("offscreen", "minimal"):
+        return window().main(window_arguments(args.new_tokens))
+    console = Console()
+    why = reason or f"QT_QPA_PLATFORM={platform} shows nothing."
+    console.print(f"{why} The comparison runs in this terminal instead.")
+    console.print()
+    answers = _compare(args, console)
+    _print(answers, console)
+    _picture(args.new_tokens, console)
+    return 0 if len(answers) == len(DEFAULT_LANES) else 1
+
+
+def window_arguments(new_tokens: int) -> argparse.Namespace:
+    """What the window is started with: the bundled model's lanes run at once, and it stays."""
+    return argparse.Namespace(
+        autorun=True,
+        prompt=PROMPT,
+        screenshot=None,
+        theme=None,
+        new_tokens=new_tokens,
+        model="bundled",
+        precisions=",".join(lane.precision for lane in DEFAULT_LANES),
+        size=None,
+    )
+
+
+def _compare(args: argparse.Namespace, console: Console) -> dict[Lane, Answer]:
+    options = GenerationOptions(max_new_tokens=args.new_tokens, greedy=True)
+    options.check()
+    precisions = [lane.precision for lane in DEFAULT_LANES]
+    where = argparse.Namespace(device="", threads=0)
+    sessions: list[Session] = []
+    answers: dict[Lane, Answer] = {}
+    with interrupting(sessions) as interrupts, ExitStack() as stack:
+        lanes = open_lanes(stack, ModelSpec(), precisions, where, sessions, console)
+        for lane in lanes:
+            if lane.failure is not None:
+                continue
+            console.print()
+            console.print(f"── {lane.precision.label} ──")
+            console.stream(PROMPT)
+            lane.session.observe = _Stream(console)
+            try:
+                answers[lane] = lane.session.generate(RawPrompt(PROMPT), options)
+            except PlaygroundError as error:
+                lane.fail(error)
+            console.print()
+            if interrupts.asked:
+                raise Interrupted
+    if not answers:
+        raise EngineError("The bundled model cannot run here.", "`playground doctor` tells why.")
+    return answers
+
+
+class _Stream:
+    """Prints tokens as they come."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, Tokens):
+            self._console.stream(printable("".join(event.texts)))
+        elif isinstance(event, Finished):
+            self._console.stream(printable(event.tail))
+
+
+def _print(answers: dict[Lane, Answer], console: Console) -> None:
+    rows: list[tuple[str, ...]] = [HEAD]
+    gaps = {}
+    for lane, answer in answers.items():
+        rows.append(row(lane.precision.value, figures_of(answer), answer.peak_memory_bytes))
+        gaps[lane] = LatencyTrace(answer.times).inter_token_ms.tolist()
+    console.print()
+    for line in table(rows):
+        console.print(line)
+    highest = max((max(values, default=0.0) for values in gaps.values()), default=0.0)
+    console.print()
+    console.print(f"Latency of every token (ITL), over token number, 0 to {highest:.0f} ms:")
+    for lane, values in gaps.items():
+        console.print(f"{lane.precision.value:>6} {sparkline(values, highest)}")
+    console.print()
+
+
+def _picture(new_tokens: int, console: Console) -> None:
+    """Save what the window looks like; Qt runs in a child, as it may abort where it cannot."""
+    picture = PICTURE.absolute()
+    before = picture.stat().st_mtime_ns if picture.exists() else None
+    command = [sys.executable, "-m", "playground", "--autorun", "--prompt", PROMPT]
+    command += ["--screenshot", str(picture), "--size", PICTURE_SIZE]
+    command += ["--model", "bundled", "--new-tokens", str(new_tokens)]
+    command += ["--precisions", ",".join(lane.precision for lane in DEFAULT_LANES)]
+    console.status(f"The window's picture is being made: {picture.name}")
+    try:
+        done = subprocess.run(
+            command,
+            env=child_environment({"QT_QPA_PLATFORM": "offscreen"}),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_PICTURE_WAIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise EngineError(
+            "The window's picture was not ready after ten minutes.", "Try `playground doctor`."
+        ) from error
+    finally:
+        console.end_status()
+    after = picture.stat().st_mtime_ns if picture.exists() else None
+    if done.returncode != 0 or after is None or after == before:
+        words = done.stderr.decode("utf-8", "replace").strip().splitlines()
+        reason = words[-1].removeprefix("playground: ") if words else "It said nothing."
+        raise EngineError("The window's picture could not be made.", reason)
+    console.print(f"The window's picture: {picture}")

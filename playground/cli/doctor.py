@@ -1,0 +1,197 @@
+"""`playground doctor`: what works on this machine, found by trying it."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import psutil
+
+from playground import __version__
+from playground.cli.console import Console, rate, size, table
+from playground.cli.figures import figures_of
+from playground.cli.interrupts import interrupting
+from playground.cli.models import check_here, chosen_device, load_request, local_model
+from playground.client.session import Interrupted, Session
+from playground.core import paths
+from playground.core.errors import PlaygroundError
+from playground.core.facts import EngineFacts, LoadedModel, ModelSpec
+from playground.core.generation import GenerationOptions, RawPrompt
+from playground.core.precision import Precision
+from playground.core.protocol import Activity, Event, Progress
+from playground.core.qt_platform import missing_libraries, usable_platform
+from playground.hub.cache import cache_folder
+
+_PROMPT = RawPrompt("The old house stood at the end of")
+_OPTIONS = GenerationOptions(max_new_tokens=16, greedy=True, ignore_eos=True)
+_QUICK = (Precision.BF16,)
+
+
+class Trial(msgspec.Struct, kw_only=True):
+    """What came of loading the bundled model at a precision and generating from it."""
+
+    precision: Precision
+    works: bool
+    kernel: str = ""
+    decode_tok_s: float | None = None
+    memory_bytes: int = 0
+    problem: str = ""
+
+
+def doctor(args: argparse.Namespace) -> int:
+    """Print the findings; 1 where the bundled model cannot run. Raises Interrupted."""
+    console = Console(json=args.json)
+    sessions: list[Session] = []
+    facts: EngineFacts | None = None
+    trials: list[Trial] = []
+    with interrupting(sessions) as interrupts:
+        # The plain precisions first: what they need, all others need too.
+        for precision in _QUICK if args.quick else _in_order():
+            trial, found = _try(precision, sessions, console)
+            if interrupts.asked:
+                raise Interrupted
+            if facts is None and found is not None:
+                facts = found
+                _tell_machine(facts, console)
+            trials.append(trial)
+            console.event("precision", **msgspec.to_builtins(trial))
+    console.end_status()
+    _tell_precisions(trials, console)
+    screen_ok = _tell_screen(console)
+    _tell_folders(console)
+    runs = any(t.works for t in trials)
+    console.event(
+        "finished",
+        bundled_model_runs=runs,
+        precisions=[t.precision for t in trials if t.works],
+        screen=screen_ok,
+    )
+    if not runs:
+        console.warn(f"The bundled model cannot run here. {trials[0].problem}".strip())
+        return 1
+    return 0
+
+
+def _in_order() -> tuple[Precision, ...]:
+    return (Precision.BF16, *(p for p in Precision if p is not Precision.BF16))
+
+
+def _try(
+    precision: Precision, sessions: list[Session], console: Console
+) -> tuple[Trial, EngineFacts | None]:
+    def observe(event: Event) -> None:
+        if isinstance(event, Progress) and event.activity is not Activity.READING_PROMPT:
+            console.status(f"trying {precision.value}: {event.activity}")
+
+    session = Session(observe)
+    sessions.append(session)
+    loaded: LoadedModel | None = None
+    try:
+        resolved = local_model(ModelSpec(), precision, console)
+        with session:
+            facts = session.ready()
+            device = chosen_device("", facts)
+            check_here(resolved, precision, device, facts)
+            loaded = session.load(load_request(resolved, precision, device, 0))
+            answer = session.generate(_PROMPT, _OPTIONS)
+            memory = session.process.memory_bytes()
+    except PlaygroundError as error:
+        sentence = " ".join(str(error).split())
+        return Trial(precision=precision, works=False, problem=sentence), session.facts
+    trial = Trial(
+        precision=precision,
+        works=not loaded.mismatch,
+        kernel=loaded.kernel,
+        decode_tok_s=figures_of(answer).decode_tok_s,
+        memory_bytes=memory,
+        problem=loaded.mismatch,
+    )
+    return trial, facts
+
+
+def _tell_machine(facts: EngineFacts, console: Console) -> None:
+    memory = psutil.virtual_memory()
+    console.event(
+        "machine",
+        playground=__version__,
+        python=facts.python,
+        devices=msgspec.to_builtins(facts.devices),
+        versions=facts.versions,
+        probes=msgspec.to_builtins(facts.probes),
+        memory_bytes=memory.total,
+        memory_free_bytes=memory.available,
+    )
+    versions = " · ".join(f"{name} {version}" for name, version in facts.versions.items())
+    console.print(f"playground {__version__} · Python {facts.python} · {versions}")
+    console.print()
+    rows = [("device", "name", "memory", "free", "capability")] + [
+        (d.id, d.name, size(d.total_bytes), size(d.free_bytes), d.capability) for d in facts.devices
+    ]
+    for line in table(rows, left=(0, 1, 4)):
+        console.print(line)
+    console.print()
+    for name, probe in facts.probes.items():
+        if not probe.ok:
+            console.print(f"{name}: {probe.detail} {probe.cure}".rstrip())
+
+
+def _tell_precisions(trials: list[Trial], console: Console) -> None:
+    rows = [("precision", "works", "tok/s", "process memory", "kernel")] + [
+        (
+            t.precision.value,
+            "yes" if t.works else "no",
+            rate(t.decode_tok_s),
+            size(t.memory_bytes) if t.memory_bytes else "–",
+            t.kernel or "–",
+        )
+        for t in trials
+    ]
+    for line in table(rows, left=(0, 1, 4)):
+        console.print(line)
+    for trial in trials:
+        if trial.problem:
+            console.print(f"{trial.precision.value}: {trial.problem}")
+    console.print()
+
+
+def _tell_screen(console: Console) -> bool:
+    name, reason = usable_platform()
+    lacking = missing_libraries(name or "xcb") if sys.platform.startswith("linux") else {}
+    console.event("screen", platform=name, reason=reason, missing_libraries=list(lacking))
+    console.print(f"screen: {name}" if name else f"screen: none. {reason}")
+    if lacking and "without" not in reason:
+        # No screen now, but one may come: what it will need is worth knowing today.
+        packages = " ".join(sorted(set(lacking.values())))
+        console.print(
+            f"A window would lack {', '.join(sorted(lacking))}: `sudo apt install {packages}`."
+        )
+    return bool(name)
+
+
+def _tell_folders(console: Console) -> None:
+    folders = {
+        "settings": paths.config_dir(),
+        "data": paths.data_dir(),
+        "cache": paths.cache_dir(),
+        "logs": paths.log_dir(),
+        "Hugging Face models": cache_folder(),
+    }
+    free = {name: _free_bytes(folder) for name, folder in folders.items()}
+    fields: dict[str, Any] = {
+        name: {"folder": str(folder), "free_bytes": free[name]} for name, folder in folders.items()
+    }
+    console.event("folders", folders=fields)
+    console.print()
+    rows = [("folder", "free", "where")]
+    rows += [(name, size(free[name]), str(folder)) for name, folder in folders.items()]
+    for line in table(rows, left=(0, 2)):
+        console.print(line)
+
+
+def _free_bytes(folder: Path) -> int:
+    """Free space where a folder is, or would be made."""
+    existing = next(p for p in (folder, *folder.parents) if p.exists())
+    return int(psutil.disk_usage(str(existing)).free)

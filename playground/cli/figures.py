@@ -1,0 +1,92 @@
+"""An answer's figures, for people and for programs; every one comes from core.trace."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+
+from playground.cli.console import rate, seconds, size
+from playground.core.facts import Answer, LoadedModel
+from playground.core.trace import LatencyFigures, LatencyTrace
+
+HEAD = ("", "TTFT", "ITL p50", "ITL p95", "prefill tok/s", "decode tok/s", "end to end", "peak")
+
+
+def figures_of(answer: Answer) -> LatencyFigures:
+    """The latency figures of one answer."""
+    return LatencyTrace(answer.times).figures(answer.prompt_tokens, answer.prefill_s)
+
+
+def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
+    """One table row under HEAD."""
+    return (
+        name,
+        seconds(figures.ttft_s),
+        seconds(_s(figures.p50_ms)),
+        seconds(_s(figures.p95_ms)),
+        rate(figures.prefill_tok_s),
+        rate(figures.decode_tok_s),
+        seconds(figures.end_to_end_s),
+        size(peak_bytes),
+    )
+
+
+def figures_fields(answer: Answer) -> dict[str, Any]:
+    """The figures as JSON fields, seconds and tokens per second."""
+    trace = LatencyTrace(answer.times)
+    figures = trace.figures(answer.prompt_tokens, answer.prefill_s)
+    return {
+        "ttft_s": figures.ttft_s,
+        "itl_s": (trace.inter_token_ms / 1e3).tolist(),
+        "itl_p50_s": _s(figures.p50_ms),
+        "itl_p95_s": _s(figures.p95_ms),
+        "itl_p99_s": _s(figures.p99_ms),
+        "prefill_tok_s": figures.prefill_tok_s,
+        "decode_tok_s": figures.decode_tok_s,
+        "end_to_end_s": figures.end_to_end_s,
+        "peak_memory_bytes": answer.peak_memory_bytes,
+    }
+
+
+def answer_fields(answer: Answer) -> dict[str, Any]:
+    """A whole answer as JSON fields: text, tokens, figures and stamp."""
+    verified = answer.stamp.verified.precision
+    stamp = msgspec.to_builtins(answer.stamp)
+    stamp["verified_precision"] = verified
+    return {
+        "text": answer.text,
+        "token_ids": list(answer.token_ids),
+        "prompt_tokens": answer.prompt_tokens,
+        **figures_fields(answer),
+        "stop_reason": answer.stop_reason,
+        "verified_precision": verified,
+        "stamp": stamp,
+    }
+
+
+def loaded_fields(loaded: LoadedModel) -> dict[str, Any]:
+    """What was loaded, as JSON fields."""
+    fields: dict[str, Any] = msgspec.to_builtins(loaded)
+    request = fields.pop("request")
+    return {
+        "precision": request["precision"],
+        "verified_precision": loaded.verified.precision,
+        "device": request["device"],
+        "model": request["name"],
+        **fields,
+    }
+
+
+def what_runs(loaded: LoadedModel) -> str:
+    """One line on what really was loaded."""
+    verified = loaded.verified
+    modules = ", ".join(f"{count} × {kind}" for kind, count in verified.modules.items())
+    return (
+        f"{loaded.request.name} · {modules} · {size(verified.weight_bytes)} of weights · "
+        f"{loaded.kernel} · {loaded.device_name}"
+    )
+
+
+def _s(milliseconds: float | None) -> float | None:
+    return None if milliseconds is None else milliseconds / 1e3

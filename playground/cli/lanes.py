@@ -1,0 +1,83 @@
+"""Several precisions of one model, each in an engine of its own, for bench and demo."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from playground.cli.console import Console
+from playground.cli.figures import loaded_fields, what_runs
+from playground.cli.models import check_here, chosen_device, load_request, local_model
+from playground.client.session import Session
+from playground.core.errors import PlaygroundError
+from playground.core.facts import LoadedModel, ModelSpec
+from playground.core.precision import Precision
+from playground.core.protocol import Event, Progress
+from playground.hub.resolve import Resolved
+
+
+class Lane:
+    """One precision's session; `failure` says why it has no `loaded` model, or stopped."""
+
+    def __init__(self, precision: Precision, resolved: Resolved, console: Console) -> None:
+        self.precision = precision
+        self.resolved = resolved
+        self.session = Session(self._observe)
+        self.loaded: LoadedModel | None = None
+        self.failure: PlaygroundError | None = None
+        self._console = console
+
+    def load(self, device: str, threads: int) -> None:
+        """Load the model; a failure is told and kept, the other lanes go on."""
+        try:
+            facts = self.session.ready()
+            device = chosen_device(device, facts)
+            check_here(self.resolved, self.precision, device, facts)
+            request = load_request(self.resolved, self.precision, device, threads)
+            self.loaded = self.session.load(request)
+        except PlaygroundError as error:
+            self.fail(error)
+            return
+        self._console.event("loaded", **loaded_fields(self.loaded))
+        self._console.note(f"{self.precision.value}: {what_runs(self.loaded)}")
+        if self.loaded.mismatch:
+            self._console.warn(self.loaded.mismatch)
+
+    def fail(self, error: PlaygroundError) -> None:
+        """Tell a failure, and take the lane out of what follows."""
+        self.failure = error
+        self.session.close()
+        self._console.end_status()
+        self._console.warn(f"{self.precision.value}: {' '.join(str(error).split())}")
+        self._console.event(
+            "lane failed", precision=self.precision, message=error.message, cure=error.cure
+        )
+
+    def _observe(self, event: Event) -> None:
+        # Progress of a generation is the runs' to tell.
+        if isinstance(event, Progress) and self.loaded is None:
+            self._console.status(f"{self.precision.value}: {event.activity}")
+
+
+def open_lanes(
+    stack: ExitStack,
+    spec: ModelSpec,
+    precisions: Sequence[Precision],
+    args: argparse.Namespace,
+    sessions: list[Session],
+    console: Console,
+) -> list[Lane]:
+    """Start and load one lane a precision; return those that loaded and those that failed.
+
+    Engines import their libraries side by side and then load one after the other. Raises
+    PlaygroundError where the model itself cannot be had at a precision.
+    """
+    lanes = [Lane(p, local_model(spec, p, console), console) for p in precisions]
+    for lane in lanes:
+        sessions.append(lane.session)
+        stack.enter_context(lane.session)
+    for lane in lanes:
+        lane.load(args.device, args.threads)
+    console.end_status()
+    return lanes

@@ -1,0 +1,85 @@
+"""The command line's entry: which command runs, and how its end becomes an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import sys
+
+from playground.cli.arguments import parse
+from playground.cli.window import window
+
+#: As shells have it: 128 + the number of SIGINT.
+INTERRUPTED = 130
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run a command line and return the exit code: 0 only on success."""
+    args = parse(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal that lacks a character must not end an answer.
+        with contextlib.suppress(AttributeError, ValueError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a test's stream
+    try:
+        return _dispatch(args)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output (`head`) has gone; the interpreter's last flush must not fail.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        return _tell(error, args)
+
+
+def _dispatch(args: argparse.Namespace) -> int:
+    match args.command:
+        case "run":
+            from playground.cli.run import run
+
+            return run(args)
+        case "bench" if args.what == "gui":
+            return window().bench_gui(args)
+        case "bench":
+            from playground.cli.bench import bench
+
+            return bench(args)
+        case "doctor":
+            from playground.cli.doctor import doctor
+
+            return doctor(args)
+        case "demo":
+            from playground.cli.demo import demo
+
+            return demo(args)
+        case _:
+            return window().main(args)
+
+
+def _tell(error: Exception, args: argparse.Namespace) -> int:
+    from playground.cli.console import Console
+    from playground.client.session import Interrupted
+    from playground.core.errors import PlaygroundError
+
+    console = Console(json=getattr(args, "json", False))
+    if isinstance(error, Interrupted):
+        console.event("interrupted")
+        return INTERRUPTED
+    if isinstance(error, PlaygroundError):
+        console.failed(error)
+        return 1
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="playground-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        traceback.print_exception(error, file=log)
+    console.failed(
+        PlaygroundError(
+            f"The playground met an error it does not know: {type(error).__name__}: {error}.",
+            f"Please report it with the file {log.name}.",
+        )
+    )
+    return 1

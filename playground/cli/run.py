@@ -1,0 +1,128 @@
+"""`playground run`: one model, one precision, one answer."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from playground.cli.console import Console, table
+from playground.cli.figures import HEAD, answer_fields, figures_of, loaded_fields, row, what_runs
+from playground.cli.interrupts import interrupting
+from playground.cli.models import check_here, chosen_device, load_request, local_model, model_spec
+from playground.client.session import Session
+from playground.core.checkpoint import read_checkpoint
+from playground.core.errors import ModelError, OptionsError
+from playground.core.facts import Answer, LoadedModel
+from playground.core.generation import (
+    ChatPrompt,
+    GenerationOptions,
+    Message,
+    Prompt,
+    RawPrompt,
+    clean_prompt_text,
+)
+from playground.core.protocol import Event, Finished, Progress, Started, Tokens
+
+
+def run(args: argparse.Namespace) -> int:
+    """Stream one answer. Raises PlaygroundError, or Interrupted before there is an answer."""
+    console = Console(json=args.json)
+    options = generation_options(args)
+    prompt = _prompt(args, console)
+    resolved = local_model(model_spec(args.model, args.revision), args.precision, console)
+    if args.chat and not read_checkpoint(resolved.folder).has_chat_template:
+        raise ModelError(
+            f"{resolved.name} has no chat template.",
+            "Leave out --chat: the model then continues the prompt as it stands.",
+        )
+    session = Session(lambda event: show(event, console))
+    with interrupting([session]) as interrupts, session:
+        facts = session.ready()
+        device = chosen_device(args.device, facts)
+        check_here(resolved, args.precision, device, facts)
+        loaded = session.load(load_request(resolved, args.precision, device, args.threads))
+        console.event("loaded", **loaded_fields(loaded))
+        console.note(what_runs(loaded))
+        answer = session.generate(prompt, options)
+    _print_answer(answer, loaded, console)
+    if loaded.mismatch:
+        console.warn(f"{loaded.mismatch} Choose the precision that really runs.")
+    if interrupts.asked:
+        raise KeyboardInterrupt
+    return 1 if loaded.mismatch else 0
+
+
+def generation_options(args: argparse.Namespace) -> GenerationOptions:
+    """The options of a `run` command line. Raises OptionsError where they cannot be."""
+    sampling = {
+        name: value
+        for name in ("temperature", "top_k", "top_p", "min_p")
+        if (value := getattr(args, name)) is not None
+    }
+    if args.greedy and sampling:
+        given = ", ".join(f"--{name.replace('_', '-')}" for name in sampling)
+        raise OptionsError(
+            f"--greedy leaves no choice for {given} to act on.", "Leave out one of them."
+        )
+    options = GenerationOptions(
+        max_new_tokens=args.new_tokens,
+        greedy=not sampling,
+        seed=args.seed,
+        repetition_penalty=args.repetition_penalty,
+        stop=tuple(args.stop),
+        ignore_eos=args.ignore_eos,
+        **sampling,
+    )
+    options.check()
+    return options
+
+
+def prompt_text(given: str, console: Console) -> str:
+    """The prompt's text, from stdin where it is "-". Raises OptionsError for none."""
+    if given == "-":
+        given = sys.stdin.buffer.read().decode("utf-8", "replace")
+    text, notice = clean_prompt_text(given)
+    if notice:
+        console.warn(notice)
+    return text
+
+
+def _prompt(args: argparse.Namespace, console: Console) -> Prompt:
+    text = prompt_text(args.prompt, console)
+    if not args.chat:
+        if args.system:
+            raise OptionsError("--system needs --chat.", "Add --chat, or leave out --system.")
+        return RawPrompt(text)
+    system, _ = clean_prompt_text(args.system) if args.system else ("", "")
+    turns = (Message("system", system),) if system else ()
+    return ChatPrompt((*turns, Message("user", text)))
+
+
+def show(event: Event, console: Console) -> None:
+    """Show an engine's event: tokens on stdout, progress on stderr, or all as JSON."""
+    match event:
+        case Progress(activity=activity, fraction=fraction, detail=detail):
+            console.event("progress", activity=activity, fraction=fraction, detail=detail)
+            share = f" {fraction:.0%}" if fraction is not None and console.live else ""
+            console.status(f"{activity}{share}")
+        case Started(prompt_tokens=count):
+            console.event("started", prompt_tokens=count)
+            console.end_status()
+        case Tokens(ids=ids, texts=texts, times=times):
+            console.event("tokens", ids=ids, texts=texts, times=times)
+            console.stream("".join(texts))
+        case Finished(tail=tail):
+            console.stream(tail)
+
+
+def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None:
+    console.print()
+    name = loaded.request.precision.value
+    for line in table([HEAD, row(name, figures_of(answer), answer.peak_memory_bytes)]):
+        console.note(line)
+    stamp = answer.stamp
+    console.note(
+        f"{len(answer.token_ids)} tokens, stopped by: {answer.stop_reason} · seed "
+        f"{stamp.options.seed} · {stamp.decoder} · commit {stamp.commit or 'none'}"
+    )
+    console.event("finished", **answer_fields(answer))

@@ -1,0 +1,283 @@
+"""An engine in a process of its own: started, spoken to, watched and ended."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import queue
+import signal
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from playground.client.outcome import Outcome
+from playground.core.errors import EngineError, ProtocolError
+from playground.core.protocol import Command, Event, Quit, encode, event_decoder
+
+#: stderr kept for an error report (bytes).
+STDERR_KEPT = 64 * 1024
+#: Seconds an engine gets to leave by itself, and then to heed a terminate.
+QUIT_WAIT_S = 2.0
+TERMINATE_WAIT_S = 3.0
+#: Seconds between the end of its output and its end.
+_EOF_WAIT_S = 2.0
+_READ_SIZE = 1 << 16
+
+
+def default_command() -> list[str]:
+    """The engine of this package in this Python; -X faulthandler tells where a crash was."""
+    return [sys.executable, "-X", "faulthandler", "-m", "playground.engine"]
+
+
+def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
+    """The environment of an engine: ours, offline, and able to import this package."""
+    env = dict(os.environ)
+    env.update(
+        HF_HUB_OFFLINE="1",  # an engine reads folders only; the client resolves Hub ids
+        TRANSFORMERS_OFFLINE="1",
+        HF_HUB_DISABLE_TELEMETRY="1",
+        TOKENIZERS_PARALLELISM="false",
+        PYTHONSAFEPATH="1",  # a random.py in the current folder must not reach the engine
+        PYTHONIOENCODING="utf-8",
+    )
+    root = Path(__file__).resolve().parents[2]
+    if root.name not in ("site-packages", "dist-packages"):
+        inherited = env.get("PYTHONPATH")
+        env["PYTHONPATH"] = f"{root}{os.pathsep}{inherited}" if inherited else str(root)
+    env.update(changes or {})
+    return env
+
+
+class EngineProcess:
+    """One engine process.
+
+    Everything except `events` may be called from any thread. `send` and `kill` never block;
+    `close` does, for up to five seconds. No engine survives its client: the end of its input
+    ends it, and at its own end the rest of its process group is killed.
+    """
+
+    def __init__(
+        self, command: Sequence[str] | None = None, env: Mapping[str, str] | None = None
+    ) -> None:
+        self.command = list(command) if command is not None else default_command()
+        self._env = child_environment(env)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._outgoing: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._decoder = event_decoder()
+        self._stderr: deque[bytes] = deque()
+        self._stderr_size = 0
+        self._threads: list[threading.Thread] = []
+        # Reentrant, so that a signal handler may call kill() at any moment.
+        self._lock = threading.RLock()
+        self._read_lock = threading.Lock()
+        self._ended = threading.Event()
+        self._asked_to_end = False
+        self._end_was_asked = False
+        self._reason = ""
+
+    # Life
+
+    def start(self) -> None:
+        """Start the process. Raises EngineError where the program cannot be run."""
+        if self._process is not None:
+            raise EngineError("The engine was started twice.", "Make a new one for every load.")
+        try:
+            self._process = subprocess.Popen(
+                self.command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                bufsize=0,
+                env=self._env,
+                start_new_session=True,  # a Ctrl+C in the terminal is the client's to handle
+            )
+        except OSError as error:
+            raise EngineError(
+                f"The engine could not be started: {error.strerror or error}.",
+                f"Check that {self.command[0]} exists and may be run.",
+                str(error),
+            ) from error
+        for work in (self._send_all, self._drain_stderr, self._watch):
+            name = f"engine-{self._process.pid}-{work.__name__.strip('_')}"
+            thread = threading.Thread(target=work, name=name, daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def close(self) -> Outcome:
+        """End the engine, gently at first; returns when it is gone. Blocks up to 5 s."""
+        if self._process is None:
+            return Outcome(0, expected=True)
+        with self._lock:
+            self._asked_to_end = True
+        self._outgoing.put(encode(Quit()))
+        self._outgoing.put(None)
+        if not self._ended.wait(QUIT_WAIT_S):
+            self._signal_group(signal.SIGTERM)
+            if not self._ended.wait(TERMINATE_WAIT_S):
+                self._signal_group(signal.SIGKILL)
+                self._ended.wait()
+        for thread in self._threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=1.0)
+        self._close_stdout()
+        return self.outcome()
+
+    def kill(self) -> None:
+        """Kill the process group now. Does not wait; `events` ends soon after."""
+        with self._lock:
+            self._asked_to_end = True
+        self._outgoing.put(None)
+        self._signal_group(signal.SIGKILL)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the process is gone; False where the time (seconds) ran out first."""
+        return self._ended.wait(timeout)
+
+    def __enter__(self) -> EngineProcess:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # Talk
+
+    def send(self, command: Command) -> None:
+        """Queue a command. Never blocks; after the engine's end it does nothing."""
+        self._outgoing.put(encode(command))
+
+    def events(self) -> Iterator[Event]:
+        """Yield events until the engine's end; blocks between them. For one thread.
+
+        Raises ProtocolError, after killing the engine, for anything that is no event.
+        """
+        try:
+            while data := self._read():
+                yield from self._decoder.feed(data)
+        except ProtocolError as error:
+            self._end_for(f"{error.message} It was ended.")
+            error.detail = "\n".join(part for part in (error.detail, self.stderr_tail()) if part)
+            raise
+        if not self._ended.wait(_EOF_WAIT_S):
+            self._end_for("The engine closed its output but went on, and was ended.")
+
+    # Look
+
+    @property
+    def pid(self) -> int:
+        """The process's id; 0 before the start."""
+        return self._process.pid if self._process else 0
+
+    @property
+    def alive(self) -> bool:
+        return self._process is not None and not self._ended.is_set()
+
+    def outcome(self) -> Outcome:
+        """How it ended (or that it runs still). Does not block."""
+        if self._process is None or not self._ended.is_set():
+            return Outcome(None, expected=self._asked_to_end)
+        return Outcome(
+            self._process.returncode, self._end_was_asked, self.stderr_tail(), self._reason
+        )
+
+    def stderr_tail(self) -> str:
+        """The last 64 KiB of what it wrote to stderr."""
+        with self._lock:
+            data = b"".join(self._stderr)
+        return data[-STDERR_KEPT:].decode("utf-8", "replace")
+
+    def memory_bytes(self) -> int:
+        """Memory that only this engine (and its children) holds now; 0 when it is gone."""
+        if not self.alive:
+            return 0
+        total = 0
+        with contextlib.suppress(psutil.Error):
+            leader = psutil.Process(self.pid)
+            for process in (leader, *leader.children(recursive=True)):
+                with contextlib.suppress(psutil.Error):
+                    total += _unique_bytes(process)
+        return total
+
+    # Threads of its own
+
+    def _send_all(self) -> None:
+        stdin = self._pipe("stdin")
+        with contextlib.suppress(OSError), stdin:  # a broken pipe: the watcher tells the end
+            while (frame := self._outgoing.get()) is not None:
+                view = memoryview(frame)
+                while view:
+                    view = view[stdin.write(view) :]
+
+    def _drain_stderr(self) -> None:
+        with self._pipe("stderr") as stderr:
+            while data := stderr.read(_READ_SIZE):
+                with self._lock:
+                    self._stderr.append(data)
+                    self._stderr_size += len(data)
+                    while self._stderr_size - len(self._stderr[0]) >= STDERR_KEPT:
+                        self._stderr_size -= len(self._stderr.popleft())
+
+    def _watch(self) -> None:
+        process = self._process
+        if process is None:
+            return
+        # Without reaping yet: until then the group's id cannot belong to anybody else.
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
+        with self._lock:
+            self._end_was_asked = self._asked_to_end
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            self._outgoing.put(None)
+        # Its last words are on their way: an outcome shows them.
+        self._threads[1].join(timeout=1.0)
+        self._ended.set()
+
+    # Parts
+
+    def _end_for(self, reason: str) -> None:
+        if not self._asked_to_end:
+            self._reason = reason
+        self._signal_group(signal.SIGKILL)
+        self._ended.wait()
+
+    def _signal_group(self, number: signal.Signals) -> None:
+        with self._lock:
+            process = self._process
+            if process is None or process.returncode is not None:
+                return
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(process.pid, number)
+
+    def _read(self) -> bytes:
+        with self._read_lock:
+            stdout = self._pipe("stdout")
+            return b"" if stdout.closed else stdout.read(_READ_SIZE) or b""
+
+    def _close_stdout(self) -> None:
+        # A reader in another thread has met the end by now and lets go of the lock.
+        if self._read_lock.acquire(timeout=1.0):
+            try:
+                self._pipe("stdout").close()
+            finally:
+                self._read_lock.release()
+
+    def _pipe(self, name: str) -> IO[bytes]:
+        pipe: IO[bytes] | None = getattr(self._process, name, None)
+        if pipe is None:
+            raise EngineError("The engine was not started.", "Start it first.")
+        return pipe
+
+
+def _unique_bytes(process: psutil.Process) -> int:
+    """Memory that would come back with this process's end, where the system tells it."""
+    try:
+        return int(process.memory_full_info().uss)
+    except psutil.AccessDenied:
+        return int(process.memory_info().rss)

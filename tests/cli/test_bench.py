@@ -1,0 +1,58 @@
+"""`playground bench` with real engines and the bundled model."""
+
+from __future__ import annotations
+
+import statistics
+
+import pytest
+
+from tests.cli.commands import json_lines, one_sentence, playground
+
+
+def test_medians_of_alternating_runs() -> None:
+    done = playground(
+        *("bench", "--precisions", "bf16,fp32", "--prompt", "The old house"),
+        *("--new-tokens", "6", "--repeats", "3", "--json"),
+    )
+    assert done.returncode == 0, done.stderr
+    lines = json_lines(done.stdout)
+    runs = [line for line in lines if line["event"] == "run"]
+    order = [(run["repeat"], run["precision"]) for run in runs]
+    assert order == [(0, "bf16"), (0, "fp32"), (1, "fp32"), (1, "bf16"), (2, "bf16"), (2, "fp32")]
+    last = lines[-1]
+    assert last["event"] == "finished"
+    assert last["failed"] == []
+    for lane in last["lanes"]:
+        own = [run for run in runs if run["precision"] == lane["precision"]]
+        for name in ("ttft_s", "decode_tok_s", "end_to_end_s", "itl_p50_s"):
+            assert lane[name] == statistics.median(run[name] for run in own)
+        assert lane["verified_precision"] == lane["precision"]
+        assert lane["tokens"] == 6
+        assert lane["peak_memory_bytes"] > 1_000_000
+    first, second = last["lanes"]
+    assert first["decode_tok_s_ratio"] == first["end_to_end_s_ratio"] == 1.0
+    assert second["end_to_end_s_ratio"] == second["end_to_end_s"] / first["end_to_end_s"]
+
+
+def test_the_founding_comparison_for_people() -> None:
+    done = playground("bench", "--founding")
+    assert done.returncode == 0, done.stderr
+    text = done.stdout.decode()
+    for figure in ("1.34 s", "389.0 ms", "269.0 ms", "single runs", "Medians of 5 runs"):
+        assert figure in text
+    for precision in ("bf16", "int8", "gptq"):
+        assert f"\n{precision} " in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ([], "bench needs a prompt. Give --prompt"),
+        (["--founding", "--prompt", "x"], "--prompt cannot be given. Leave out --prompt"),
+        (["--prompt", "x", "--new-tokens", "0"], "New tokens must be between"),
+    ],
+)
+def test_bad_input_is_one_sentence(arguments: list[str], sentence: str) -> None:
+    done = playground("bench", *arguments)
+    assert done.returncode == 1
+    assert sentence in one_sentence(done)
