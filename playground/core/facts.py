@@ -50,7 +50,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` is the resolved local folder of the checkpoint (the client resolves sources, the
     engine reads folders only). `name` and `commit` are for the stamp. `trust_remote_code` is
-    the commit the user agreed to, or "".
+    the commit the user agreed to, or "". `insist` loads also what memory seems too small for.
     """
 
     name: str
@@ -61,6 +61,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     threads: int = 0  # CPU threads; 0: the library's own choice
     trust_remote_code: str = ""
     warm_up: bool = True
+    insist: bool = False
 
 
 class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):

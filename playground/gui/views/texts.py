@@ -31,14 +31,17 @@ def three_digits(value: float) -> str:
 
 
 def ms_text(milliseconds: float | None) -> str:
-    return NOTHING if milliseconds is None else f"{three_digits(milliseconds)} ms"
+    """A duration given in milliseconds; from one second on, in seconds."""
+    return seconds_text(None if milliseconds is None else milliseconds / 1e3)
 
 
 def seconds_text(seconds: float | None) -> str:
     """A duration: milliseconds below one second, then seconds."""
     if seconds is None:
         return NOTHING
-    return ms_text(seconds * 1e3) if seconds < 0.9995 else f"{three_digits(seconds)} s"
+    if seconds < 0.9995:
+        return f"{three_digits(seconds * 1e3)} ms"
+    return f"{three_digits(seconds)} s"
 
 
 def clock_text(seconds: float) -> str:

@@ -1,0 +1,1 @@
+"""The engine process: the sole home of torch and transformers."""

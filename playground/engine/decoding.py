@@ -1,0 +1,188 @@
+"""Decoders: from a prompt's ids to new tokens, one at a time, each with the time it was ready."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import torch
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+
+from playground.core.generation import GenerationOptions
+
+#: Called with each token's id and the time.monotonic() at which it was on the host.
+OnToken = Callable[[int, float], None]
+#: Asked after each token, and between layers while the prompt is read; "" means go on,
+#: everything else is the reason to stop.
+ShouldStop = Callable[[], str]
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """How a decoding ended. `began` is the time.monotonic() at which the model's work began."""
+
+    stop_reason: str  # "length", "eos", or what ShouldStop said
+    began: float
+
+
+class Decoder(Protocol):
+    """Makes tokens. `name` goes into the stamp."""
+
+    name: str
+
+    def decode(
+        self,
+        ids: Sequence[int],
+        options: GenerationOptions,
+        limit: int,
+        on_token: OnToken,
+        should_stop: ShouldStop,
+    ) -> Decoded:
+        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options."""
+        ...
+
+
+class GenerateDecoder:
+    """transformers' own `generate`, one sequence at a time."""
+
+    name = "transformers generate"
+
+    def __init__(self, model: Any, eos_ids: frozenset[int]) -> None:
+        self._model = model
+        self._eos_ids = eos_ids
+        self._layers = _decoder_layers(model)
+
+    def decode(
+        self,
+        ids: Sequence[int],
+        options: GenerationOptions,
+        limit: int,
+        on_token: OnToken,
+        should_stop: ShouldStop,
+    ) -> Decoded:
+        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options."""
+        eos_ids = frozenset() if options.ignore_eos else self._eos_ids
+        torch.manual_seed(options.seed)
+        began = time.monotonic()
+        input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
+        try:
+            with _interruptible(self._layers, should_stop) as end_of_prompt:
+                tap = _TokenTap(limit, eos_ids, on_token, should_stop, end_of_prompt)
+                self._model.generate(
+                    input_ids=input_ids,
+                    attention_mask=torch.ones_like(input_ids),
+                    generation_config=_generation_config(options, limit),
+                    stopping_criteria=StoppingCriteriaList([tap]),
+                )
+        except _InterruptedError as interrupted:
+            return Decoded(str(interrupted), began)
+        return Decoded(tap.reason or "length", began)
+
+
+class _TokenTap(StoppingCriteria):
+    """Sees each token right after it was chosen, and decides whether there shall be another.
+
+    It takes the place of a streamer: `generate` asks it before its streamer, so a stop here
+    costs no token too many. Reading the id waits for the device.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        eos_ids: frozenset[int],
+        on_token: OnToken,
+        should_stop: ShouldStop,
+        end_of_prompt: Callable[[], None],
+    ) -> None:
+        self._left = limit
+        self._eos_ids = eos_ids
+        self._on_token = on_token
+        self._should_stop = should_stop
+        self._end_of_prompt = end_of_prompt
+        self._first = True
+        self.reason = ""
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        token_id = int(input_ids[0, -1])
+        now = time.monotonic()
+        if self._first:
+            self._first = False
+            self._end_of_prompt()
+        self._on_token(token_id, now)
+        self._left -= 1
+        if token_id in self._eos_ids:
+            self.reason = "eos"
+        else:
+            self.reason = self._should_stop() or ("" if self._left else "length")
+        done = bool(self.reason)
+        return torch.full((input_ids.shape[0],), done, device=input_ids.device, dtype=torch.bool)
+
+
+class _InterruptedError(Exception):
+    """Leaves a forward pass in its middle; carries the reason."""
+
+
+@contextmanager
+def _interruptible(layers: Sequence[Any], should_stop: ShouldStop) -> Iterator[Callable[[], None]]:
+    """Ask before each layer whether to stop, until the function yielded is called.
+
+    A long prompt takes seconds in one forward pass. While decoding, when every hook would
+    cost time in each token, there are none.
+    """
+
+    def ask(*_: object) -> None:
+        if reason := should_stop():
+            raise _InterruptedError(reason)
+
+    handles = [layer.register_forward_pre_hook(ask) for layer in layers]
+
+    def remove() -> None:
+        for handle in handles:
+            handle.remove()
+        handles.clear()
+
+    try:
+        yield remove
+    finally:
+        remove()
+
+
+def _decoder_layers(model: Any) -> list[Any]:
+    """The repeated blocks: the longest list of modules there is."""
+    lists = [list(m) for m in model.modules() if isinstance(m, torch.nn.ModuleList)]
+    return max(lists, key=len, default=[])
+
+
+def _generation_config(options: GenerationOptions, limit: int) -> Any:
+    """The options alone; `strip_model_defaults` saw to it that nothing else gets in."""
+    values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": not options.greedy}
+    if not options.greedy:
+        values.update(temperature=options.temperature, top_k=options.top_k, top_p=options.top_p)
+        if options.min_p:
+            values["min_p"] = options.min_p
+    if options.repetition_penalty != 1.0:
+        values["repetition_penalty"] = options.repetition_penalty
+    return GenerationConfig(**values)
+
+
+def strip_model_defaults(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Take the sampling values that came with the model away; return its end-of-text ids.
+
+    Two lanes with the same options must do the same, and a checkpoint's own temperature or
+    penalty would be filled in silently. Tokens it must never say stay forbidden.
+    """
+    own = model.generation_config
+    eos = own.eos_token_id
+    if eos is None:
+        eos = getattr(model.config.get_text_config(), "eos_token_id", None)
+    if eos is None:
+        eos = tokenizer.eos_token_id
+    model.generation_config = GenerationConfig(
+        suppress_tokens=own.suppress_tokens, begin_suppress_tokens=own.begin_suppress_tokens
+    )
+    if eos is None:
+        return frozenset()
+    return frozenset(map(int, eos)) if isinstance(eos, list | tuple) else frozenset({int(eos)})

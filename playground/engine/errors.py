@@ -1,0 +1,149 @@
+"""Turns a library's exception into a sentence for the user, with what to do about it."""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+
+import torch
+from safetensors import SafetensorError
+
+from playground.core.errors import EngineError, ModelError, PlaygroundError
+
+_NO_MEMORY = re.compile(
+    r"not enough memory|can't allocate memory|cannot allocate memory|out of memory|std::bad_alloc",
+    re.IGNORECASE,
+)
+_MEMORY_CURE = "Choose a smaller model or precision, or unload another lane."
+_AGAIN = "Download the model again, or choose another one."
+
+
+def explain(error: BaseException, doing: str, device: str = "cpu") -> PlaygroundError:
+    """Return the error to show; `doing` is what failed, as the start of a sentence.
+
+    The detail always carries the traceback.
+    """
+    found = error if isinstance(error, PlaygroundError) else _translate(error, doing, device)
+    trace = "".join(traceback.format_exception(error))
+    return type(found)(found.message, found.cure, found.detail or trace)
+
+
+def explain_tokenizer(error: Exception) -> Exception:
+    """Return the error to raise when a tokenizer cannot be loaded: its libraries tell little."""
+    if isinstance(error, ImportError) or is_out_of_memory(error) or _about_the_code(str(error)):
+        return error
+    return ModelError(
+        "The model's tokenizer cannot be loaded.",
+        "Add the tokenizer files of the model it was made from, or download them again.",
+        "".join(traceback.format_exception(error)),
+    )
+
+
+def is_fatal(error: BaseException) -> bool:
+    """Whether the process is of no use after the error: a GPU context does not recover."""
+    if isinstance(error, torch.cuda.OutOfMemoryError):
+        return False
+    accelerator_error = getattr(torch, "AcceleratorError", ())
+    return isinstance(error, accelerator_error) or "CUDA error" in str(error)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory ran out, on the device or in the machine."""
+    return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
+        isinstance(error, RuntimeError | OSError) and bool(_NO_MEMORY.search(str(error)))
+    )
+
+
+def _translate(error: BaseException, doing: str, device: str) -> PlaygroundError:
+    text = str(error)
+    if is_out_of_memory(error):
+        where = "This machine" if device == "cpu" else f"The device {device}"
+        return EngineError(f"{where} has not enough memory: {_lower(doing)} failed.", _MEMORY_CURE)
+    if is_fatal(error):
+        return EngineError(
+            f"The device {device} reported an error: {_lower(doing)} failed.",
+            "Load the model again; if it happens again, choose another precision or device.",
+        )
+    if isinstance(error, SafetensorError):
+        return ModelError("The model's weights are damaged: safetensors refused them.", _AGAIN)
+    if isinstance(error, ImportError):
+        return _missing_library(error)
+    return (
+        _about_the_code(text)
+        or _about_the_files(error, text)
+        or EngineError(
+            f"{doing} failed: {_first_line(text) or type(error).__name__}",
+            "Look at the details; another precision or model may work.",
+        )
+    )
+
+
+def _missing_library(error: ImportError) -> PlaygroundError:
+    text = str(error)
+    if any(name in text for name in ("gptqmodel", "optimum")):
+        return ModelError(
+            "GPTQ needs the libraries gptqmodel and optimum.",
+            'Run `pip install "language-model-playground[gptq]"`.',
+        )
+    if "bitsandbytes" in text:
+        return ModelError(
+            "int8 and NF4 need the library bitsandbytes.", 'Run `pip install "bitsandbytes>=0.50"`.'
+        )
+    wanted = re.search(r"pip install ([\w.\-\[\] ]+)", text)
+    name = error.name or (wanted[1].strip() if wanted else "")
+    if not name:
+        return ModelError(
+            f"A library this model needs cannot be used: {_first_line(text)}",
+            "Install what the details name.",
+        )
+    return ModelError(f"This model needs the library {name}.", f"Run `pip install {name}`.")
+
+
+def _about_the_code(text: str) -> PlaygroundError | None:
+    """Errors about which code can run the model."""
+    if "trust_remote_code" in text:
+        return ModelError(
+            "This model brings its own code, and nobody agreed yet to running it.",
+            "Look at the code in the model's repository, and agree to that commit if you trust it.",
+        )
+    unknown = re.search(r"model type `([^`]*)`", text)
+    if unknown and "does not recognize" in text:
+        return ModelError(
+            f"The architecture {unknown[1]!r} is unknown to the installed transformers.",
+            "Update transformers (`pip install -U transformers`), or choose another model.",
+        )
+    if "Unrecognized model in" in text or "should have a `model_type`" in text:
+        return ModelError(
+            "The model's config.json names no architecture that transformers knows.",
+            "Choose a model whose config.json has a model_type, or update transformers.",
+        )
+    if "Unrecognized configuration class" in text:
+        return ModelError(
+            "This is no text-generation model: transformers has no causal language model for it.",
+            "Choose a model made for text generation.",
+        )
+    return None
+
+
+def _about_the_files(error: BaseException, text: str) -> PlaygroundError | None:
+    """Errors about the files of the model's folder."""
+    lower = text.lower()
+    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
+        return ModelError("A file of the model is damaged.", _AGAIN)
+    if "size mismatch" in lower or "mismatched" in lower:
+        return ModelError(
+            "The model's weights do not have the shapes its config.json says.", _AGAIN
+        )
+    if "no file named" in lower:
+        return ModelError("The model's folder lacks its weights as safetensors.", _AGAIN)
+    return None
+
+
+def _first_line(text: str) -> str:
+    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
+    return line if len(line) <= 300 else f"{line[:297]}…"
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

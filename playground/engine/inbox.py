@@ -1,0 +1,80 @@
+"""Commands from the client: read on a thread, so that a cancel or the end comes through at once."""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+from typing import NoReturn
+
+from playground.core.errors import ProtocolError
+from playground.core.protocol import Cancel, Generate, Load, Quit, command_decoder
+
+_READ_SIZE = 1 << 16
+
+
+def leave(code: int, line: str = "") -> NoReturn:
+    """End the process now, whatever its other threads are in the middle of."""
+    if line:
+        os.write(2, f"{line}\n".encode())
+    os._exit(code)
+
+
+class Inbox:
+    """Loads and Generates wait in a queue; a Cancel marks its request; Quit and EOF end it all."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._commands: queue.SimpleQueue[Load | Generate] = queue.SimpleQueue()
+        #: Requests that came and are not finished yet, with whether each was cancelled.
+        self._requests: dict[int, bool] = {}
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Begin to read."""
+        threading.Thread(target=self._read, name="inbox", daemon=True).start()
+
+    def next(self) -> Load | Generate:
+        """Wait for the next command."""
+        return self._commands.get()
+
+    def is_cancelled(self, request_id: int) -> bool:
+        """Tell whether a Cancel for the request came; cheap enough to ask at every layer."""
+        return self._requests.get(request_id, False)
+
+    def finish(self, request_id: int) -> None:
+        """Forget a request; a Cancel that comes later changes nothing."""
+        with self._lock:
+            self._requests.pop(request_id, None)
+
+    def _read(self) -> None:
+        decoder = command_decoder()
+        try:
+            while data := os.read(self._descriptor, _READ_SIZE):
+                for command in decoder.feed(data):
+                    self._take(command)
+        except ProtocolError as error:
+            leave(2, f"engine: the input is no command of this protocol: {error.detail}")
+        except OSError as error:
+            leave(2, f"engine: the input cannot be read: {error}")
+        except BaseException as error:
+            # Without this thread nothing would notice the client's end.
+            sys.excepthook(type(error), error, error.__traceback__)
+            leave(2, "engine: reading commands failed")
+        leave(0)
+
+    def _take(self, command: Load | Generate | Cancel | Quit) -> None:
+        match command:
+            case Quit():
+                leave(0)
+            case Cancel(request_id=request_id):
+                with self._lock:
+                    if request_id in self._requests:
+                        self._requests[request_id] = True
+            case Generate(request_id=request_id):
+                with self._lock:
+                    self._requests[request_id] = False
+                self._commands.put(command)
+            case Load():
+                self._commands.put(command)

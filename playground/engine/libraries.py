@@ -1,0 +1,74 @@
+"""Versions of the libraries, and probes for those that a precision needs; imports none of them."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+from dataclasses import dataclass
+from importlib import metadata
+
+from playground.core.facts import Probe
+
+_REPORTED = (
+    "torch",
+    "transformers",
+    "tokenizers",
+    "safetensors",
+    "accelerate",
+    "bitsandbytes",
+    "gptqmodel",
+    "optimum",
+)
+
+
+@dataclass(frozen=True)
+class _Need:
+    """What a precision needs: the distribution, its least version, and how to get it."""
+
+    least: tuple[int, ...]
+    cure: str
+    also: tuple[str, ...] = ()
+
+
+_GPTQ_CURE = 'Run `pip install "language-model-playground[gptq]"`.'
+_NEEDS = {
+    "bitsandbytes": _Need(
+        (0, 50), 'Run `pip install "bitsandbytes>=0.50" "accelerate>=1.0"`.', ("accelerate",)
+    ),
+    "gptqmodel": _Need((7, 3), _GPTQ_CURE),
+    "optimum": _Need((2, 3), _GPTQ_CURE),
+}
+
+
+def versions() -> dict[str, str]:
+    """Installed versions by distribution name; those that are missing are left out."""
+    found = {name: _version(name) for name in _REPORTED}
+    return {name: version for name, version in found.items() if version}
+
+
+def probes() -> dict[str, Probe]:
+    """Tell by library name whether it can be used, with the cure where it cannot."""
+    return {name: _probe(name, need) for name, need in _NEEDS.items()}
+
+
+def _probe(name: str, need: _Need) -> Probe:
+    for library in (name, *need.also):
+        if not _version(library) or importlib.util.find_spec(library) is None:
+            return Probe(False, f"{library} is not installed.", need.cure)
+    version = _version(name)
+    if _numbers(version) < need.least:
+        least = ".".join(map(str, need.least))
+        return Probe(False, f"{name} {version} is too old, {least} is needed.", need.cure)
+    return Probe(True, f"{name} {version}")
+
+
+def _version(name: str) -> str:
+    try:
+        return metadata.version(name) or ""
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    release = re.match(r"\d+(\.\d+)*", version)
+    return tuple(int(part) for part in release[0].split(".")) if release else ()

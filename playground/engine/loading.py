@@ -1,0 +1,208 @@
+"""Loads a checkpoint at a precision, and says clearly why it cannot."""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GPTQConfig
+
+from playground.core.checkpoint import Checkpoint, precision_reasons, read_checkpoint
+from playground.core.errors import EngineError, ModelError
+from playground.core.facts import DeviceFacts, LoadRequest
+from playground.core.precision import Precision
+from playground.core.protocol import Activity
+from playground.engine import gptq, libraries, memory
+from playground.engine.devices import check_device
+from playground.engine.errors import explain_tokenizer, is_out_of_memory
+from playground.engine.progress import LoadProgress
+
+_DTYPES = {
+    Precision.FP32: torch.float32,
+    Precision.BF16: torch.bfloat16,
+    Precision.FP16: torch.float16,
+}
+_NEEDED = {
+    Precision.INT8: ("bitsandbytes",),
+    Precision.NF4: ("bitsandbytes",),
+    Precision.GPTQ: ("gptqmodel", "optimum"),
+}
+
+
+@dataclass
+class Weights:
+    """A model and its tokenizer, just loaded, and what the user should know about the load."""
+
+    model: Any
+    tokenizer: Any
+    checkpoint: Checkpoint
+    device: DeviceFacts
+    notes: list[str] = field(default_factory=list)
+
+
+def load(request: LoadRequest, progress: LoadProgress) -> Weights:
+    """Load what the request asks for. Raises PlaygroundError or whatever a library raises."""
+    with progress.activity(Activity.READING_WEIGHTS):
+        checkpoint = read_checkpoint(Path(request.folder))
+        _check_precision(checkpoint, request.precision)
+        _check_agreement(request)
+        device = check_device(request.device)
+        if not request.insist:
+            _check_memory(checkpoint, request.precision, device)
+        if request.threads > 0:
+            torch.set_num_threads(request.threads)
+        _import_libraries(request.precision, progress)
+        weights = Weights(None, _tokenizer(request), checkpoint, device)
+        if request.precision is Precision.GPTQ:
+            _load_gptq(weights, request, progress)
+        elif request.precision.is_plain or checkpoint.quantization:
+            _from_pretrained(weights, request, progress, dtype=_dtype(request, device))
+    if weights.model is None:
+        with progress.activity(Activity.QUANTIZING):
+            _from_pretrained(
+                weights,
+                request,
+                progress,
+                dtype=_dtype(request, device),
+                quantization_config=_bitsandbytes(request.precision, device),
+            )
+    weights.model.eval()
+    return weights
+
+
+def _tokenizer(request: LoadRequest) -> Any:
+    try:
+        return AutoTokenizer.from_pretrained(
+            request.folder,
+            local_files_only=True,
+            trust_remote_code=bool(request.trust_remote_code),
+        )
+    except Exception as error:
+        raise explain_tokenizer(error) from error
+
+
+def _from_pretrained(
+    weights: Weights,
+    request: LoadRequest,
+    progress: LoadProgress,
+    folder: Path | None = None,
+    **how: Any,
+) -> None:
+    with progress.weights():
+        loaded: Any = AutoModelForCausalLM.from_pretrained(
+            folder or request.folder,
+            device_map={"": request.device},
+            local_files_only=True,
+            use_safetensors=True,
+            trust_remote_code=bool(request.trust_remote_code),
+            output_loading_info=True,
+            **how,
+        )
+    model, report = loaded
+    missing = sorted(report.get("missing_keys", ()))
+    if missing:
+        # transformers would go on with random values in their place.
+        raise ModelError(
+            f"The model's files lack {len(missing)} of its weights, {missing[0]} for one.",
+            "Download the model again, or choose one whose weights fit its config.json.",
+            "\n".join(missing),
+        )
+    if unexpected := sorted(report.get("unexpected_keys", ())):
+        weights.notes.append(
+            f"{len(unexpected)} tensors of the files belong to no part of the model, "
+            f"{unexpected[0]} for one, and were left out."
+        )
+    weights.model = model
+
+
+def _load_gptq(weights: Weights, request: LoadRequest, progress: LoadProgress) -> None:
+    folder = Path(request.folder)
+    settings = gptq.read_settings(folder)
+    choices = gptq.backends(settings, request.device)
+    with gptq.readable_folder(folder, settings) as readable:
+        for backend, note in choices:
+            try:
+                _from_pretrained(
+                    weights,
+                    request,
+                    progress,
+                    readable,
+                    dtype=gptq.dtype(request.device),
+                    quantization_config=GPTQConfig(bits=settings.bits, backend=backend),
+                )
+                gptq.try_kernel(weights.model)
+            except Exception as error:
+                last = backend == choices[-1][0]
+                if last or is_out_of_memory(error) or isinstance(error, ModelError):
+                    raise
+                weights.notes.append(f"The kernel {backend} cannot run here: {error}")
+                weights.model = None
+            else:
+                weights.notes += [note] if note else []
+                return
+
+
+def _dtype(request: LoadRequest, device: DeviceFacts) -> torch.dtype:
+    """The dtype of everything that is not quantized."""
+    if request.precision.is_plain:
+        return _DTYPES[request.precision]
+    old_gpu = device.id != "cpu" and device.capability < "8"
+    return torch.float16 if old_gpu else torch.bfloat16
+
+
+def _bitsandbytes(precision: Precision, device: DeviceFacts) -> Any:
+    if precision is Precision.INT8:
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+    )
+
+
+def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
+    if precision is Precision.GPTQ and not checkpoint.quantization:
+        raise ModelError(
+            "This model is not GPTQ-quantized.", "Choose a GPTQ checkpoint of it, or bf16 here."
+        )
+    if reason := precision_reasons(checkpoint, "cpu", None)[precision]:
+        raise ModelError(reason, "Choose a precision that this model offers.")
+    probes = libraries.probes()
+    for library in _NEEDED.get(precision, ()):
+        if not probes[library].ok:
+            raise ModelError(
+                f"{precision.label} cannot run: {probes[library].detail}", probes[library].cure
+            )
+
+
+def _import_libraries(precision: Precision, progress: LoadProgress) -> None:
+    """Import what only this precision needs; it takes seconds, which are not the weights'."""
+    for library in _NEEDED.get(precision, ()):
+        with progress.activity(Activity.IMPORTING, library):
+            importlib.import_module(library)
+
+
+def _check_agreement(request: LoadRequest) -> None:
+    agreed = request.trust_remote_code
+    if agreed and request.commit and agreed != request.commit:
+        raise ModelError(
+            f"You agreed to run the code of commit {agreed[:12]}, not of {request.commit[:12]}.",
+            "Look at this commit's code, and agree to it if you trust it.",
+        )
+
+
+def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFacts) -> None:
+    """Refuse what cannot fit: on a CPU the system would kill this process, or others."""
+    needed = checkpoint.predicted_weight_bytes(precision)
+    free = device.free_bytes + (memory.free_swap() if device.id == "cpu" else 0)
+    if free and needed > free:
+        raise EngineError(
+            f"The weights need {_gib(needed)} as {precision.label}, and {_gib(free)} of memory "
+            f"are free on {device.id}.",
+            "Choose a smaller model or precision, unload another lane, or close other programs.",
+        )
+
+
+def _gib(size: int) -> str:
+    return f"{size / 2**30:.1f} GiB"

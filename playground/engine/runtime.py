@@ -1,0 +1,120 @@
+"""What an engine can do once its libraries are imported: load one model, and answer with it."""
+
+from __future__ import annotations
+
+import gc
+import traceback
+
+import torch
+
+from playground.core.errors import EngineError, PlaygroundError
+from playground.core.facts import LoadedModel, LoadRequest
+from playground.core.generation import GenerationOptions
+from playground.core.protocol import Activity, Failed, Generate, Load, Loaded
+from playground.engine import loading, memory
+from playground.engine.answering import Answering, Session
+from playground.engine.decoding import GenerateDecoder, strip_model_defaults
+from playground.engine.errors import explain, is_fatal
+from playground.engine.inbox import Inbox
+from playground.engine.libraries import versions
+from playground.engine.progress import LoadProgress
+from playground.engine.prompts import has_chat_template
+from playground.engine.sender import Sender
+from playground.engine.verify import count_parameters, verify
+
+_WARM_UP_PROMPT = 16  # tokens
+_WARM_UP_TOKENS = 8
+
+
+class Runtime:
+    """Carries out commands; each returns the failure to report, or None."""
+
+    def __init__(self, sender: Sender, inbox: Inbox, importing_s: float) -> None:
+        self._sender = sender
+        self._inbox = inbox
+        self._importing_s = importing_s
+        self._session: Session | None = None
+
+    def load(self, command: Load) -> Failed | None:
+        """Load a model; after a failure another load may be tried."""
+        request = command.request
+        try:
+            if self._session is not None:
+                raise EngineError(
+                    "This engine has a model already.", "Start another engine for another model."
+                )
+            self._session = self._load(request)
+        except Exception as error:
+            failed = _failed(error, "Loading the model", request.device)
+        else:
+            self._sender.send(Loaded(self._session.loaded))
+            return None
+        # Only now nothing holds the half-loaded model any more.
+        _give_memory_back()
+        return failed
+
+    def generate(self, command: Generate) -> Failed | None:
+        """Answer a prompt."""
+        session = self._session
+        try:
+            if session is None:
+                raise EngineError("No model is loaded.", "Load a model first.")
+            answering = Answering(session, command, self._sender, self._inbox)
+            answering.run()
+        except Exception as error:
+            device = session.loaded.request.device if session else "cpu"
+            failed = _failed(error, "Generating", device, command.request_id)
+        else:
+            return None
+        _give_memory_back()
+        return failed
+
+    def _load(self, request: LoadRequest) -> Session:
+        progress = LoadProgress(self._sender, self._importing_s)
+        weights = loading.load(request, progress)
+        model, tokenizer = weights.model, weights.tokenizer
+        decoder = GenerateDecoder(model, strip_model_defaults(model, tokenizer))
+        text_config = model.config.get_text_config()
+        if request.warm_up:
+            with progress.activity(Activity.WARMING_UP):
+                _warm_up(decoder, int(text_config.vocab_size))
+        verified, kernel = verify(model)
+        on_cpu = request.device == "cpu"
+        loaded = LoadedModel(
+            request=request,
+            verified=verified,
+            kernel=kernel,
+            device_name=weights.device.name,
+            architecture=type(model).__name__,
+            parameters=count_parameters(model),
+            context_length=weights.checkpoint.context_length,
+            has_chat_template=has_chat_template(tokenizer),
+            load_s={name: round(seconds, 4) for name, seconds in progress.seconds.items()},
+            memory_bytes=memory.resident()
+            if on_cpu
+            else torch.cuda.memory_allocated(request.device),
+            notes=tuple(weights.notes),
+        )
+        return Session(model, tokenizer, decoder, loaded, versions())
+
+
+def _warm_up(decoder: GenerateDecoder, vocabulary: int) -> None:
+    """Pay for first calls (kernels built, weights repacked) before a figure counts."""
+    ids = [i % vocabulary for i in range(1, _WARM_UP_PROMPT + 1)]
+    for greedy in (True, False):
+        options = GenerationOptions(greedy=greedy, ignore_eos=True)
+        decoder.decode(ids, options, _WARM_UP_TOKENS, lambda *_: None, lambda: "")
+
+
+def _failed(error: Exception, doing: str, device: str, request_id: int | None = None) -> Failed:
+    shown: PlaygroundError = explain(error, doing, device)
+    fatal = is_fatal(error)
+    # Frames of the traceback hold the model's tensors.
+    traceback.clear_frames(error.__traceback__)
+    return Failed(shown.message, shown.cure, shown.detail, request_id=request_id, alive=not fatal)
+
+
+def _give_memory_back() -> None:
+    gc.collect()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,180 @@
+"""Generating with one loaded model: options, stops, times, and prompts of every kind."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import pytest
+
+from playground.core.generation import ChatPrompt, Message, RawPrompt
+from playground.core.protocol import Activity, Cancel, Event, Progress, Started, Tokens
+from tests.engine import reference as plain
+from tests.engine.driver import NEW_TOKENS, PROMPTS, Engine
+
+PROMPT = PROMPTS[0]
+
+
+def test_sampling_equals_transformers(engine: Engine, reference: dict[str, Any]) -> None:
+    run = engine.ask(
+        PROMPT, max_new_tokens=NEW_TOKENS, greedy=False, seed=plain.SEED, **plain.SAMPLING
+    )
+    assert list(run.answer.token_ids) == reference["sampled"]
+
+
+def test_repetition_penalty_equals_transformers(engine: Engine, reference: dict[str, Any]) -> None:
+    run = engine.ask(PROMPT, max_new_tokens=NEW_TOKENS, **plain.PENALTY)
+    assert list(run.answer.token_ids) == reference["penalized"]
+
+
+def test_a_seed_repeats_and_another_differs(engine: Engine) -> None:
+    first, again, other = (
+        engine.ask(PROMPT, max_new_tokens=24, greedy=False, seed=seed, top_k=0).answer.token_ids
+        for seed in (1, 1, 2)
+    )
+    assert first == again
+    assert first != other
+
+
+def test_events_and_times(engine: Engine) -> None:
+    before = time.monotonic()
+    run = engine.ask(PROMPT, max_new_tokens=50, ignore_eos=True)
+    took = time.monotonic() - before
+    assert isinstance(run.events[0], Progress)
+    assert run.events[0].activity is Activity.READING_PROMPT
+    assert isinstance(run.events[1], Started)
+    answer = run.answer
+    assert answer.stop_reason == "length"
+    assert run.events[1].prompt_tokens == answer.prompt_tokens
+    assert len(answer.token_ids) == len(answer.times) == 50
+    assert list(answer.times) == sorted(answer.times)
+    assert 0 < answer.prefill_s <= answer.times[0]
+    assert answer.times[-1] <= took
+    batches = run.batches
+    assert tuple(i for b in batches for i in b.ids) == answer.token_ids
+    assert tuple(t for b in batches for t in b.times) == answer.times
+    assert run.streamed == answer.text
+    assert answer.peak_memory_bytes > 100e6
+    assert answer.stamp.decoder == "transformers generate"
+    assert answer.stamp.versions["torch"]
+    assert answer.stamp.created.endswith("+00:00")
+
+
+def test_cancel_stops_after_the_token(engine: Engine) -> None:
+    def cancel(event: Event) -> None:
+        if isinstance(event, Tokens):
+            engine.process.send(Cancel(request_id))
+
+    request_id = engine.send(PROMPT, max_new_tokens=900, ignore_eos=True)
+    run = engine.collect(cancel)
+    assert run.answer.stop_reason == "cancelled"
+    assert 0 < len(run.answer.token_ids) < 900
+    assert run.streamed == run.answer.text
+
+
+def test_cancel_while_the_prompt_is_read(engine: Engine) -> None:
+    request_id = engine.send(PROMPT * 50, max_new_tokens=100)
+    engine.process.send(Cancel(request_id))
+    assert engine.collect().answer.stop_reason == "cancelled"
+    assert engine.ask(PROMPT, max_new_tokens=3).answer.stop_reason == "length"
+
+
+def test_cancel_of_others_changes_nothing(engine: Engine) -> None:
+    finished = engine.last_id
+    engine.process.send(Cancel(finished))
+    engine.process.send(Cancel(finished + 1))
+    engine.process.send(Cancel(-5))
+    assert engine.ask(PROMPT, max_new_tokens=3).answer.stop_reason == "length"
+
+
+def test_a_cancelled_request_in_the_queue(engine: Engine) -> None:
+    engine.send(PROMPT, max_new_tokens=20, ignore_eos=True)
+    second = engine.send(PROMPT, max_new_tokens=20)
+    engine.process.send(Cancel(second))
+    assert engine.collect().answer.stop_reason == "length"
+    run = engine.collect()
+    assert run.answer.stop_reason == "cancelled"
+    assert run.answer.token_ids == ()
+    assert run.answer.prefill_s == 0
+
+
+def test_stop_string_is_left_out(engine: Engine) -> None:
+    whole = engine.ask(PROMPT, max_new_tokens=NEW_TOKENS).answer
+    # Over the border of two tokens, so that text must be held back.
+    middle = len(whole.text) // 2
+    stop = whole.text[middle : middle + 9]
+    run = engine.ask(PROMPT, max_new_tokens=NEW_TOKENS, stop=("never, ever", stop))
+    assert run.answer.stop_reason == "stop string"
+    assert run.answer.text == whole.text[: whole.text.index(stop)]
+    assert run.streamed == run.answer.text
+    assert len(run.answer.token_ids) < len(whole.token_ids)
+    assert whole.token_ids[: len(run.answer.token_ids)] == run.answer.token_ids
+
+
+def test_a_stop_string_that_does_not_come(engine: Engine) -> None:
+    whole = engine.ask(PROMPT, max_new_tokens=12).answer
+    run = engine.ask(PROMPT, max_new_tokens=12, stop=(whole.text[-5:] + "\x00",))
+    assert run.answer.stop_reason == "length"
+    assert run.answer.text == run.streamed == whole.text
+
+
+def test_new_tokens_beyond_the_context(engine: Engine) -> None:
+    prompt = "word " * 1000
+    run = engine.ask(prompt, max_new_tokens=500, ignore_eos=True)
+    assert run.answer.stop_reason == "context full"
+    assert run.answer.prompt_tokens + len(run.answer.token_ids) == 1024
+
+
+@pytest.mark.parametrize("text", ["word " * 3000, "a" * 1_000_000, "é\n" * 500_000])
+def test_prompt_longer_than_the_context(engine: Engine, text: str) -> None:
+    failed = engine.ask(text).failed
+    assert failed.alive
+    assert "1,024" in failed.message
+    assert "Shorten" in failed.cure
+    assert engine.ask(PROMPT, max_new_tokens=2).answer.text
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "\x00",
+        "a\x00b",
+        "\u202eabc\u2066",
+        "<b>bold</b><script>",
+        "🧑‍🚀 日本語 ﷽",
+        "</s><s>",
+        " ",
+        "\ufffd",
+    ],
+)
+def test_every_text_is_a_prompt(engine: Engine, text: str) -> None:
+    run = engine.ask(text, max_new_tokens=8)
+    assert run.answer.token_ids
+    assert run.streamed == run.answer.text
+
+
+@pytest.mark.parametrize(
+    ("prompt", "options", "words"),
+    [
+        (RawPrompt(""), {}, "empty"),
+        (RawPrompt("a"), {"temperature": 99.0}, "Temperature"),
+        (RawPrompt("a"), {"max_new_tokens": 0}, "New tokens"),
+        (RawPrompt("a"), {"stop": ("",)}, "stop string"),
+        (ChatPrompt((Message("user", "hello"),)), {}, "chat template"),
+    ],
+)
+def test_refusals(
+    engine: Engine, prompt: RawPrompt | ChatPrompt, options: dict[str, Any], words: str
+) -> None:
+    failed = engine.ask(prompt, **options).failed
+    assert words in failed.message
+    assert failed.cure
+    assert failed.alive
+    assert failed.request_id == engine.last_id
+
+
+def test_a_second_load_is_refused(engine: Engine) -> None:
+    loaded = engine.ask(PROMPT, max_new_tokens=1).answer.stamp
+    failed = engine.load(loaded.folder, loaded.requested_precision)  # type: ignore[arg-type]
+    assert "another" in str(failed)
+    assert engine.ask(PROMPT, max_new_tokens=1).answer.text
