@@ -1,6 +1,6 @@
 """Make the GPTQ checkpoint of the bundled model: real GPTQ, calibrated on the training texts.
 
-    python quantize.py --model classics-6m --texts FOLDER --out classics-6m-gptq
+python quantize.py --model classics-6m --texts FOLDER --out classics-6m-gptq
 """
 
 import argparse
@@ -30,21 +30,28 @@ def calibration_texts(folder: Path, count: int, characters: int) -> list[str]:
     return passages
 
 
-def store_as_bf16(folder: Path) -> None:
-    """Cast what is not packed (embeddings, norms, scales) to the precision it will run in.
+def store(folder: Path) -> None:
+    """Cast what is not packed to the precision it will run in, and use the common format.
 
     The Hessians are wanted in fp32, and transformers refuses to cast a quantized model.
+    gptqmodel writes "gptq_v2", where a zero point is stored as it is; every other program
+    reads "gptq", where each is stored less one (eight 4-bit zeros an int32).
     """
     weights = folder / "model.safetensors"
     tensors = load_file(weights)
+    path = folder / "config.json"
+    config = json.loads(path.read_text())
+    settings = config["quantization_config"]
     for name, tensor in tensors.items():
         if tensor.is_floating_point():
             tensors[name] = tensor.to(torch.bfloat16)
+        elif name.endswith(".qzeros") and settings["format"] == "gptq_v2":
+            tensors[name] = (tensor.to(torch.int64) - 0x11111111).to(torch.int32)
     save_file(tensors, weights, metadata={"format": "pt"})
-    path = folder / "config.json"
-    config = json.loads(path.read_text())
+    weights.chmod(0o644)
     config["dtype"] = "bfloat16"
-    del config["quantization_config"]["dataset"]  # the whole calibration text, of no later use
+    settings["format"] = settings["checkpoint_format"] = "gptq"
+    del settings["dataset"]  # the whole calibration text, of no later use
     path.write_text(json.dumps(config, indent=2) + "\n")
 
 
@@ -71,7 +78,7 @@ def main() -> None:
     )
     model.save_pretrained(arguments.out)
     tokenizer.save_pretrained(arguments.out)
-    store_as_bf16(arguments.out)
+    store(arguments.out)
 
 
 if __name__ == "__main__":

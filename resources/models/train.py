@@ -207,6 +207,7 @@ def main() -> None:
 
     model = model.to(torch.bfloat16)
     model.save_pretrained(arguments.out)
+    (arguments.out / "model.safetensors").chmod(0o644)
     report = {
         "recipe": asdict(recipe),
         "steps": step,

@@ -16,7 +16,7 @@ SIDES = {
     "core": TORCH | QT | {"huggingface_hub", "psutil"},
     "client": TORCH | QT | {"playground.gui", "playground.engine", "playground.hub"},
     "hub": TORCH | QT | {"playground.gui", "playground.engine"},
-    "gui": TORCH | {"playground.engine", "playground.cli"},
+    "gui": TORCH | {"playground.engine", "playground.cli", "playground.app"},
     "cli": TORCH | QT | {"playground.engine", "playground.gui"},
     "engine": QT | {"playground.gui", "playground.client", "playground.hub", "playground.cli"},
 }

@@ -1,0 +1,199 @@
+"""The composition root: builds the window, its controllers and their connections."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import logging.handlers
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import msgspec
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from playground.client.engine_process import EngineProcess
+from playground.core import paths
+from playground.core.errors import PlaygroundError
+from playground.core.facts import ModelSpec
+from playground.core.precision import Precision
+from playground.core.qt_platform import usable_platform
+from playground.core.settings import MAX_LANES, Settings, SettingsStore
+from playground.gui import connections, theme
+from playground.gui.autorun import Autorun
+from playground.gui.background import Background
+from playground.gui.controller import Controller
+from playground.gui.figures_controller import FiguresController
+from playground.gui.lane_preparation import Prepare
+from playground.gui.lanes_controller import LanesController
+from playground.gui.main_window import MainWindow
+from playground.gui.model_facts import prepare
+from playground.gui.models_controller import ModelsController
+from playground.gui.process_signals import TerminationSignals, UncaughtErrors
+from playground.gui.settings_controller import SettingsController
+
+log = logging.getLogger(__name__)
+
+#: Engines are killed at the window's end; this is for their threads to notice (milliseconds).
+_END_WAIT_MS = 5000
+
+
+class Playground:
+    """One window and all that moves it."""
+
+    def __init__(
+        self,
+        store: SettingsStore,
+        *,
+        make_engine: Callable[[], EngineProcess] = EngineProcess,
+        prepare: Prepare = prepare,
+        keep_settings: bool = True,
+        prefer_gpu: bool = False,
+    ) -> None:
+        self.store = store
+        self.window = window = MainWindow()
+        self.background = Background(window)
+        self.lanes = LanesController(
+            window.lanes, self.background, make_engine, prepare, parent=window
+        )
+        self.models = ModelsController(
+            self.lanes, store, self.background, window, prefer_gpu=prefer_gpu
+        )
+        self.figures = FiguresController(self.lanes, window.plot, window.table, window)
+        self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)
+        self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
+        self.models.labels_changed.connect(self.figures.rename)
+        connections.connect_prompt(window, self.controller)
+        connections.connect_lanes(window, self.lanes, self.controller)
+        connections.connect_models(window, self.models, self.controller)
+        connections.connect_copying(window, self.controller)
+        connections.connect_messages(window, self.lanes, self.controller)
+        window.actions.quit.triggered.connect(window.close)
+        window.closing.connect(self.settings.save)
+        window.closing.connect(self.lanes.shut_down)
+        self.settings.restore()
+
+    def start_ahead(self) -> None:
+        """Let the first lane's engine import its libraries while the user reads."""
+        if self.lanes.lanes:
+            self.lanes.lanes[0].start_ahead()
+
+    def end(self) -> bool:
+        """End every engine and thread; False where something of it still runs."""
+        self.lanes.shut_down()
+        lanes_gone = self.lanes.wait(_END_WAIT_MS)
+        return self.background.close() and lanes_gone
+
+
+def main(args: argparse.Namespace) -> int:
+    """Open the window; returns the exit code. Raises PlaygroundError where there is no screen."""
+    log_file = _start_log()
+    application = _application(picture_only=args.screenshot is not None)
+    store = SettingsStore()
+    first_time = not store.path.exists()
+    asked = bool(args.autorun or args.model or args.precisions)
+    if args.autorun:
+        store.values = Settings()  # a picture shall not depend on what was chosen last
+    store.values = _with_arguments(store.values, args)
+    playground = Playground(store, keep_settings=not args.autorun, prefer_gpu=first_time or asked)
+    window = playground.window
+    errors = UncaughtErrors(str(log_file), window)
+    errors.message.connect(window.messages.show_message)
+    errors.install()
+    signals = TerminationSignals(window)
+    signals.asked.connect(window.close)
+    if args.size:
+        window.resize(*(int(side) for side in args.size.split("x")))
+    window.show()
+    QTimer.singleShot(0, playground.start_ahead)
+    if args.autorun or args.screenshot:
+        autorun = Autorun(window, playground.controller, run=args.autorun, picture=args.screenshot)
+        QTimer.singleShot(0, autorun.start)
+    code = application.exec()
+    window.hide()
+    if not playground.end():
+        log.warning("an engine or a task did not end in time")
+    signals.restore()
+    sys.excepthook = sys.__excepthook__
+    return code
+
+
+def bench_gui(args: argparse.Namespace) -> int:
+    """Measure the window itself; see app_benchmark."""
+    from playground.app_benchmark import run
+
+    _start_log()
+    _application(picture_only=True)
+    return run(args)
+
+
+def _application(*, picture_only: bool) -> QApplication:
+    """Make Qt's application on a platform that works here."""
+    platform, reason = usable_platform()
+    if not platform and picture_only:
+        platform, reason = usable_platform({"QT_QPA_PLATFORM": "offscreen"})
+    if not platform:
+        raise PlaygroundError(
+            reason,
+            "Without a screen, `playground demo` and `playground run` work in the terminal.",
+        )
+    os.environ["QT_QPA_PLATFORM"] = platform
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        application = QApplication(sys.argv[:1])
+    application.setApplicationName(paths.APPLICATION)
+    application.setApplicationDisplayName("Language model playground")
+    theme.apply_theme(application)  # before any widget: sizes come from the fonts
+    return application
+
+
+def _with_arguments(values: Settings, args: argparse.Namespace) -> Settings:
+    """The settings with what the command line asks for."""
+    changes: dict[str, object] = {}
+    if args.theme:
+        changes["theme"] = args.theme
+    if args.prompt is not None:
+        changes["prompt"] = args.prompt
+        changes["prompt_mode"] = "raw"
+    if args.new_tokens:
+        changes["options"] = msgspec.structs.replace(values.options, max_new_tokens=args.new_tokens)
+    lanes = values.lanes
+    if args.precisions:
+        names = args.precisions.split(",")
+        if len(names) > MAX_LANES:
+            raise PlaygroundError(
+                f"{len(names)} precisions are more than the {MAX_LANES} lanes of the window.",
+                "Name fewer.",
+            )
+        lanes = tuple(replace(lanes[0], precision=Precision(name)) for name in names)
+    if args.model:
+        spec = _spec(args.model)
+        lanes = tuple(replace(lane, model=spec) for lane in lanes)
+    changes["lanes"] = lanes
+    return msgspec.structs.replace(values, **changes)
+
+
+def _spec(source: str) -> ModelSpec:
+    from playground.hub.source import SourceKind, kind_of, parse_hub_id
+
+    return parse_hub_id(source) if kind_of(source) is SourceKind.HUB else ModelSpec(source)
+
+
+def _start_log() -> Path:
+    """Log to a file that is bounded; where none can be written, to stderr."""
+    path = paths.log_dir() / "playground.log"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handler: logging.Handler = logging.handlers.RotatingFileHandler(
+            path, maxBytes=1_000_000, backupCount=1, encoding="utf-8"
+        )
+    except OSError:
+        handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    root.addHandler(handler)
+    root.setLevel(logging.INFO)
+    return path

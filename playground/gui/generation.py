@@ -1,0 +1,33 @@
+"""One generation of a lane, as far as it has come."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from playground.core.facts import Answer
+from playground.core.generation import GenerationOptions, Prompt, Timing
+from playground.core.lane import LaneConfig
+from playground.core.protocol import Tokens
+from playground.core.trace import LatencyTrace
+
+
+@dataclass
+class Generation:
+    """The generation that runs in a lane, or the last one that did."""
+
+    request_id: int
+    config: LaneConfig
+    prompt: Prompt
+    options: GenerationOptions
+    timing: Timing
+    trace: LatencyTrace = field(default_factory=LatencyTrace)
+    prompt_tokens: int = 0
+    started: bool = False
+    answer: Answer | None = None
+
+    def take(self, batches: Sequence[Tokens]) -> str:
+        """Add the batches' times to the trace and return their text."""
+        for batch in batches:
+            self.trace.extend(batch.times)
+        return "".join(piece for batch in batches for piece in batch.texts)

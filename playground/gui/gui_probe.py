@@ -1,0 +1,112 @@
+"""Watches the GUI thread while the window works: lateness, processor time, memory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+from PySide6.QtCore import QObject, Qt, QTimer, Slot
+
+#: The heart beats this often; a loop that is busy lets it beat late.
+BEAT_MS = 10
+_SAMPLE_MS = 1000
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Counts since the start: seconds, GUI thread's seconds, tokens; resident bytes; beats."""
+
+    wall_s: float
+    thread_s: float
+    tokens: int
+    resident: int
+    beats: int
+
+
+class GuiProbe(QObject):
+    """Measures from `start` to `stop`. For the GUI thread."""
+
+    def __init__(self, tokens: Callable[[], int], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.samples: list[Sample] = []
+        self._tokens = tokens
+        self._process = psutil.Process()
+        self._lateness: list[float] = []
+        self._work: list[float] = []
+        self._last_work = 0.0
+        self._begun = self._thread_begun = self._last = 0.0
+        self._heart = QTimer(self, interval=BEAT_MS, timerType=Qt.TimerType.PreciseTimer)
+        self._heart.timeout.connect(self._beat)
+        self._sampler = QTimer(self, interval=_SAMPLE_MS)
+        self._sampler.timeout.connect(self._sample)
+
+    def start(self) -> None:
+        self._begun = self._last = time.perf_counter()
+        self._thread_begun = self._last_work = time.thread_time()
+        self._sample()
+        self._heart.start()
+        self._sampler.start()
+
+    def stop(self) -> None:
+        self._heart.stop()
+        self._sampler.stop()
+        self._sample()
+
+    @property
+    def cpu_share(self) -> float:
+        """The GUI thread's share of one core."""
+        last = self.samples[-1]
+        return last.thread_s / last.wall_s if last.wall_s else 0.0
+
+    def lateness_ms(self, start: int = 0, end: int | None = None) -> float:
+        """99th percentile of how late the beats from number `start` to `end` were."""
+        beats = self._lateness[start:end]
+        return float(np.percentile(beats, 99)) * 1e3 if beats else 0.0
+
+    def work_ms(self) -> float:
+        """99th percentile of the GUI thread's own processor time between two beats.
+
+        What the lateness has beyond it, the thread waited for a processor or for a lock.
+        """
+        return float(np.percentile(self._work, 99)) * 1e3 if self._work else 0.0
+
+    @Slot()
+    def _beat(self) -> None:
+        now = time.perf_counter()
+        late = now - self._last - BEAT_MS / 1e3
+        self._last = now
+        work = time.thread_time()
+        self._work.append(work - self._last_work)
+        self._last_work = work
+        # Beats that a busy loop swallowed were late as well, each a beat less than the last.
+        self._lateness.append(max(0.0, late))
+        while (late := late - BEAT_MS / 1e3) > 0:
+            self._lateness.append(late)
+
+    @Slot()
+    def _sample(self) -> None:
+        self.samples.append(
+            Sample(
+                time.perf_counter() - self._begun,
+                time.thread_time() - self._thread_begun,
+                self._tokens(),
+                self._process.memory_info().rss,
+                len(self._lateness),
+            )
+        )
+
+
+def cpu_per_token(samples: list[Sample], start: float, end: float) -> float:
+    """GUI seconds a token between two fractions (0..1) of all tokens; 0 without tokens."""
+    first, last = at(samples, start), at(samples, end)
+    tokens = last.tokens - first.tokens
+    return (last.thread_s - first.thread_s) / tokens if tokens else 0.0
+
+
+def at(samples: list[Sample], fraction: float) -> Sample:
+    """The first sample at which this fraction of all tokens had come."""
+    wanted = samples[-1].tokens * fraction
+    return next(sample for sample in samples if sample.tokens >= wanted)

@@ -1,0 +1,105 @@
+"""What is found out about a model before it is loaded; touches the disk, so not for slots."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import psutil
+
+from playground.core.checkpoint import Checkpoint, precision_reasons, read_checkpoint
+from playground.core.errors import ModelError
+from playground.core.facts import EngineFacts, LoadedModel, LoadRequest, ModelSpec
+from playground.core.lane import Failure, LaneConfig
+from playground.core.precision import Precision
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """A model as the user chose it: its name, its folder's contents, what each precision lacks."""
+
+    name: str
+    checkpoint: Checkpoint
+    reasons: dict[Precision, str]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A lane's model, ready to be sent to an engine. `weight_bytes` is predicted, 0 if unknown."""
+
+    request: LoadRequest
+    weight_bytes: int = 0
+
+
+def look_at(spec: ModelSpec, device: str, engine: EngineFacts | None) -> ModelFacts:
+    """Describe a model. Raises ModelError where it cannot be loaded at all."""
+    # Imported here: the Hub's library would cost the window a good part of its first second.
+    from playground.hub.resolve import resolve
+
+    resolved = resolve(spec, Precision.BF16)
+    checkpoint = read_checkpoint(resolved.folder)
+    return ModelFacts(resolved.name, checkpoint, precision_reasons(checkpoint, device, engine))
+
+
+def prepare(config: LaneConfig, engine: EngineFacts | None) -> Prepared:
+    """Find the folder of a lane's model. Raises ModelError with the cure."""
+    from playground.hub.resolve import resolve
+
+    resolved = resolve(config.model, config.precision)
+    checkpoint = read_checkpoint(resolved.folder)
+    reason = precision_reasons(checkpoint, config.device, engine)[config.precision]
+    if reason:
+        raise ModelError(reason, "Choose another precision or device for this lane.")
+    request = LoadRequest(
+        name=resolved.name,
+        folder=str(resolved.folder),
+        commit=resolved.commit,
+        precision=config.precision,
+        device=config.device,
+    )
+    return Prepared(request, checkpoint.predicted_weight_bytes(config.precision))
+
+
+def free_bytes(device: str, engine: EngineFacts | None) -> int | None:
+    """Memory free for a model: on the CPU now, elsewhere when the engine looked; None: unknown."""
+    if device == "cpu":
+        return int(psutil.virtual_memory().available)
+    found = [d.free_bytes for d in engine.devices if d.id == device] if engine else []
+    return found[0] if found else None
+
+
+def resident_bytes(pid: int) -> int:
+    """Memory a process holds now, shared pages included; 0 where it is gone."""
+    try:
+        return int(psutil.Process(pid).memory_info().rss) if pid else 0
+    except psutil.Error:
+        return 0
+
+
+def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
+    """Return the failure to show where the weights alone do not fit into what is free."""
+    if free is None or prepared.weight_bytes <= free:
+        return None
+    request = prepared.request
+    where = "" if request.device == "cpu" else f" on {request.device}"
+    return Failure(
+        f"The weights of {request.name} in {request.precision.label} take about "
+        f"{human_bytes(prepared.weight_bytes)}, and {human_bytes(free)} are free{where}.",
+        "Unload another lane or choose fewer bits; press Load once more to load anyway.",
+    )
+
+
+def freed_text(main_memory: int, loaded: LoadedModel | None) -> str:
+    """What came back with a process: measured in it just before its end; "" if it was not."""
+    if not main_memory:
+        return ""
+    device = ""
+    if loaded is not None and loaded.request.device != "cpu":
+        device = f"{human_bytes(loaded.memory_bytes)} on {loaded.request.device} and "
+    return f"Freed {device}{human_bytes(main_memory)}; the process is gone."
+
+
+def human_bytes(count: int) -> str:
+    """Bytes for people: "312 MB", "13.2 GB"; powers of ten, as in the figures of memory."""
+    if count < 1_000_000:
+        return f"{count / 1e3:.0f} kB"
+    return f"{count / 1e6:.0f} MB" if count < 1_000_000_000 else f"{count / 1e9:.1f} GB"

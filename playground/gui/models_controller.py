@@ -1,0 +1,242 @@
+"""Which model each lane runs: chosen, dropped or recent; what it and this machine can do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QFileDialog, QWidget
+
+from playground.core.errors import PlaygroundError
+from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
+from playground.core.precision import Precision
+from playground.core.settings import SettingsStore, with_recent
+from playground.gui.background import Background
+from playground.gui.lane_presenter import LanePresenter
+from playground.gui.lanes_controller import LanesController
+from playground.gui.model_facts import ModelFacts, look_at
+
+_CPU = DeviceFacts("cpu", "CPU", 0, 0)
+
+
+class ModelsController(QObject):
+    """Keeps every lane's head up to date, and opens the dialogs that change it."""
+
+    labels_changed = Signal()
+    facts_changed = Signal()
+
+    def __init__(
+        self,
+        lanes: LanesController,
+        settings: SettingsStore,
+        background: Background,
+        window: QWidget,
+        *,
+        prefer_gpu: bool,
+    ) -> None:
+        super().__init__(window)
+        self._lanes = lanes
+        self._settings = settings
+        self._background = background
+        self._window = window
+        self._prefer_gpu = prefer_gpu
+        self._engine: EngineFacts | None = None
+        self._facts: dict[tuple[ModelSpec, str], ModelFacts | PlaygroundError] = {}
+        self._asked: set[tuple[ModelSpec, str]] = set()
+        self._choosing: LanePresenter | None = None
+        lanes.added.connect(self._watch)
+
+    def facts(self, spec: ModelSpec, device: str) -> ModelFacts | None:
+        """What is known of a model; None while it is being looked at, or if it is no model."""
+        found = self._facts.get((spec, device))
+        return found if isinstance(found, ModelFacts) else None
+
+    def use(self, presenter: LanePresenter, spec: ModelSpec) -> None:
+        """Give a lane another model and remember it."""
+        lane = presenter.lane
+        # The model may have been changed or downloaded since it was looked at.
+        self._forget(spec)
+        self._remember(spec)
+        lane.set_config(replace(lane.config, model=spec))
+        self._show(presenter)
+
+    @Slot()
+    def choose(self) -> None:
+        """Open the dialog for the current lane's model."""
+        if self._lanes.current is not None:
+            self._choose_for(self._lanes.current)
+
+    @Slot()
+    def open_folder(self) -> None:
+        """Ask for a folder to use as the current lane's model."""
+        presenter = self._lanes.current
+        if presenter is None:
+            return
+        self._choosing = presenter
+        dialog = QFileDialog(self._window, "Choose a model's folder")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        if Path(self._settings.values.last_folder).is_dir():
+            dialog.setDirectory(self._settings.values.last_folder)
+        dialog.fileSelected.connect(self._folder_chosen)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    # The lanes' wishes
+
+    @Slot(object)
+    def _watch(self, presenter: LanePresenter) -> None:
+        lane, view = presenter.lane, presenter.view
+        view.modelRequested.connect(self._model_requested)
+        view.precisionChosen.connect(self._precision_chosen)
+        view.deviceChosen.connect(self._device_chosen)
+        view.filesDropped.connect(self._dropped)
+        lane.config_changed.connect(self._config_changed)
+        lane.facts_arrived.connect(self._engine_known)
+        self._show(presenter)
+
+    def _sender(self) -> LanePresenter | None:
+        source = self.sender()
+        found = (p for p in self._lanes.presenters if source in (p.view, p.lane))
+        return next(found, None)
+
+    @Slot()
+    def _model_requested(self) -> None:
+        if presenter := self._sender():
+            self._choose_for(presenter)
+
+    @Slot(object)
+    def _precision_chosen(self, precision: Precision) -> None:
+        if presenter := self._sender():
+            lane = presenter.lane
+            lane.set_config(replace(lane.config, precision=precision))
+
+    @Slot(str)
+    def _device_chosen(self, device: str) -> None:
+        if presenter := self._sender():
+            presenter.lane.set_config(replace(presenter.lane.config, device=device))
+
+    @Slot(str)
+    def _dropped(self, path: str) -> None:
+        if presenter := self._sender():
+            self.use(presenter, ModelSpec(path))
+
+    @Slot()
+    def _config_changed(self) -> None:
+        if presenter := self._sender():
+            self._show(presenter)
+
+    # Dialogs
+
+    def _choose_for(self, presenter: LanePresenter) -> None:
+        # Imported when it is needed: it brings the Hub's library.
+        from playground.gui.model_picker import ModelPicker
+
+        self._choosing = presenter
+        values = self._settings.values
+        picker = ModelPicker(
+            values.recents,
+            presenter.lane.config.model,
+            self._window,
+            last_folder=values.last_folder,
+        )
+        picker.chosen.connect(self._chosen)
+        picker.folder_used.connect(self._folder_used)
+        picker.finished.connect(picker.deleteLater)
+        picker.open()
+
+    @Slot(object)
+    def _chosen(self, spec: ModelSpec) -> None:
+        if self._choosing in self._lanes.presenters and self._choosing is not None:
+            self.use(self._choosing, spec)
+
+    @Slot(str)
+    def _folder_chosen(self, path: str) -> None:
+        self._folder_used(str(Path(path).parent))
+        self._chosen(ModelSpec(path))
+
+    @Slot(str)
+    def _folder_used(self, path: str) -> None:
+        self._settings.change(last_folder=path)
+
+    def _remember(self, spec: ModelSpec) -> None:
+        if spec != ModelSpec():
+            self._settings.change(recents=with_recent(self._settings.values.recents, spec))
+
+    # Facts
+
+    @Slot(object)
+    def _engine_known(self, engine: EngineFacts) -> None:
+        if self._engine is not None and _same_machine(engine, self._engine):
+            return
+        first, self._engine = self._engine is None, engine
+        self._asked.clear()  # to be found out again; until then the old findings stand
+        gpus = [device.id for device in engine.devices if device.id != "cpu"]
+        if first and self._prefer_gpu and gpus:
+            for lane in self._lanes.lanes:
+                lane.set_config(replace(lane.config, device=gpus[0]))
+        for presenter in self._lanes.presenters:
+            self._show(presenter)
+        self.facts_changed.emit()
+
+    def _show(self, presenter: LanePresenter) -> None:
+        """Bring a lane's head up to date; what is not known yet is found out."""
+        config = presenter.lane.config
+        key = (config.model, config.device)
+        found = self._facts.get(key)
+        if key not in self._asked:
+            self._asked.add(key)
+            self._background.start(
+                partial(_look, config.model, config.device, self._engine), self._looked
+            )
+        if isinstance(found, ModelFacts):
+            presenter.model_label, presenter.reasons = found.name, found.reasons
+        else:
+            presenter.model_label = _short_name(config.model)
+            reason = found.message if found is not None else ""
+            presenter.reasons = dict.fromkeys(Precision, reason)
+        devices = self._engine.devices if self._engine is not None else (_CPU,)
+        choices = [(device.id, device.name or device.id) for device in devices]
+        if all(id_ != config.device for id_, _ in choices):
+            choices.append((config.device, f"{config.device} (not there)"))
+        presenter.view.show_config(config, presenter.model_label, presenter.reasons, choices)
+        self.labels_changed.emit()
+
+    @Slot(object)
+    def _looked(self, result: tuple[ModelSpec, str, ModelFacts | PlaygroundError]) -> None:
+        spec, device, found = result
+        self._facts[spec, device] = found
+        for presenter in self._lanes.presenters:
+            config = presenter.lane.config
+            if (config.model, config.device) == (spec, device):
+                self._show(presenter)
+        self.facts_changed.emit()
+
+    def _forget(self, spec: ModelSpec) -> None:
+        for key in [key for key in self._asked if key[0] == spec]:
+            self._asked.discard(key)
+            self._facts.pop(key, None)
+
+
+def _look(
+    spec: ModelSpec, device: str, engine: EngineFacts | None
+) -> tuple[ModelSpec, str, ModelFacts | PlaygroundError]:
+    try:
+        return spec, device, look_at(spec, device, engine)
+    except PlaygroundError as error:
+        return spec, device, error
+
+
+def _same_machine(one: EngineFacts, other: EngineFacts) -> bool:
+    """Whether nothing differs but the memory that is free."""
+    devices = [[(d.id, d.name) for d in facts.devices] for facts in (one, other)]
+    return devices[0] == devices[1] and one.probes == other.probes
+
+
+def _short_name(spec: ModelSpec) -> str:
+    """A name to show before the model has been looked at."""
+    if spec == ModelSpec():
+        return "bundled model"
+    return spec.source.rstrip("/").rsplit("/", 1)[-1] or spec.source

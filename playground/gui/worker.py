@@ -1,0 +1,111 @@
+"""Carries one engine process on a QThread of its own: its events become signals."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections import deque
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, QThread, Signal, Slot
+
+from playground.client.engine_process import EngineProcess
+from playground.client.outcome import Outcome
+from playground.core.errors import PlaygroundError
+from playground.core.lane import Failure
+from playground.core.protocol import Command, Tokens
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class EngineEnd:
+    """How an engine ended, and the memory (bytes) that was measured just before we ended it."""
+
+    outcome: Outcome
+    memory_bytes: int = 0
+
+
+class EngineWorker(QObject):
+    """Starts an engine, reads its events until its end, and says what happened.
+
+    `ended` always comes, once and last, after the process is gone. Tokens are no signal: they
+    wait in a queue for `take_tokens`, so that their rate is not the event loop's. `send`,
+    `end` and `kill` are called from the GUI thread and go straight to the process: a slot
+    queued on this worker would wait for a read that may take minutes.
+    """
+
+    started = Signal(int)  # the process's id
+    received = Signal(object)  # every Event but Tokens
+    failed = Signal(object)  # a Failure: it could not be started, or wrote garbage
+    ended = Signal(object)  # an EngineEnd
+
+    def __init__(self, process: EngineProcess) -> None:
+        super().__init__()
+        self.process = process
+        self._tokens: deque[Tokens] = deque()
+        self._thread = QThread()
+        self._unwanted = threading.Event()
+        self._memory_bytes = 0
+        self._ending: threading.Thread | None = None
+
+    def launch(self) -> None:
+        """Move to the thread and start there."""
+        self._thread.setObjectName("engine worker")
+        self.moveToThread(self._thread)
+        self._thread.started.connect(self.run)
+        self._thread.start()
+
+    def send(self, command: Command) -> None:
+        """Pass a command on; never blocks."""
+        self.process.send(command)
+
+    def take_tokens(self) -> list[Tokens]:
+        """Return the batches that came since the last call, in order."""
+        taken = []
+        while self._tokens:
+            taken.append(self._tokens.popleft())
+        return taken
+
+    def end(self) -> None:
+        """Measure the process's memory and end it, gently at first; returns at once."""
+        if self._ending is None and not self._unwanted.is_set():
+            self._unwanted.set()
+            self._ending = threading.Thread(target=self._end, name="engine end", daemon=True)
+            self._ending.start()
+
+    def kill(self) -> None:
+        """End the process now; returns at once."""
+        self._unwanted.set()
+        self.process.kill()
+
+    def wait(self, timeout_ms: int) -> bool:
+        """Wait for the thread after `end`, `kill` or `ended`; True when it is gone."""
+        return self._thread.wait(timeout_ms)
+
+    @Slot()
+    def run(self) -> None:
+        """The worker's life; only the thread calls it."""
+        try:
+            self.process.start()
+            if self._unwanted.is_set():
+                self.process.kill()  # the wish came before there was anything to end
+            self.started.emit(self.process.pid)
+            for event in self.process.events():
+                if isinstance(event, Tokens):
+                    self._tokens.append(event)
+                else:
+                    self.received.emit(event)
+        except PlaygroundError as error:
+            self.failed.emit(Failure(error.message, error.cure, error.detail))
+        except Exception as error:
+            log.exception("the engine's worker failed")
+            self.failed.emit(Failure("The connection to the engine broke.", detail=repr(error)))
+        finally:
+            outcome = self.process.close()
+            self.ended.emit(EngineEnd(outcome, self._memory_bytes))
+            QThread.currentThread().quit()
+
+    def _end(self) -> None:
+        self._memory_bytes = self.process.memory_bytes()
+        self.process.close()

@@ -1,0 +1,96 @@
+"""Lanes on scripted engines, and proof that nothing is left of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+from control_support import MakeLane, MakeWindow, scripted_prepare
+from pytestqt.qtbot import QtBot
+
+from playground.app import Playground
+from playground.client.engine_process import EngineProcess
+from playground.client.scripted_engine import scripted_command
+from playground.core.lane import LaneConfig
+from playground.core.settings import Settings, SettingsStore
+from playground.gui.background import Background
+from playground.gui.lane_controller import LaneController
+
+
+@pytest.fixture(autouse=True)
+def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Settings and logs of a test live and die with it."""
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "home"))
+
+
+@pytest.fixture(autouse=True)
+def no_child_left() -> Iterator[None]:
+    """Fails a test that leaves a child process of ours behind."""
+    before = set(psutil.Process().children(recursive=True))
+    yield
+    left = [p for p in psutil.Process().children(recursive=True) if p not in before]
+    _, alive = psutil.wait_procs(left, timeout=10)
+    assert not alive
+
+
+@pytest.fixture
+def background(qtbot: QtBot) -> Iterator[Background]:
+    made = Background()
+    yield made
+    assert made.close(10)
+
+
+@pytest.fixture
+def make_lane(qtbot: QtBot, background: Background) -> Iterator[MakeLane]:
+    """Make lanes on scripted engines: make_lane("--rate", "100")."""
+    made: list[LaneController] = []
+
+    def make(*options: str, config: LaneConfig | None = None) -> LaneController:
+        lane = LaneController(
+            config or LaneConfig(),
+            background,
+            lambda: EngineProcess(scripted_command(*options)),
+            scripted_prepare,
+        )
+        made.append(lane)
+        return lane
+
+    yield make
+    for lane in made:
+        lane.shut_down()
+    for lane in made:
+        assert lane.wait(10_000)
+
+
+@pytest.fixture
+def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
+    """Make whole windows on scripted engines; one option list serves every lane."""
+    made: list[Playground] = []
+
+    def make(*options: str, settings: Settings | None = None, real: bool = False) -> Playground:
+        store = SettingsStore(tmp_path / "settings.toml")
+        if settings is not None:
+            store.values = settings
+        if real:
+            window = Playground(store)
+        else:
+            window = Playground(
+                store,
+                make_engine=lambda: EngineProcess(scripted_command(*options)),
+                prepare=scripted_prepare,
+            )
+        made.append(window)
+        window.window.show()
+        return window
+
+    yield make
+    for window in made:
+        window.window.close()
+        assert window.end()
+        window.window.deleteLater()

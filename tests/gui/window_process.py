@@ -1,0 +1,57 @@
+"""A window of its own process whose three lanes stream without an end; prints its engines' ids."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from control_support import scripted_prepare
+from PySide6.QtCore import QObject, QTimer, Slot
+from PySide6.QtWidgets import QApplication
+
+from playground.app import Playground
+from playground.client.engine_process import EngineProcess
+from playground.client.scripted_engine import scripted_command
+from playground.core.generation import GenerationOptions
+from playground.core.settings import Settings, SettingsStore
+
+
+class Reporter(QObject):
+    """Prints the engines' process ids once, when every lane streams."""
+
+    def __init__(self, playground: Playground) -> None:
+        super().__init__()
+        self._playground = playground
+        self._timer = QTimer(self, interval=50)
+        self._timer.timeout.connect(self._look)
+        self._timer.start()
+
+    @Slot()
+    def _look(self) -> None:
+        presenters = self._playground.lanes.presenters
+        if all(presenter.figures()[0].tokens for presenter in presenters):
+            self._timer.stop()
+            sys.stdout.write(" ".join(str(p.lane.pid) for p in presenters) + "\n")
+            sys.stdout.flush()
+
+
+def main() -> None:
+    application = QApplication([])
+    store = SettingsStore(Path(sys.argv[1]))
+    store.values = Settings(
+        prompt="Once", timing="together", options=GenerationOptions(max_new_tokens=1_000_000)
+    )
+    playground = Playground(
+        store,
+        make_engine=lambda: EngineProcess(scripted_command("--rate", "300")),
+        prepare=scripted_prepare,
+    )
+    playground.window.show()
+    reporter = Reporter(playground)
+    QTimer.singleShot(0, playground.controller.run)
+    application.exec()
+    del reporter
+
+
+if __name__ == "__main__":
+    main()
