@@ -159,7 +159,9 @@ def _with_arguments(values: Settings, args: argparse.Namespace) -> Settings:
         changes["prompt"] = args.prompt
         changes["prompt_mode"] = "raw"
     if args.new_tokens:
-        changes["options"] = msgspec.structs.replace(values.options, max_new_tokens=args.new_tokens)
+        options = msgspec.structs.replace(values.options, max_new_tokens=args.new_tokens)
+        options.check()
+        changes["options"] = options
     lanes = values.lanes
     if args.precisions:
         names = args.precisions.split(",")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -121,8 +122,9 @@ class _Bare:
     def rate(self) -> float:
         """Tokens/s of one generation."""
         if self._process.stdin is not None:
-            self._process.stdin.write("\n")
-            self._process.stdin.flush()
+            with contextlib.suppress(BrokenPipeError):  # the missing answer tells it
+                self._process.stdin.write("\n")
+                self._process.stdin.flush()
         return float(self._answer()["decode_tok_s"])
 
     def close(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import math
 from pathlib import Path
 from typing import NoReturn
 
@@ -47,7 +48,7 @@ def build_parser() -> argparse.ArgumentParser:
         "screen, else in the terminal, with the window's picture in playground.png.",
         allow_abbrev=False,
     )
-    demo.add_argument("--new-tokens", type=int, default=96, metavar="N")
+    demo.add_argument("--new-tokens", type=_positive, default=96, metavar="N")
     return parser
 
 
@@ -85,6 +86,16 @@ def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0.0
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
+    return value
 
 
 def _add_window_options(parser: argparse.ArgumentParser) -> None:
@@ -172,7 +183,7 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
         allow_abbrev=False,
     )
     gui.add_argument("--lanes", type=int, choices=(1, 2, 3, 4), default=3)
-    gui.add_argument("--rate", type=float, default=1000.0, help="tokens/s of each lane")
+    gui.add_argument("--rate", type=_rate, default=1000.0, help="tokens/s of each lane")
     gui.add_argument("--tokens", type=_positive, default=100_000, help="of each lane")
     gui.add_argument("--json", action="store_true")
 

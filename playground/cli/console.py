@@ -77,7 +77,7 @@ class Console:
 
     def failed(self, error: PlaygroundError) -> None:
         """Print an error and its cure to stderr, and as the JSON event `failed`."""
-        self.event("failed", message=error.message, cure=error.cure)
+        self.event("failed", message=error.message, cure=error.cure, detail=error.detail)
         self.warn(" ".join(str(error).split()))
 
 

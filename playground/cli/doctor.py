@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from playground.hub.cache import cache_folder
 _PROMPT = RawPrompt("The old house stood at the end of")
 _OPTIONS = GenerationOptions(max_new_tokens=16, greedy=True, ignore_eos=True)
 _QUICK = (Precision.BF16,)
+_HUB_MODELS = "Hugging Face models"
 
 
 class Trial(msgspec.Struct, kw_only=True):
@@ -39,6 +41,7 @@ class Trial(msgspec.Struct, kw_only=True):
     decode_tok_s: float | None = None
     memory_bytes: int = 0
     problem: str = ""
+    notes: tuple[str, ...] = ()
 
 
 def doctor(args: argparse.Namespace) -> int:
@@ -108,6 +111,7 @@ def _try(
         decode_tok_s=figures_of(answer).decode_tok_s,
         memory_bytes=memory,
         problem=loaded.mismatch,
+        notes=loaded.notes,
     )
     return trial, facts
 
@@ -152,8 +156,8 @@ def _tell_precisions(trials: list[Trial], console: Console) -> None:
     for line in table(rows, left=(0, 1, 4)):
         console.print(line)
     for trial in trials:
-        if trial.problem:
-            console.print(f"{trial.precision.value}: {trial.problem}")
+        for sentence in filter(None, (trial.problem, *trial.notes)):
+            console.print(f"{trial.precision.value}: {sentence}")
     console.print()
 
 
@@ -177,11 +181,18 @@ def _tell_folders(console: Console) -> None:
         "data": paths.data_dir(),
         "cache": paths.cache_dir(),
         "logs": paths.log_dir(),
-        "Hugging Face models": cache_folder(),
+        _HUB_MODELS: cache_folder(),
     }
-    free = {name: _free_bytes(folder) for name, folder in folders.items()}
+    places = {name: _existing(folder) for name, folder in folders.items()}
+    free = {name: int(psutil.disk_usage(str(place)).free) for name, place in places.items()}
+    writable = {name: _takes_files(place) for name, place in places.items()}
     fields: dict[str, Any] = {
-        name: {"folder": str(folder), "free_bytes": free[name]} for name, folder in folders.items()
+        name: {
+            "folder": str(folder),
+            "free_bytes": free[name],
+            "writable": writable[name],
+        }
+        for name, folder in folders.items()
     }
     console.event("folders", folders=fields)
     console.print()
@@ -189,9 +200,19 @@ def _tell_folders(console: Console) -> None:
     rows += [(name, size(free[name]), str(folder)) for name, folder in folders.items()]
     for line in table(rows, left=(0, 2)):
         console.print(line)
+    for name in folders:
+        if not writable[name]:
+            variable = "HF_HOME" if name == _HUB_MODELS else paths.HOME_VARIABLE
+            console.print(
+                f"{name}: nothing can be written to {folders[name]}. Make the folder writable, "
+                f"or name another one in {variable}."
+            )
 
 
-def _free_bytes(folder: Path) -> int:
-    """Free space where a folder is, or would be made."""
-    existing = next(p for p in (folder, *folder.parents) if p.exists())
-    return int(psutil.disk_usage(str(existing)).free)
+def _takes_files(folder: Path) -> bool:
+    return folder.is_dir() and os.access(folder, os.W_OK | os.X_OK)
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that is there and may be looked at."""
+    return next(p for p in (folder, *folder.parents) if os.path.exists(p))  # noqa: PTH110

@@ -41,6 +41,8 @@ class Lane:
             return
         self._console.event("loaded", **loaded_fields(self.loaded))
         self._console.note(f"{self.precision.value}: {what_runs(self.loaded)}")
+        for note in self.loaded.notes:
+            self._console.note(f"{self.precision.value}: {note}")
         if self.loaded.mismatch:
             self._console.warn(self.loaded.mismatch)
 
@@ -51,7 +53,11 @@ class Lane:
         self._console.end_status()
         self._console.warn(f"{self.precision.value}: {' '.join(str(error).split())}")
         self._console.event(
-            "lane failed", precision=self.precision, message=error.message, cure=error.cure
+            "lane failed",
+            precision=self.precision,
+            message=error.message,
+            cure=error.cure,
+            detail=error.detail,
         )
 
     def _observe(self, event: Event) -> None:

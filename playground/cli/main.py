@@ -22,13 +22,21 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a test's stream
     try:
-        return _dispatch(args)
-    except KeyboardInterrupt:
-        return INTERRUPTED
+        return _run(args)
     except BrokenPipeError:
         # Whoever read our output (`head`) has gone; the interpreter's last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
+
+
+def _run(args: argparse.Namespace) -> int:
+    """Run the command and tell its failure, which meets a reader that has gone as well."""
+    try:
+        return _dispatch(args)
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except BrokenPipeError:
+        raise
     except Exception as error:
         return _tell(error, args)
 

@@ -7,7 +7,7 @@ import types
 
 from playground.cli.console import Console, size
 from playground.core.checkpoint import precision_reasons, read_checkpoint
-from playground.core.errors import ModelError
+from playground.core.errors import ModelError, OptionsError
 from playground.core.facts import EngineFacts, LoadRequest, ModelSpec
 from playground.core.precision import Precision
 from playground.hub.cache import find_cached
@@ -18,8 +18,16 @@ from playground.hub.source import SourceKind, kind_of, parse_hub_id
 
 
 def model_spec(source: str, revision: str = "") -> ModelSpec:
-    """The model a command line names: "bundled", a folder, or an id, owner/name@revision too."""
+    """The model a command line names: "bundled", a folder, or an id, owner/name@revision too.
+
+    Raises ModelError for no possible id, OptionsError for a revision of what has none.
+    """
     if kind_of(source) is not SourceKind.HUB:
+        if revision:
+            raise OptionsError(
+                f"{source} is no Hub model and has no revision {revision}.",
+                "Leave out --revision.",
+            )
         return ModelSpec(source)
     spec = parse_hub_id(source)
     return ModelSpec(spec.source, revision or spec.revision)

@@ -43,6 +43,8 @@ def run(args: argparse.Namespace) -> int:
         loaded = session.load(load_request(resolved, args.precision, device, args.threads))
         console.event("loaded", **loaded_fields(loaded))
         console.note(what_runs(loaded))
+        for note in loaded.notes:
+            console.note(note)
         answer = session.generate(prompt, options)
     _print_answer(answer, loaded, console)
     if loaded.mismatch:

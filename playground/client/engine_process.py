@@ -18,7 +18,15 @@ import psutil
 
 from playground.client.outcome import Outcome
 from playground.core.errors import EngineError, ProtocolError
-from playground.core.protocol import Command, Event, Quit, encode, event_decoder
+from playground.core.protocol import (
+    PROTOCOL_VERSION,
+    Command,
+    Event,
+    Hello,
+    Quit,
+    encode,
+    event_decoder,
+)
 
 #: stderr kept for an error report (bytes).
 STDERR_KEPT = 64 * 1024
@@ -159,7 +167,9 @@ class EngineProcess:
         """
         try:
             while data := self._read():
-                yield from self._decoder.feed(data)
+                for event in self._decoder.feed(data):
+                    _check_version(event)
+                    yield event
         except ProtocolError as error:
             self._end_for(f"{error.message} It was ended.")
             error.detail = "\n".join(part for part in (error.detail, self.stderr_tail()) if part)
@@ -273,6 +283,15 @@ class EngineProcess:
         if pipe is None:
             raise EngineError("The engine was not started.", "Start it first.")
         return pipe
+
+
+def _check_version(event: Event) -> None:
+    if isinstance(event, Hello) and event.protocol != PROTOCOL_VERSION:
+        raise ProtocolError(
+            "The engine is of another version than this program.",
+            "Use the same version of the playground in both environments.",
+            f"protocol {event.protocol}, {PROTOCOL_VERSION} is expected",
+        )
 
 
 def _unique_bytes(process: psutil.Process) -> int:

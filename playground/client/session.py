@@ -103,17 +103,18 @@ class Session:
         """Return the answer to one prompt; its tokens reach `observe` as they come."""
         options.check()
         self._request_id += 1
+        self.process.send(
+            Generate(
+                request_id=self._request_id,
+                prompt=prompt,
+                options=options,
+                timing=timing,
+                sent_at=time.monotonic(),
+            )
+        )
+        # Not before: an engine ignores the cancel of a request that it does not know.
         self._generating = True
         try:
-            self.process.send(
-                Generate(
-                    request_id=self._request_id,
-                    prompt=prompt,
-                    options=options,
-                    timing=timing,
-                    sent_at=time.monotonic(),
-                )
-            )
             while True:
                 event = self._next()
                 if isinstance(event, Finished) and event.request_id == self._request_id:

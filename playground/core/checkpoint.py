@@ -64,10 +64,11 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     inner = text_config if isinstance(text_config, dict) else config
     quantization = _quantization(folder, config)
     linear, rest = _count_parameters(tensors, _packed_bits(folder, config))
-    architectures = config.get("architectures") or ["unknown"]
+    architectures = config.get("architectures")
+    first = architectures[0] if isinstance(architectures, list) and architectures else "unknown"
     return Checkpoint(
         folder=folder,
-        architecture=str(architectures[0]),
+        architecture=str(first),
         model_type=str(config.get("model_type", "unknown")),
         quantization=quantization,
         stored_dtype=_main_dtype(tensors),
@@ -147,6 +148,15 @@ def _read_config(folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
         )
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError as error:
+        # No message could carry it to an engine.
+        raise ModelError(
+            "The path of the model's folder holds bytes that are no text.",
+            "Rename the folder.",
+            repr(folder),
+        ) from error
     if not path.is_file():
         raise ModelError(
             f"The folder {folder.name} holds no model: it has no config.json.",
@@ -158,7 +168,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
 def _read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise ModelError(
             f"{path.name} in {path.parent.name} cannot be read.",
             "Download the model again.",

@@ -71,6 +71,11 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
                 "A stop string is empty, so that every text would stop at once.",
                 "Remove the empty stop string.",
             )
+        if any(_lone_surrogates(s) for s in self.stop):
+            raise OptionsError(
+                "A stop string has broken characters (lone surrogates), which no text contains.",
+                "Type the stop string again.",
+            )
 
 
 #: Allowed values, both ends included; spin boxes and messages take them from here.
@@ -108,9 +113,16 @@ def clean_prompt_text(text: str) -> tuple[str, str]:
             "that are accepted.",
             "Shorten it.",
         )
-    cleaned = text.encode("utf-8", "surrogatepass").decode("utf-8", "replace")
-    if cleaned == text:
+    count = _lone_surrogates(text)
+    if not count:
         return text, ""
-    repaired = "".join("\ufffd" if 0xD800 <= ord(c) <= 0xDFFF else c for c in text)
-    count = sum(0xD800 <= ord(c) <= 0xDFFF for c in text)
+    repaired = "".join("\ufffd" if "\ud800" <= c <= "\udfff" else c for c in text)
     return repaired, f"{count} broken character(s) (lone surrogates) were replaced by \ufffd."
+
+
+def _lone_surrogates(text: str) -> int:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return sum("\ud800" <= c <= "\udfff" for c in text)
+    return 0

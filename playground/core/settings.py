@@ -179,6 +179,8 @@ class SettingsStore:
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Put `data` at `path`, so that at any moment the file is the old or the new one."""
+    # Replacing what a link points at keeps a settings file that lives elsewhere.
+    path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:
@@ -186,8 +188,7 @@ def write_atomically(path: Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        # Replacing what a link points at keeps a settings file that lives elsewhere.
-        Path(name).replace(path.resolve())
+        Path(name).replace(path)
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise

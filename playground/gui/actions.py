@@ -98,8 +98,6 @@ class Actions(QObject):
         self.palette = make(
             "&Command palette…", "Ctrl+Shift+P", "search", "Find any command by its name"
         )
-        self.settings = make("&Settings…", "Ctrl+,", "settings", "Change the settings")
-        self.settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.quit = make("&Quit", "Ctrl+Q", "", "Close the window and end every engine")
         self.quit.setMenuRole(QAction.MenuRole.QuitRole)
 

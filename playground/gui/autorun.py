@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -61,7 +62,8 @@ class Autorun(QObject):
     def _take(self) -> None:
         if self._picture is None:
             return
-        self._picture.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):  # saving tells it
+            self._picture.parent.mkdir(parents=True, exist_ok=True)
         if not self._window.grab().save(str(self._picture)):
             sys.stderr.write(
                 f"playground: The picture could not be saved to {self._picture}. "

@@ -41,10 +41,10 @@ def connect_lanes(window: MainWindow, lanes: LanesController, controller: Contro
 
 def connect_models(window: MainWindow, models: ModelsController, controller: Controller) -> None:
     """Which models run, and what follows from it."""
-    window.actions.settings.setVisible(False)  # every setting has its place in the window
     window.actions.choose_model.triggered.connect(models.choose)
     window.actions.open_folder.triggered.connect(models.open_folder)
     models.facts_changed.connect(controller.check_chat)
+    models.message.connect(window.messages.show_message)
 
 
 def connect_copying(window: MainWindow, controller: Controller) -> None:

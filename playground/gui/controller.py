@@ -61,7 +61,8 @@ class Controller(QObject):
         if self.run_controller.running:
             return
         try:
-            typed, notice = clean_prompt_text(self._prompt.prompt_text())
+            as_typed = self._prompt.prompt_text()
+            typed, notice = clean_prompt_text(as_typed)
             options = self._options.options()
             options.check()
         except OptionsError as error:
@@ -73,17 +74,19 @@ class Controller(QObject):
         if reason:
             self.message.emit(reason, "warning", "Switch to continuing text.")
             return
-        replacing, self._replace_last = self._replace_last, False
+        replacing = self._replace_last
 
         def prompt_for(lane: LaneController) -> Prompt:
+            # Only now is it taken: where no lane can answer, nothing that was typed is lost.
+            self._replace_last = False
+            if mode == "chat" and self._prompt.prompt_text() == as_typed:
+                self._prompt.set_prompt_text("")
             presenter = self._presenter(lane)
             if replacing and presenter.conversation.last is not None:
                 presenter.drop_last()
             return presenter.ask(mode, typed, system)
 
         self._start(self._lanes.lanes, prompt_for, options)
-        if mode == "chat":
-            self._prompt.set_prompt_text("")
 
     @Slot()
     def stop(self) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import QObject, Slot
 
+from playground.core.lane import Stage
 from playground.gui.lane_presenter import LanePresenter
 from playground.gui.lanes_controller import LanesController
 from playground.gui.views.figures_table import FiguresTable
@@ -39,7 +40,7 @@ class FiguresController(QObject):
         self._shown = len(presenters)
         for index, presenter in enumerate(presenters):
             self._plot.set_lane(index, presenter.name)
-            self._show(index, presenter, finished=True)
+            self._show(index, presenter, finished=not _generating(presenter))
 
     @Slot()
     def rename(self) -> None:
@@ -58,7 +59,9 @@ class FiguresController(QObject):
     def _streamed(self, presenters: list[LanePresenter]) -> None:
         for presenter in presenters:
             if presenter in self._lanes.presenters:
-                self._show(self._lanes.presenters.index(presenter), presenter, finished=False)
+                # Its last tokens may be told of after its end.
+                index = self._lanes.presenters.index(presenter)
+                self._show(index, presenter, finished=not _generating(presenter))
 
     @Slot()
     def _answer_changed(self) -> None:
@@ -75,3 +78,7 @@ class FiguresController(QObject):
             if finished:
                 self._plot.finish_lane(index)
         self._table.set_row(index, presenter.name, *presenter.figures())
+
+
+def _generating(presenter: LanePresenter) -> bool:
+    return presenter.lane.state.stage is Stage.GENERATING

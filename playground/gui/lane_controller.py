@@ -131,7 +131,9 @@ class LaneController(QObject):
         if self._closing or self.state.stage not in (Stage.EMPTY, Stage.FAILED):
             return
         if self._engine.running and self._engine.spent:
+            # A lane that waits for its old process to go is not one that has failed for good.
             self._load_next = True
+            self._apply(UnloadAsked())
             self._engine.kill()
             return
         self._apply(LoadAsked(warm=self._engine.ready))

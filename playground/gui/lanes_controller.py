@@ -231,7 +231,8 @@ class LanesController(QObject):
         free = free_bytes(device, engine)
         if free is None:
             return None
-        return free - sum(lane.claimed_bytes(device) for lane in self.lanes)
+        loading = (lane for lane in self._made if lane not in self._leaving)
+        return free - sum(lane.claimed_bytes(device) for lane in loading)
 
     def _another(self) -> LaneConfig:
         """The current lane's model at the first precision that no lane runs yet."""

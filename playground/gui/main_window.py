@@ -150,7 +150,7 @@ class MainWindow(QMainWindow):
     def _fill_menus(self) -> None:
         a = self.actions
         menus = {
-            "&File": (a.open_folder, a.export_plot, None, a.settings, None, a.quit),
+            "&File": (a.open_folder, a.export_plot, None, a.quit),
             "&Edit": (
                 a.copy_answer, a.copy_script, a.copy_stamp, None, a.edit_last, a.clear, None,
                 a.palette,

@@ -19,6 +19,8 @@ from playground.gui.lanes_controller import LanesController
 from playground.gui.model_facts import ModelFacts, look_at
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)
+#: Model, device, the engine's facts it was judged with, and the finding.
+_Look = tuple[ModelSpec, str, EngineFacts | None, ModelFacts | PlaygroundError]
 
 
 class ModelsController(QObject):
@@ -26,6 +28,7 @@ class ModelsController(QObject):
 
     labels_changed = Signal()
     facts_changed = Signal()
+    message = Signal(str, str, str)  # text, level, cure
 
     def __init__(
         self,
@@ -159,11 +162,18 @@ class ModelsController(QObject):
 
     @Slot(str)
     def _folder_used(self, path: str) -> None:
-        self._settings.change(last_folder=path)
+        self._keep(last_folder=path)
 
     def _remember(self, spec: ModelSpec) -> None:
         if spec != ModelSpec():
-            self._settings.change(recents=with_recent(self._settings.values.recents, spec))
+            self._keep(recents=with_recent(self._settings.values.recents, spec))
+
+    def _keep(self, **changes: object) -> None:
+        """Store settings; where that fails, what was chosen holds for this session."""
+        try:
+            self._settings.change(**changes)
+        except PlaygroundError as error:
+            self.message.emit(error.message, "warning", error.cure)
 
     # Facts
 
@@ -205,8 +215,10 @@ class ModelsController(QObject):
         self.labels_changed.emit()
 
     @Slot(object)
-    def _looked(self, result: tuple[ModelSpec, str, ModelFacts | PlaygroundError]) -> None:
-        spec, device, found = result
+    def _looked(self, result: _Look) -> None:
+        spec, device, engine, found = result
+        if engine is not self._engine:
+            return  # it has been asked anew since, with what the engine found
         self._facts[spec, device] = found
         for presenter in self._lanes.presenters:
             config = presenter.lane.config
@@ -220,13 +232,11 @@ class ModelsController(QObject):
             self._facts.pop(key, None)
 
 
-def _look(
-    spec: ModelSpec, device: str, engine: EngineFacts | None
-) -> tuple[ModelSpec, str, ModelFacts | PlaygroundError]:
+def _look(spec: ModelSpec, device: str, engine: EngineFacts | None) -> _Look:
     try:
-        return spec, device, look_at(spec, device, engine)
+        return spec, device, engine, look_at(spec, device, engine)
     except PlaygroundError as error:
-        return spec, device, error
+        return spec, device, engine, error
 
 
 def _same_machine(one: EngineFacts, other: EngineFacts) -> bool:

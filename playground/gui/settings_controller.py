@@ -82,7 +82,13 @@ class SettingsController(QObject):
             if action is self.sender():
                 self._show_theme(choice)
                 if self._keep:
-                    self._store.change(theme=choice)
+                    self._remember_theme(choice)
+
+    def _remember_theme(self, choice: str) -> None:
+        try:
+            self._store.change(theme=choice)
+        except PlaygroundError as error:
+            self._window.messages.show_message(error.message, "warning", error.cure)
 
     def _show_theme(self, choice: str) -> None:
         self._window.actions.themes[choice].setChecked(True)

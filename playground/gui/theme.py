@@ -121,6 +121,7 @@ class _Theme(QObject):
         self.colors = LIGHT
         self.points = 0.0
         self.following = False
+        self.painted: Colors | None = None
 
     def follow_system(self) -> None:
         app = QApplication.instance()
@@ -130,6 +131,9 @@ class _Theme(QObject):
     def paint(self, app: QApplication) -> None:
         dark = self.choice == "dark" or (self.choice == "system" and _system_is_dark())
         self.colors = DARK if dark else LIGHT
+        if self.colors is self.painted:
+            return  # every icon and every widget would be drawn anew
+        self.painted = self.colors
         _tinted.cache_clear()
         app.setPalette(_palette(self.colors))
         arrows = {
@@ -264,11 +268,8 @@ def pixmap(name: str, size: int, role: str = "text") -> QPixmap:
 def _tinted(name: str, size: int, ratio: float, shade: str) -> QPixmap:
     image = QPixmap(QSize(round(size * ratio), round(size * ratio)))
     image.fill(Qt.GlobalColor.transparent)
-    path = resource("icons", f"{name}.svg")
-    try:
-        drawing = path.read_text("utf-8")
-    except OSError as error:
-        log.warning("The icon %s cannot be read: %s", name, error)
+    drawing = _drawing(name)
+    if not drawing:
         return image
     renderer = QSvgRenderer(QByteArray(drawing.replace("currentColor", shade).encode()))
     painter = QPainter(image)
@@ -276,6 +277,16 @@ def _tinted(name: str, size: int, ratio: float, shade: str) -> QPixmap:
     painter.end()
     image.setDevicePixelRatio(ratio)
     return image
+
+
+@lru_cache(maxsize=128)
+def _drawing(name: str) -> str:
+    """The icon's SVG, read once for all its sizes; "" where it cannot be read."""
+    try:
+        return resource("icons", f"{name}.svg").read_text("utf-8")
+    except OSError as error:
+        log.warning("The icon %s cannot be read: %s", name, error)
+        return ""
 
 
 def _system_is_dark() -> bool:

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from playground.cli import doctor
+from playground.cli.console import Console
 from tests.cli.commands import environment, json_lines, one_sentence, playground
 
 
@@ -18,6 +22,7 @@ def test_findings_as_json(tmp_path: Path) -> None:
     assert found["precision"]["kernel"]
     assert "no screen" in found["screen"]["reason"]
     assert found["folders"]["folders"]["settings"]["folder"].startswith(str(tmp_path))
+    assert found["folders"]["folders"]["settings"]["writable"]
     assert found["finished"]["bundled_model_runs"]
 
 
@@ -32,3 +37,15 @@ def test_an_engine_that_cannot_import_is_told_with_its_cure(tmp_path: Path) -> N
     assert told.startswith("The bundled model cannot run here.")
     assert "libtorch.so" in told
     assert "bf16" in done.stdout.decode()
+
+
+def test_folders_that_take_no_files_are_told_with_their_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = tmp_path / "a-file"
+    home.touch()
+    monkeypatch.setenv("PLAYGROUND_HOME", str(home))
+    doctor._tell_folders(Console())
+    told = capsys.readouterr().out
+    assert f"settings: nothing can be written to {home / 'config'}." in told
+    assert "name another one in PLAYGROUND_HOME" in told

@@ -98,9 +98,10 @@ def test_ctrl_c_while_loading() -> None:
     assert json_lines(rest)[-1]["event"] == "interrupted"
 
 
-def test_nobody_reads_the_output() -> None:
+@pytest.mark.parametrize("fault", [[], ["--device", "cuda:7"]], ids=["answer", "failure"])
+def test_nobody_reads_the_output(fault: list[str]) -> None:
     process = subprocess.Popen(
-        command("run", "--prompt", PROMPT, "--json"),
+        command("run", "--prompt", PROMPT, "--json", *fault),
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         env=environment(),
@@ -123,6 +124,8 @@ def test_nobody_reads_the_output() -> None:
         (["--prompt", "x", "--top-p", "1.5"], "Top-p must be between"),
         (["--prompt", "x", "--seed", "-1"], "Seed must be between"),
         (["--prompt", "x", "--stop", ""], "A stop string is empty"),
+        (["--prompt", "x", "--stop", "\udcff"], "A stop string has broken characters"),
+        (["--prompt", "x", "--revision", "v1"], "no revision v1. Leave out --revision"),
         (["--prompt", "x", "--greedy", "--top-k", "5"], "no choice for --top-k"),
         (["--prompt", "x", "--system", "You are"], "--system needs --chat."),
         (["--prompt", "x", "--chat"], "has no chat template. Leave out --chat"),
@@ -149,6 +152,14 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     assert told == f"{failed['message']} {failed['cure']}"
 
 
+def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
+    folder = tmp_path / "\udcff"
+    folder.mkdir()
+    done = playground("run", "--prompt", "x", "--model", str(folder))
+    assert done.returncode == 1
+    assert "bytes that are no text. Rename the folder." in one_sentence(done)
+
+
 def test_a_model_that_was_not_downloaded_while_offline(tmp_path: Path) -> None:
     done = playground(
         *("run", "--prompt", "x", "--model", "nobody/nothing"),
@@ -171,6 +182,8 @@ def test_an_unknown_device() -> None:
         (["run"], "--prompt"),
         (["bench", "--precisions", "bf16,bf16"], "names a precision twice"),
         (["bench", "--repeats", "0"], "not a whole number above 0"),
+        (["bench", "gui", "--rate", "0"], "not a number above 0"),
+        (["demo", "--new-tokens", "-1"], "not a whole number above 0"),
         (["--size", "big"], "give it as 1280x720"),
         (["dance"], "dance"),
     ],

@@ -125,6 +125,19 @@ def test_a_message_of_another_version() -> None:
         play(engine)
 
 
+def test_an_engine_of_another_version() -> None:
+    program = (
+        "import os, signal\n"
+        "from playground.core.protocol import Hello, encode\n"
+        "os.write(1, encode(Hello(pid=1, protocol=99))); signal.pause()\n"
+    )
+    with EngineProcess([sys.executable, "-c", program]) as engine:
+        with pytest.raises(ProtocolError, match="another version") as caught:
+            list(engine.events())
+        assert "protocol 99" in caught.value.detail
+        assert not engine.alive
+
+
 @pytest.mark.parametrize(
     ("fault", "text"),
     [

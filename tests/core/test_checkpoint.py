@@ -40,6 +40,12 @@ def test_the_bundled_model_is_described() -> None:
     assert not found.has_chat_template
 
 
+@pytest.mark.parametrize("architectures", [None, [], "LlamaForCausalLM", {"a": 1}])
+def test_architectures_of_an_odd_form_are_unknown(folder: Path, architectures: object) -> None:
+    edit_config(folder, architectures=architectures)
+    assert read_checkpoint(folder).architecture == "unknown"
+
+
 def test_packed_weights_are_counted_as_what_they_stand_for() -> None:
     plain, packed = read_checkpoint(BUNDLED), read_checkpoint(GPTQ)
     assert packed.quantization == "gptq"

@@ -36,6 +36,8 @@ def test_nan_and_empty_stop_strings_are_refused() -> None:
         GenerationOptions(temperature=float("nan")).check()
     with pytest.raises(OptionsError, match="stop string is empty"):
         GenerationOptions(stop=("x", "")).check()
+    with pytest.raises(OptionsError, match="lone surrogates"):
+        GenerationOptions(stop=("x", "a\ud800")).check()
 
 
 @pytest.mark.parametrize("text", ["a\0b", "<b>x</b>", "\u202eabc", "🙂", "x" * 1_000_000])

@@ -244,6 +244,17 @@ def test_a_failed_load_ends_its_process(qtbot: QtBot, make_lane: MakeLane) -> No
     assert "not enough memory" in lane.state.failure.message
 
 
+def test_a_load_asked_for_while_the_failed_engine_ends_is_under_way(
+    qtbot: QtBot, make_lane: MakeLane
+) -> None:
+    lane = make_lane("--fault", "out-of-memory", "--at", "reading_weights")
+    lane.load()
+    reach(qtbot, lane, Stage.FAILED)
+    lane.load()
+    assert lane.state.busy
+    reach(qtbot, lane, Stage.FAILED)
+
+
 def test_an_engine_that_cannot_be_started_is_a_sentence(
     qtbot: QtBot, background: Background
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from pathlib import Path
 
 import msgspec
 import psutil
@@ -13,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from playground.app import Playground
+from playground.core.facts import ModelSpec
 from playground.core.generation import ChatPrompt, GenerationOptions
 from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
@@ -256,6 +258,42 @@ def test_a_chat_has_several_turns(qtbot: QtBot, make_window: MakeWindow) -> None
     assert last is not None
     assert isinstance(last.prompt, ChatPrompt)
     assert [m.role for m in last.prompt.messages] == ["system", "user", "assistant", "user"]
+
+
+def test_a_message_that_no_lane_could_take_is_not_lost(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--fault", "out-of-memory", "--at", "reading_weights")
+    playground.window.prompt.set_mode("chat")
+    result = run(qtbot, playground, "Hello")
+    assert not result.answered
+    assert playground.window.prompt.prompt_text() == "Hello"
+    again = run(qtbot, playground, "Hello")  # while the engines that failed are still ending
+    assert len(again.failed) == 3
+    assert all(lane.state.failure for lane in playground.lanes.lanes)
+
+
+def test_late_news_of_tokens_do_not_reopen_a_finished_line(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    run(qtbot, playground)
+    playground.lanes.streamed.emit(playground.lanes.presenters)
+    plot = playground.window.plot
+    plot.follow()
+    (left, right), _ = plot.tokens.canvas.box.viewRange()
+    assert (left, right) == (0.0, 128 * 1.02 + 1)  # all of it, as nothing runs
+
+
+def test_settings_that_cannot_be_written_keep_no_model_from_a_lane(
+    qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
+) -> None:
+    playground = make_window(*FAST)
+    (tmp_path / "file").touch()
+    playground.store.path = tmp_path / "file" / "settings.toml"
+    playground.models.use(playground.lanes.presenters[0], ModelSpec(str(tmp_path)))
+    assert playground.lanes.lanes[0].config.model == ModelSpec(str(tmp_path))
+    assert "could not be saved" in playground.window.messages.text()
 
 
 def test_a_bad_prompt_is_a_message_and_starts_nothing(

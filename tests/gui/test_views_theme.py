@@ -116,7 +116,7 @@ def test_shortcuts_are_unique_and_every_action_is_explained(qtbot: QtBot) -> Non
         for sequence in action.shortcuts():
             assert sequence.toString() not in keys, action.text()
             keys[sequence.toString()] = action.text()
-    wanted = {"Ctrl+Return", "Esc", "Ctrl+Shift+P", "Ctrl+,", "Ctrl+T", "Ctrl+W", "F1", "Ctrl+L"}
+    wanted = {"Ctrl+Return", "Esc", "Ctrl+Shift+P", "Ctrl+T", "Ctrl+W", "F1", "Ctrl+L"}
     assert wanted | {f"Alt+{n}" for n in range(1, 5)} <= set(keys)
 
 

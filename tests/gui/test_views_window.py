@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, QPoint, Qt
@@ -12,6 +13,7 @@ from PySide6.QtWidgets import (
     QAbstractSpinBox,
     QApplication,
     QComboBox,
+    QFileDialog,
     QLabel,
     QLineEdit,
     QPlainTextEdit,
@@ -392,3 +394,45 @@ def test_message_bar(window: MainWindow) -> None:
 def test_closing_is_told(window: MainWindow, qtbot: QtBot) -> None:
     with qtbot.waitSignal(window.closing):
         window.close()
+
+
+def test_lanes_that_moved_while_one_was_enlarged_have_one_width_again(window: MainWindow) -> None:
+    fill(window, 3)
+    window.show()
+    views = window.lanes.views()
+    window.lanes.enlarge(views[1])
+    window.lanes.move(views[1], 0)
+    window.lanes.enlarge(None)
+    QApplication.processEvents()
+    widths = [view.width() for view in views]
+    assert max(widths) - min(widths) <= 2
+
+
+def test_the_lane_that_had_the_focus_stays_the_current_one(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    fill(window, 3)
+    window.show()
+    qtbot.waitExposed(window)
+    window.activateWindow()
+    qtbot.waitUntil(window.isActiveWindow)
+    views = window.lanes.views()
+    window.lanes.focus_lane(1)
+    qtbot.waitUntil(lambda: window.focusWidget() is views[1].stream)
+    window.prompt.focus_prompt()
+    assert window.lanes.current() is views[1]
+    window.lanes.remove(views[1])
+    assert window.focusWidget() is window.prompt.edit
+    assert window.lanes.current() is views[0]
+
+
+def test_the_plot_is_exported_without_holding_up_the_window(
+    window: MainWindow, tmp_path: Path
+) -> None:
+    window.plot.ask_export()  # returns, or the test would hang here
+    dialog = window.plot.findChild(QFileDialog)
+    assert dialog is not None
+    dialog.filterSelected.emit("CSV table (*.csv)")
+    dialog.selectFile(str(tmp_path / "numbers"))
+    dialog.accept()
+    assert (tmp_path / "numbers.csv").read_text().startswith("lane,name,token")

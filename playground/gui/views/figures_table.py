@@ -116,11 +116,6 @@ class FiguresTable(QTableWidget):
             self.removeRow(items[0].row())
             self.updateGeometry()
 
-    def clear_rows(self) -> None:
-        self._lanes.clear()
-        self.setRowCount(0)
-        self.updateGeometry()
-
     def as_tsv(self, selected_only: bool = False) -> str:
         """The header and the rows, tab-separated; with `selected_only` the chosen cells."""
         chosen = {(i.row(), i.column()) for i in self.selectedIndexes()} if selected_only else set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import (
+    QApplication,
     QFrame,
     QHBoxLayout,
     QPushButton,
@@ -25,6 +26,7 @@ class LanesArea(QWidget):
         self.setAccessibleName("Lanes")
         self._views: list[LaneView] = []
         self._enlarged: LaneView | None = None
+        self._last: LaneView | None = None  # that had the focus
         self._before: QWidget | None = None
         self._splitter = QSplitter(Qt.Orientation.Horizontal)
         self._splitter.setChildrenCollapsible(False)
@@ -48,6 +50,9 @@ class LanesArea(QWidget):
         self._scroll.setMinimumSize(240, 180)
         column.addWidget(self._scroll, 1)
         column.addWidget(self._empty, 1)
+        application = QApplication.instance()
+        if isinstance(application, QApplication):
+            application.focusChanged.connect(self._note_focus)
         self._arrange()
 
     def views(self) -> list[LaneView]:
@@ -66,11 +71,14 @@ class LanesArea(QWidget):
         """Take a lane out; it is the caller's again and has no parent."""
         if view not in self._views:
             return
-        had_focus = view.isAncestorOf(self.focusWidget()) if self.focusWidget() else False
+        focus = self.window().focusWidget()
+        had_focus = focus is not None and view.isAncestorOf(focus)
         index = self._views.index(view)
         self._views.remove(view)
         if self._enlarged is view:
             self._enlarged = None
+        if self._last is view:
+            self._last = None
         view.hide()
         view.setParent(None)
         self._arrange()
@@ -84,8 +92,9 @@ class LanesArea(QWidget):
         self._views.remove(view)
         self._views.insert(index, view)
         self._splitter.insertWidget(index, view)
-        self._splitter.setSizes([sizes[v] for v in self._views])
         self._arrange()
+        if self._enlarged is None:
+            self._splitter.setSizes([sizes[v] for v in self._views])
 
     def enlarge(self, view: LaneView | None) -> None:
         """Show one lane alone, or all of them with None."""
@@ -110,12 +119,12 @@ class LanesArea(QWidget):
             view.focus_first()
 
     def current(self) -> LaneView | None:
-        """The lane with the focus inside, else the enlarged or the first one."""
+        """The lane with the focus inside, else the enlarged one, the last focused or the first."""
         focus = self.window().focusWidget()
         for view in self._views:
             if focus is not None and view.isAncestorOf(focus):
                 return view
-        return self._enlarged or (self._views[0] if self._views else None)
+        return self._enlarged or self._last or (self._views[0] if self._views else None)
 
     def set_tab_start(self, before: QWidget) -> None:
         """Say after which widget the Tab key comes to the lanes."""
@@ -137,6 +146,11 @@ class LanesArea(QWidget):
         """Give all lanes the same width."""
         if self._views:
             self._splitter.setSizes([10_000] * len(self._views))
+
+    def _note_focus(self, _: QWidget | None, now: QWidget | None) -> None:
+        for view in self._views:
+            if now is not None and view.isAncestorOf(now):
+                self._last = view
 
     def _arrange(self) -> None:
         for view in self._views:

@@ -173,21 +173,29 @@ class LatencyPlot(QFrame):
         plot_export.export(Path(path), current.canvas, lanes)
 
     def ask_export(self) -> None:
-        """Ask for a file's name and save the plot there."""
-        name, chosen = QFileDialog.getSaveFileName(
-            self, "Export the plot", "latency.png", plot_export.FILTERS
-        )
-        if not name:
-            return
-        path = Path(name)
-        if not path.suffix:
-            path = path.with_suffix(f".{chosen.rpartition('*.')[2].rstrip(')')}")
-        try:
-            self.export(path)
-        except PlaygroundError as error:
-            self.failed.emit(error.message, error.cure)
+        """Ask for a file's name and save the plot there; returns at once."""
+        dialog = QFileDialog(self, "Export the plot")
+        dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
+        dialog.setNameFilters(plot_export.FILTERS.split(";;"))
+        dialog.setDefaultSuffix("png")
+        dialog.selectFile("latency")
+        dialog.filterSelected.connect(self._kind_chosen)
+        dialog.fileSelected.connect(self._file_chosen)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
 
     # Inside
+
+    def _kind_chosen(self, chosen: str) -> None:
+        dialog = self.sender()
+        if isinstance(dialog, QFileDialog):
+            dialog.setDefaultSuffix(chosen.rpartition("*.")[2].rstrip(")"))
+
+    def _file_chosen(self, name: str) -> None:
+        try:
+            self.export(name)
+        except PlaygroundError as error:
+            self.failed.emit(error.message, error.cure)
 
     def _draw(self) -> None:
         """Draw once, however many lanes have news in this turn of the event loop."""

@@ -201,8 +201,9 @@ class TokenView(QWidget):
         """Draw what is in sight now; while following, `draw` does it anyway."""
         if not self.following:
             for index, items in self._items.items():
-                if self._lanes[index].shown:
-                    self._draw_lane(self._lanes[index], items)
+                lane = self._lanes.get(index)  # one that was removed is drawn away soon
+                if lane is not None and lane.shown:
+                    self._draw_lane(lane, items)
         self._place_labels()
 
     def _step(self, by: int) -> None:
