@@ -72,6 +72,8 @@ class StreamView(QPlainTextEdit):
         self.verticalScrollBar().valueChanged.connect(self._show_jump)
         self.verticalScrollBar().rangeChanged.connect(self._show_jump)
         theme.theme_changed.connect(self._recolor)
+        # Else each flush of tokens would have every widget behind it painted again.
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
     # What is shown
 
@@ -169,6 +171,9 @@ class StreamView(QPlainTextEdit):
         self._show_jump()
 
     def paintEvent(self, event: QPaintEvent) -> None:
+        back = QPainter(self.viewport())
+        back.fillRect(event.rect(), theme.color("surface"))
+        back.end()
         super().paintEvent(event)
         if not self._hint or not self.document().isEmpty():
             return
