@@ -23,7 +23,7 @@ from playground.core.qt_platform import usable_platform
 from playground.core.settings import DEFAULT_LANES
 from playground.core.trace import LatencyTrace
 
-PROMPT = "The old house stood at the end of the lane, and nobody"
+PROMPT = "Once upon a time"
 PICTURE = Path("playground.png")
 PICTURE_SIZE = "1440x900"
 _PICTURE_WAIT_S = 600.0

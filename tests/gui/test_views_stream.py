@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QGuiApplication, QTextCursor
@@ -139,3 +142,19 @@ def test_keyboard_selects_but_does_not_edit(view: StreamView, qtbot: QtBot) -> N
     qtbot.keyClick(view, Qt.Key.Key_A, Qt.KeyboardModifier.ControlModifier)
     assert view.toPlainText() == "text"
     assert view.selected_text() == "text"
+
+
+def test_a_program_that_copied_text_ends_well() -> None:
+    """The clipboard outlives the interpreter."""
+    program = (
+        "from PySide6.QtWidgets import QApplication\n"
+        "from playground.gui.views.stream_view import StreamView\n"
+        "app = QApplication([])\n"
+        "view = StreamView()\n"
+        "view.append('some text')\n"
+        "view.selectAll()\n"
+        "view.copy()\n"
+        "assert app.clipboard().text() == 'some text'\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -24,7 +24,7 @@ from playground.core.resources import resource
 from playground.gui import theme
 from playground.gui.views import paragraphs
 from playground.gui.views.segments import Segments
-from playground.gui.views.widgets import muted_label, tool_button
+from playground.gui.views.widgets import muted_label, only_text, tool_button
 
 log = logging.getLogger(__name__)
 
@@ -61,9 +61,8 @@ class PromptEdit(QPlainTextEdit):
     def createMimeDataFromSelection(self) -> QMimeData:
         cursor = self.textCursor()
         start, end = cursor.selectionStart(), cursor.selectionEnd()
-        data = QMimeData()
-        data.setText(paragraphs.text_between(self.document().findBlock(start), start, end))
-        return data
+        text = paragraphs.text_between(self.document().findBlock(start), start, end)
+        return only_text(super().createMimeDataFromSelection(), text)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         # Qt would insert its line separator for Shift+Enter, and keep the block's mark.

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from playground.gui import theme
 from playground.gui.views import paragraphs
-from playground.gui.views.widgets import tool_button
+from playground.gui.views.widgets import only_text, tool_button
 
 #: Of a longer prompt only head and tail are shown; the whole of it is in the prompt panel.
 _SHOWN_PROMPT = 20_000
@@ -153,9 +153,7 @@ class StreamView(QPlainTextEdit):
     # Qt's side
 
     def createMimeDataFromSelection(self) -> QMimeData:
-        data = QMimeData()
-        data.setText(self.selected_text())
-        return data
+        return only_text(super().createMimeDataFromSelection(), self.selected_text())
 
     def selected_text(self) -> str:
         """The selection, without the breaks that the view put in."""

@@ -127,7 +127,8 @@ def stamp_line(answer: Answer) -> str:
     stamp = answer.stamp
     real = stamp.verified.precision
     precision = real.label.partition(" (")[0] if real else "unknown precision"
-    commit = f"@{stamp.commit[:7]}" if stamp.commit else ""
+    # A folder without commits has a fingerprint in its place, "sha256:…".
+    commit = f"@{stamp.commit.removeprefix('sha256:')[:7]}" if stamp.commit else ""
     options = stamp.options
     how = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
     text = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QPointF, QRectF, QSize, Qt, QTimer
+from PySide6.QtCore import QMimeData, QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QAccessible,
     QAccessibleAnnouncementEvent,
@@ -43,6 +43,18 @@ def announce(widget: QWidget, text: str) -> None:
     """Let a screen reader say `text`."""
     if QAccessible.isActive():
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(widget, text))
+
+
+def only_text(data: QMimeData, text: str) -> QMimeData:
+    """Put `text` in the place of everything in Qt's own `data`.
+
+    The clipboard keeps it beyond the interpreter's end, where deleting an object that was made
+    in Python crashes: so it has to be one that Qt made.
+    """
+    data.text()  # Qt fills it at the first look, and would overwrite what was set before
+    data.clear()
+    data.setText(text)
+    return data
 
 
 def tool_button(icon: str, name: str, tip: str = "") -> ThemedToolButton:
