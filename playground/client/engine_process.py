@@ -54,9 +54,6 @@ def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str
         PYTHONSAFEPATH="1",  # a random.py in the current folder must not reach the engine
         PYTHONIOENCODING="utf-8",
     )
-    # OpenMP's threads spin between two layers, and where anything else wants a core the one
-    # that works waits for the one that spins: ten times fewer tokens/s, measured on two cores.
-    env.setdefault("GOMP_SPINCOUNT", "1000")
     root = Path(__file__).resolve().parents[2]
     if root.name not in ("site-packages", "dist-packages"):
         inherited = env.get("PYTHONPATH")
