@@ -12,6 +12,8 @@ import pytest
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 from control_support import MakeLane, MakeWindow, scripted_prepare
+from PySide6.QtCore import QCoreApplication, QEvent
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from playground.app import Playground
@@ -19,8 +21,10 @@ from playground.client.engine_process import EngineProcess
 from playground.client.scripted_engine import scripted_command
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
+from playground.gui import theme
 from playground.gui.background import Background
 from playground.gui.lane_controller import LaneController
+from playground.gui.main_window import MainWindow
 
 
 @pytest.fixture(autouse=True)
@@ -94,3 +98,16 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
         window.window.close()
         assert window.end()
         window.window.deleteLater()
+
+
+@pytest.fixture
+def window(qtbot: QtBot, qapp: QApplication) -> Iterator[MainWindow]:
+    """The window's parts in their places, with nothing behind them."""
+    theme.apply_theme(qapp, "light")
+    made = MainWindow()
+    made.resize(1280, 720)
+    yield made
+    made.close()
+    made.deleteLater()
+    # Without an event loop nobody else does it, and every window left makes the next slower.
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
