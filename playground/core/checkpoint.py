@@ -115,12 +115,7 @@ def _model_reason(checkpoint: Checkpoint, precision: Precision) -> str:
 def _library_reason(precision: Precision, device_id: str, facts: EngineFacts | None) -> str:
     if facts is None:
         return ""
-    needed: tuple[str, ...] = ()
-    if precision in (Precision.INT8, Precision.NF4):
-        needed = ("bitsandbytes",)
-    elif precision is Precision.GPTQ:
-        needed = ("gptqmodel", "optimum")
-    for library in needed:
+    for library in precision.libraries:
         probe = facts.probes.get(library)
         if probe is not None and not probe.ok:
             return f"{probe.detail} {probe.cure}".strip()

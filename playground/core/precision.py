@@ -35,7 +35,17 @@ class Precision(StrEnum):
         """Whether the weights are ordinary floating-point tensors."""
         return self in (Precision.FP32, Precision.BF16, Precision.FP16)
 
+    @property
+    def libraries(self) -> tuple[str, ...]:
+        """What has to be installed for it beside torch and transformers, by import name."""
+        return _LIBRARIES.get(self, ())
 
+
+_LIBRARIES = {
+    Precision.INT8: ("bitsandbytes",),
+    Precision.NF4: ("bitsandbytes",),
+    Precision.GPTQ: ("gptqmodel", "optimum"),
+}
 _LABELS = {
     Precision.FP32: "fp32",
     Precision.BF16: "bf16",

@@ -25,11 +25,6 @@ _DTYPES = {
     Precision.BF16: torch.bfloat16,
     Precision.FP16: torch.float16,
 }
-_NEEDED = {
-    Precision.INT8: ("bitsandbytes",),
-    Precision.NF4: ("bitsandbytes",),
-    Precision.GPTQ: ("gptqmodel", "optimum"),
-}
 
 
 @dataclass
@@ -169,7 +164,7 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
     if reason := precision_reasons(checkpoint, "cpu", None)[precision]:
         raise ModelError(reason, "Choose a precision that this model offers.")
     probes = libraries.probes()
-    for library in _NEEDED.get(precision, ()):
+    for library in precision.libraries:
         if not probes[library].ok:
             raise ModelError(
                 f"{precision.label} cannot run: {probes[library].detail}", probes[library].cure
@@ -178,7 +173,7 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
 
 def _import_libraries(precision: Precision, progress: LoadProgress) -> None:
     """Import what only this precision needs; it takes seconds, which are not the weights'."""
-    for library in _NEEDED.get(precision, ()):
+    for library in precision.libraries:
         with progress.activity(Activity.IMPORTING, library):
             importlib.import_module(library)
 

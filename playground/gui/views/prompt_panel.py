@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import tomllib
-from typing import Literal
 
 from PySide6.QtCore import QMimeData, Qt, Signal
 from PySide6.QtGui import QAction, QKeyEvent
@@ -22,13 +21,13 @@ from PySide6.QtWidgets import (
 
 from playground.core.resources import resource
 from playground.gui import theme
+from playground.gui.conversation import Mode
 from playground.gui.views import paragraphs
 from playground.gui.views.segments import Segments
 from playground.gui.views.widgets import muted_label, only_text, tool_button
 
 log = logging.getLogger(__name__)
 
-Mode = Literal["raw", "chat"]
 _PLACEHOLDERS = {
     "raw": "Text for the models to continue, for example: Once upon a time",
     "chat": "A message to the models",
