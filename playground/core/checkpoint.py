@@ -107,6 +107,8 @@ def _model_reason(checkpoint: Checkpoint, precision: Precision) -> str:
     stored = _QUANTIZED_AS.get(method)
     if stored is None:
         return f"This checkpoint is quantized with {method}, which the playground cannot run."
+    if stored is Precision.INT8 and precision is Precision.INT8_WEIGHT_ONLY:
+        return ""
     if precision is not stored:
         return f"This checkpoint is stored as {stored.label} and cannot be another precision."
     return ""

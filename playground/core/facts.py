@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import msgspec
 
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.precision import Precision
+
+DecoderChoice = Literal["auto", "generate"]
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):
@@ -51,6 +55,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     `folder` is the resolved local folder of the checkpoint (the client resolves sources, the
     engine reads folders only). `name` and `commit` are for the stamp. `trust_remote_code` is
     the commit the user agreed to, or "". `insist` loads also what memory seems too small for.
+    `decoder` "generate" keeps to transformers' own loop.
     """
 
     name: str
@@ -62,6 +67,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     trust_remote_code: str = ""
     warm_up: bool = True
     insist: bool = False
+    decoder: DecoderChoice = "auto"
 
 
 class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -142,3 +148,4 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str  # "length", "eos", "stop string", "cancelled", "context full"
     peak_memory_bytes: int
     stamp: Stamp
+    reused_tokens: int = 0  # of the prompt, kept in the cache since the last turn

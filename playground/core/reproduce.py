@@ -22,6 +22,32 @@ _GPTQ_BACKENDS = {
 }
 
 
+#: The product that the engine puts in the place of bitsandbytes' own.
+_WEIGHT_ONLY = """
+
+class WeightOnly(torch.nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.weight, self.bias = layer.weight.CB, layer.bias
+        self.scale = (layer.weight.SCB / 127.0).to(torch.bfloat16)
+
+    def forward(self, x):
+        rows = x.reshape(-1, x.shape[-1])
+        if rows.device.type == "cpu" and len(rows) <= 16:
+            y = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale).to(x.dtype)
+        else:
+            y = torch.nn.functional.linear(rows, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
+        y = y if self.bias is None else y + self.bias.to(x.dtype)
+        return y.view(*x.shape[:-1], -1)
+
+
+for parent in list(model.modules()):
+    for name, child in list(parent.named_children()):
+        if type(child).__name__ == "Linear8bitLt":
+            setattr(parent, name, WeightOnly(child))
+"""
+
+
 def script(stamp: Stamp, prompt: Prompt) -> str:
     """Return the script. It prints the text that followed the prompt."""
     blocks = [_header(stamp), _load(stamp), _prompt(prompt), _generate(stamp)]
@@ -32,7 +58,7 @@ def _header(stamp: Stamp) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in sorted(stamp.versions.items()))
     imports = ["import torch"]
     names = ["AutoModelForCausalLM", "AutoTokenizer", "GenerationConfig"]
-    if stamp.requested_precision in (Precision.INT8, Precision.NF4):
+    if "bitsandbytes" in stamp.requested_precision.libraries:
         names.append("BitsAndBytesConfig")
     if stamp.requested_precision is Precision.GPTQ:
         # gptqmodel's worker pool fails on two cores without it.
@@ -52,7 +78,7 @@ def _load(stamp: Stamp) -> str:
     if precision is Precision.GPTQ:
         backend = _GPTQ_BACKENDS.get(stamp.kernel.rsplit(" ", 1)[-1], "auto")
         arguments.append(f'quantization_config=GPTQConfig(bits=4, backend="{backend}")')
-    elif precision is Precision.INT8:
+    elif precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
         arguments.append("quantization_config=BitsAndBytesConfig(load_in_8bit=True)")
     elif precision is Precision.NF4:
         arguments.append(
@@ -69,6 +95,8 @@ def _load(stamp: Stamp) -> str:
         *(f"    {argument}," for argument in arguments),
         ")",
     ]
+    if precision is Precision.INT8_WEIGHT_ONLY:
+        lines.append(_WEIGHT_ONLY)
     return "\n".join(lines)
 
 

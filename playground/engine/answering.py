@@ -11,6 +11,7 @@ from typing import Any
 import torch
 
 from playground.core.facts import Answer, LoadedModel, Stamp
+from playground.core.generation import ChatPrompt, Prompt
 from playground.core.protocol import Activity, Finished, Generate, Progress, Started
 from playground.engine import memory
 from playground.engine.decoding import Decoded, Decoder
@@ -61,7 +62,12 @@ class Answering:
         limit = min(wanted, context - len(ids)) if context else wanted
         self._reset_peak()
         decoded = session.decoder.decode(
-            ids, command.options, limit, self._take, self._reason_to_stop
+            ids,
+            command.options,
+            limit,
+            self._take,
+            self._reason_to_stop,
+            reuse=_goes_on(command.prompt),
         )
         tail = ""
         if not self._filter.stopped:
@@ -80,6 +86,7 @@ class Answering:
             stop_reason=stop_reason,
             peak_memory_bytes=self._peak(),
             stamp=self._stamp(),
+            reused_tokens=decoded.reused,
         )
         self._sender.send(Finished(command.request_id, answer, tail))
 
@@ -132,3 +139,11 @@ class Answering:
             timing=command.timing,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
+
+
+def _goes_on(prompt: Prompt) -> bool:
+    """Whether a conversation goes on, so that what was read for its last turn may be kept.
+
+    Every other prompt is read whole: its TTFT shall mean the same at each run.
+    """
+    return isinstance(prompt, ChatPrompt) and any(m.role == "assistant" for m in prompt.messages)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -12,20 +11,27 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from playground.core.generation import GenerationOptions
+from playground.engine.interruption import (
+    InterruptedForwardError,
+    ShouldStop,
+    decoder_layers,
+    interruptible,
+)
 
 #: Called with each token's id and the time.monotonic() at which it was on the host.
 OnToken = Callable[[int, float], None]
-#: Asked after each token, and between layers while the prompt is read; "" means go on,
-#: everything else is the reason to stop.
-ShouldStop = Callable[[], str]
 
 
 @dataclass(frozen=True)
 class Decoded:
-    """How a decoding ended. `began` is the time.monotonic() at which the model's work began."""
+    """How a decoding ended. `began` is the time.monotonic() at which the model's work began.
+
+    `reused` counts the prompt's tokens that were not read again.
+    """
 
     stop_reason: str  # "length", "eos", or what ShouldStop said
     began: float
+    reused: int = 0
 
 
 class Decoder(Protocol):
@@ -40,8 +46,12 @@ class Decoder(Protocol):
         limit: int,
         on_token: OnToken,
         should_stop: ShouldStop,
+        reuse: bool = False,
     ) -> Decoded:
-        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options."""
+        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options.
+
+        With `reuse` the start that `ids` shares with the last call need not be read again.
+        """
         ...
 
 
@@ -53,7 +63,7 @@ class GenerateDecoder:
     def __init__(self, model: Any, eos_ids: frozenset[int]) -> None:
         self._model = model
         self._eos_ids = eos_ids
-        self._layers = _decoder_layers(model)
+        self._layers = decoder_layers(model)
 
     def decode(
         self,
@@ -62,22 +72,23 @@ class GenerateDecoder:
         limit: int,
         on_token: OnToken,
         should_stop: ShouldStop,
+        reuse: bool = False,
     ) -> Decoded:
-        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options."""
+        """Continue `ids` by at most `limit` tokens; `reuse` is nothing that `generate` can do."""
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
         began = time.monotonic()
         input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
         try:
-            with _interruptible(self._layers, should_stop) as end_of_prompt:
+            with interruptible(self._layers, should_stop) as end_of_prompt:
                 tap = _TokenTap(limit, eos_ids, on_token, should_stop, end_of_prompt)
                 self._model.generate(
                     input_ids=input_ids,
                     attention_mask=torch.ones_like(input_ids),
-                    generation_config=_generation_config(options, limit),
+                    generation_config=generation_config(options, limit),
                     stopping_criteria=StoppingCriteriaList([tap]),
                 )
-        except _InterruptedError as interrupted:
+        except InterruptedForwardError as interrupted:
             return Decoded(str(interrupted), began)
         return Decoded(tap.reason or "length", began)
 
@@ -121,42 +132,7 @@ class _TokenTap(StoppingCriteria):
         return torch.full((input_ids.shape[0],), done, device=input_ids.device, dtype=torch.bool)
 
 
-class _InterruptedError(Exception):
-    """Leaves a forward pass in its middle; carries the reason."""
-
-
-@contextmanager
-def _interruptible(layers: Sequence[Any], should_stop: ShouldStop) -> Iterator[Callable[[], None]]:
-    """Ask before each layer whether to stop, until the function yielded is called.
-
-    A long prompt takes seconds in one forward pass. While decoding, when every hook would
-    cost time in each token, there are none.
-    """
-
-    def ask(*_: object) -> None:
-        if reason := should_stop():
-            raise _InterruptedError(reason)
-
-    handles = [layer.register_forward_pre_hook(ask) for layer in layers]
-
-    def remove() -> None:
-        for handle in handles:
-            handle.remove()
-        handles.clear()
-
-    try:
-        yield remove
-    finally:
-        remove()
-
-
-def _decoder_layers(model: Any) -> list[Any]:
-    """The repeated blocks: the longest list of modules there is."""
-    lists = [list(m) for m in model.modules() if isinstance(m, torch.nn.ModuleList)]
-    return max(lists, key=len, default=[])
-
-
-def _generation_config(options: GenerationOptions, limit: int) -> Any:
+def generation_config(options: GenerationOptions, limit: int) -> Any:
     """The options alone; `strip_model_defaults` saw to it that nothing else gets in."""
     values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": not options.greedy}
     if not options.greedy:

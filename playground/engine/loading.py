@@ -18,6 +18,7 @@ from playground.core.protocol import Activity
 from playground.engine import gptq, libraries, memory
 from playground.engine.devices import check_device
 from playground.engine.errors import explain_tokenizer, is_out_of_memory
+from playground.engine.int8_weight_only import make_weight_only
 from playground.engine.progress import LoadProgress
 
 _DTYPES = {
@@ -64,6 +65,8 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
                 dtype=_dtype(request, device),
                 quantization_config=_bitsandbytes(request.precision, device),
             )
+    if request.precision is Precision.INT8_WEIGHT_ONLY:
+        make_weight_only(weights.model)
     weights.model.eval()
     return weights
 
@@ -149,7 +152,7 @@ def _dtype(request: LoadRequest, device: DeviceFacts) -> torch.dtype:
 
 
 def _bitsandbytes(precision: Precision, device: DeviceFacts) -> Any:
-    if precision is Precision.INT8:
+    if precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
         load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16

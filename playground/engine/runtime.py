@@ -13,7 +13,8 @@ from playground.core.generation import GenerationOptions
 from playground.core.protocol import Activity, Failed, Generate, Load, Loaded
 from playground.engine import loading, memory
 from playground.engine.answering import Answering, Session
-from playground.engine.decoding import GenerateDecoder, strip_model_defaults
+from playground.engine.choose_decoder import choose_decoder
+from playground.engine.decoding import Decoder, GenerateDecoder, strip_model_defaults
 from playground.engine.errors import explain, is_fatal
 from playground.engine.inbox import Inbox
 from playground.engine.libraries import versions
@@ -73,11 +74,16 @@ class Runtime:
         progress = LoadProgress(self._sender, self._importing_s)
         weights = loading.load(request, progress)
         model, tokenizer = weights.model, weights.tokenizer
-        decoder = GenerateDecoder(model, strip_model_defaults(model, tokenizer))
-        text_config = model.config.get_text_config()
-        if request.warm_up:
-            with progress.activity(Activity.WARMING_UP):
-                _warm_up(decoder, int(text_config.vocab_size))
+        eos_ids = strip_model_defaults(model, tokenizer)
+        vocabulary = int(model.config.get_text_config().vocab_size)
+        context = weights.checkpoint.context_length
+        with progress.activity(Activity.WARMING_UP):
+            # Some kernels repack their weights at their first call.
+            _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
+            decoder, note = choose_decoder(model, eos_ids, context, request.decoder)
+            if request.warm_up:
+                _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
+        weights.notes += [note] if note else []
         verified, kernel = verify(model)
         on_cpu = request.device == "cpu"
         loaded = LoadedModel(
@@ -98,12 +104,12 @@ class Runtime:
         return Session(model, tokenizer, decoder, loaded, versions())
 
 
-def _warm_up(decoder: GenerateDecoder, vocabulary: int) -> None:
+def _warm_up(decoder: Decoder, vocabulary: int, tokens: int) -> None:
     """Pay for first calls (kernels built, weights repacked) before a figure counts."""
     ids = [i % vocabulary for i in range(1, _WARM_UP_PROMPT + 1)]
     for greedy in (True, False):
         options = GenerationOptions(greedy=greedy, ignore_eos=True)
-        decoder.decode(ids, options, _WARM_UP_TOKENS, lambda *_: None, lambda: "")
+        decoder.decode(ids, options, tokens, lambda *_: None, lambda: "")
 
 
 def _failed(error: Exception, doing: str, device: str, request_id: int | None = None) -> Failed:

@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from playground.core.facts import VerifiedPrecision
 from playground.core.precision import Precision
+from playground.engine.int8_weight_only import Int8WeightOnlyLinear
 
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
 _PRECISIONS = {
@@ -18,6 +19,7 @@ _PRECISIONS = {
     "bf16": Precision.BF16,
     "fp16": Precision.FP16,
     "int8 (bitsandbytes)": Precision.INT8,
+    "int8 weight-only": Precision.INT8_WEIGHT_ONLY,
     "NF4 (bitsandbytes)": Precision.NF4,
     "GPTQ 4-bit": Precision.GPTQ,
 }
@@ -51,6 +53,8 @@ def count_parameters(model: Any) -> int:
             bias = getattr(module, "bias", None)
             total += bias.numel() if isinstance(bias, torch.Tensor) else 0
             continue
+        if isinstance(module, Int8WeightOnlyLinear):
+            total += module.weight.numel()
         for parameter in module.parameters(recurse=False):
             if id(parameter) in seen:
                 continue
@@ -76,6 +80,8 @@ def _kind(module: Any) -> tuple[str, str] | None:
         state = getattr(weight, "quant_state", None)
         kind = f"{state.quant_type.upper()} (bitsandbytes)" if state else "int8 (bitsandbytes)"
         return kind, f"bitsandbytes {class_name}"
+    if isinstance(module, Int8WeightOnlyLinear):
+        return "int8 weight-only", "torch _weight_int8pack_mm"
     if isinstance(module, torch.nn.Linear):
         return _plain(module.weight, f"torch.nn.{torch.nn.Linear.__name__}")
     if isinstance(module, Conv1D):
@@ -94,15 +100,17 @@ def _is_gptq(module: Any) -> bool:
 
 
 def _bytes_by_dtype(model: Any) -> dict[str, int]:
-    """Sum storages by dtype; one that several tensors share (tied weights) counts once."""
+    """Sum tensors by dtype; memory that several share (tied weights) counts once.
+
+    Told apart by where they begin: fused weights are parts of one storage.
+    """
     sizes: Counter[str] = Counter()
     seen: set[int] = set()
     for module in model.modules():
         for tensor in _tensors(module):
-            storage = tensor.untyped_storage()
-            if storage.data_ptr() in seen:
+            if tensor.data_ptr() in seen:
                 continue
-            seen.add(storage.data_ptr())
+            seen.add(tensor.data_ptr())
             name = _DTYPE_NAMES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
             sizes[name] += tensor.numel() * tensor.element_size()
     return dict(sizes.most_common())

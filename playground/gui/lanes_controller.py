@@ -28,6 +28,7 @@ _CLOCK_EVERY = 3
 _SUGGESTED = (
     Precision.BF16,
     Precision.INT8,
+    Precision.INT8_WEIGHT_ONLY,
     Precision.GPTQ,
     Precision.NF4,
     Precision.FP16,

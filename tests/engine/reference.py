@@ -17,6 +17,8 @@ from transformers import (
     GPTQConfig,
 )
 
+from playground.engine.int8_weight_only import make_weight_only
+
 BF16 = torch.bfloat16
 NF4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=BF16)
 HOW: dict[str, dict[str, Any]] = {
@@ -24,6 +26,7 @@ HOW: dict[str, dict[str, Any]] = {
     "bf16": {"dtype": BF16},
     "fp16": {"dtype": torch.float16},
     "int8": {"dtype": BF16, "quantization_config": BitsAndBytesConfig(load_in_8bit=True)},
+    "int8wo": {"dtype": BF16, "quantization_config": BitsAndBytesConfig(load_in_8bit=True)},
     "nf4": {"dtype": BF16, "quantization_config": NF4},
     "gptq": {
         "dtype": BF16,
@@ -44,6 +47,8 @@ def main() -> None:
         folder = job["gptq"] if precision == "gptq" else job["model"]
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model = AutoModelForCausalLM.from_pretrained(folder, device_map={"": "cpu"}, **how)
+        if precision == "int8wo":
+            make_weight_only(model)
 
         def generate(
             prompt: str, model: Any = model, tokenizer: Any = tokenizer, **how: Any

@@ -20,6 +20,7 @@ MODULES = {
     Precision.BF16: {"bf16": 43},
     Precision.FP16: {"fp16": 43},
     Precision.INT8: {"int8 (bitsandbytes)": 42, "bf16": 1},
+    Precision.INT8_WEIGHT_ONLY: {"int8 weight-only": 42, "bf16": 1},
     Precision.NF4: {"NF4 (bitsandbytes)": 42, "bf16": 1},
     Precision.GPTQ: {"GPTQ 4-bit": 42, "bf16": 1},
 }
@@ -28,6 +29,7 @@ KERNELS = {
     Precision.BF16: "torch.nn.Linear (bf16)",
     Precision.FP16: "torch.nn.Linear (fp16)",
     Precision.INT8: "bitsandbytes Linear8bitLt",
+    Precision.INT8_WEIGHT_ONLY: "torch _weight_int8pack_mm",
     Precision.NF4: "bitsandbytes Linear4bit",
     Precision.GPTQ: "gptqmodel TorchAtenLinear",
 }
@@ -63,12 +65,13 @@ def test_precision(
     assert loaded.parameters == pytest.approx(6.16e6, rel=0.01)
     assert {"importing", "warming up"} <= loaded.load_s.keys()
     activities = {progress.activity for progress in engine.progress}
-    bitsandbytes = precision in (Precision.INT8, Precision.NF4)
+    bitsandbytes = "bitsandbytes" in precision.libraries
     assert (Activity.QUANTIZING in activities) == bitsandbytes
     assert any(progress.fraction == 1.0 for progress in engine.progress)
 
     for prompt, expected_ids in zip(PROMPTS, reference[precision.value], strict=True):
         run = engine.ask(prompt, max_new_tokens=NEW_TOKENS)
+        assert run.answer.stamp.decoder == "own loop, lean step"
         assert list(run.answer.token_ids) == expected_ids
         assert run.answer.stamp.verified == loaded.verified
         assert run.answer.stamp.threads == THREADS

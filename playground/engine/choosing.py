@@ -1,0 +1,69 @@
+"""From logits to the next token, with the processors that transformers' `generate` uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import (
+    LogitsProcessorList,
+    MinPLogitsWarper,
+    RepetitionPenaltyLogitsProcessor,
+    SuppressTokensAtBeginLogitsProcessor,
+    SuppressTokensLogitsProcessor,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+)
+
+from playground.core.generation import GenerationOptions
+
+
+class TokenChooser:
+    """Chooses tokens after a prompt, in the order and with the random draws of `generate`."""
+
+    def __init__(self, model: Any, ids: Sequence[int], options: GenerationOptions) -> None:
+        self._greedy = options.greedy
+        self._processors = _processors(model, len(ids), options)
+        # Processors look at the text so far only where there are any.
+        self._ids: Any = torch.tensor([ids], dtype=torch.long, device=model.device)
+
+    def choose(self, logits: Any) -> Any:
+        """Return the next token, an int64 tensor [1], from logits [1, vocabulary]."""
+        scores = logits.float()
+        if self._processors:
+            scores = self._processors(self._ids, scores)
+        if self._greedy:
+            token = scores.argmax(-1)
+        else:
+            token = torch.multinomial(torch.softmax(scores, -1), 1)[:, 0]
+        if self._processors:
+            self._ids = torch.cat((self._ids, token[:, None]), -1)
+        return token
+
+
+def _processors(model: Any, prompt_tokens: int, options: GenerationOptions) -> LogitsProcessorList:
+    found = LogitsProcessorList()
+    if options.repetition_penalty != 1.0:
+        found.append(RepetitionPenaltyLogitsProcessor(options.repetition_penalty))
+    forbidden = model.generation_config
+    if forbidden.suppress_tokens:
+        found.append(SuppressTokensLogitsProcessor(forbidden.suppress_tokens, model.device))
+    if forbidden.begin_suppress_tokens:
+        found.append(
+            SuppressTokensAtBeginLogitsProcessor(
+                forbidden.begin_suppress_tokens, prompt_tokens, model.device
+            )
+        )
+    if options.greedy:
+        return found
+    if options.temperature != 1.0:
+        found.append(TemperatureLogitsWarper(options.temperature))
+    if options.top_k:
+        found.append(TopKLogitsWarper(options.top_k))
+    if options.top_p < 1.0:
+        found.append(TopPLogitsWarper(options.top_p))
+    if options.min_p:
+        found.append(MinPLogitsWarper(options.min_p))
+    return found
