@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from playground import __version__
+from playground.cli.models_arguments import add_models
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` tells the options of one."
@@ -41,6 +42,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_run(commands)
     _add_bench(commands)
     _add_doctor(commands)
+    add_models(commands)
     demo = commands.add_parser(
         "demo",
         help="show the bundled model in three precisions",
@@ -174,7 +176,7 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
         "published figures",
     )
     _add_model_options(bench)
-    what = bench.add_subparsers(dest="what", metavar="gui", parser_class=Parser)
+    what = bench.add_subparsers(dest="what", metavar="gui|speed", parser_class=Parser)
     gui = what.add_parser(
         "gui",
         help="measure the window itself, fed by scripted engines",
@@ -186,6 +188,17 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     gui.add_argument("--rate", type=_rate, default=1000.0, help="tokens/s of each lane")
     gui.add_argument("--tokens", type=_positive, default=100_000, help="of each lane")
     gui.add_argument("--json", action="store_true")
+    speed = what.add_parser(
+        "speed",
+        help="measure the decode loop against generate and llama.cpp",
+        description="The bundled model and a random Llama of 350M parameters, decoded by the own "
+        "loop, by transformers' generate and (with the extra [peer]) by llama.cpp.",
+        allow_abbrev=False,
+    )
+    speed.add_argument("--rounds", type=_positive, default=5)
+    speed.add_argument("--threads", type=_positive, default=2, help="CPU threads of each")
+    speed.add_argument("--bundled-only", action="store_true", help="leave the random model out")
+    speed.add_argument("--json", action="store_true")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -49,6 +49,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             return run(args)
         case "bench" if args.what == "gui":
             return window().bench_gui(args)
+        case "bench" if args.what == "speed":
+            from playground.cli.bench_speed import bench_speed
+
+            return bench_speed(args)
         case "bench":
             from playground.cli.bench import bench
 
@@ -57,6 +61,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.doctor import doctor
 
             return doctor(args)
+        case "models":
+            from playground.cli.models_command import models
+
+            return models(args)
         case "demo":
             from playground.cli.demo import demo
 

@@ -25,6 +25,8 @@ from playground.core.precision import Precision
 log = logging.getLogger(__name__)
 
 MAX_RECENTS = 12
+MAX_FAVOURITES = 200
+MAX_FOLDERS = 20
 MAX_LANES = 4
 DEFAULT_LANES = (
     LaneConfig(precision=Precision.BF16),
@@ -48,6 +50,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     recents: Annotated[
         tuple[ModelSpec, ...],
         Meta(max_length=MAX_RECENTS, description="Models used lately, the latest first."),
+    ] = ()
+    favourites: Annotated[
+        tuple[ModelSpec, ...],
+        Meta(max_length=MAX_FAVOURITES, description="Models marked, the latest first."),
+    ] = ()
+    model_folders: Annotated[
+        tuple[str, ...],
+        Meta(max_length=MAX_FOLDERS, description="Folders that hold models of your own."),
     ] = ()
     lanes: Annotated[
         tuple[LaneConfig, ...],
@@ -80,6 +90,14 @@ MIGRATIONS: tuple[Migration, ...] = ()
 def with_recent(recents: Sequence[ModelSpec], used: ModelSpec) -> tuple[ModelSpec, ...]:
     """Return the recents with `used` in front, once, and no more than MAX_RECENTS."""
     return (used, *(spec for spec in recents if spec != used))[:MAX_RECENTS]
+
+
+def with_favourite(
+    favourites: Sequence[ModelSpec], spec: ModelSpec, marked: bool
+) -> tuple[ModelSpec, ...]:
+    """Return the favourites with `spec` marked, in front, or not; no more than MAX_FAVOURITES."""
+    others = tuple(known for known in favourites if known != spec)
+    return ((spec, *others) if marked else others)[:MAX_FAVOURITES]
 
 
 def descriptions() -> dict[str, str]:

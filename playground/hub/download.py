@@ -35,14 +35,19 @@ _GRACE_S = 5.0
 class Download:
     """One download. `events` is for one reading thread; `cancel` may be called from any."""
 
-    def __init__(self, spec: ModelSpec, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, spec: ModelSpec, environment: Mapping[str, str] | None = None, commit: str = ""
+    ) -> None:
         """Raises ModelError where the spec names no Hub model.
 
-        `environment` replaces this process's for the child.
+        `environment` replaces this process's for the child. With a `commit` that one is
+        downloaded as the spec's revision, whatever the revision names by now.
         """
         check_hub_id(spec.source)
         check_revision(spec.revision)
+        check_revision(commit)
         self.spec = spec
+        self._commit = commit
         self._environment = child_environment(environment or os.environ)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
@@ -64,7 +69,7 @@ class Download:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-P", "-m", "playground.hub.download_child"),
-                    *(self.spec.source, self.spec.revision),
+                    *(self.spec.source, self.spec.revision, self._commit),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -132,6 +137,7 @@ class Download:
             f"The process that downloaded {self.spec.source} {how}.",
             "Start it again; finished files are kept.",
             redact("".join(self._stderr)),
+            retryable=True,
         )
 
 

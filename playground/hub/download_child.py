@@ -1,4 +1,4 @@
-"""The process that downloads a model: `python -m playground.hub.download_child ID [REVISION]`.
+"""The process that downloads a model: `… -m playground.hub.download_child ID REVISION COMMIT`.
 
 It writes one JSON line an event to stdout and leaves when its stdin ends, because then the
 application that started it is gone.
@@ -110,12 +110,17 @@ class ProgressReporter:
         )
 
 
-def download(id_: str, revision: str, partial: PartialFiles, emit: EventWriter) -> Completed:
-    """Download what a load needs. Raises whatever the library raises, and ModelError."""
+def download(
+    id_: str, revision: str, commit: str, partial: PartialFiles, emit: EventWriter
+) -> Completed:
+    """Download what a load needs. Raises whatever the library raises, and ModelError.
+
+    With a `commit` that one is taken, whatever the revision names by now.
+    """
     if constants.is_offline_mode():
         raise failures.offline_mode()
     api = HfApi()
-    info = api.model_info(id_, revision=revision or None, timeout=_ANSWER_WITHIN_S)
+    info = api.model_info(id_, revision=commit or revision or None, timeout=_ANSWER_WITHIN_S)
     if info.sha is None:
         raise ModelError(f"The Hub names no commit of {id_}.", "Try again.")
     names = [sibling.rfilename for sibling in info.siblings or ()]
@@ -153,14 +158,28 @@ def main(arguments: Sequence[str]) -> int:
     partial.watch()
     threading.Thread(target=_leave_with_parent, args=(partial,), name="parent", daemon=True).start()
     constants.DOWNLOAD_CHUNK_SIZE = _CHUNK
-    id_, revision = arguments[0], arguments[1] if len(arguments) > 1 else ""
+    id_, revision, commit = arguments
     try:
-        emit(download(id_, revision, partial, emit))
+        emit(download(id_, revision, commit, partial, emit))
     except Exception as error:
-        told = failures.explain(error, id_, revision)
-        emit(Broken(told.message, told.cure, told.detail))
+        emit(_broken(failures.explain(error, id_, commit or revision)))
         return 1
     return 0
+
+
+def _broken(error: ModelError) -> Broken:
+    if not isinstance(error, failures.HubError):
+        return Broken(error.message, error.cure, error.detail)
+    return Broken(
+        error.message,
+        error.cure,
+        error.detail,
+        retryable=error.retryable,
+        wait_s=error.wait_s,
+        ask_at=error.ask_at,
+        needs_login=error.needs_login,
+        gone=error.gone,
+    )
 
 
 def _leave_with_parent(partial: PartialFiles) -> None:

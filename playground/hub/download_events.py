@@ -41,11 +41,21 @@ class Completed(msgspec.Struct, frozen=True, tag="completed"):
 
 
 class Broken(msgspec.Struct, frozen=True, tag="broken"):
-    """It failed; `detail` is for the log and holds no token."""
+    """It failed; `detail` is for the log and holds no token.
+
+    The others as in `failures.HubError`: whether the same may work later, after how many
+    seconds at least, where to ask for a gated model, and whether logging in comes first.
+    `gone`: the Hub has no such version any more.
+    """
 
     message: str
     cure: str = ""
     detail: str = ""
+    retryable: bool = False
+    wait_s: float = 0.0
+    ask_at: str = ""
+    needs_login: bool = False
+    gone: bool = False
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):

@@ -16,10 +16,12 @@ from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.settings import (
+    MAX_FAVOURITES,
     MAX_RECENTS,
     Settings,
     SettingsStore,
     descriptions,
+    with_favourite,
     with_recent,
     write_atomically,
 )
@@ -159,3 +161,16 @@ def test_recents_have_no_doubles_and_an_end() -> None:
 def test_every_setting_says_what_it_is() -> None:
     assert set(descriptions()) == {field.name for field in msgspec.structs.fields(Settings)}
     assert all(text.endswith(".") for text in descriptions().values())
+
+
+def test_favourites_are_marked_once_and_unmarked(path: Path) -> None:
+    first, second = ModelSpec("owner/one"), ModelSpec("owner/two", "v1")
+    marked = with_favourite(with_favourite((), first, True), second, True)
+    assert with_favourite(marked, first, True) == (first, second)
+    assert with_favourite(marked, second, False) == (first,)
+    many = tuple(ModelSpec(f"o/m{n}") for n in range(MAX_FAVOURITES))
+    assert with_favourite(many, first, True)[:2] == (first, many[0])
+    assert len(with_favourite(many, first, True)) == MAX_FAVOURITES
+    SettingsStore(path).change(favourites=marked, model_folders=("/a b", "/ü"))
+    values = SettingsStore(path).values
+    assert (values.favourites, values.model_folders) == (marked, ("/a b", "/ü"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,9 +11,19 @@ import pytest
 from playground.core.facts import ModelSpec
 from playground.hub.download import Download
 from playground.hub.download_events import DownloadEvent
+from playground.hub.site import HubSite
 from tests.support.hub_server import HubServer
 
 Start = Callable[..., Download]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_proxy() -> Iterator[None]:
+    """Where a proxy is set, it must not be asked for this machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("NO_PROXY", "no_proxy"):
+            patch.setenv(name, "127.0.0.1,localhost")
+        yield
 
 
 @pytest.fixture
@@ -54,3 +65,17 @@ def fetch(start: Start) -> Callable[..., list[DownloadEvent]]:
         return list(start(source, revision, **environment).events())
 
     return run
+
+
+@pytest.fixture
+def site(hub: HubServer, home: Path) -> HubSite:
+    """The loopback Hub, as a user who is not logged in sees it."""
+    return HubSite(hub.endpoint, home / "hub")
+
+
+@pytest.fixture
+def nobody(home: Path) -> Iterator[HubSite]:
+    """A Hub that cannot be reached."""
+    with socket.socket() as unused:  # bound and not listening: refuses every connection
+        unused.bind(("127.0.0.1", 0))
+        yield HubSite(f"http://127.0.0.1:{unused.getsockname()[1]}", home / "hub")

@@ -18,71 +18,27 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import TracebackType
 from typing import Any
-from urllib.parse import parse_qs, quote, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlencode, urlsplit
 
-SUFFIXES_IN_LFS = (".safetensors", ".bin", ".gguf", ".onnx", ".model")
+from tests.support.hub_repository import (
+    LIST_PROPERTIES,
+    SUFFIXES_IN_LFS,
+    Crowd,
+    Repository,
+    blob_id,
+    expanded,
+    listed,
+)
+
+__all__ = ["Crowd", "Fault", "HubServer", "Repository"]
+
+_ROUTE_LIST = re.compile(r"/api/models")
+_ROUTE_WHOAMI = re.compile(r"/api/whoami-v2")
 _ROUTE_INFO = re.compile(r"/api/models/(?P<id>.+?)(?:/revision/(?P<revision>[^/]+))?")
 _ROUTE_TREE = re.compile(r"/api/models/(?P<id>.+?)/tree/(?P<revision>[^/]+)(?:/(?P<path>.*))?")
 _ROUTE_RESOLVE = re.compile(r"/(?P<id>[^/]+(?:/[^/]+)?)/resolve/(?P<revision>[^/]+)/(?P<path>.+)")
 _ROUTE_CDN = re.compile(r"/cdn/(?P<sha256>[0-9a-f]{64})")
 _PIECE = 16 * 1024
-
-
-@dataclass
-class Repository:
-    """A model repository. `gated` is the API's value; a gated one serves files to `granted`.
-
-    `declared` are sizes that are told in place of the real ones.
-    """
-
-    id: str
-    files: dict[str, bytes]
-    gated: str | bool = False
-    private: bool = False
-    granted: set[str] = field(default_factory=set)
-    tags: tuple[str, ...] = ()
-    refs: dict[str, str] = field(default_factory=dict)
-    declared: dict[str, int] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.refs.setdefault("main", self.new_commit())
-
-    def new_commit(self) -> str:
-        """Return the commit of the present files."""
-        digest = hashlib.sha1(self.id.encode(), usedforsecurity=False)
-        for name, data in sorted(self.files.items()):
-            digest.update(name.encode() + b"\0" + data)
-        return digest.hexdigest()
-
-    def commit(self, revision: str) -> str | None:
-        if revision in self.refs.values():
-            return revision
-        return self.refs.get(revision)
-
-    def info(self, commit: str) -> dict[str, Any]:
-        return {
-            "_id": hashlib.md5(self.id.encode(), usedforsecurity=False).hexdigest()[:24],
-            "id": self.id,
-            "modelId": self.id,
-            "sha": commit,
-            "private": self.private,
-            "gated": self.gated,
-            "disabled": False,
-            "tags": list(self.tags),
-            "downloads": 0,
-            "likes": 0,
-            "createdAt": "2024-01-01T00:00:00.000Z",
-            "lastModified": "2024-01-02T00:00:00.000Z",
-            "siblings": [{"rfilename": name} for name in sorted(self.files)],
-        }
-
-    def tree(self) -> list[dict[str, Any]]:
-        return [
-            _tree_entry(name, data, self.size(name)) for name, data in sorted(self.files.items())
-        ]
-
-    def size(self, name: str) -> int:
-        return self.declared.get(name, len(self.files[name]))
 
 
 @dataclass
@@ -121,6 +77,7 @@ class HubServer:
         self.repositories: dict[str, Repository] = {}
         self.tokens: dict[str, str] = {}  # token: user
         self.page_size = 1000
+        self.crowd = Crowd(0)  # further models, which are in lists only
         self.requests: list[str] = []
         self.faults: list[Fault] = []
         self.blobs: dict[str, bytes] = {}
@@ -220,6 +177,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _route(self, url: Any) -> None:
         routes: tuple[tuple[re.Pattern[str], Callable[..., None]], ...] = (
+            (_ROUTE_LIST, self._list),
+            (_ROUTE_WHOAMI, self._whoami),
             (_ROUTE_TREE, self._tree),
             (_ROUTE_INFO, self._info),
             (_ROUTE_CDN, self._cdn),
@@ -235,17 +194,62 @@ class _Handler(BaseHTTPRequestHandler):
 
     # routes
 
+    def _list(self) -> None:
+        """Models that the filters leave, a page at a time."""
+        if not self._accepted():
+            return
+        asked = {name: values for name, values in self._query.items() if name != "cursor"}
+        visible = [
+            r for r in self.hub.repositories.values() if not r.private or self._user() in r.granted
+        ]
+        entries = listed(visible, self.hub.crowd, asked)
+        start = int(self._query.get("cursor", ["0"])[0])
+        end = start + min(int(asked.get("limit", ["1000"])[0]), self.hub.page_size)
+        shown = [
+            expanded(entry, asked.get("expand") or LIST_PROPERTIES) for entry in entries[start:end]
+        ]
+        if None in shown:
+            self._error(400, "", "Invalid expand")
+            return
+        headers = {}
+        if end < len(entries):
+            following = urlencode(
+                [*((k, v) for k, vs in asked.items() for v in vs), ("cursor", end)]
+            )
+            headers["Link"] = f'<{self.hub.endpoint}/api/models?{following}>; rel="next"'
+        self._json(shown, headers)
+
+    def _whoami(self) -> None:
+        if self._user() is None:
+            self._error(401, "", "Invalid username or password.")
+            return
+        self._json(
+            {
+                "type": "user",
+                "name": self._user(),
+                "orgs": [],
+                "auth": {"accessToken": {"displayName": "playground", "role": "read"}},
+            }
+        )
+
     def _info(self, id: str, revision: str) -> None:
         found = self._find(id, revision or "main")
-        if found is not None:
-            repository, commit = found
-            self._json(repository.info(commit))
+        if found is None:
+            return
+        repository, commit = found
+        info = repository.info(commit)
+        asked = self._query.get("expand")
+        told = expanded(info, asked) if asked else info
+        if told is None:
+            self._error(400, "", "Invalid expand")
+        else:
+            self._json(told)
 
     def _tree(self, id: str, revision: str, path: str) -> None:
         found = self._find(id, revision)
         if found is None:
             return
-        entries = [e for e in found[0].tree() if e["path"].startswith(path)]
+        entries = [e for e in found[0].tree(found[1]) if e["path"].startswith(path)]
         start = int(self._query.get("cursor", ["0"])[0])
         end = start + self.hub.page_size
         headers = {}
@@ -267,17 +271,17 @@ class _Handler(BaseHTTPRequestHandler):
                 f"Access to model {id} is restricted and you are not in the authorized list.",
             )
             return
-        data = repository.files.get(path)
+        data = repository.files_at(commit).get(path)
         if data is None:
             self._error(404, "EntryNotFound", "Entry not found", headers)
             return
         if not path.endswith(SUFFIXES_IN_LFS):
-            self._body(data, headers | {"ETag": f'"{_blob_id(data)}"'})
+            self._body(data, headers | {"ETag": f'"{blob_id(data)}"'})
             return
         sha256 = hashlib.sha256(data).hexdigest()
         self.hub.blobs[sha256] = data
         headers["X-Linked-Etag"] = f'"{sha256}"'
-        headers["X-Linked-Size"] = str(repository.size(path))
+        headers["X-Linked-Size"] = str(repository.size(path, data))
         # Another host name, so that the client must not send its token along.
         headers["Location"] = f"http://localhost:{self.hub.port}/cdn/{sha256}?name={quote(path)}"
         self._send(302, b"", headers)
@@ -293,8 +297,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _find(self, id: str, revision: str) -> tuple[Repository, str] | None:
         """The repository and commit that may be seen, else None and the error is sent."""
-        if self._token() and self._user() is None:
-            self._error(401, "", "Invalid credentials in Authorization header")
+        if not self._accepted():
             return None
         repository = self.hub.repositories.get(id)
         if repository is None or (repository.private and self._user() not in repository.granted):
@@ -306,6 +309,13 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(404, "RevisionNotFound", f"Invalid rev id: {revision}")
             return None
         return repository, commit
+
+    def _accepted(self) -> bool:
+        """No token or a good one; else the error is sent."""
+        if self._token() and self._user() is None:
+            self._error(401, "", "Invalid credentials in Authorization header")
+            return False
+        return True
 
     def _token(self) -> str:
         return self.headers.get("Authorization", "").removeprefix("Bearer ")
@@ -359,21 +369,3 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
         else:
             self.wfile.write(body[fault.after :])
-
-
-def _tree_entry(name: str, data: bytes, size: int) -> dict[str, Any]:
-    entry: dict[str, Any] = {
-        "type": "file",
-        "oid": _blob_id(data),
-        "size": size,
-        "path": name,
-    }
-    if name.endswith(SUFFIXES_IN_LFS):
-        sha256 = hashlib.sha256(data).hexdigest()
-        entry["lfs"] = {"oid": sha256, "size": size, "pointerSize": 134}
-    return entry
-
-
-def _blob_id(data: bytes) -> str:
-    """Git's id of a file's content."""
-    return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()

@@ -1,0 +1,73 @@
+"""What `playground models` accepts."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Any
+
+_UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
+#: Names of the Hub's orders.
+SORTS = ("downloads", "likes", "trending", "updated", "created")
+
+
+def add_models(commands: argparse._SubParsersAction[Any]) -> None:
+    """Add the command with its five actions."""
+    models = commands.add_parser(
+        "models",
+        help="find models, look at them, download and delete them",
+        description="The Hub's models, and those on this machine.",
+        allow_abbrev=False,
+    )
+    actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
+    _add_search(actions)
+    here = actions.add_parser("list", help="what is on this machine", allow_abbrev=False)
+    show = actions.add_parser("show", help="all that is known of a model", allow_abbrev=False)
+    show.add_argument("model", metavar="M", help="a Hub id, owner/name@revision, or a folder")
+    show.add_argument("--card", action="store_true", help="the model card too")
+    download = actions.add_parser(
+        "download", help="bring models here; what is here already is kept", allow_abbrev=False
+    )
+    download.add_argument("models", nargs="+", metavar="ID", help="owner/name[@revision]")
+    delete = actions.add_parser("delete", help="delete a model from here", allow_abbrev=False)
+    delete.add_argument("model", metavar="M", help="as `playground models list` names it")
+    delete.add_argument("--yes", action="store_true", help="do it; else only what it would free")
+    for action in (here, show, delete, download):
+        action.add_argument("--json", action="store_true", help="one JSON object a line")
+    for action in (here, show, delete):
+        action.add_argument(
+            "--folder", action="append", default=[], metavar="DIR", help="holds models; repeatable"
+        )
+
+
+def _add_search(actions: argparse._SubParsersAction[Any]) -> None:
+    search = actions.add_parser("search", help="search the Hub", allow_abbrev=False)
+    search.add_argument("text", nargs="?", default="", help="a part of the id")
+    search.add_argument("--task", default="text-generation", help="'' for any")
+    search.add_argument("--author", default="")
+    search.add_argument("--min-parameters", type=count, default=0, metavar="N", help="such as 500M")
+    search.add_argument("--max-parameters", type=count, default=0, metavar="N", help="such as 8B")
+    search.add_argument("--licence", "--license", default="", metavar="L", help="such as mit")
+    search.add_argument("--library", default="", metavar="L", help="such as gptq or transformers")
+    gate = search.add_mutually_exclusive_group()
+    gate.add_argument("--gated", action="store_const", const=True, dest="gated", default=None)
+    gate.add_argument("--open", action="store_const", const=False, dest="gated")
+    search.add_argument("--sort", choices=SORTS, default="downloads")
+    search.add_argument(
+        "--limit", type=_limit, default=30, metavar="N", help="rows, 30 if left out"
+    )
+    search.add_argument("--json", action="store_true", help="one JSON object a line")
+
+
+def count(text: str) -> int:
+    """Read a number of parameters: 7000000000, 7B, 1.5B, 500M."""
+    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMBT]?)", text.strip().upper())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of parameters: give it as 7B")
+    return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _limit(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
+    return int(text)

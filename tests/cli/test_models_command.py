@@ -1,0 +1,92 @@
+"""`playground models` against a Hub on loopback: from the search to the deletion."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from playground.cli.arguments import parse
+from tests.cli.commands import command, json_lines, one_sentence
+from tests.support.hub_server import Fault, HubServer, Repository
+from tests.support.tiny_model import tiny_model_files, write_files
+
+FILES = tiny_model_files()
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    with HubServer() as server:
+        yield server
+
+
+def run(hub: HubServer, home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
+    environment = hub.environment(home, PLAYGROUND_HOME=str(home / "own"), NO_PROXY="127.0.0.1")
+    return subprocess.run(
+        command("models", *arguments), capture_output=True, env=environment, check=False
+    )
+
+
+def test_from_the_search_to_the_deletion(hub: HubServer, tmp_path: Path) -> None:
+    tags = ("text-generation", "license:mit")
+    card = {"README.md": b"# A card\x1b[31m"}
+    repository = hub.add(Repository("owner/model", FILES | card, tags=tags, facts={"downloads": 7}))
+    hub.add(Repository("owner/other", {}, tags=("license:llama3",)))
+    done = run(hub, tmp_path, "search", "model", "--licence", "mit", "--json")
+    (row,) = json_lines(done.stdout)
+    assert (row["model"], row["licence"], row["downloads"]) == ("owner/model", "mit", 7)
+    assert row["here"] is False
+    shown = run(hub, tmp_path, "show", "owner/model", "--card").stdout.decode()
+    assert "LlamaForCausalLM" in shown
+    assert "# A card" in shown
+    assert "\x1b" not in shown
+    hub.add_fault(Fault("GET /api/models/owner/model", 429, {"Retry-After": "0"}, times=1))
+    done = run(hub, tmp_path, "download", "owner/model", "--json")
+    (downloaded,) = json_lines(done.stdout)
+    assert downloaded["commit"] == repository.refs["main"]
+    assert (Path(downloaded["folder"]) / "model.safetensors").is_file()
+    rows = json_lines(run(hub, tmp_path, "list", "--json").stdout)
+    assert [r["model"] for r in rows] == ["classics-6m", "owner/model"]
+    assert "would free" in run(hub, tmp_path, "delete", "owner/model").stdout.decode()
+    assert Path(downloaded["folder"]).is_dir()
+    done = run(hub, tmp_path, "delete", "owner/model", "--yes", "--json")
+    assert json_lines(done.stdout)[0]["freed"] == sum(map(len, FILES.values()))
+    assert not Path(downloaded["folder"]).exists()
+
+
+def test_folders_of_the_users(hub: HubServer, tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "models" / "mine", FILES)
+    listed = json_lines(run(hub, tmp_path, "list", "--folder", str(folder.parent), "--json").stdout)
+    assert listed[-1]["model"] == str(folder)
+    page = json_lines(run(hub, tmp_path, "show", str(folder), "--json").stdout)[0]
+    assert page["load_bytes"] == sum(map(len, FILES.values()))
+    assert not hub.requests
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["show", "owner/unknown"], "owner/unknown"),
+        (["download", "owner/gated"], "gated"),
+        (["download", "../etc"], "no Hub id"),
+        (["delete", "owner/unknown", "--yes"], "not on this machine"),
+        (["delete", "classics-6m", "--yes"], "cannot be deleted"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence(
+    hub: HubServer, tmp_path: Path, arguments: list[str], said: str
+) -> None:
+    hub.add(Repository("owner/gated", FILES, gated="manual"))
+    done = run(hub, tmp_path, *arguments)
+    assert done.returncode == 1
+    assert said in one_sentence(done)
+
+
+def test_numbers_of_parameters(capsys: pytest.CaptureFixture[str]) -> None:
+    args = parse(["models", "search", "--min-parameters", "1.5B", "--max-parameters", "500m"])
+    assert (args.min_parameters, args.max_parameters) == (1_500_000_000, 500_000_000)
+    with pytest.raises(SystemExit):
+        parse(["models", "search", "--min-parameters", "many"])
+    assert "7B" in capsys.readouterr().err
