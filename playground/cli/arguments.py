@@ -154,6 +154,12 @@ def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     choice.add_argument("--min-p", type=float)
     run.add_argument("--repetition-penalty", type=float, default=1.0, metavar="X")
     run.add_argument("--stop", action="append", default=[], metavar="TEXT", help="may be repeated")
+    run.add_argument(
+        "--decoder",
+        choices=("auto", "generate"),
+        default="auto",
+        help="generate keeps to transformers' own loop",
+    )
     run.add_argument("--ignore-eos", action="store_true", help="go on to --new-tokens")
 
 

@@ -15,7 +15,7 @@ HEAD = ("", "TTFT", "ITL p50", "ITL p95", "prefill tok/s", "decode tok/s", "end 
 
 def figures_of(answer: Answer) -> LatencyFigures:
     """The latency figures of one answer."""
-    return LatencyTrace(answer.times).figures(answer.prompt_tokens, answer.prefill_s)
+    return LatencyTrace(answer.times).figures(answer.read_tokens, answer.prefill_s)
 
 
 def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
@@ -35,7 +35,7 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
 def figures_fields(answer: Answer) -> dict[str, Any]:
     """The figures as JSON fields, seconds and tokens per second."""
     trace = LatencyTrace(answer.times)
-    figures = trace.figures(answer.prompt_tokens, answer.prefill_s)
+    figures = trace.figures(answer.read_tokens, answer.prefill_s)
     return {
         "ttft_s": figures.ttft_s,
         "itl_s": (trace.inter_token_ms / 1e3).tolist(),
@@ -58,6 +58,7 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "text": answer.text,
         "token_ids": list(answer.token_ids),
         "prompt_tokens": answer.prompt_tokens,
+        "reused_tokens": answer.reused_tokens,
         **figures_fields(answer),
         "stop_reason": answer.stop_reason,
         "verified_precision": verified,

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
+import msgspec
+
 from playground.cli.console import Console, table
 from playground.cli.figures import HEAD, answer_fields, figures_of, loaded_fields, row, what_runs
 from playground.cli.interrupts import interrupting
@@ -40,7 +42,8 @@ def run(args: argparse.Namespace) -> int:
         facts = session.ready()
         device = chosen_device(args.device, facts)
         check_here(resolved, args.precision, device, facts)
-        loaded = session.load(load_request(resolved, args.precision, device, args.threads))
+        request = load_request(resolved, args.precision, device, args.threads)
+        loaded = session.load(msgspec.structs.replace(request, decoder=args.decoder))
         console.event("loaded", **loaded_fields(loaded))
         console.note(what_runs(loaded))
         for note in loaded.notes:

@@ -149,3 +149,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int
     stamp: Stamp
     reused_tokens: int = 0  # of the prompt, kept in the cache since the last turn
+
+    @property
+    def read_tokens(self) -> int:
+        """The prompt's tokens that were read for this answer: what prefill_s was spent on."""
+        return self.prompt_tokens - self.reused_tokens

@@ -65,7 +65,7 @@ class LanePresenter(QObject):
         if answer is None:
             return generation.trace.figures(), None
         return (
-            generation.trace.figures(answer.prompt_tokens, answer.prefill_s),
+            generation.trace.figures(answer.read_tokens, answer.prefill_s),
             answer.peak_memory_bytes,
         )
 

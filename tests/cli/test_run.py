@@ -43,6 +43,17 @@ def test_json_lines_end_with_the_whole_answer() -> None:
     assert loaded["verified"]["modules"]
 
 
+def test_generate_can_be_asked_for_and_says_the_same() -> None:
+    texts = {}
+    for decoder in ("auto", "generate"):
+        arguments = ("--new-tokens", "12", "--decoder", decoder, "--json")
+        done = playground("run", "--prompt", PROMPT, *arguments)
+        last = json_lines(done.stdout)[-1]
+        texts[last["stamp"]["decoder"]] = last["token_ids"]
+        assert last["reused_tokens"] == 0
+    assert texts["own loop, lean step"] == texts["transformers generate"]
+
+
 def test_people_get_text_on_stdout_and_the_rest_on_stderr() -> None:
     arguments = ["run", "--precision", "int8", "--new-tokens", "8", "--seed", "3", "--ignore-eos"]
     arguments += ["--temperature", "0.7", "--top-p", "0.9"]

@@ -52,4 +52,9 @@ def test_chat(start: Callable[..., Engine], model_folder: Path, tmp_path: Path) 
     broken = engine.ask(ChatPrompt((Message("user", "broken"),))).failed
     assert "chat template" in broken.message
     assert "conversation is empty" in engine.ask(ChatPrompt(())).failed.message
-    assert engine.ask(ChatPrompt(turns), max_new_tokens=2).answer.text
+    assert (chat.reused_tokens, raw.reused_tokens) == (0, 0)
+    # A conversation that goes on is not read again, raw text always is.
+    again = engine.ask(ChatPrompt(turns), max_new_tokens=2).answer
+    assert again.text
+    assert again.reused_tokens == again.prompt_tokens - 1
+    assert again.read_tokens == 1

@@ -159,7 +159,9 @@ def stamp_text(answer: Answer) -> str:
         ),
         f"Timing: {stamp.timing}"
         + (" (shared the device, not comparable)" if stamp.timing == "together" else ""),
-        f"Prompt: {answer.prompt_tokens:,} tokens; answer: {len(answer.token_ids):,} tokens; "
+        f"Prompt: {answer.prompt_tokens:,} tokens"
+        + (f" ({answer.reused_tokens:,} kept from the last turn)" if answer.reused_tokens else "")
+        + f"; answer: {len(answer.token_ids):,} tokens; "
         f"ended by: {answer.stop_reason}",
         f"Peak memory: {size_text(answer.peak_memory_bytes)}",
         f"Made: {stamp.created}",
