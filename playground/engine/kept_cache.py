@@ -65,11 +65,9 @@ class KeptLayer(CacheLayerMixin):
         self.length = end
         return keys[:, :, :end], values[:, :, :end]
 
-    def get_mask_sizes(self, query_length: Any) -> tuple[int, int]:
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
         """Length and offset of the keys that a query of this length sees."""
-        # transformers below 5.20 hands the positions over, not their number.
-        count = query_length if isinstance(query_length, int) else query_length.shape[0]
-        return self.length + count, 0
+        return self.length + query_length, 0
 
     def get_seq_length(self, *args: Any) -> int:
         """How many tokens count."""
@@ -77,10 +75,6 @@ class KeptLayer(CacheLayerMixin):
 
     def get_max_length(self) -> int:
         """Without a bound: it grows."""
-        return -1
-
-    def get_max_cache_shape(self) -> int:
-        """The same, by its older name."""
         return -1
 
     def reset(self) -> None:
@@ -97,7 +91,7 @@ class KeptCache:
         self.ids: list[int] = []
         self._cache = Cache(layers=list(self.layers))
         parameters = inspect.signature(model.forward).parameters
-        # The name since transformers 5.20, and the one before.
+        # transformers 5.23 calls it `cache`, 5.17 by its older name.
         self._argument = "cache" if "cache" in parameters else "past_key_values"
 
     @property
