@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from playground import __version__
+from playground.cli.env_arguments import add_env
 from playground.cli.models_arguments import add_models
 from playground.core.precision import Precision
 
@@ -43,6 +44,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_doctor(commands)
     add_models(commands)
+    add_env(commands)
     demo = commands.add_parser(
         "demo",
         help="show the bundled model in three precisions",
@@ -159,6 +161,9 @@ def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
         choices=("auto", "generate"),
         default="auto",
         help="generate keeps to transformers' own loop",
+    )
+    run.add_argument(
+        "--environment", default="", metavar="NAME", help="another Python, see `playground env`"
     )
     run.add_argument("--ignore-eos", action="store_true", help="go on to --new-tokens")
 

@@ -61,6 +61,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.doctor import doctor
 
             return doctor(args)
+        case "env":
+            from playground.cli.env_command import env
+
+            return env(args)
         case "models":
             from playground.cli.models_command import models
 

@@ -11,8 +11,10 @@ from playground.cli.console import Console, table
 from playground.cli.figures import HEAD, answer_fields, figures_of, loaded_fields, row, what_runs
 from playground.cli.interrupts import interrupting
 from playground.cli.models import check_here, chosen_device, load_request, local_model, model_spec
+from playground.client.environments import make_process
 from playground.client.session import Session
 from playground.core.checkpoint import read_checkpoint
+from playground.core.environments import find
 from playground.core.errors import ModelError, OptionsError
 from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import (
@@ -24,6 +26,7 @@ from playground.core.generation import (
     clean_prompt_text,
 )
 from playground.core.protocol import Event, Finished, Progress, Started, Tokens
+from playground.core.settings import SettingsStore
 
 
 def run(args: argparse.Namespace) -> int:
@@ -37,13 +40,18 @@ def run(args: argparse.Namespace) -> int:
             f"{resolved.name} has no chat template.",
             "Leave out --chat: the model then continues the prompt as it stands.",
         )
-    session = Session(lambda event: show(event, console))
+    environment = None
+    if args.environment:
+        environment = find(SettingsStore().values.environments, args.environment)
+    session = Session(lambda event: show(event, console), process=make_process(environment))
     with interrupting([session]) as interrupts, session:
         facts = session.ready()
         device = chosen_device(args.device, facts)
         check_here(resolved, args.precision, device, facts)
         request = load_request(resolved, args.precision, device, args.threads)
-        loaded = session.load(msgspec.structs.replace(request, decoder=args.decoder))
+        loaded = session.load(
+            msgspec.structs.replace(request, decoder=args.decoder, environment=args.environment)
+        )
         console.event("loaded", **loaded_fields(loaded))
         console.note(what_runs(loaded))
         for note in loaded.notes:
@@ -120,6 +128,11 @@ def show(event: Event, console: Console) -> None:
             console.stream(tail)
 
 
+def _where(answer: Answer) -> str:
+    """The environment for the line of the stamp, where it is not the playground's own."""
+    return f"environment {answer.stamp.environment} · " if answer.stamp.environment else ""
+
+
 def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None:
     console.print()
     name = loaded.request.precision.value
@@ -128,6 +141,6 @@ def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None
     stamp = answer.stamp
     console.note(
         f"{len(answer.token_ids)} tokens, stopped by: {answer.stop_reason} · seed "
-        f"{stamp.options.seed} · {stamp.decoder} · commit {stamp.commit or 'none'}"
+        f"{stamp.options.seed} · {stamp.decoder} · {_where(answer)}commit {stamp.commit or 'none'}"
     )
     console.event("finished", **answer_fields(answer))

@@ -44,8 +44,9 @@ class Session:
         observe: Callable[[Event], None] = _ignore,
         command: Sequence[str] | None = None,
         env: Mapping[str, str] | None = None,
+        process: EngineProcess | None = None,
     ) -> None:
-        self.process = EngineProcess(command, env)
+        self.process = process or EngineProcess(command, env)
         self.facts: EngineFacts | None = None
         self.loaded: LoadedModel | None = None
         self.observe = observe

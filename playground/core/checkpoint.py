@@ -92,7 +92,7 @@ def precision_reasons(
     """
     reasons = {}
     for precision in Precision:
-        reasons[precision] = _model_reason(checkpoint, precision) or _library_reason(
+        reasons[precision] = _model_reason(checkpoint, precision) or library_reason(
             precision, device_id, facts
         )
     return reasons
@@ -114,10 +114,12 @@ def _model_reason(checkpoint: Checkpoint, precision: Precision) -> str:
     return ""
 
 
-def _library_reason(precision: Precision, device_id: str, facts: EngineFacts | None) -> str:
+def library_reason(precision: Precision, device_id: str, facts: EngineFacts | None) -> str:
+    """Why an engine's environment cannot do a precision on a device, "" where it can."""
     if facts is None:
         return ""
     for library in precision.libraries:
+        # An environment probes only what matters there.
         probe = facts.probes.get(library)
         if probe is not None and not probe.ok:
             return f"{probe.detail} {probe.cure}".strip()
@@ -178,9 +180,30 @@ def _read_json(path: Path) -> dict[str, Any]:
     return value
 
 
+def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
+    """Return the index of a sharded checkpoint (None without one) and its safetensors files.
+
+    AutoGPTQ named both after the quantization, and named the one that counts in its settings.
+    """
+    standard = folder / "model.safetensors.index.json"
+    if standard.is_file():
+        return standard, []
+    files = sorted(folder.glob("*.safetensors"))
+    path = folder / "quantize_config.json"
+    if not path.is_file() or (folder / "model.safetensors").is_file():
+        return None, files
+    indexes = sorted(folder.glob("*.safetensors.index.json"))
+    base = _read_json(path).get("model_file_base_name")
+    # A slash would lead out of the folder.
+    named = folder / f"{base}.safetensors" if isinstance(base, str) and "/" not in base else None
+    if named is not None and named in files:
+        return None, [named]
+    return (indexes[0], []) if len(indexes) == 1 else (None, files)
+
+
 def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
-    index = folder / "model.safetensors.index.json"
-    if index.is_file():
+    index, files = weight_files(folder)
+    if index is not None:
         weight_map = _read_json(index).get("weight_map")
         names = (
             sorted({str(n) for n in weight_map.values()}) if isinstance(weight_map, dict) else []
@@ -193,8 +216,6 @@ def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
                 "Download the model again; finished files are kept.",
             )
         files = [folder / n for n in names]
-    else:
-        files = sorted(folder.glob("*.safetensors"))
     if not files:
         if any(any(folder.glob(pattern)) for pattern in _PICKLES):
             raise ModelError(

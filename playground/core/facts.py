@@ -33,7 +33,8 @@ class Probe(msgspec.Struct, frozen=True):
 class EngineFacts(msgspec.Struct, frozen=True):
     """An engine's environment: devices, library versions, and probes by library name.
 
-    Probe keys: "bitsandbytes", "gptqmodel", "optimum".
+    Probe keys: "bitsandbytes", and "gptqmodel" and "optimum" or, where transformers is older than
+    5, "auto_gptq".
     """
 
     python: str
@@ -55,7 +56,8 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     `folder` is the resolved local folder of the checkpoint (the client resolves sources, the
     engine reads folders only). `name` and `commit` are for the stamp. `trust_remote_code` is
     the commit the user agreed to, or "". `insist` loads also what memory seems too small for.
-    `decoder` "generate" keeps to transformers' own loop.
+    `decoder` "generate" keeps to transformers' own loop. `environment` names the engine's Python
+    for the stamp, "" is the playground's own.
     """
 
     name: str
@@ -68,6 +70,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     warm_up: bool = True
     insist: bool = False
     decoder: DecoderChoice = "auto"
+    environment: str = ""
 
 
 class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -130,6 +133,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     options: GenerationOptions
     timing: Timing
     created: str  # ISO 8601, UTC
+    environment: str = ""  # the name of another Python than the playground's own
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -28,6 +28,7 @@ class LaneConfig:
     model: ModelSpec = field(default_factory=ModelSpec)
     precision: Precision = Precision.BF16
     device: str = "cpu"
+    environment: str = ""  # the name of another Python for the engine
 
 
 class Stage(StrEnum):

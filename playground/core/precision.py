@@ -38,7 +38,10 @@ class Precision(StrEnum):
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """What has to be installed for it beside torch and transformers, by import name."""
+        """What it needs beside torch and transformers, by import name.
+
+        Not all of it in every environment: only what its engine probes matters there.
+        """
         return _LIBRARIES.get(self, ())
 
 
@@ -46,7 +49,7 @@ _LIBRARIES = {
     Precision.INT8: ("bitsandbytes",),
     Precision.INT8_WEIGHT_ONLY: ("bitsandbytes",),
     Precision.NF4: ("bitsandbytes",),
-    Precision.GPTQ: ("gptqmodel", "optimum"),
+    Precision.GPTQ: ("gptqmodel", "optimum", "auto_gptq"),
 }
 _LABELS = {
     Precision.FP32: "fp32",

@@ -16,6 +16,7 @@ import tomli_w
 from msgspec import Meta
 
 from playground.core import paths
+from playground.core.environments import EngineEnvironment
 from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.generation import GenerationOptions, Timing
@@ -28,6 +29,7 @@ MAX_RECENTS = 12
 MAX_FAVOURITES = 200
 MAX_FOLDERS = 20
 MAX_LANES = 4
+MAX_ENVIRONMENTS = 20
 DEFAULT_LANES = (
     LaneConfig(precision=Precision.BF16),
     LaneConfig(precision=Precision.INT8),
@@ -79,6 +81,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plot_view: Annotated[
         Literal["over tokens", "distribution"], Meta(description="What the latency plot shows.")
     ] = "over tokens"
+    environments: Annotated[
+        tuple[EngineEnvironment, ...],
+        Meta(max_length=MAX_ENVIRONMENTS, description="Other Pythons that lanes can run in."),
+    ] = ()
     last_folder: Annotated[str, Meta(description="Where a file or folder was chosen last.")] = ""
 
 

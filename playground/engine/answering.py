@@ -137,6 +137,7 @@ class Answering:
             versions=self._session.versions,
             options=command.options,
             timing=command.timing,
+            environment=loaded.request.environment,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

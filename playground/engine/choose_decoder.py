@@ -5,10 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from playground.engine import compat
 from playground.engine.decoding import Decoder, GenerateDecoder
-from playground.engine.kept_cache import can_keep_cache
-from playground.engine.lean_step import lean_step
-from playground.engine.own_loop import OwnLoopDecoder
 
 
 def choose_decoder(
@@ -21,6 +19,14 @@ def choose_decoder(
     """
     if wanted == "generate":
         return GenerateDecoder(model, eos_ids), ""
+    if not compat.MODERN:
+        note = "Decoded by transformers' generate: the own loop needs transformers 5."
+        return GenerateDecoder(model, eos_ids), note
+    # These are written for the caches of transformers 5.
+    from playground.engine.kept_cache import can_keep_cache
+    from playground.engine.lean_step import lean_step
+    from playground.engine.own_loop import OwnLoopDecoder
+
     reason = can_keep_cache(model)
     if not reason and "logits_to_keep" not in inspect.signature(model.forward).parameters:
         reason = "a forward that gives the logits of every token"

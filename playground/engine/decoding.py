@@ -11,6 +11,7 @@ import torch
 from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
 
 from playground.core.generation import GenerationOptions
+from playground.engine import compat
 from playground.engine.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -86,6 +87,7 @@ class GenerateDecoder:
                     input_ids=input_ids,
                     attention_mask=torch.ones_like(input_ids),
                     generation_config=generation_config(options, limit),
+                    **_arguments(options),
                     stopping_criteria=StoppingCriteriaList([tap]),
                 )
         except InterruptedForwardError as interrupted:
@@ -136,12 +138,15 @@ def generation_config(options: GenerationOptions, limit: int) -> Any:
     """The options alone; `strip_model_defaults` saw to it that nothing else gets in."""
     values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": not options.greedy}
     if not options.greedy:
-        values.update(temperature=options.temperature, top_k=options.top_k, top_p=options.top_p)
-        if options.min_p:
-            values["min_p"] = options.min_p
+        values |= compat.sampling(options)[0]
     if options.repetition_penalty != 1.0:
         values["repetition_penalty"] = options.repetition_penalty
     return GenerationConfig(**values)
+
+
+def _arguments(options: GenerationOptions) -> dict[str, Any]:
+    """What `generate` takes beside its configuration."""
+    return {} if options.greedy else compat.sampling(options)[1]
 
 
 def strip_model_defaults(model: Any, tokenizer: Any) -> frozenset[int]:
@@ -153,7 +158,7 @@ def strip_model_defaults(model: Any, tokenizer: Any) -> frozenset[int]:
     own = model.generation_config
     eos = own.eos_token_id
     if eos is None:
-        eos = getattr(model.config.get_text_config(), "eos_token_id", None)
+        eos = getattr(compat.text_config(model), "eos_token_id", None)
     if eos is None:
         eos = tokenizer.eos_token_id
     model.generation_config = GenerationConfig(

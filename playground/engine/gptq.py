@@ -5,9 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,12 +12,19 @@ from typing import Any
 
 import torch
 
+from playground.core.checkpoint import weight_files
 from playground.core.errors import ModelError
 
+#: Where AutoGPTQ kept what belongs into config.json.
+SETTINGS_FILE = "quantize_config.json"
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ATEN = "gptq_torch_aten"
 _MARLIN = "gptq_marlin"
 _TRITON = "gptq_triton"
 _TORCH = "gptq_torch"  # unpacks each weight at each call, but runs anywhere
+#: What the torch kernel takes; AutoGPTQ wrote 2, 3, 4 and 8 bits.
+BITS = (2, 3, 4, 5, 6, 7, 8)
+GROUP_SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True)
@@ -30,6 +34,7 @@ class GptqSettings:
     bits: int
     group_size: int
     symmetric: bool
+    act_order: bool
     stored: dict[str, Any]
 
 
@@ -37,7 +42,7 @@ def read_settings(folder: Path) -> GptqSettings:
     """Read them from config.json, or from where AutoGPTQ wrote them. Raises ModelError."""
     stored = json.loads((folder / "config.json").read_text("utf-8")).get("quantization_config")
     if not isinstance(stored, dict):
-        path = folder / "quantize_config.json"
+        path = folder / SETTINGS_FILE
         stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
     try:
         bits, group_size = int(stored["bits"]), int(stored.get("group_size", 128))
@@ -47,7 +52,33 @@ def read_settings(folder: Path) -> GptqSettings:
             "Choose one whose config.json has a quantization_config with bits and group_size.",
             repr(error),
         ) from error
-    return GptqSettings(bits, group_size, bool(stored.get("sym", True)), stored)
+    _check_packing(bits, group_size, stored)
+    return GptqSettings(
+        bits, group_size, bool(stored.get("sym", True)), bool(stored.get("desc_act")), stored
+    )
+
+
+def _check_packing(bits: int, group_size: int, stored: dict[str, Any]) -> None:
+    """Raise ModelError for what is no GPTQ packing that a kernel here takes."""
+    packing = str(stored.get("checkpoint_format") or stored.get("format") or "gptq")
+    if stored.get("is_marlin_format"):
+        packing = "marlin"
+    if packing not in ("gptq", "gptq_v2"):
+        raise ModelError(
+            f"The weights are packed for {packing}, which only its own kernel can read.",
+            "Choose the same model in the plain GPTQ format.",
+        )
+    if bits not in BITS:
+        raise ModelError(
+            f"There is no kernel for GPTQ weights of {bits} bits.",
+            f"Choose a checkpoint of {', '.join(map(str, BITS[:-1]))} or {BITS[-1]} bits.",
+        )
+    if group_size != -1 and group_size not in GROUP_SIZES:
+        raise ModelError(
+            f"There is no kernel for GPTQ weights in groups of {group_size}.",
+            f"Choose a checkpoint with groups of {', '.join(map(str, GROUP_SIZES))}, or with none "
+            "(-1).",
+        )
 
 
 def backends(settings: GptqSettings, device: str) -> list[tuple[str, str]]:
@@ -71,28 +102,27 @@ def dtype(device: str) -> torch.dtype:
     return torch.bfloat16 if device == "cpu" else torch.float16
 
 
-@contextmanager
-def readable_folder(folder: Path, settings: GptqSettings) -> Iterator[Path]:
-    """Yield a folder that transformers can read.
+def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return texts for files of the folder, and names for others, that transformers needs.
 
     AutoGPTQ named the weights after the quantization and kept the settings in a file of
-    their own, and transformers looks at neither: such a folder is mirrored with links.
+    their own, and transformers looks at neither. Both are empty for any other folder.
     """
     config = json.loads((folder / "config.json").read_text("utf-8"))
-    weights = sorted(folder.glob("*.safetensors"))
-    named = (folder / "model.safetensors").is_file() or any(folder.glob("*.index.json"))
-    if isinstance(config.get("quantization_config"), dict) and (named or len(weights) != 1):
-        yield folder
-        return
-    config["quantization_config"] = {**settings.stored, "quant_method": "gptq"}
-    with tempfile.TemporaryDirectory(prefix="playground-gptq-") as temporary:
-        mirror = Path(temporary)
-        for path in folder.iterdir():
-            if path.name != "config.json":
-                name = path.name if named or path not in weights else "model.safetensors"
-                (mirror / name).symlink_to(path.resolve())
-        (mirror / "config.json").write_text(json.dumps(config), "utf-8")
-        yield mirror
+    texts: dict[str, str] = {}
+    if not isinstance(config.get("quantization_config"), dict):
+        if not (folder / SETTINGS_FILE).is_file():
+            return {}, {}
+        stored = read_settings(folder).stored
+        config["quantization_config"] = {**stored, "quant_method": "gptq"}
+        texts["config.json"] = json.dumps(config)
+    elif str(config["quantization_config"].get("quant_method", "gptq")).lower() != "gptq":
+        return {}, {}
+    index, files = weight_files(folder)
+    if index is not None:
+        return texts, {index.name: _INDEX} if index.name != _INDEX else {}
+    named = len(files) == 1 and files[0].name != _WEIGHTS
+    return texts, {files[0].name: _WEIGHTS} if named else {}
 
 
 def try_kernel(model: Any) -> None:

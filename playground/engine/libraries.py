@@ -18,6 +18,7 @@ _REPORTED = (
     "bitsandbytes",
     "gptqmodel",
     "optimum",
+    "auto_gptq",
 )
 
 
@@ -31,6 +32,7 @@ class _Need:
 
 
 _GPTQ_CURE = 'Run `pip install "language-model-playground[gptq]"`.'
+_OLD_CURE = "Choose the playground's own environment for this precision."
 _NEEDS = {
     "bitsandbytes": _Need(
         (0, 50), 'Run `pip install "bitsandbytes>=0.50" "accelerate>=1.0"`.', ("accelerate",)
@@ -38,6 +40,9 @@ _NEEDS = {
     "gptqmodel": _Need((7, 3), _GPTQ_CURE),
     "optimum": _Need((2, 3), _GPTQ_CURE),
 }
+
+#: With a transformers before 5, which neither gptqmodel nor today's bitsandbytes serves.
+_OLD_NEEDS = {"auto_gptq": _Need((0, 7), "Make it anew with `playground env create auto-gptq`.")}
 
 
 def versions() -> dict[str, str]:
@@ -48,7 +53,13 @@ def versions() -> dict[str, str]:
 
 def probes() -> dict[str, Probe]:
     """Tell by library name whether it can be used, with the cure where it cannot."""
-    return {name: _probe(name, need) for name, need in _NEEDS.items()}
+    if _numbers(_version("transformers"))[:1] >= (5,):
+        return {name: _probe(name, need) for name, need in _NEEDS.items()}
+    return {name: _probe(name, need) for name, need in _OLD_NEEDS.items()} | {
+        "bitsandbytes": Probe(
+            False, f"It needs transformers 5, and {_version('transformers')} is here.", _OLD_CURE
+        )
+    }
 
 
 def _probe(name: str, need: _Need) -> Probe:

@@ -15,9 +15,10 @@ from playground.core.errors import EngineError, ModelError
 from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
-from playground.engine import gptq, libraries, memory
+from playground.engine import auto_gptq, compat, gptq, libraries, memory
 from playground.engine.devices import check_device
 from playground.engine.errors import explain_tokenizer, is_out_of_memory
+from playground.engine.folders import readable
 from playground.engine.int8_weight_only import make_weight_only
 from playground.engine.progress import LoadProgress
 
@@ -51,30 +52,39 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
         if request.threads > 0:
             torch.set_num_threads(request.threads)
         _import_libraries(request.precision, progress)
-        weights = Weights(None, _tokenizer(request), checkpoint, device)
-        if request.precision is Precision.GPTQ:
-            _load_gptq(weights, request, progress)
-        elif request.precision.is_plain or checkpoint.quantization:
-            _from_pretrained(weights, request, progress, dtype=_dtype(request, device))
-    if weights.model is None:
-        with progress.activity(Activity.QUANTIZING):
-            _from_pretrained(
-                weights,
-                request,
-                progress,
-                dtype=_dtype(request, device),
-                quantization_config=_bitsandbytes(request.precision, device),
-            )
+        with readable(Path(request.folder)) as folder:
+            weights = Weights(None, _tokenizer(request, folder), checkpoint, device)
+            _load_weights(weights, request, progress, folder)
     if request.precision is Precision.INT8_WEIGHT_ONLY:
         make_weight_only(weights.model)
     weights.model.eval()
     return weights
 
 
-def _tokenizer(request: LoadRequest) -> Any:
+def _load_weights(
+    weights: Weights, request: LoadRequest, progress: LoadProgress, folder: Path
+) -> None:
+    dtype = _dtype(request, weights.device)
+    if request.precision is Precision.GPTQ:
+        _load_gptq(weights, request, progress, folder)
+    elif request.precision.is_plain or weights.checkpoint.quantization:
+        _from_pretrained(weights, request, progress, folder, dtype)
+    else:
+        with progress.activity(Activity.QUANTIZING):
+            _from_pretrained(
+                weights,
+                request,
+                progress,
+                folder,
+                dtype,
+                quantization_config=_bitsandbytes(request.precision, weights.device),
+            )
+
+
+def _tokenizer(request: LoadRequest, folder: Path) -> Any:
     try:
         return AutoTokenizer.from_pretrained(
-            request.folder,
+            folder,
             local_files_only=True,
             trust_remote_code=bool(request.trust_remote_code),
         )
@@ -86,28 +96,23 @@ def _from_pretrained(
     weights: Weights,
     request: LoadRequest,
     progress: LoadProgress,
-    folder: Path | None = None,
+    folder: Path,
+    dtype: torch.dtype,
     **how: Any,
 ) -> None:
     with progress.weights():
         loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder or request.folder,
+            folder,
             device_map={"": request.device},
             local_files_only=True,
             use_safetensors=True,
             trust_remote_code=bool(request.trust_remote_code),
             output_loading_info=True,
+            **compat.dtype_argument(dtype),
             **how,
         )
     model, report = loaded
-    missing = sorted(report.get("missing_keys", ()))
-    if missing:
-        # transformers would go on with random values in their place.
-        raise ModelError(
-            f"The model's files lack {len(missing)} of its weights, {missing[0]} for one.",
-            "Download the model again, or choose one whose weights fit its config.json.",
-            "\n".join(missing),
-        )
+    auto_gptq.check_missing(report.get("missing_keys", ()))
     if unexpected := sorted(report.get("unexpected_keys", ())):
         weights.notes.append(
             f"{len(unexpected)} tensors of the files belong to no part of the model, "
@@ -116,31 +121,37 @@ def _from_pretrained(
     weights.model = model
 
 
-def _load_gptq(weights: Weights, request: LoadRequest, progress: LoadProgress) -> None:
-    folder = Path(request.folder)
+def _load_gptq(
+    weights: Weights, request: LoadRequest, progress: LoadProgress, folder: Path
+) -> None:
     settings = gptq.read_settings(folder)
+    if not compat.MODERN:
+        weights.model, note = auto_gptq.load(
+            folder, settings, request.device, trust=bool(request.trust_remote_code)
+        )
+        weights.notes.append(note)
+        return
     choices = gptq.backends(settings, request.device)
-    with gptq.readable_folder(folder, settings) as readable:
-        for backend, note in choices:
-            try:
-                _from_pretrained(
-                    weights,
-                    request,
-                    progress,
-                    readable,
-                    dtype=gptq.dtype(request.device),
-                    quantization_config=GPTQConfig(bits=settings.bits, backend=backend),
-                )
-                gptq.try_kernel(weights.model)
-            except Exception as error:
-                last = backend == choices[-1][0]
-                if last or is_out_of_memory(error) or isinstance(error, ModelError):
-                    raise
-                weights.notes.append(f"The kernel {backend} cannot run here: {error}")
-                weights.model = None
-            else:
-                weights.notes += [note] if note else []
-                return
+    for backend, note in choices:
+        try:
+            _from_pretrained(
+                weights,
+                request,
+                progress,
+                folder,
+                gptq.dtype(request.device),
+                quantization_config=GPTQConfig(bits=settings.bits, backend=backend),
+            )
+            gptq.try_kernel(weights.model)
+        except Exception as error:
+            last = backend == choices[-1][0]
+            if last or is_out_of_memory(error) or isinstance(error, ModelError):
+                raise
+            weights.notes.append(f"The kernel {backend} cannot run here: {error}")
+            weights.model = None
+        else:
+            weights.notes += [note] if note else []
+            return
 
 
 def _dtype(request: LoadRequest, device: DeviceFacts) -> torch.dtype:
@@ -168,7 +179,7 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
         raise ModelError(reason, "Choose a precision that this model offers.")
     probes = libraries.probes()
     for library in precision.libraries:
-        if not probes[library].ok:
+        if library in probes and not probes[library].ok:
             raise ModelError(
                 f"{precision.label} cannot run: {probes[library].detail}", probes[library].cure
             )
@@ -176,7 +187,10 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
 
 def _import_libraries(precision: Precision, progress: LoadProgress) -> None:
     """Import what only this precision needs; it takes seconds, which are not the weights'."""
+    probes = libraries.probes()
     for library in precision.libraries:
+        if library not in probes:
+            continue
         with progress.activity(Activity.IMPORTING, library):
             importlib.import_module(library)
 

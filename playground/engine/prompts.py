@@ -6,6 +6,7 @@ from typing import Any
 
 from playground.core.errors import ModelError, OptionsError
 from playground.core.generation import ChatPrompt, Message, Prompt, clean_prompt_text
+from playground.engine import compat
 
 
 def prompt_ids(tokenizer: Any, prompt: Prompt, context_length: int) -> list[int]:
@@ -49,9 +50,7 @@ def _chat_ids(tokenizer: Any, prompt: ChatPrompt) -> list[int]:
     from jinja2 import TemplateError
 
     try:
-        encoded = tokenizer.apply_chat_template(
-            messages, add_generation_prompt=True, tokenize=True, return_dict=True
-        )
+        return compat.chat_ids(tokenizer, messages)
     except TemplateError as error:
         raise ModelError(
             f"The model's chat template refuses this conversation: {error.message or error}.",
@@ -64,7 +63,6 @@ def _chat_ids(tokenizer: Any, prompt: ChatPrompt) -> list[int]:
             "Try it without a system prompt, or use raw completion.",
             repr(error),
         ) from error
-    return [int(i) for i in encoded["input_ids"]]
 
 
 def _plain(message: Message) -> dict[str, str]:

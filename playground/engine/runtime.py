@@ -11,7 +11,7 @@ from playground.core.errors import EngineError, PlaygroundError
 from playground.core.facts import LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions
 from playground.core.protocol import Activity, Failed, Generate, Load, Loaded
-from playground.engine import loading, memory
+from playground.engine import compat, loading, memory
 from playground.engine.answering import Answering, Session
 from playground.engine.choose_decoder import choose_decoder
 from playground.engine.decoding import Decoder, GenerateDecoder, strip_model_defaults
@@ -75,7 +75,7 @@ class Runtime:
         weights = loading.load(request, progress)
         model, tokenizer = weights.model, weights.tokenizer
         eos_ids = strip_model_defaults(model, tokenizer)
-        vocabulary = int(model.config.get_text_config().vocab_size)
+        vocabulary = int(compat.text_config(model).vocab_size)
         context = weights.checkpoint.context_length
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at their first call.

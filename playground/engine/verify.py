@@ -21,8 +21,14 @@ _PRECISIONS = {
     "int8 (bitsandbytes)": Precision.INT8,
     "int8 weight-only": Precision.INT8_WEIGHT_ONLY,
     "NF4 (bitsandbytes)": Precision.NF4,
-    "GPTQ 4-bit": Precision.GPTQ,
+    **{f"GPTQ {bits}-bit": Precision.GPTQ for bits in range(2, 9)},
 }
+_GPTQ_SIZES = {
+    "gptqmodel": ("in_features", "out_features"),
+    "auto_gptq": ("infeatures", "outfeatures"),
+}
+#: Kernels of auto-gptq that are for CUDA and do something else on a CPU.
+_UNPACKING = ("cuda", "cuda-old")
 
 
 def verify(model: Any) -> tuple[VerifiedPrecision, str]:
@@ -48,8 +54,8 @@ def count_parameters(model: Any) -> int:
     total = 0
     seen: set[int] = set()
     for module in model.modules():
-        if _is_gptq(module):
-            total += int(module.in_features) * int(module.out_features)
+        if shape := _gptq_shape(module):
+            total += shape[0] * shape[1]
             bias = getattr(module, "bias", None)
             total += bias.numel() if isinstance(bias, torch.Tensor) else 0
             continue
@@ -69,7 +75,7 @@ def _kind(module: Any) -> tuple[str, str] | None:
     """Return (kind, kernel) of a linear layer, None for every other module."""
     class_name = type(module).__name__
     if _is_gptq(module):
-        return f"GPTQ {int(module.bits)}-bit", f"gptqmodel {class_name}"
+        return f"GPTQ {int(module.bits)}-bit", _gptq_kernel(module)
     if type(module).__module__.startswith("bitsandbytes."):
         weight = getattr(module, "weight", None)
         if weight is None:
@@ -95,8 +101,25 @@ def _plain(weight: Any, kernel: str) -> tuple[str, str]:
 
 
 def _is_gptq(module: Any) -> bool:
-    in_library = type(module).__module__.startswith("gptqmodel.nn_modules.qlinear")
-    return in_library and hasattr(module, "bits") and hasattr(module, "in_features")
+    return _gptq_shape(module) is not None
+
+
+def _gptq_shape(module: Any) -> tuple[int, int] | None:
+    """Inputs and outputs of a packed layer; gptqmodel and auto-gptq name them differently."""
+    names = _GPTQ_SIZES.get(type(module).__module__.partition(".")[0])
+    if names is None or not all(hasattr(module, name) for name in ("bits", *names)):
+        return None
+    return int(getattr(module, names[0])), int(getattr(module, names[1]))
+
+
+def _gptq_kernel(module: Any) -> str:
+    """Library and class; auto-gptq's classes share a name and differ in a label."""
+    library = type(module).__module__.partition(".")[0]
+    label = getattr(module, "QUANT_TYPE", "") if library == "auto_gptq" else ""
+    name = f"{library.replace('_', '-')} {type(module).__name__}"
+    if label in _UNPACKING and module.qweight.device.type == "cpu":
+        label += ", unpacked at each call"
+    return f"{name} ({label})" if label else name
 
 
 def _bytes_by_dtype(model: Any) -> dict[str, int]:

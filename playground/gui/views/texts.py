@@ -151,6 +151,7 @@ def stamp_text(answer: Answer) -> str:
         f"Weights: {size_text(stamp.verified.weight_bytes)}",
         f"Kernel: {stamp.kernel}",
         f"Decoder: {stamp.decoder}",
+        *([f"Environment: {stamp.environment}"] if stamp.environment else []),
         f"Device: {stamp.device_name} ({stamp.device}), {stamp.threads} threads",
         "Versions: " + ", ".join(f"{k} {v}" for k, v in stamp.versions.items()),
         "Options: "

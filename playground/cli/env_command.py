@@ -1,0 +1,131 @@
+"""`playground env`: the Pythons that engines can run in."""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import signal
+import types
+
+from playground.cli.console import Console, table
+from playground.client.environment_builder import Builder, Cancelled, remove_folder
+from playground.client.environments import check, look, precisions
+from playground.core.environments import EngineEnvironment, check_name, find
+from playground.core.errors import OptionsError, PlaygroundError
+from playground.core.facts import EngineFacts
+from playground.core.settings import MAX_ENVIRONMENTS, SettingsStore
+
+_SHOWN = ("torch", "transformers", "gptqmodel", "auto_gptq", "bitsandbytes")
+
+
+def env(args: argparse.Namespace) -> int:
+    """Run one action. Raises PlaygroundError."""
+    console, store = Console(json=args.json), SettingsStore()
+    known = store.values.environments
+    match args.action:
+        case "list":
+            return _list(known, console)
+        case "check":
+            environment = find(known, args.name)
+            _tell(environment, check(environment), console)
+        case "add":
+            _add(args, store, console)
+        case "create":
+            _create(args.name, store, console)
+        case _:
+            environment = find(known, args.name)
+            deleted = remove_folder(environment)
+            store.change(environments=tuple(e for e in known if e != environment))
+            console.event("removed", environment=environment.name, deleted=str(deleted or ""))
+            console.print(
+                f"{environment.name} is removed, and {deleted} deleted."
+                if deleted
+                else f"{environment.name} is forgotten; {environment.python} is left as it is."
+            )
+    return 0
+
+
+def _list(known: tuple[EngineEnvironment, ...], console: Console) -> int:
+    rows = [("name", "Python", "version")]
+    for environment in known:
+        try:
+            version = look(environment.python)
+        except PlaygroundError as error:
+            version = error.message
+        rows.append((environment.name, environment.python, version))
+        console.event(
+            "environment", environment=environment.name, python=environment.python, version=version
+        )
+    if not known:
+        console.print("There is none. Make one with `playground env create auto-gptq`.")
+    else:
+        for line in table(rows, left=(0, 1, 2)):
+            console.print(line)
+    return 0
+
+
+def _add(args: argparse.Namespace, store: SettingsStore, console: Console) -> None:
+    # Not resolved: a virtual environment's executable is a link to another Python.
+    python = args.python.expanduser().absolute()
+    environment = EngineEnvironment(check_name(args.name or python.parent.parent.name), str(python))
+    _check_new(environment.name, store)
+    console.status("starting an engine")
+    facts = check(environment)
+    console.end_status()
+    store.change(environments=(*store.values.environments, environment))
+    _tell(environment, facts, console)
+
+
+def _create(name: str, store: SettingsStore, console: Console) -> None:
+    _check_new(name, store)
+    builder = Builder(name)
+
+    def interrupt(_: int, __: types.FrameType | None) -> None:
+        builder.cancel()
+
+    def progress(text: str, fraction: float) -> None:
+        console.event("progress", text=text, fraction=fraction)
+        room = max(30, shutil.get_terminal_size().columns - 8)
+        console.status(f"{fraction:.0%} {text[:room]}")
+
+    previous = signal.signal(signal.SIGINT, interrupt)
+    try:
+        environment = builder.build(progress)
+    except Cancelled:
+        raise KeyboardInterrupt from None
+    finally:
+        signal.signal(signal.SIGINT, previous)
+        console.end_status()
+    store.change(environments=(*store.values.environments, environment))
+    _tell(environment, check(environment), console)
+
+
+def _check_new(name: str, store: SettingsStore) -> None:
+    known = store.values.environments
+    if any(environment.name == name for environment in known):
+        raise OptionsError(
+            f"There is an environment {name} already.", "Give another --name, or remove it first."
+        )
+    if len(known) >= MAX_ENVIRONMENTS:
+        raise OptionsError(
+            f"There are {MAX_ENVIRONMENTS} environments already.", "Remove one first."
+        )
+
+
+def _tell(environment: EngineEnvironment, facts: EngineFacts, console: Console) -> None:
+    versions = {name: facts.versions[name] for name in _SHOWN if name in facts.versions}
+    reasons = precisions(facts)
+    console.event(
+        "environment",
+        environment=environment.name,
+        python=environment.python,
+        version=facts.python,
+        versions=versions,
+        precisions={p.value: reason for p, reason in reasons.items()},
+    )
+    listed = ", ".join(f"{name} {version}" for name, version in versions.items())
+    console.print(f"{environment.name}: Python {facts.python}, {listed}")
+    console.print(f"runs {', '.join(p.value for p, reason in reasons.items() if not reason)}")
+    for precision, reason in reasons.items():
+        if reason:
+            console.print(f"{precision.value}: {reason}")
