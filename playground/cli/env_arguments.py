@@ -6,7 +6,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from playground.core.environments import AUTO_GPTQ
+#: What can be made; spelled out, since its home imports too much for a help text.
+_KINDS = ("auto-gptq",)
 
 
 def add_env(commands: argparse._SubParsersAction[Any]) -> None:
@@ -27,8 +28,8 @@ def add_env(commands: argparse._SubParsersAction[Any]) -> None:
     create = actions.add_parser(
         "create", help="make the one with auto-gptq 0.7.1", allow_abbrev=False
     )
-    create.add_argument("kind", choices=(AUTO_GPTQ,), metavar=AUTO_GPTQ)
-    create.add_argument("--name", default=AUTO_GPTQ)
+    create.add_argument("kind", choices=_KINDS, metavar="|".join(_KINDS))
+    create.add_argument("--name", default="", help="the kind if left out")
     remove = actions.add_parser(
         "remove", help="forget one, and delete it if it was made here", allow_abbrev=False
     )

@@ -31,7 +31,7 @@ def env(args: argparse.Namespace) -> int:
         case "add":
             _add(args, store, console)
         case "create":
-            _create(args.name, store, console)
+            _create(args.name or args.kind, store, console)
         case _:
             environment = find(known, args.name)
             deleted = remove_folder(environment)
