@@ -26,6 +26,7 @@ from playground.gui import connections, theme
 from playground.gui.autorun import Autorun
 from playground.gui.background import Background
 from playground.gui.controller import Controller
+from playground.gui.downloads_controller import DownloadsController
 from playground.gui.figures_controller import FiguresController
 from playground.gui.lane_preparation import Prepare
 from playground.gui.lanes_controller import LanesController
@@ -54,6 +55,7 @@ class Playground:
         prefer_gpu: bool = False,
     ) -> None:
         self.store = store
+        self._goes_on = keep_settings
         self.window = window = MainWindow()
         self.background = Background(window)
         self.lanes = LanesController(
@@ -62,6 +64,7 @@ class Playground:
         self.models = ModelsController(
             self.lanes, store, self.background, window, prefer_gpu=prefer_gpu
         )
+        self.downloads = DownloadsController(self.background, window)
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)
         self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)
         self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
@@ -69,6 +72,7 @@ class Playground:
         connections.connect_prompt(window, self.controller)
         connections.connect_lanes(window, self.lanes, self.controller)
         connections.connect_models(window, self.models, self.controller)
+        connections.connect_downloads(window, self.downloads)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
         window.actions.quit.triggered.connect(window.close)
@@ -77,15 +81,18 @@ class Playground:
         self.settings.restore()
 
     def start_ahead(self) -> None:
-        """Let the first lane's engine import its libraries while the user reads."""
+        """Let the first lane's engine import while the user reads, and downloads go on."""
         if self.lanes.lanes:
             self.lanes.lanes[0].start_ahead()
+        if self._goes_on:
+            self.downloads.start()
 
     def end(self) -> bool:
-        """End every engine and thread; False where something of it still runs."""
+        """End every engine, download and thread; False where something of it still runs."""
         self.lanes.shut_down()
         lanes_gone = self.lanes.wait(_END_WAIT_MS)
-        return self.background.close() and lanes_gone
+        downloads_gone = self.downloads.close()
+        return self.background.close() and lanes_gone and downloads_gone
 
 
 def main(args: argparse.Namespace) -> int:

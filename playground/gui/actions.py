@@ -95,6 +95,9 @@ class Actions(QObject):
             action.setCheckable(True)
             action.setChecked(True)
 
+        self.downloads = make(
+            "Do&wnloads…", "Ctrl+J", "download", "What is being downloaded, and what was"
+        )
         self.palette = make(
             "&Command palette…", "Ctrl+Shift+P", "search", "Find any command by its name"
         )

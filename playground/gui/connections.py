@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from playground.gui.controller import Controller
+from playground.gui.downloads_controller import DownloadsController
 from playground.gui.lanes_controller import LanesController
 from playground.gui.main_window import MainWindow
 from playground.gui.models_controller import ModelsController
@@ -45,6 +46,14 @@ def connect_models(window: MainWindow, models: ModelsController, controller: Con
     window.actions.open_folder.triggered.connect(models.open_folder)
     models.facts_changed.connect(controller.check_chat)
     models.message.connect(window.messages.show_message)
+
+
+def connect_downloads(window: MainWindow, downloads: DownloadsController) -> None:
+    """What is being downloaded: seen at a glance, and in a window of its own."""
+    window.actions.downloads.triggered.connect(downloads.open_window)
+    window.indicator.clicked.connect(downloads.open_window)
+    downloads.summary_changed.connect(window.indicator.show_summary)
+    downloads.message.connect(window.messages.show_message)
 
 
 def connect_copying(window: MainWindow, controller: Controller) -> None:

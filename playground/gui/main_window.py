@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from playground.core.resources import resource
 from playground.gui.actions import Actions
 from playground.gui.views.command_palette import CommandPalette
+from playground.gui.views.download_indicator import DownloadIndicator
 from playground.gui.views.figures_help import about, figures_help, keys_help
 from playground.gui.views.figures_table import FiguresTable
 from playground.gui.views.lanes_area import LanesArea
@@ -53,6 +54,7 @@ class MainWindow(QMainWindow):
         self.plot = LatencyPlot()
         self.table = FiguresTable()
         self.messages = MessageBar()
+        self.indicator = DownloadIndicator()
         self._place()
         self._fill_menus()
         self._connect_own()
@@ -162,7 +164,7 @@ class MainWindow(QMainWindow):
             ),
             "&View": (
                 a.toggle_sidebar, a.toggle_plot, None,
-                a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table,
+                a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
             ),
             "&Help": (a.help_figures, a.help_keys, None, a.about),
         }  # fmt: skip
@@ -179,6 +181,7 @@ class MainWindow(QMainWindow):
                 menu.addSeparator()
                 themes = menu.addMenu("&Colours")
                 themes.addActions(list(a.themes.values()))
+        bar.setCornerWidget(self.indicator)
 
     def _connect_own(self) -> None:
         """Connect what only places, shows or hides."""

@@ -31,6 +31,7 @@ QLabel[tone="muted"] { color: $muted; }
 QLabel[tone="heading"] { font-weight: 600; }
 QLabel[tone="danger"] { color: $danger; }
 QLabel[tone="warning"] { color: $warning; }
+QLabel[tone="success"] { color: $success; }
 
 QPushButton, QToolButton {
     background: $raised; border: 1px solid $outline; border-radius: 6px; padding: 4px 10px;

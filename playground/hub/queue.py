@@ -63,13 +63,13 @@ class DownloadQueue:
         environment: Mapping[str, str] | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
-        """Read what was left. `path` is the queue's file, `environment` the children's."""
+        """Read what was left, and own the queue's file until `close`. `path` is the queue's file, `environment` the children's."""
         self.policy = policy or RetryPolicy()
         self._listener = listener
-        self._path = path or queue_file.queue_file()
+        self._file = queue_file.QueueFile(path or queue_file.queue_file())
         self._environment = environment
         self._changed = threading.Condition(threading.RLock())
-        self._items = {item.key: item for item in queue_file.load(self._path)}
+        self._items = {item.key: item for item in self._file.load()}
         self._running: tuple[str, Download] | None = None
         self._closing = False
         self._dirty = False
@@ -159,7 +159,8 @@ class DownloadQueue:
         with self._changed:
             items = tuple(self._items.values())
         if self._threads or self._dirty:
-            queue_file.save(self._path, items)
+            self._file.save(items)
+        self._file.release()
         return not any(thread.is_alive() for thread in self._threads)
 
     # The working thread
@@ -322,7 +323,7 @@ class DownloadQueue:
                     return  # `close` writes it last
                 self._dirty = False
                 items = tuple(self._items.values())
-            queue_file.save(self._path, items)
+            self._file.save(items)
 
 
 class _Watch:

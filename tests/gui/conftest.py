@@ -25,6 +25,7 @@ from playground.gui import theme
 from playground.gui.background import Background
 from playground.gui.lane_controller import LaneController
 from playground.gui.main_window import MainWindow
+from tests.support.hub_server import HubServer
 
 
 @pytest.fixture(autouse=True)
@@ -111,3 +112,16 @@ def window(qtbot: QtBot, qapp: QApplication) -> Iterator[MainWindow]:
     made.deleteLater()
     # Without an event loop nobody else does it, and every window left makes the next slower.
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A Hub on loopback."""
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The folder of the Hub's cache and token."""
+    return tmp_path / "home"

@@ -257,3 +257,33 @@ def test_a_damaged_file_is_kept_beside_and_forgotten(tmp_path: Path, content: by
     path.write_bytes(content)
     assert load(path) == []
     assert (tmp_path / "downloads.json.bad").read_bytes() == content
+
+
+def test_two_windows_keep_their_queues_apart_and_the_next_takes_over(
+    hub: HubServer, tmp_path: Path, watched: Watched
+) -> None:
+    path = tmp_path / "data" / "downloads.json"
+    unreachable = {"HF_ENDPOINT": "http://127.0.0.1:9", "HF_HUB_OFFLINE": "1"}
+    first, second = DownloadQueue(path=path), DownloadQueue(path=path)
+    first.add(ModelSpec("owner/one"))
+    second.add(ModelSpec("owner/two"))
+    assert second.close(30)
+    assert first.close(30)
+    assert [item.key for item in load(path)] == ["owner/one"]
+    third = watched.open(**unreachable)
+    assert {item.key for item in third.items()} == {"owner/one", "owner/two"}
+    assert sorted(p.name for p in path.parent.glob("*.json")) == ["downloads.json"]
+
+
+def test_what_a_window_at_work_has_is_left_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "downloads.json"
+    first, second = DownloadQueue(path=path), DownloadQueue(path=path)
+    second.add(ModelSpec("owner/two"))
+    assert first.close(30)
+    third = DownloadQueue(path=path)
+    assert third.items() == ()
+    assert second.close(30)
+    assert third.close(30)
+    fourth = DownloadQueue(path=path)
+    assert [item.key for item in fourth.items()] == ["owner/two"]
+    assert fourth.close(30)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+
 from PySide6.QtCore import QMimeData, QPointF, QRectF, QSize, Qt, QTimer
 from PySide6.QtGui import (
     QAccessible,
@@ -37,6 +39,11 @@ def set_kind(widget: QWidget, name: str, value: object) -> None:
     widget.setProperty(name, value)
     widget.style().unpolish(widget)
     widget.style().polish(widget)
+
+
+def plain_tip(text: str) -> str:
+    """A tool tip that shows `text` as it is: Qt would take what looks like HTML for it."""
+    return f"<span>{html.escape(text)}</span>" if "<" in text else text
 
 
 def announce(widget: QWidget, text: str) -> None:
@@ -124,7 +131,7 @@ class ElidedLabel(QLabel):
         shown = self.fontMetrics().elidedText(self._full, self.elide_mode, self.width())
         if shown != self.text():
             self.setText(shown)
-        self.setToolTip(self._tip or (self._full if shown != self._full else ""))
+        self.setToolTip(plain_tip(self._tip or (self._full if shown != self._full else "")))
 
 
 class ElidedButton(QPushButton):
