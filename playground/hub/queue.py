@@ -63,7 +63,10 @@ class DownloadQueue:
         environment: Mapping[str, str] | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
-        """Read what was left, and own the queue's file until `close`. `path` is the queue's file, `environment` the children's."""
+        """Read what was left, and own its file until `close`.
+
+        `path` is the queue's file, `environment` the children's.
+        """
         self.policy = policy or RetryPolicy()
         self._listener = listener
         self._file = queue_file.QueueFile(path or queue_file.queue_file())

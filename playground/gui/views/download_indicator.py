@@ -17,6 +17,7 @@ class DownloadIndicator(QToolButton):
         self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
         self.setIconSize(QSize(16, 16))
         self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAccessibleName("Downloads")
         self.setToolTip("Show the downloads (Ctrl+J)")
         theme.theme_changed.connect(self._tint)
         self._tint()

@@ -28,6 +28,7 @@ from playground.gui.views.widgets import (
 )
 from playground.hub.download_items import DownloadItem, DownloadState
 
+_ENDURES = "What is not done when the window closes goes on at the next start."
 _TONES = {
     DownloadState.FAILED: "danger",
     DownloadState.RETRYING: "warning",
@@ -52,9 +53,7 @@ class DownloadsPanel(QFrame):
         self._rows: dict[str, DownloadRow] = {}
         self._title = QLabel("Downloads")
         self._title.setProperty("tone", "heading")
-        self._note = ElidedLabel(
-            "What is not done when the window closes goes on at the next start."
-        )
+        self._note = ElidedLabel(_ENDURES)
         self._note.setProperty("tone", "muted")
         self.clear_button = QPushButton("Clear &finished")
         self.clear_button.setProperty("kind", "flat")
