@@ -6,6 +6,7 @@ from typing import Literal
 
 import msgspec
 
+from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.precision import Precision
 
@@ -106,6 +107,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     load_s: dict[str, float]  # seconds by activity
     memory_bytes: int  # device memory (CUDA) or resident set (CPU) after loading
     notes: tuple[str, ...] = ()
+    floor: Floor | None = None  # None where the steps could not be counted
 
     @property
     def mismatch(self) -> str:

@@ -32,6 +32,7 @@ class Activity(StrEnum):
     READING_WEIGHTS = "reading weights"
     QUANTIZING = "quantizing"
     WARMING_UP = "warming up"
+    MEASURING = "measuring memory"
     READING_PROMPT = "reading the prompt"
     GENERATING = "generating"
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from playground.core.floor import Floor
+
 FloatArray = NDArray[np.float64]
 
 #: Shown in the help beside every table of figures.
@@ -18,6 +20,12 @@ FORMULAS = {
     "prefill tokens/s": "prompt tokens ÷ time from the start of the model's work to t₁",
     "decode tokens/s": "(n − 1) ÷ (tₙ − t₁)",
     "end to end": "tₙ − t_sent",
+    "floor": "(bytes of weights as stored + bytes of cached keys and values) ÷ the device's "
+    "bandwidth: what a token must read, and the least it can take. The bandwidth was measured "
+    "here once, as the median of several passes: two buffers larger than the caches read, or "
+    "one copied to the other (counted as a read and a write), whichever was faster",
+    "of floor": "floor at the middle token ÷ median inter-token latency: 100 % is as fast as the "
+    "memory allows. A model that fits into the processor's caches can be above it",
 }
 
 
@@ -68,16 +76,28 @@ class LatencyTrace:
     def ttft_s(self) -> float | None:
         return float(self._times[0]) if self._count else None
 
-    def figures(self, prompt_tokens: int = 0, prefill_s: float = 0.0) -> LatencyFigures:
-        """Return every figure of the stream so far; None where it is not defined yet."""
+    def figures(
+        self,
+        prompt_tokens: int = 0,
+        prefill_s: float = 0.0,
+        floor: Floor | None = None,
+        cached_tokens: int = 0,
+    ) -> LatencyFigures:
+        """Return every figure of the stream so far; None where it is not defined yet.
+
+        `prompt_tokens` were read in `prefill_s`; `cached_tokens` is the whole prompt, those
+        included that were kept from the last turn.
+        """
         if not self._count:
             return LatencyFigures()
         first, last = float(self._times[0]), float(self._times[self._count - 1])
-        p50 = p95 = p99 = decode = None
+        p50 = p95 = p99 = decode = least = None
         if self._count > 1:
             p50, p95, p99 = (
                 float(v) for v in np.percentile(self.inter_token_ms, (50.0, 95.0, 99.0))
             )
+            if floor is not None:
+                least = floor.median_ms(cached_tokens, self._count)
             if last > first:
                 decode = (self._count - 1) / (last - first)
         return LatencyFigures(
@@ -89,6 +109,7 @@ class LatencyTrace:
             prefill_tok_s=prompt_tokens / prefill_s if prefill_s > 0 and prompt_tokens else None,
             decode_tok_s=decode,
             end_to_end_s=last,
+            floor_ms=least,
         )
 
 
@@ -104,3 +125,11 @@ class LatencyFigures:
     prefill_tok_s: float | None = None
     decode_tok_s: float | None = None
     end_to_end_s: float | None = None
+    floor_ms: float | None = None
+
+    @property
+    def of_floor(self) -> float | None:
+        """The part of the memory's speed that was reached, 1.0 is all of it."""
+        if self.floor_ms is None or not self.p50_ms:
+            return None
+        return self.floor_ms / self.p50_ms

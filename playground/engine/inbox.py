@@ -39,6 +39,11 @@ class Inbox:
         """Wait for the next command."""
         return self._commands.get()
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nobody waits for anything."""
+        return self._commands.empty()
+
     def is_cancelled(self, request_id: int) -> bool:
         """Tell whether a Cancel for the request came; cheap enough to ask at every layer."""
         return self._requests.get(request_id, False)

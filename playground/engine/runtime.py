@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import logging
 import traceback
+from typing import Any
 
 import torch
 
 from playground.core.errors import EngineError, PlaygroundError
-from playground.core.facts import LoadedModel, LoadRequest
+from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
+from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
-from playground.core.protocol import Activity, Failed, Generate, Load, Loaded
-from playground.engine import compat, loading, memory
+from playground.core.protocol import Activity, Failed, Generate, Load, Loaded, Progress
+from playground.engine import bandwidth, compat, devices, loading, memory
 from playground.engine.answering import Answering, Session
 from playground.engine.choose_decoder import choose_decoder
 from playground.engine.decoding import Decoder, GenerateDecoder, strip_model_defaults
@@ -21,7 +24,10 @@ from playground.engine.libraries import versions
 from playground.engine.progress import LoadProgress
 from playground.engine.prompts import has_chat_template
 from playground.engine.sender import Sender
+from playground.engine.step_bytes import step_floor
 from playground.engine.verify import count_parameters, verify
+
+log = logging.getLogger(__name__)
 
 _WARM_UP_PROMPT = 16  # tokens
 _WARM_UP_TOKENS = 8
@@ -54,6 +60,17 @@ class Runtime:
         _give_memory_back()
         return failed
 
+    def measure_ahead(self) -> None:
+        """Measure the CPU's memory, where that was never done, while nobody waits."""
+        cpu = devices.cpu()
+        if torch.cuda.is_available() or bandwidth.known("cpu", cpu.name) is not None:
+            return
+        self._sender.send(Progress(Activity.MEASURING))
+        try:
+            bandwidth.bandwidth("cpu", cpu.name)
+        except RuntimeError:
+            log.exception("the memory could not be measured")  # a load tries again
+
     def generate(self, command: Generate) -> Failed | None:
         """Answer a prompt."""
         session = self._session
@@ -84,6 +101,7 @@ class Runtime:
             if request.warm_up:
                 _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
         weights.notes += [note] if note else []
+        floor = _floor(model, weights.device, progress)
         verified, kernel = verify(model)
         on_cpu = request.device == "cpu"
         loaded = LoadedModel(
@@ -100,6 +118,7 @@ class Runtime:
             if on_cpu
             else torch.cuda.memory_allocated(request.device),
             notes=tuple(weights.notes),
+            floor=floor,
         )
         return Session(model, tokenizer, decoder, loaded, versions())
 
@@ -110,6 +129,19 @@ def _warm_up(decoder: Decoder, vocabulary: int, tokens: int) -> None:
     for greedy in (True, False):
         options = GenerationOptions(greedy=greedy, ignore_eos=True)
         decoder.decode(ids, options, tokens, lambda *_: None, lambda: "")
+
+
+def _floor(model: Any, device: DeviceFacts, progress: LoadProgress) -> Floor | None:
+    """What a step must read; None for a model too unusual to be counted: it runs all the same."""
+    try:
+        found = bandwidth.known(device.id, device.name)
+        if found is None:
+            with progress.activity(Activity.MEASURING):
+                found = bandwidth.bandwidth(device.id, device.name)
+        return step_floor(model, found.bytes_per_s)
+    except Exception:
+        log.exception("the model's floor could not be counted")
+        return None
 
 
 def _failed(error: Exception, doing: str, device: str, request_id: int | None = None) -> Failed:

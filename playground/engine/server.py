@@ -49,6 +49,8 @@ def serve(commands: int, events: int) -> None:
         _tell_failed_import(sender, error)
         leave(1)
     sender.send(Ready(facts))
+    if inbox.is_empty:
+        runtime.measure_ahead()
     while True:
         command = inbox.next()
         if isinstance(command, Load):

@@ -74,7 +74,7 @@ def count_parameters(model: Any) -> int:
 def _kind(module: Any) -> tuple[str, str] | None:
     """Return (kind, kernel) of a linear layer, None for every other module."""
     class_name = type(module).__name__
-    if _is_gptq(module):
+    if is_gptq(module):
         return f"GPTQ {int(module.bits)}-bit", _gptq_kernel(module)
     if type(module).__module__.startswith("bitsandbytes."):
         weight = getattr(module, "weight", None)
@@ -100,7 +100,7 @@ def _plain(weight: Any, kernel: str) -> tuple[str, str]:
     return name, f"{kernel} ({name})"
 
 
-def _is_gptq(module: Any) -> bool:
+def is_gptq(module: Any) -> bool:
     return _gptq_shape(module) is not None
 
 
@@ -130,7 +130,7 @@ def _bytes_by_dtype(model: Any) -> dict[str, int]:
     sizes: Counter[str] = Counter()
     seen: set[int] = set()
     for module in model.modules():
-        for tensor in _tensors(module):
+        for tensor in stored_tensors(module):
             if tensor.data_ptr() in seen:
                 continue
             seen.add(tensor.data_ptr())
@@ -139,7 +139,7 @@ def _bytes_by_dtype(model: Any) -> dict[str, int]:
     return dict(sizes.most_common())
 
 
-def _tensors(module: Any) -> Iterator[Any]:
+def stored_tensors(module: Any) -> Iterator[Any]:
     """Parameters and buffers, and what the quantizers keep beside them."""
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
         yield tensor

@@ -1,0 +1,203 @@
+"""How fast a device reads its memory: measured once, and kept in the cache folder."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import torch
+
+from playground.core import paths
+from playground.engine import memory
+
+#: Passes over the memory, of which the median counts; fewer where they take too long.
+_PASSES = 9
+_LEAST_PASSES = 3
+_BUDGET_S = 0.15  # for the passes of one kind
+#: Bytes of each of the two buffers, at least; and how many times all last-level caches.
+_LEAST_BYTES = 128 * 2**20
+_CACHES = 2
+_SHARE = 8  # of the free memory, both buffers together at most
+#: Passes whose slowest quarter takes so much longer than the fastest were disturbed, and so
+#: were passes in which the threads had less than this part of their time on a core.
+_STEADY = 1.25
+_ON_CORE = 0.8
+#: On a machine that is never calm the best of so many measurements has to do.
+_ATTEMPTS = 5
+_CPUS = Path("/sys/devices/system/cpu")
+
+
+class Bandwidth(msgspec.Struct, frozen=True):
+    """What was measured on one device.
+
+    `bytes_per_s` is the faster of two kinds of passes, by its median: "read" (a dot product
+    of two buffers, both read) and "copy" (of one to the other, counted as one read and one
+    write). `steady` says that nothing else seemed to use the device meanwhile.
+    """
+
+    bytes_per_s: float
+    kind: str
+    steady: bool
+    measured: str  # ISO 8601, UTC
+    attempts: int = 1
+
+    @property
+    def final(self) -> bool:
+        return self.steady or self.attempts >= _ATTEMPTS
+
+
+def known(device: str, name: str) -> Bandwidth | None:
+    """What was measured before on a device; None where that must be done (again).
+
+    `device` is torch's name of it, `name` its maker's. What was disturbed is measured anew.
+    """
+    found = _read().get(_key(device, name))
+    return found if found is not None and found.final else None
+
+
+def bandwidth(device: str, name: str) -> Bandwidth:
+    """Return the device's bandwidth; where it is not known, measure it (about 0.4 s) and keep it.
+
+    One process at a time measures; a folder that cannot be written only means measuring again.
+    """
+    with _alone():
+        stored = _read()
+        key = _key(device, name)
+        before = stored.get(key)
+        if before is not None and before.final:
+            return before
+        found = measure(device)
+        if before is not None:
+            # Whatever else used the device made the figure smaller, never larger.
+            best = max((found, before), key=lambda b: b.bytes_per_s)
+            found = msgspec.structs.replace(
+                best, steady=found.steady and best is found, attempts=before.attempts + 1
+            )
+        _write({**stored, key: found})
+        return found
+
+
+@torch.inference_mode()
+def measure(device: str) -> Bandwidth:
+    """Measure now, with torch's present number of threads on a CPU, in events on CUDA."""
+    count = _buffer_bytes(device) // 4
+    one = torch.ones(count, dtype=torch.float32, device=device)
+    other = torch.ones(count, dtype=torch.float32, device=device)
+    kinds: dict[str, Callable[[], object]] = {
+        "read": partial(torch.dot, one, other),
+        "copy": partial(other.copy_, one),
+    }
+    best, steady = ("", 0.0), False
+    for kind, work in kinds.items():
+        began, worked = time.perf_counter(), time.process_time()
+        times = sorted(_pass_times(device, work))
+        worked = time.process_time() - worked
+        rate = 2 * one.nbytes / statistics.median(times)
+        if rate > best[1]:
+            best = (kind, rate)
+            steady = times[(3 * len(times)) // 4] <= _STEADY * times[0]
+            if device == "cpu":
+                wanted = torch.get_num_threads() * (time.perf_counter() - began)
+                steady = steady and worked >= _ON_CORE * wanted
+    del kinds, work, one, other
+    if device != "cpu":
+        torch.cuda.empty_cache()  # the buffers are no part of any model's memory
+    return Bandwidth(best[1], best[0], steady, datetime.now(UTC).isoformat(timespec="seconds"))
+
+
+def _pass_times(device: str, work: Callable[[], object]) -> list[float]:
+    """Seconds of each pass, after one that is not counted."""
+    timed = _time_on_cpu if device == "cpu" else _time_on_cuda
+    with contextlib.nullcontext() if device == "cpu" else torch.cuda.device(device):
+        timed(work)
+        end = time.monotonic() + _BUDGET_S
+        times: list[float] = []
+        while len(times) < _PASSES and (len(times) < _LEAST_PASSES or time.monotonic() < end):
+            times.append(timed(work))
+    return times
+
+
+def _time_on_cpu(work: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def _time_on_cuda(work: Callable[[], object]) -> float:
+    began, ended = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    began.record()
+    work()
+    ended.record()
+    ended.synchronize()
+    return float(began.elapsed_time(ended)) / 1e3
+
+
+def _buffer_bytes(device: str) -> int:
+    """Bytes of one buffer: both together leave every cache and fit into the free memory."""
+    if device == "cpu":
+        free, caches = memory.machine_memory()[1], _last_level_caches()
+    else:
+        free = torch.cuda.mem_get_info(device)[0]
+        caches = int(getattr(torch.cuda.get_device_properties(device), "L2_cache_size", 0))
+    wanted = max(_LEAST_BYTES, _CACHES * caches)
+    limit = free // _SHARE // 2 if free else wanted
+    return max(min(wanted, limit), 2**20)
+
+
+def _last_level_caches() -> int:
+    """Bytes of all last-level caches of the machine together, 0 where it does not tell."""
+    found: dict[str, int] = {}
+    for folder in _CPUS.glob("cpu[0-9]*/cache/index3"):
+        with contextlib.suppress(OSError, ValueError):
+            shared = (folder / "shared_cpu_list").read_text("ascii").strip()
+            size = (folder / "size").read_text("ascii").strip()
+            found[shared] = int(size.removesuffix("K")) * 1024
+    return sum(found.values())
+
+
+# What is kept
+
+
+def _key(device: str, name: str) -> str:
+    where = f"{torch.get_num_threads()} threads" if device == "cpu" else device
+    return f"{name}, {where}, torch {torch.__version__}"
+
+
+def _file() -> Path:
+    return paths.cache_dir() / "bandwidth.json"
+
+
+def _read() -> dict[str, Bandwidth]:
+    try:
+        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Bandwidth])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _write(values: dict[str, Bandwidth]) -> None:
+    path = _file()
+    with contextlib.suppress(OSError):
+        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+            file.write(msgspec.json.format(msgspec.json.encode(values)))
+        Path(file.name).replace(path)
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    """Let no other process measure meanwhile, where the folder can be written."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):
+            _file().parent.mkdir(parents=True, exist_ok=True)
+            lock = os.open(_file().with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
+            stack.callback(os.close, lock)  # which lets go of it
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
