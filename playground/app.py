@@ -25,6 +25,7 @@ from playground.core.settings import MAX_LANES, Settings, SettingsStore
 from playground.gui import connections, theme
 from playground.gui.autorun import Autorun
 from playground.gui.background import Background
+from playground.gui.browser_sources import HubPlace
 from playground.gui.controller import Controller
 from playground.gui.downloads_controller import DownloadsController
 from playground.gui.figures_controller import FiguresController
@@ -53,7 +54,9 @@ class Playground:
         prepare: Prepare = prepare,
         keep_settings: bool = True,
         prefer_gpu: bool = False,
+        place: HubPlace | None = None,
     ) -> None:
+        """`place` is the Hub and the cache to choose models from, if not the usual ones."""
         self.store = store
         self._goes_on = keep_settings
         self.window = window = MainWindow()
@@ -62,7 +65,7 @@ class Playground:
             window.lanes, self.background, make_engine, prepare, parent=window
         )
         self.models = ModelsController(
-            self.lanes, store, self.background, window, prefer_gpu=prefer_gpu
+            self.lanes, store, self.background, window, prefer_gpu=prefer_gpu, place=place
         )
         self.downloads = DownloadsController(self.background, window)
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)

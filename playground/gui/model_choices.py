@@ -1,8 +1,7 @@
-"""What the model picker offers and tells of a model. Touches the disk: never call it in a slot."""
+"""What the model picker tells of a model that is here. Touches the disk: not for slots."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,18 +9,6 @@ from playground.core.checkpoint import Checkpoint, precision_reasons, read_check
 from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
 from playground.gui.model_facts import human_bytes
-from playground.hub.source import BUNDLED, SourceKind, kind_of
-
-
-@dataclass(frozen=True)
-class Choice:
-    """One row of the list: the model, two lines of text and the heading it stands under."""
-
-    spec: ModelSpec
-    title: str
-    subtitle: str
-    section: str
-    usable: bool = True
 
 
 @dataclass(frozen=True)
@@ -34,52 +21,6 @@ class Described:
     commit: str
     checkpoint: Checkpoint
     reasons: dict[Precision, str]
-
-
-def list_choices(
-    recents: Sequence[ModelSpec], opened: Sequence[ModelSpec] = (), cache: Path | None = None
-) -> list[Choice]:
-    """List what can be chosen: bundled, just opened, recent, in the Hub's cache; each once."""
-    # Imported here, off the GUI thread: the Hub's library takes a while.
-    from playground.hub.cache import CachedModel, cached_models, find_cached
-    from playground.hub.resolve import BUNDLED_NAME
-
-    choices = [
-        Choice(ModelSpec(BUNDLED), BUNDLED_NAME, "Comes with the playground", "Included"),
-    ]
-    cached: dict[ModelSpec, CachedModel] = {}
-    for model in cached_models(cache):
-        revision = "" if "main" in model.refs else (model.refs or (model.commit,))[0]
-        cached[ModelSpec(model.id, revision)] = model
-    listed = {choices[0].spec}
-    for section, specs in (("Opened", opened), ("Recent", recents), ("On this machine", cached)):
-        for spec in specs:
-            if spec in listed:
-                continue
-            listed.add(spec)
-            found = cached.get(spec)
-            if found is None and kind_of(spec.source) is SourceKind.HUB:
-                found = find_cached(spec.source, spec.revision, cache)
-            if found is not None:
-                what = human_bytes(found.size) if found.complete else found.problem
-                choices.append(Choice(spec, _hub_title(spec), what, section, found.complete))
-            else:
-                choices.append(_uncached(spec, section))
-    return choices
-
-
-def _uncached(spec: ModelSpec, section: str) -> Choice:
-    if kind_of(spec.source) is SourceKind.FOLDER:
-        folder = Path(spec.source).expanduser()
-        there = folder.is_dir()
-        where = str(folder.parent) if there else f"This folder is gone: {folder}"
-        return Choice(spec, folder.name or str(folder), where, section, there)
-    return Choice(spec, _hub_title(spec), "Not on this machine", section, usable=False)
-
-
-def _hub_title(spec: ModelSpec) -> str:
-    revision = spec.revision[:12] if len(spec.revision) == 40 else spec.revision
-    return f"{spec.source} @ {revision}" if revision else spec.source
 
 
 def describe(spec: ModelSpec, cache: Path | None = None) -> Described:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import Signal, Slot
+from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QAbstractButton,
@@ -22,16 +24,36 @@ from PySide6.QtWidgets import (
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
-from playground.gui.model_choices import Choice, Described
+from playground.core.settings import MAX_FOLDERS
+from playground.gui.background import Background, Task
+from playground.gui.browser_controller import BrowserController
+from playground.gui.browser_sources import HubPlace
+from playground.gui.deletion_controller import DeletionController
+from playground.gui.model_choices import Described, describe
 from playground.gui.picker_download import PickerDownload
 from playground.gui.picker_facts import PickerFacts
-from playground.gui.picker_list import PickerList
-from playground.gui.picker_reader import PickerReader
-from playground.hub.source import SourceKind, kind_of
+from playground.gui.views.browser_view import BrowserView
+from playground.gui.views.widgets import ElidedLabel, announce, set_kind
+from playground.hub.catalog import ModelRow, Where
+
+_SIZE, _LEAST = (1280, 860), (1000, 640)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PickerShelf:
+    """What the user has: models used lately and marked, model folders, where a folder was
+    chosen last; `current` is the lane's model, `in_use` those of all lanes."""
+
+    recents: Sequence[ModelSpec] = ()
+    favourites: Sequence[ModelSpec] = ()
+    folders: Sequence[str] = ()
+    last_folder: str = ""
+    current: ModelSpec | None = None
+    in_use: Sequence[ModelSpec] = ()
 
 
 class ModelPicker(QDialog):
-    """Choose a model: bundled, recent, cached, a folder, or downloaded from the Hub.
+    """Choose a model: found on the Hub, on this machine, marked, used lately, or a folder.
 
     Show it with `open()`. `chosen` carries the ModelSpec when the user accepts; `spec` has
     it too. `folder_used` tells the folder that a file dialog was left in.
@@ -39,61 +61,66 @@ class ModelPicker(QDialog):
 
     chosen = Signal(object)
     folder_used = Signal(str)
+    favourites_changed = Signal(object)  # tuple[ModelSpec, ...]
+    folders_changed = Signal(object)  # tuple[str, ...]
 
     def __init__(
         self,
-        recents: Sequence[ModelSpec] = (),
-        current: ModelSpec | None = None,
+        background: Background,
+        shelf: PickerShelf | None = None,
         parent: QWidget | None = None,
         *,
-        last_folder: str = "",
         environment: Mapping[str, str] | None = None,
-        cache: Path | None = None,
+        place: HubPlace | None = None,
     ) -> None:
-        """`environment` is for the download's process, `cache` the Hub's cache, if not usual."""
+        """`environment` is for the download's process, `place` the Hub and the cache, if not
+        the usual ones."""
         super().__init__(parent)
         self.setWindowTitle("Choose a model")
         self.setAcceptDrops(True)
-        self.resize(880, 560)
-        self._recents = tuple(recents)
-        self._opened: tuple[ModelSpec, ...] = ()
-        self._wanted = current or ModelSpec()
-        self._last_folder = last_folder
+        room = parent.window().size() if parent is not None else QSize(*_SIZE)
+        self.resize(room.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24))
+        shelf = shelf or PickerShelf()
+        self._background = background
+        self._place = place or HubPlace()
+        self._last_folder = shelf.last_folder
         self._described: Described | None = None
+        self._looking: Task | None = None
         self._question: QMessageBox | None = None
         self._leaving_with = QDialog.DialogCode.Rejected
-        self._reader = PickerReader(cache)
-        self._reader.listed.connect(self._listed)
-        self._reader.looked.connect(self._looked)
         self._build(environment)
-        self.refresh()
+        self.browser = BrowserController(
+            self.view,
+            background,
+            recents=shelf.recents,
+            favourites=shelf.favourites,
+            folders=shelf.folders,
+            current=shelf.current,
+            place=self._place,
+            parent=self,
+        )
+        self.deletion = DeletionController(self, background, shelf.in_use, self._place.cache)
+        self._connect()
+        self.browser.start()
 
     @property
     def spec(self) -> ModelSpec | None:
         """The model that is selected and can be used."""
         return self._described.spec if self._described else None
 
-    @Slot()
-    def refresh(self) -> None:
-        """List again what is there."""
-        self._reader.list_models(self._recents, self._opened)
-
     def use_folder(self, path: str) -> None:
         """Put a folder into the list and select it."""
-        spec = ModelSpec(str(Path(path).expanduser().absolute()))
-        self._opened = (spec, *(other for other in self._opened if other != spec))
-        self._wanted = spec
-        self.refresh()
+        self.browser.go_to(ModelSpec(str(Path(path).expanduser().absolute())), opened=True)
 
     @Slot()
     def ask_folder(self) -> None:
         """Open a file dialog for a model's folder."""
-        dialog = QFileDialog(self, "Open a model's folder", self._last_folder)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(self._folder_chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        self._ask_folder("Open a model's folder", self._folder_chosen)
+
+    @Slot()
+    def ask_model_folder(self) -> None:
+        """Open a file dialog for a folder that holds models."""
+        self._ask_folder("Add a folder that holds models", self._model_folder_chosen)
 
     # Qt's own
 
@@ -132,12 +159,13 @@ class ModelPicker(QDialog):
     # What it is made of
 
     def _build(self, environment: Mapping[str, str] | None) -> None:
-        self.list = PickerList()
+        self.view = BrowserView()
         self.facts = PickerFacts()
         self.download = PickerDownload(environment=environment)
         self.open_button = QPushButton("&Open folder…")
         self.open_button.setAutoDefault(False)
-        self.open_button.setToolTip("Or drop a folder on this window")
+        self.open_button.setToolTip("Use a model's folder; or drop one on this window")
+        self._state = ElidedLabel()
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
         self.use_button = QPushButton("&Use this model")
         self.use_button.setProperty("kind", "primary")
@@ -147,12 +175,12 @@ class ModelPicker(QDialog):
         halves = QSplitter()
         halves.setChildrenCollapsible(False)
         halves.setHandleWidth(12)
-        halves.addWidget(self.list)
+        halves.addWidget(self.view)
         halves.addWidget(self.facts)
-        halves.setSizes([380, 470])
+        halves.setSizes([620, 560])
         below = QHBoxLayout()
         below.addWidget(self.open_button)
-        below.addStretch(1)
+        below.addWidget(self._state, 1)
         below.addWidget(buttons)
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
@@ -160,60 +188,105 @@ class ModelPicker(QDialog):
         column.addWidget(halves, 1)
         column.addWidget(self.download)
         column.addLayout(below)
-        self.list.picked.connect(self._picked)
-        self.list.used.connect(self._used)
-        self.download.completed.connect(self._downloaded)
-        self.open_button.clicked.connect(self.ask_folder)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
-        self.list.setFocus()
+        self.view.filters.search.setFocus()
+
+    def _connect(self) -> None:
+        self.browser.picked.connect(self._picked)
+        self.browser.used.connect(self._used)
+        self.browser.favourites_changed.connect(self.favourites_changed)
+        self.view.folder_wanted.connect(self.ask_model_folder)
+        self.view.folder_unwanted.connect(self._remove_folder)
+        self.view.delete.triggered.connect(self._delete)
+        self.deletion.deleted.connect(self._deleted)
+        self.deletion.told.connect(self._say)
+        self.download.completed.connect(self._downloaded)
+        self.open_button.clicked.connect(self.ask_folder)
 
     # What happens
 
     @Slot(object)
-    def _listed(self, choices: list[Choice]) -> None:
-        self.list.show_choices(choices, self._wanted)
-
-    @Slot(object)
-    def _picked(self, spec: ModelSpec) -> None:
-        self._wanted = spec
+    def _picked(self, row: ModelRow | None) -> None:
         self._described = None
         self.use_button.setEnabled(False)
-        choice = self.list.current_choice()
-        self.facts.show_reading(choice.title if choice else spec.source)
-        self._reader.look(spec)
-        if choice is not None and not choice.usable and kind_of(spec.source) is SourceKind.HUB:
-            at = f"@{spec.revision}" if spec.revision else ""
-            self.download.set_text(f"{spec.source}{at}")
-
-    @Slot(object, object)
-    def _looked(self, spec: ModelSpec, found: Described | PlaygroundError) -> None:
-        if isinstance(found, Described):
-            self._described = found
-            self.facts.show_model(found)
-            self.use_button.setEnabled(True)
-        else:
-            choice = self.list.current_choice()
-            self.facts.show_problem(choice.title if choice else spec.source, found)
+        if self._looking is not None:
+            self._looking.abandon()
+        if row is None:
+            self.facts.show_nothing()
+            return
+        self.facts.show_reading(row.name)
+        work = partial(describe, row.spec, self._place.cache)
+        self._looking = self._background.start(work, self._looked, self._not_usable)
+        if row.where is Where.HUB or row.problem:
+            self.download.set_text("@".join(filter(None, (row.spec.source, row.spec.revision))))
 
     @Slot(object)
-    def _used(self, spec: ModelSpec) -> None:
-        if self.spec == spec:
+    def _looked(self, found: Described) -> None:
+        self._described = found
+        self.facts.show_model(found)
+        self.use_button.setEnabled(True)
+
+    @Slot(object)
+    def _not_usable(self, error: PlaygroundError) -> None:
+        row = self.browser.current()
+        self.facts.show_problem(row.name if row is not None else "", error)
+
+    @Slot(object)
+    def _used(self, row: ModelRow) -> None:
+        if self.spec == row.spec:
             self.accept()
 
     @Slot(object)
     def _downloaded(self, spec: ModelSpec) -> None:
-        self._wanted = spec
-        if spec.revision and spec not in self._opened:  # another name of a listed commit, maybe
-            self._opened = (spec, *self._opened)
-        self.list.setFocus()
-        self.refresh()
+        self.browser.go_to(spec)
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:
+        self._note_folder(path)
+        self.use_folder(path)
+
+    @Slot(str)
+    def _model_folder_chosen(self, path: str) -> None:
+        self._note_folder(path)
+        if path not in self.browser.folders:
+            self._set_folders((*self.browser.folders, path)[-MAX_FOLDERS:])
+
+    @Slot(str)
+    def _remove_folder(self, path: str) -> None:
+        self._set_folders(tuple(known for known in self.browser.folders if known != path))
+
+    def _set_folders(self, folders: tuple[str, ...]) -> None:
+        self.browser.set_folders(folders)
+        self.folders_changed.emit(folders)
+
+    def _note_folder(self, path: str) -> None:
         self._last_folder = str(Path(path).parent)
         self.folder_used.emit(self._last_folder)
-        self.use_folder(path)
+
+    def _ask_folder(self, title: str, chosen: Callable[[str], None]) -> None:
+        dialog = QFileDialog(self, title, self._last_folder)
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(chosen)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot()
+    def _delete(self) -> None:
+        row = self.browser.current()
+        if row is not None and self.browser.may_delete(row):
+            self.deletion.ask(row)
+
+    @Slot(object)
+    def _deleted(self, row: ModelRow) -> None:
+        self.browser.read_here()
+
+    @Slot(str, bool)
+    def _say(self, text: str, bad: bool) -> None:
+        set_kind(self._state, "tone", "danger" if bad else "muted")
+        self._state.set_full_text(text)
+        announce(self, text)
 
     def _ask_to_leave(self, code: QDialog.DialogCode) -> None:
         """Ask before a running download is thrown away. Doesn't block: the answer comes later."""
@@ -248,7 +321,9 @@ class ModelPicker(QDialog):
             self._question = None
 
     def _leave(self, code: QDialog.DialogCode) -> None:
-        self._reader.close()
+        self.browser.close()
+        if self._looking is not None:
+            self._looking.abandon()
         if code is QDialog.DialogCode.Accepted and self._described is not None:
             self.chosen.emit(self._described.spec)
         self.done(code)

@@ -14,6 +14,7 @@ from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
 from playground.core.precision import Precision
 from playground.core.settings import SettingsStore, with_recent
 from playground.gui.background import Background
+from playground.gui.browser_sources import HubPlace
 from playground.gui.lane_presenter import LanePresenter
 from playground.gui.lanes_controller import LanesController
 from playground.gui.model_facts import ModelFacts, look_at
@@ -38,6 +39,7 @@ class ModelsController(QObject):
         window: QWidget,
         *,
         prefer_gpu: bool,
+        place: HubPlace | None = None,
     ) -> None:
         super().__init__(window)
         self._lanes = lanes
@@ -45,6 +47,7 @@ class ModelsController(QObject):
         self._background = background
         self._window = window
         self._prefer_gpu = prefer_gpu
+        self._place = place or HubPlace()
         self._engine: EngineFacts | None = None
         self._facts: dict[tuple[ModelSpec, str], ModelFacts | PlaygroundError] = {}
         self._asked: set[tuple[ModelSpec, str]] = set()
@@ -135,18 +138,23 @@ class ModelsController(QObject):
 
     def _choose_for(self, presenter: LanePresenter) -> None:
         # Imported when it is needed: it brings the Hub's library.
-        from playground.gui.model_picker import ModelPicker
+        from playground.gui.model_picker import ModelPicker, PickerShelf
 
         self._choosing = presenter
         values = self._settings.values
-        picker = ModelPicker(
-            values.recents,
-            presenter.lane.config.model,
-            self._window,
+        shelf = PickerShelf(
+            recents=values.recents,
+            favourites=values.favourites,
+            folders=values.model_folders,
             last_folder=values.last_folder,
+            current=presenter.lane.config.model,
+            in_use=[lane.config.model for lane in self._lanes.lanes],
         )
+        picker = ModelPicker(self._background, shelf, self._window, place=self._place)
         picker.chosen.connect(self._chosen)
         picker.folder_used.connect(self._folder_used)
+        picker.favourites_changed.connect(self._favourites_changed)
+        picker.folders_changed.connect(self._folders_changed)
         picker.finished.connect(picker.deleteLater)
         picker.open()
 
@@ -163,6 +171,14 @@ class ModelsController(QObject):
     @Slot(str)
     def _folder_used(self, path: str) -> None:
         self._keep(last_folder=path)
+
+    @Slot(object)
+    def _favourites_changed(self, favourites: tuple[ModelSpec, ...]) -> None:
+        self._keep(favourites=favourites)
+
+    @Slot(object)
+    def _folders_changed(self, folders: tuple[str, ...]) -> None:
+        self._keep(model_folders=folders)
 
     def _remember(self, spec: ModelSpec) -> None:
         if spec != ModelSpec():

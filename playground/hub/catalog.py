@@ -37,13 +37,22 @@ LIBRARIES: tuple[str, ...] = (
 
 
 class Sort(StrEnum):
-    """Orders of a search, the largest or latest first. Values are the Hub's names."""
+    """Orders of a search, the largest or latest first, names from A. Values are the Hub's names;
+    it has none for the last three, by which only rows that are at hand are put in order."""
 
     TRENDING = "trendingScore"
     DOWNLOADS = "downloads"
     LIKES = "likes"
     UPDATED = "lastModified"
     CREATED = "createdAt"
+    NAME = "name"
+    SIZE = "size"
+    PARAMETERS = "parameters"
+
+    @property
+    def by_hub(self) -> bool:
+        """Whether the Hub sorts so."""
+        return self not in (Sort.NAME, Sort.SIZE, Sort.PARAMETERS)
 
     @property
     def label(self) -> str:
@@ -53,6 +62,9 @@ class Sort(StrEnum):
             Sort.LIKES: "Most likes",
             Sort.UPDATED: "Updated last",
             Sort.CREATED: "Newest",
+            Sort.NAME: "Name",
+            Sort.SIZE: "Largest",
+            Sort.PARAMETERS: "Most parameters",
         }[self]
 
 

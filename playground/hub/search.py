@@ -1,16 +1,14 @@
-"""A search on the Hub, page by page, and the same filters for what is on this machine."""
+"""A search on the Hub, page by page."""
 
 from __future__ import annotations
 
-import contextlib
 import threading
 from collections.abc import Collection
 
-from playground.core.errors import ModelError
 from playground.hub.catalog import ModelRow, SearchFilters, SearchPage, Sort
+from playground.hub.matching import search_text, within_bounds
 from playground.hub.rows import ROW_PROPERTIES, hub_row
 from playground.hub.site import HubSite
-from playground.hub.source import parse_hub_id
 
 _MAX_PAGE = 100
 #: Pages of one search in which no row fits, before the user is asked to narrow it.
@@ -66,7 +64,7 @@ class Search:
         for item in items:
             row = hub_row(item, self._here)
             # What is added or moves up between two pages would come twice.
-            if row is not None and row.key not in self._seen and _fits(row, self.filters):
+            if row is not None and row.key not in self._seen and within_bounds(row, self.filters):
                 self._seen.add(row.key)
                 rows.append(row)
         self._next = following
@@ -80,7 +78,8 @@ class Search:
 def query(filters: SearchFilters) -> dict[str, str | int | bool | list[str]]:
     """The filters as the Hub's parameters."""
     found: dict[str, str | int | bool | list[str]] = {
-        "sort": filters.sort.value,
+        # Orders that the Hub does not have are made of its most downloaded models.
+        "sort": (filters.sort if filters.sort.by_hub else Sort.DOWNLOADS).value,
         "limit": min(max(filters.page_size, 1), _MAX_PAGE),
         "expand": list(ROW_PROPERTIES),
     }
@@ -105,52 +104,3 @@ def query(filters: SearchFilters) -> dict[str, str | int | bool | list[str]]:
     if bounds:
         found["num_parameters"] = ",".join(bounds)
     return found
-
-
-def search_text(typed: str) -> str:
-    """What to look for: of a pasted address the model's id, else what was typed."""
-    typed = typed.strip()
-    if typed.startswith(("https://", "http://")):
-        with contextlib.suppress(ModelError):
-            return parse_hub_id(typed).source
-    return typed
-
-
-def matches(row: ModelRow, filters: SearchFilters) -> bool:
-    """Whether a row of this machine fits. What is not known of it (its task, its licence)
-    does not exclude it, but for the name and the author."""
-    words = search_text(filters.text).lower().split()
-    if not all(word in row.name.lower() for word in words):
-        return False
-    if filters.author and row.author.lower() != filters.author.strip().lower():
-        return False
-    if filters.task and row.task and row.task != filters.task:
-        return False
-    if filters.licence and row.licence and row.licence != filters.licence:
-        return False
-    known = {row.library, row.quantization} - {""}
-    if filters.library not in ("", "transformers", "safetensors") and filters.library not in known:
-        return False
-    return _fits(row, filters)
-
-
-def sorted_rows(rows: Collection[ModelRow], sort: Sort) -> list[ModelRow]:
-    """Rows of this machine in a search's order; the latest first where the Hub's figures for
-    it are not known here."""
-
-    def order(row: ModelRow) -> tuple[float, float, str]:
-        figure = {Sort.DOWNLOADS: row.downloads, Sort.LIKES: row.likes}.get(sort)
-        updated = row.updated.timestamp() if row.updated else 0.0
-        return (-float(figure or 0), -updated, row.name.lower())
-
-    return sorted(rows, key=order)
-
-
-def _fits(row: ModelRow, filters: SearchFilters) -> bool:
-    """The bounds that a row itself can break: an older Hub or a mirror may not know them."""
-    if row.parameters is not None:
-        if filters.min_parameters and row.parameters < filters.min_parameters * 0.9:
-            return False
-        if filters.max_parameters and row.parameters > filters.max_parameters * 1.1:
-            return False
-    return filters.gated is None or row.is_local or row.gated == filters.gated

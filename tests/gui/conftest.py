@@ -23,6 +23,7 @@ from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
 from playground.gui import theme
 from playground.gui.background import Background
+from playground.gui.browser_sources import HubPlace
 from playground.gui.lane_controller import LaneController
 from playground.gui.main_window import MainWindow
 from tests.support.hub_server import HubServer
@@ -78,17 +79,23 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
     """Make whole windows on scripted engines; one option list serves every lane."""
     made: list[Playground] = []
 
-    def make(*options: str, settings: Settings | None = None, real: bool = False) -> Playground:
+    def make(
+        *options: str,
+        settings: Settings | None = None,
+        real: bool = False,
+        place: HubPlace | None = None,
+    ) -> Playground:
         store = SettingsStore(tmp_path / "settings.toml")
         if settings is not None:
             store.values = settings
         if real:
-            window = Playground(store)
+            window = Playground(store, place=place)
         else:
             window = Playground(
                 store,
                 make_engine=lambda: EngineProcess(scripted_command(*options)),
                 prepare=scripted_prepare,
+                place=place,
             )
         made.append(window)
         window.window.show()

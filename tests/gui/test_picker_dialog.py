@@ -7,15 +7,19 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from browser_support import names, select, settle
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent
 from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
-from playground.gui.model_picker import ModelPicker
+from playground.gui.background import Background
+from playground.gui.browser_sources import HubPlace
+from playground.gui.model_picker import ModelPicker, PickerShelf
 from playground.gui.picker_download import progress_text
 from playground.hub.download_events import Advanced
+from playground.hub.resolve import BUNDLED_NAME
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -31,38 +35,30 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(qtbot: QtBot, hub: HubServer, home: Path) -> Iterator[Make]:
+def make(qtbot: QtBot, hub: HubServer, home: Path, background: Background) -> Iterator[Make]:
     """Open a picker whose Hub is the one on loopback."""
     made: list[ModelPicker] = []
 
     def open_picker(*recents: str, current: str = "") -> ModelPicker:
         picker = ModelPicker(
-            [ModelSpec(source) for source in recents],
-            ModelSpec(current) if current else None,
+            background,
+            PickerShelf(
+                recents=[ModelSpec(source) for source in recents],
+                current=ModelSpec(current) if current else None,
+            ),
             environment=hub.environment(home),
-            cache=hub.cache(home),
+            place=HubPlace(hub.endpoint, hub.cache(home)),
         )
         qtbot.addWidget(picker)
         picker.open()
         made.append(picker)
-        qtbot.waitUntil(lambda: picker.list.count() > 0)
+        settle(qtbot, picker)
         return picker
 
     yield open_picker
     for picker in made:
         picker.download.close_down()
-
-
-def titles(picker: ModelPicker) -> list[str]:
-    return [choice.title for choice in picker.list.choices()]
-
-
-def select(picker: ModelPicker, title: str) -> None:
-    for row in range(picker.list.count()):
-        if picker.list.item(row).text() == title:
-            picker.list.setCurrentRow(row)
-            return
-    raise AssertionError(f"{title} is not listed")
+        picker.browser.close()
 
 
 def wait_for_facts(qtbot: QtBot, picker: ModelPicker, text: str) -> None:
@@ -83,22 +79,23 @@ def test_a_recent_folder_is_described_and_chosen(qtbot: QtBot, make: Make, folde
 
 def test_the_keyboard_is_enough(qtbot: QtBot, make: Make, folder: Path) -> None:
     picker = make(str(folder), "owner/elsewhere")
-    assert picker.list.hasFocus() or not picker.isActiveWindow()
+    assert picker.view.filters.search.hasFocus() or not picker.isActiveWindow()
     select(picker, "owner/elsewhere")
-    qtbot.keyClick(picker.list, Qt.Key.Key_Up)
+    qtbot.keyClick(picker.view.list, Qt.Key.Key_Up)
     wait_for_facts(qtbot, picker, "LlamaForCausalLM")
     with qtbot.waitSignal(picker.chosen) as chosen:
-        qtbot.keyClick(picker.list, Qt.Key.Key_Return)
+        qtbot.keyClick(picker.view.list, Qt.Key.Key_Return)
     assert chosen.args == [ModelSpec(str(folder))]
 
 
 def test_headings_are_passed_over(qtbot: QtBot, make: Make, folder: Path) -> None:
     picker = make(str(folder))
-    picker.list.setCurrentRow(1)
-    qtbot.keyClick(picker.list, Qt.Key.Key_Down)
-    choice = picker.list.current_choice()
-    assert choice is not None
-    assert choice.section == "Recent"
+    assert names(picker, "Recent") == [folder.name]
+    select(picker, folder.name)
+    qtbot.keyClick(picker.view.list, Qt.Key.Key_Down)
+    current = picker.browser.current()
+    assert current is not None
+    assert current.name == BUNDLED_NAME
 
 
 def test_what_cannot_be_used_says_why_and_stays_unchosen(
@@ -117,7 +114,7 @@ def test_what_cannot_be_used_says_why_and_stays_unchosen(
         wait_for_facts(qtbot, picker, said)
         assert not picker.use_button.isEnabled()
         assert picker.spec is None
-    qtbot.keyClick(picker.list, Qt.Key.Key_Return)
+    qtbot.keyClick(picker.view.list, Qt.Key.Key_Return)
     assert picker.isVisible()
     assert picker.download.field.text() == "owner/elsewhere"  # one press away
 
@@ -140,11 +137,11 @@ def test_a_dropped_folder_is_taken_and_a_dropped_file_is_not(
 ) -> None:
     picker = make()
     drop(picker, folder / "config.json")
-    assert "tiny & small" not in titles(picker)
+    assert "tiny & small" not in names(picker)
     drop(picker, folder)
     wait_for_facts(qtbot, picker, str(folder))
     assert picker.spec == ModelSpec(str(folder))
-    assert titles(picker).count("tiny & small") == 1
+    assert names(picker).count("tiny & small") == 1
 
 
 def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path) -> None:
@@ -171,10 +168,10 @@ def test_a_typed_id_is_downloaded_and_selected(
     assert picker.isVisible()  # Enter belongs to the field
     qtbot.waitUntil(lambda: " of " in picker.download.status_text(), timeout=60_000)
     assert picker.download.cancel_button.isVisible()
-    select(picker, picker.list.choices()[0].title)  # the dialog stays usable
+    select(picker, names(picker)[0])  # the dialog stays usable
     hold.release.set()
     qtbot.waitUntil(lambda: picker.spec == ModelSpec("owner/model"), timeout=60_000)
-    assert "On this machine" in {choice.section for choice in picker.list.choices()}
+    assert "owner/model" in names(picker, "On this machine")
     assert "is on this machine now" in picker.download.status_text()
     assert not picker.download.cancel_button.isVisible()
 

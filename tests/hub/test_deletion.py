@@ -12,7 +12,7 @@ from playground.core.facts import ModelSpec
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.deletion import delete, plan_deletion
 from playground.hub.local_models import ids_here, local_models
-from tests.hub.test_local_models import put_snapshot
+from tests.support.cached_model import put_snapshot
 from tests.support.tiny_model import tiny_model_files, write_files
 
 FILES = tiny_model_files()

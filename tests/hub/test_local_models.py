@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,11 @@ from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
 from playground.hub.cache import cached_models, find_cached
 from playground.hub.resolve import fingerprint, resolve
+from tests.support.cached_model import put_snapshot
 from tests.support.tiny_model import tiny_model_files, write_files
 
 COMMIT, OLDER = "c" * 40, "a" * 40
 FILES = tiny_model_files()
-
-
-def put_snapshot(
-    cache: Path, id_: str, commit: str, files: dict[str, bytes], ref: str = ""
-) -> Path:
-    """Lay a snapshot down as the Hub's library does: blobs, and links to them."""
-    repository = cache / f"models--{id_.replace('/', '--')}"
-    snapshot = repository / "snapshots" / commit
-    snapshot.mkdir(parents=True)
-    (repository / "blobs").mkdir(exist_ok=True)
-    for name, data in files.items():
-        blob = repository / "blobs" / f"{commit[:4]}-{name}"
-        blob.write_bytes(data)
-        (snapshot / name).symlink_to(os.path.relpath(blob, snapshot))
-    if ref:
-        write_files(repository / "refs", {ref: commit.encode()})
-    return snapshot
 
 
 def test_no_cache_is_no_error(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from playground.hub.local_models import folder_row, ids_here, local_models
 from playground.hub.model_page import local_page, read_page
 from playground.hub.site import HubSite
 from playground.hub.tensor_tables import folder_tensors, read_tensors
-from tests.hub.test_local_models import put_snapshot
+from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
 

@@ -13,8 +13,9 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.catalog import ModelRow, SearchFilters, Sort, Where
 from playground.hub.failures import HubError
+from playground.hub.matching import matches, sorted_rows
 from playground.hub.rows import hub_row
-from playground.hub.search import Search, SearchCancelled, matches, sorted_rows
+from playground.hub.search import Search, SearchCancelled
 from playground.hub.site import HubSite
 from tests.support.hub_server import Crowd, Fault, HubServer, Repository
 
