@@ -9,16 +9,16 @@ from typing import Any
 
 from playground.core.errors import ModelError
 from playground.core.facts import EngineFacts
+from playground.core.kv_cache import whole
 from playground.core.precision import Precision
 from playground.core.safetensors_header import BITS, StoredTensor, read_header
+from playground.core.weight_sizes import ModelSizes, model_sizes, quantization_of
 
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
     "sentencepiece.bpe.model", "tekken.json",
 )  # fmt: skip
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-#: Leaf names of tensors that only help to unpack a weight.
-_SCALES = frozenset({"qzeros", "scales", "g_idx", "SCB", "absmax", "quant_map", "nested_absmax"})
 #: The config's names for quantization methods whose weights a precision of ours can run.
 _QUANTIZED_AS = {"gptq": Precision.GPTQ, "int8": Precision.INT8, "nf4": Precision.NF4}
 
@@ -33,21 +33,12 @@ class Checkpoint:
     quantization: str  # "" | "gptq" | "int8" | "nf4" | another method's own name
     stored_dtype: str
     parameters: int
-    linear_parameters: int  # those that a quantized precision stores in fewer bits
     weight_bytes: int
     context_length: int
     vocabulary: int
     has_chat_template: bool
     remote_code: bool
-
-    def predicted_weight_bytes(self, precision: Precision) -> int:
-        """Bytes of the weights once loaded: linear layers at the precision, the rest plain."""
-        if self.quantization:
-            return self.weight_bytes
-        rest = self.parameters - self.linear_parameters
-        plain_bits = precision.bits_per_weight if precision.is_plain else 16
-        bits = self.linear_parameters * precision.bits_per_weight + rest * plain_bits
-        return int(bits / 8)
+    sizes: ModelSizes  # for memory_plan
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
@@ -62,23 +53,22 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         )
     text_config = config.get("text_config")
     inner = text_config if isinstance(text_config, dict) else config
-    quantization = _quantization(folder, config)
-    linear, rest = _count_parameters(tensors, _packed_bits(folder, config))
+    sizes = model_sizes(tensors, _with_settings(folder, config), weight_bytes)
     architectures = config.get("architectures")
     first = architectures[0] if isinstance(architectures, list) and architectures else "unknown"
     return Checkpoint(
         folder=folder,
         architecture=str(first),
         model_type=str(config.get("model_type", "unknown")),
-        quantization=quantization,
+        quantization=sizes.quantization,
         stored_dtype=_main_dtype(tensors),
-        parameters=linear + rest,
-        linear_parameters=linear,
+        parameters=sizes.parameters,
         weight_bytes=weight_bytes,
-        context_length=_whole(inner, "max_position_embeddings", "n_positions", "seq_length"),
-        vocabulary=_whole(inner, "vocab_size"),
+        context_length=sizes.context,
+        vocabulary=whole(inner, "vocab_size"),
         has_chat_template=_has_chat_template(folder),
         remote_code="auto_map" in config,
+        sizes=sizes,
     )
 
 
@@ -134,7 +124,8 @@ def find_gptq_sibling(folder: Path) -> Path | None:
         if not sibling.name.lower().startswith(f"{folder.name.lower()}-gptq"):
             continue
         try:
-            if _quantization(sibling, _read_config(sibling)) == "gptq":
+            config = _with_settings(sibling, _read_config(sibling))
+            if quantization_of(config)[0] == "gptq":
                 return sibling
         except ModelError:
             continue
@@ -232,46 +223,12 @@ def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
     return tensors, sum(path.stat().st_size for path in files)
 
 
-def _quantization(folder: Path, config: dict[str, Any]) -> str:
-    settings = config.get("quantization_config")
-    if not isinstance(settings, dict):
-        # Folders written by AutoGPTQ keep the settings apart from config.json.
-        return "gptq" if (folder / "quantize_config.json").is_file() else ""
-    method = str(settings.get("quant_method", "unknown")).lower()
-    if "bitsandbytes" in method or method.startswith("bnb"):
-        return "int8" if settings.get("load_in_8bit") else "nf4"
-    return method
-
-
-def _packed_bits(folder: Path, config: dict[str, Any]) -> int:
-    """Bits a packed GPTQ weight takes, 0 where the checkpoint is not packed."""
-    settings = config.get("quantization_config")
-    if not isinstance(settings, dict):
-        path = folder / "quantize_config.json"
-        settings = _read_json(path) if path.is_file() else {}
-    bits = settings.get("bits", 0)
-    return bits if isinstance(bits, int) and 0 < bits <= 32 else 0
-
-
-def _count_parameters(tensors: list[StoredTensor], bits: int) -> tuple[int, int]:
-    """Return (weights of linear layers inside blocks, all others), unpacked.
-
-    A packed GPTQ weight holds 32 / bits values an element; its scales and zeros are not
-    parameters. Matrices outside the repeated blocks are embeddings and the head, which no
-    quantized precision touches.
-    """
-    linear = rest = 0
-    for tensor in tensors:
-        leaf = tensor.name.rsplit(".", 1)[-1]
-        if leaf == "qweight" and bits:
-            linear += tensor.elements * 32 // bits
-        elif leaf in _SCALES or ".quant_state." in tensor.name:
-            continue
-        elif len(tensor.shape) == 2 and any(part.isdigit() for part in tensor.name.split(".")):
-            linear += tensor.elements
-        else:
-            rest += tensor.elements
-    return linear, rest
+def _with_settings(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The config with the settings that folders written by AutoGPTQ keep apart from it."""
+    path = folder / "quantize_config.json"
+    if isinstance(config.get("quantization_config"), dict) or not path.is_file():
+        return config
+    return {**config, "quantization_config": {"quant_method": "gptq", **_read_json(path)}}
 
 
 def _main_dtype(tensors: list[StoredTensor]) -> str:
@@ -287,11 +244,3 @@ def _has_chat_template(folder: Path) -> bool:
         return True
     path = folder / "tokenizer_config.json"
     return path.is_file() and bool(_read_json(path).get("chat_template"))
-
-
-def _whole(config: dict[str, Any], *names: str) -> int:
-    for name in names:
-        value = config.get(name)
-        if isinstance(value, int):
-            return value
-    return 0

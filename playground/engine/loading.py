@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GPTQConfig
 
+from playground.core import memory_plan
 from playground.core.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.errors import EngineError, ModelError
 from playground.core.facts import DeviceFacts, LoadRequest
@@ -206,12 +207,21 @@ def _check_agreement(request: LoadRequest) -> None:
 
 def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFacts) -> None:
     """Refuse what cannot fit: on a CPU the system would kill this process, or others."""
-    needed = checkpoint.predicted_weight_bytes(precision)
-    free = device.free_bytes + (memory.free_swap() if device.id == "cpu" else 0)
-    if free and needed > free:
+    made = memory_plan.plan(
+        checkpoint.sizes,
+        precision,
+        device=device.id,
+        context=memory_plan.SHORTEST,
+        capability=device.capability,
+    )
+    free, needed = device.free_bytes, made.needed
+    if device.id == "cpu":
+        # This process has its libraries already.
+        free += memory.free_swap() + min(memory.resident(), made.process)
+    if device.free_bytes and needed > free:
         raise EngineError(
-            f"The weights need {_gib(needed)} as {precision.label}, and {_gib(free)} of memory "
-            f"are free on {device.id}.",
+            f"As {precision.label} it needs about {_gib(needed)}, {_gib(made.weights.total)} of "
+            f"them for the weights, and {_gib(free)} of memory are free on {device.id}.",
             "Choose a smaller model or precision, unload another lane, or close other programs.",
         )
 

@@ -311,7 +311,7 @@ class LaneController(QObject):
         waiting = self.state.stage in (Stage.STARTING, Stage.LOADING)
         if not waiting or found is None or not self._engine.ready or self._engine.spent:
             return
-        failure = self._preparation.memory_failure(self.config.device, self.facts)
+        failure = self._preparation.memory_failure(self.config.device, self.facts, self.pid)
         if failure is not None:
             self._preparation.found = None
             self._apply(Refused(failure))

@@ -60,11 +60,17 @@ class LanePreparation(QObject):
         """The lane is to run something else: what was told of its memory is void."""
         self._warned = False
 
-    def memory_failure(self, device: str, facts: EngineFacts | None) -> Failure | None:
-        """Return why the model that was found does not fit now; None where it may be loaded."""
+    def memory_failure(self, device: str, facts: EngineFacts | None, pid: int) -> Failure | None:
+        """Return why the model that was found does not fit now; None where it may be loaded.
+
+        `pid` is the process that is going to hold it, libraries and all.
+        """
         if self.found is None:
             return None
-        failure = memory_failure(self.found, self._free(device, facts))
+        free = self._free(device, facts)
+        if free is not None and device == "cpu":
+            free += resident_bytes(pid)
+        failure = memory_failure(self.found, free)
         if failure is None or self._insisting:
             self._warned = False
             return None
@@ -73,10 +79,11 @@ class LanePreparation(QObject):
 
     def claimed_bytes(self, device: str, pid: int) -> int:
         """What the load of the model by process `pid` is expected to take yet."""
-        if self.found is None or self.found.request.device != device:
+        found = self.found
+        if found is None or found.plan is None or found.request.device != device:
             return 0
         held = resident_bytes(pid) if device == "cpu" else 0
-        return max(0, self.found.weight_bytes - held)
+        return max(0, found.plan.peak - held)
 
     @Slot(object)
     def _on_prepared(self, prepared: Prepared) -> None:

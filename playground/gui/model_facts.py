@@ -10,6 +10,7 @@ from playground.core.checkpoint import Checkpoint, precision_reasons, read_check
 from playground.core.errors import ModelError
 from playground.core.facts import EngineFacts, LoadedModel, LoadRequest, ModelSpec
 from playground.core.lane import Failure, LaneConfig
+from playground.core.memory_plan import SHORTEST, MemoryPlan, plan
 from playground.core.precision import Precision
 
 
@@ -24,10 +25,13 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A lane's model, ready to be sent to an engine. `weight_bytes` is predicted, 0 if unknown."""
+    """A lane's model, ready to be sent to an engine, with what it is going to take.
+
+    `plan` is for a short text: what it takes at least. None: not known.
+    """
 
     request: LoadRequest
-    weight_bytes: int = 0
+    plan: MemoryPlan | None = None
 
 
 def look_at(spec: ModelSpec, device: str, engine: EngineFacts | None) -> ModelFacts:
@@ -56,7 +60,20 @@ def prepare(config: LaneConfig, engine: EngineFacts | None) -> Prepared:
         precision=config.precision,
         device=config.device,
     )
-    return Prepared(request, checkpoint.predicted_weight_bytes(config.precision))
+    made = plan(
+        checkpoint.sizes,
+        config.precision,
+        device=config.device,
+        context=SHORTEST,
+        capability=capability(config.device, engine),
+    )
+    return Prepared(request, made)
+
+
+def capability(device: str, engine: EngineFacts | None) -> str:
+    """What an engine found a device to be capable of, "" while that is not known."""
+    found = [d.capability for d in engine.devices if d.id == device] if engine else []
+    return found[0] if found else ""
 
 
 def free_bytes(device: str, engine: EngineFacts | None) -> int | None:
@@ -76,14 +93,16 @@ def resident_bytes(pid: int) -> int:
 
 
 def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
-    """Return the failure to show where the weights alone do not fit into what is free."""
-    if free is None or prepared.weight_bytes <= free:
+    """Return the failure to show where not even a short text fits into what is free."""
+    made = prepared.plan
+    if free is None or made is None or made.needed <= free:
         return None
     request = prepared.request
     where = "" if request.device == "cpu" else f" on {request.device}"
     return Failure(
-        f"The weights of {request.name} in {request.precision.label} take about "
-        f"{human_bytes(prepared.weight_bytes)}, and {human_bytes(free)} are free{where}.",
+        f"{request.name} in {request.precision.label} takes about {human_bytes(made.needed)}, "
+        f"{human_bytes(made.weights.total)} of them weights, and {human_bytes(free)} are "
+        f"free{where}.",
         "Unload another lane or choose fewer bits; press Load once more to load anyway.",
     )
 

@@ -35,8 +35,8 @@ def test_the_bundled_model_is_described() -> None:
     found = read_checkpoint(BUNDLED)
     assert (found.architecture, found.quantization) == ("LlamaForCausalLM", "")
     assert (found.stored_dtype, found.context_length, found.vocabulary) == ("bf16", 1024, 4096)
-    assert found.predicted_weight_bytes(Precision.BF16) == 2 * found.parameters
-    assert found.predicted_weight_bytes(Precision.FP32) == 4 * found.parameters
+    assert found.sizes.weights(Precision.BF16).total == 2 * found.parameters
+    assert found.sizes.weights(Precision.FP32).total == 4 * found.parameters
     assert not found.has_chat_template
 
 
@@ -49,7 +49,7 @@ def test_architectures_of_an_odd_form_are_unknown(folder: Path, architectures: o
 def test_packed_weights_are_counted_as_what_they_stand_for() -> None:
     plain, packed = read_checkpoint(BUNDLED), read_checkpoint(GPTQ)
     assert packed.quantization == "gptq"
-    assert packed.linear_parameters == plain.linear_parameters
+    assert packed.sizes.linear_values == plain.sizes.linear_values
     assert packed.parameters == plain.parameters
     assert packed.weight_bytes < plain.weight_bytes / 2
 

@@ -16,8 +16,10 @@ from playground.client.scripted_engine import TOKENS_BEFORE_FAULT, scripted_comm
 from playground.core.facts import EngineFacts
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.lane import LaneConfig, Stage
+from playground.core.memory_plan import MemoryPlan
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
+from playground.core.weight_sizes import WeightBytes
 from playground.gui.background import Background
 from playground.gui.lane_controller import LaneController
 from playground.gui.model_facts import Prepared
@@ -272,7 +274,17 @@ def test_too_little_memory_is_told_and_may_be_overruled(
     qtbot: QtBot, background: Background
 ) -> None:
     def big(config: LaneConfig, facts: EngineFacts | None) -> Prepared:
-        return replace(scripted_prepare(config, facts), weight_bytes=13_200_000_000)
+        made = MemoryPlan(
+            precision=config.precision,
+            device="cpu",
+            context=512,
+            weights=WeightBytes(13_000_000_000, 0, 0),
+            cache=200_000_000,
+            process=0,
+            workspace=0,
+            loading=0,
+        )
+        return replace(scripted_prepare(config, facts), plan=made)
 
     lane = LaneController(
         LaneConfig(),
