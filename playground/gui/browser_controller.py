@@ -14,7 +14,7 @@ from playground.core.facts import ModelSpec
 from playground.core.settings import with_favourite
 from playground.gui.background import Background, Task
 from playground.gui.browser_notices import Progress, notice, summary
-from playground.gui.browser_rows import Entry, Line, Scope, Shelf, arrange, unknown
+from playground.gui.browser_rows import Entry, Line, Room, Scope, Shelf, arrange, unknown
 from playground.gui.browser_sources import Here, HubPages, HubPlace, list_here, look_up
 from playground.gui.views.browser_view import BrowserView
 from playground.hub.catalog import ModelRow, SearchFilters, SearchPage
@@ -45,8 +45,10 @@ class BrowserController(QObject):
         folders: Sequence[str] = (),
         current: ModelSpec | None = None,
         place: HubPlace | None = None,
+        room: Callable[[], Room] = Room,
         parent: QObject | None = None,
     ) -> None:
+        """`current` is the lane's model, `room` tells the memory that another one could have."""
         super().__init__(parent)
         self.view = view
         self.folders = tuple(folders)
@@ -54,6 +56,7 @@ class BrowserController(QObject):
         self._place = place or HubPlace()
         self._recents, self._favourites = tuple(recents), tuple(favourites)
         self._opened = (*((current,) if current else ()), *recents)
+        self._look_at_memory, self._room = room, Room()
         self._here = Here()
         self._found: list[ModelRow] = []
         self._outdated = False  # what was found answers earlier filters
@@ -190,6 +193,7 @@ class BrowserController(QObject):
         """Begin anew with the filters as they are."""
         self._drop_search()
         self._debounce.stop()
+        self._room = self._look_at_memory()
         filters = self.view.filters.filters()
         if filters.here_only:
             self._found = []
@@ -298,6 +302,7 @@ class BrowserController(QObject):
             facts=self._facts,
             favourites=self._favourites,
             recents=self._recents,
+            room=self._room,
         )
         return arrange(shelf, filters, scope, searched=not self._progress.asking)
 

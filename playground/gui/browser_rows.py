@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from playground.core.facts import ModelSpec
+from playground.core.memory_plan import Fit, row_fit
 from playground.hub.catalog import ModelRow, SearchFilters, Where
 from playground.hub.matching import matches, sorted_rows, typed_model
 from playground.hub.source import SourceKind, kind_of
@@ -35,13 +36,32 @@ class Heading:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model in the list. `favourite`: the user has marked it."""
+    """A model in the list. `favourite`: the user has marked it. `fit`: roughly, whether it
+    fits into the memory that is free now, None where too little is known."""
 
     row: ModelRow
     favourite: bool = False
+    fit: Fit | None = None
 
 
 Line = Heading | Entry
+
+
+@dataclass(frozen=True)
+class Room:
+    """A lane's device, and the bytes free on it for another model; None: not known."""
+
+    device: str = "cpu"
+    free: int | None = None
+
+    def fit(self, row: ModelRow) -> Fit | None:
+        """The verdict on a row, from its weights alone."""
+        if row.problem:
+            return None
+        return row_fit(
+            row.parameters, row.size, self.free,
+            quantized=bool(row.quantization), device=self.device,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +77,7 @@ class Shelf:
     facts: Mapping[ModelSpec, ModelRow] = field(default_factory=dict)
     favourites: Sequence[ModelSpec] = ()
     recents: Sequence[ModelSpec] = ()
+    room: Room = Room()
 
 
 def arrange(
@@ -89,7 +110,7 @@ def arrange(
     for heading, rows in groups:
         if rows:
             lines.append(Heading(heading))
-            lines += (Entry(row, row.spec in starred) for row in rows)
+            lines += (Entry(row, row.spec in starred, shelf.room.fit(row)) for row in rows)
     return lines
 
 

@@ -27,6 +27,7 @@ from playground.core.facts import ModelSpec
 from playground.core.settings import MAX_FOLDERS
 from playground.gui.background import Background, Task
 from playground.gui.browser_controller import BrowserController
+from playground.gui.browser_rows import Room
 from playground.gui.browser_sources import HubPlace
 from playground.gui.deletion_controller import DeletionController
 from playground.gui.model_choices import Described, describe
@@ -42,7 +43,8 @@ _SIZE, _LEAST = (1280, 860), (1000, 640)
 @dataclass(frozen=True, kw_only=True)
 class PickerShelf:
     """What the user has: models used lately and marked, model folders, where a folder was
-    chosen last; `current` is the lane's model, `in_use` those of all lanes."""
+    chosen last; `current` is the lane's model, `in_use` those of all lanes, and `room` tells
+    the memory that another model in its place could have."""
 
     recents: Sequence[ModelSpec] = ()
     favourites: Sequence[ModelSpec] = ()
@@ -50,6 +52,7 @@ class PickerShelf:
     last_folder: str = ""
     current: ModelSpec | None = None
     in_use: Sequence[ModelSpec] = ()
+    room: Callable[[], Room] = Room
 
 
 class ModelPicker(QDialog):
@@ -97,6 +100,7 @@ class ModelPicker(QDialog):
             folders=shelf.folders,
             current=shelf.current,
             place=self._place,
+            room=shelf.room,
             parent=self,
         )
         self.deletion = DeletionController(self, background, shelf.in_use, self._place.cache)

@@ -14,10 +14,11 @@ from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
 from playground.core.precision import Precision
 from playground.core.settings import SettingsStore, with_recent
 from playground.gui.background import Background
+from playground.gui.browser_rows import Room
 from playground.gui.browser_sources import HubPlace
 from playground.gui.lane_presenter import LanePresenter
 from playground.gui.lanes_controller import LanesController
-from playground.gui.model_facts import ModelFacts, look_at
+from playground.gui.model_facts import ModelFacts, free_bytes, look_at, resident_bytes
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)
 #: Model, device, the engine's facts it was judged with, and the finding.
@@ -149,6 +150,7 @@ class ModelsController(QObject):
             last_folder=values.last_folder,
             current=presenter.lane.config.model,
             in_use=[lane.config.model for lane in self._lanes.lanes],
+            room=partial(self._room_for, presenter),
         )
         picker = ModelPicker(self._background, shelf, self._window, place=self._place)
         picker.chosen.connect(self._chosen)
@@ -157,6 +159,16 @@ class ModelsController(QObject):
         picker.folders_changed.connect(self._folders_changed)
         picker.finished.connect(picker.deleteLater)
         picker.open()
+
+    def _room_for(self, presenter: LanePresenter) -> Room:
+        """The memory for another model in this lane, with what its own gives back."""
+        lane = presenter.lane
+        device = lane.config.device
+        # A GPU was looked at when the lane's engine began: before it held anything.
+        free = free_bytes(device, lane.facts or self._engine)
+        if free is not None and device == "cpu":
+            free += resident_bytes(lane.pid)
+        return Room(device, free)
 
     @Slot(object)
     def _chosen(self, spec: ModelSpec) -> None:

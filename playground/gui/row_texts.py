@@ -4,25 +4,29 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
+from playground.core.memory_plan import Fit
 from playground.gui.browser_rows import Entry
 from playground.gui.model_facts import human_bytes
 from playground.hub.catalog import ModelRow, Where
 
 #: Of each column its heading and its share of the width.
 COLUMNS: tuple[tuple[str, float], ...] = (
-    ("Parameters", 0.15),
-    ("Stored as", 0.20),
+    ("Parameters", 0.14),
+    ("Stored as", 0.17),
     ("Size", 0.13),
-    ("Licence", 0.20),
-    ("Downloads", 0.15),
-    ("Updated", 0.17),
+    ("Licence", 0.17),
+    ("Downloads", 0.13),
+    ("Updated", 0.14),
+    ("Memory", 0.12),
 )
+FIT_TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
 UNKNOWN = "–"
 _DAY = 86_400.0
 
 
-def cells(row: ModelRow, now: datetime | None = None) -> tuple[str, ...]:
+def cells(entry: Entry, now: datetime | None = None) -> tuple[str, ...]:
     """The text of each column, UNKNOWN where nothing is known."""
+    row = entry.row
     return (
         short_count(row.parameters) or UNKNOWN,
         row.stored or UNKNOWN,
@@ -30,6 +34,7 @@ def cells(row: ModelRow, now: datetime | None = None) -> tuple[str, ...]:
         row.licence or UNKNOWN,
         short_count(row.downloads) or UNKNOWN,
         age(row.updated, now) or UNKNOWN,
+        entry.fit.value if entry.fit is not None else UNKNOWN,
     )
 
 
@@ -56,7 +61,7 @@ def spoken(entry: Entry) -> str:
         told.append("gated")
     told += [
         f"{heading.lower()} {text}"
-        for (heading, _), text in zip(COLUMNS, cells(row), strict=True)
+        for (heading, _), text in zip(COLUMNS, cells(entry), strict=True)
         if text != UNKNOWN
     ]
     return ", ".join(filter(None, told))
@@ -67,9 +72,11 @@ def tip(entry: Entry) -> str:
     row = entry.row
     lines = [row.name, where(row) + (f": {row.folder}" if row.folder else "")]
     lines += [row.problem]
-    for (heading, _), text in zip(COLUMNS, cells(row), strict=True):
+    for (heading, _), text in zip(COLUMNS, cells(entry), strict=True):
         if text != UNKNOWN:
             lines.append(f"{heading}: {text}")
+    if entry.fit is not None:
+        lines[-1] += " (its weights against what is free now; its page counts the rest)"
     if row.likes is not None:
         lines.append(f"Likes: {row.likes:,}")
     if row.library:

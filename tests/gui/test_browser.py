@@ -15,11 +15,13 @@ from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
+from playground.core.memory_plan import Fit
 from playground.core.settings import Settings, SettingsStore
 from playground.gui.background import Background
-from playground.gui.browser_rows import Scope
+from playground.gui.browser_rows import Room, Scope
 from playground.gui.browser_sources import HubPlace
 from playground.gui.model_picker import ModelPicker, PickerShelf
+from playground.gui.row_texts import spoken
 from playground.hub.catalog import Sort
 from playground.hub.resolve import BUNDLED_NAME
 from tests.support.cached_model import put_snapshot
@@ -91,6 +93,34 @@ def test_results_come_while_typing(qtbot: QtBot, make: Make, hub: HubServer) -> 
     for part in ("meta/llama-8b", "on the hub", "parameters 8 b", "stored as bf16",
                  "licence llama3", "downloads 9", "16.0 gb"):  # fmt: skip
         assert part in said.lower()
+
+
+def test_rows_say_whether_they_fit_into_what_is_free_now(
+    qtbot: QtBot, make: Make, hub: HubServer
+) -> None:
+    packed = {"parameters": {"I32": 10**9, "F16": 10**6}, "total": 10**9}
+    config = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    add(hub, "a/small", safetensors=weights(1e9))
+    add(hub, "b/close", safetensors=weights(4.5e9))
+    add(hub, "c/large", safetensors=weights(8e9))
+    add(hub, "c/large-gptq", "gptq", safetensors=packed, config=config)
+    add(hub, "d/unknown")
+    free = [10**10]
+    picker = make(room=lambda: Room("cpu", free[0]))
+    settle(qtbot, picker)
+
+    def fits() -> dict[str, Fit | None]:
+        return {name: entry(picker, name).fit for name in names(picker, "On the Hub")}
+
+    assert fits() == {
+        "a/small": Fit.FITS, "b/close": Fit.TIGHT, "c/large": Fit.TOO_LARGE,
+        "c/large-gptq": Fit.FITS, "d/unknown": None,
+    }  # fmt: skip
+    assert "memory too large" in spoken(entry(picker, "c/large"))
+    free[0] = 10**9
+    picker.view.refresh.trigger()
+    settle(qtbot, picker)
+    assert fits()["a/small"] is Fit.TOO_LARGE
 
 
 def test_the_newest_question_wins(qtbot: QtBot, make: Make, hub: HubServer) -> None:

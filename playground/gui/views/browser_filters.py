@@ -54,10 +54,10 @@ class BrowserFilters(QWidget):
         self.scope = Segments(
             "List",
             [
-                (Scope.ALL, "&All", "This machine, and the Hub"),
+                (Scope.ALL, "&Everything", "This machine, and the Hub"),
                 (Scope.HERE, "&Here", "Only what is on this machine; asks nothing of the network"),
-                (Scope.FAVOURITES, "Fa&vourites", "Only what you have marked"),
-                (Scope.RECENT, "&Recent", "Only what was used lately"),
+                (Scope.FAVOURITES, "&Favourites", "Only what you have marked"),
+                (Scope.RECENT, "Re&cent", "Only what was used lately"),
             ],
         )
         self.sort = _combo("Order", [(sort.label, sort) for sort in Sort], "Order of the list")

@@ -34,7 +34,7 @@ from PySide6.QtWidgets import (
 from playground.core.facts import ModelSpec
 from playground.gui import theme
 from playground.gui.browser_rows import Entry, Heading, Line
-from playground.gui.row_texts import COLUMNS, UNKNOWN, badges, cells, where
+from playground.gui.row_texts import COLUMNS, FIT_TONES, UNKNOWN, badges, cells, where
 from playground.gui.views.browser_model import LINE, BrowserModel
 
 _MARGIN = 12
@@ -203,14 +203,15 @@ class _RowDelegate(QStyledItemDelegate):
         self._name(painter, top, entry, ink, selected)
         painter.setFont(theme.ui_font(0.92))
         painter.setPen(lesser)
-        texts = cells(entry.row)
+        texts, side = cells(entry), Qt.AlignmentFlag.AlignBottom
         if entry.row.problem:
             painter.setPen(ink if selected else theme.color("danger"))
-            _draw_text(painter, rect, entry.row.problem, Qt.AlignmentFlag.AlignBottom)
+            _draw_text(painter, rect, entry.row.problem, side)
         elif set(texts) == {UNKNOWN}:
-            _draw_text(painter, rect, where(entry.row), Qt.AlignmentFlag.AlignBottom)
+            _draw_text(painter, rect, where(entry.row), side)
         else:
-            _draw_cells(painter, rect, texts, Qt.AlignmentFlag.AlignBottom)
+            tone = FIT_TONES[entry.fit] if entry.fit is not None and not selected else ""
+            _draw_cells(painter, rect, texts, side, theme.color(tone) if tone else None)
 
     @staticmethod
     def _name(painter: QPainter, rect: QRect, entry: Entry, ink: QColor, selected: bool) -> None:
@@ -238,12 +239,20 @@ def _row_height(line: int) -> int:
 
 
 def _draw_cells(
-    painter: QPainter, rect: QRect, texts: tuple[str, ...] | list[str], side: Qt.AlignmentFlag
+    painter: QPainter,
+    rect: QRect,
+    texts: Sequence[str],
+    side: Qt.AlignmentFlag,
+    last: QColor | None = None,
 ) -> None:
+    """Draw a text in each column; the last one in a colour of its own, if given."""
     left = float(rect.left())
-    for text, (_, share) in zip(texts, COLUMNS, strict=True):
+    for number, (text, (_, share)) in enumerate(zip(texts, COLUMNS, strict=True), 1):
         width = rect.width() * share
-        place = QRect(round(left), rect.top(), round(width) - _GAP, rect.height())
+        gap = _GAP if number < len(COLUMNS) else 0
+        if last is not None and not gap:
+            painter.setPen(last)
+        place = QRect(round(left), rect.top(), round(width) - gap, rect.height())
         _draw_text(painter, place, text, side)
         left += width
 
