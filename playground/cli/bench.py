@@ -6,7 +6,7 @@ import argparse
 from contextlib import ExitStack
 from typing import Any
 
-from playground.cli.console import Console, rate, seconds, size, table, times
+from playground.cli.console import Console, percent, rate, seconds, size, table, times
 from playground.cli.figures import figures_fields
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
@@ -21,9 +21,27 @@ from playground.core.generation import GenerationOptions, RawPrompt
 
 DEFAULT_REPEATS = 5
 DEFAULT_NEW_TOKENS = 64
-HEAD = ("", "TTFT", "ITL", "decode tok/s", "end to end", "peak memory", "decode", "end to end")
+HEAD = (
+    "",
+    "TTFT",
+    "ITL",
+    "decode tok/s",
+    "of floor",
+    "end to end",
+    "peak memory",
+    "decode",
+    "end to end",
+)
 #: The fields a lane's medians are taken of.
-MEASURED = ("ttft_s", "itl_p50_s", "prefill_tok_s", "decode_tok_s", "end_to_end_s")
+MEASURED = (
+    "ttft_s",
+    "itl_p50_s",
+    "prefill_tok_s",
+    "decode_tok_s",
+    "floor_s",
+    "of_floor",
+    "end_to_end_s",
+)
 
 
 def bench(args: argparse.Namespace) -> int:
@@ -95,14 +113,21 @@ def measure(
             raise Interrupted
         if counted:
             answers[lane].append(answer)
-            console.event("run", repeat=repeat, precision=lane.precision, **figures_fields(answer))
+            console.event(
+                "run", repeat=repeat, precision=lane.precision, **lane_fields(lane, answer)
+            )
     console.end_status()
     return answers
 
 
+def lane_fields(lane: Lane, answer: Answer) -> dict[str, Any]:
+    """The figures of one of a lane's answers."""
+    return figures_fields(answer, lane.loaded.floor if lane.loaded else None)
+
+
 def lane_medians(lane: Lane, answers: list[Answer]) -> dict[str, Any]:
     """A lane's medians over its runs; seconds, tokens per second, bytes."""
-    runs = [figures_fields(answer) for answer in answers]
+    runs = [lane_fields(lane, answer) for answer in answers]
     return {
         "precision": lane.precision.value,
         "verified_precision": lane.loaded.verified.precision if lane.loaded else None,
@@ -128,6 +153,7 @@ def _print(rows: list[dict[str, Any]], repeats: int, console: Console) -> None:
             seconds(row["ttft_s"]),
             seconds(row["itl_p50_s"]),
             rate(row["decode_tok_s"]),
+            percent(row["of_floor"]),
             seconds(row["end_to_end_s"]),
             size(row["peak_memory_bytes"]),
             times(row["decode_tok_s_ratio"]),

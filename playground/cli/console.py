@@ -147,6 +147,11 @@ def size(value: float) -> str:
     return f"{value:.2f} TB"
 
 
+def percent(value: float | None) -> str:
+    """A fraction for people."""
+    return "–" if value is None else f"{value:.0%}"
+
+
 def times(value: float | None) -> str:
     """A ratio for people."""
     return "–" if value is None else f"{value:.2f}×"

@@ -103,7 +103,9 @@ def _print(answers: dict[Lane, Answer], console: Console) -> None:
     rows: list[tuple[str, ...]] = [HEAD]
     gaps = {}
     for lane, answer in answers.items():
-        rows.append(row(lane.precision.value, figures_of(answer), answer.peak_memory_bytes))
+        floor = lane.loaded.floor if lane.loaded else None
+        figures = figures_of(answer, floor)
+        rows.append(row(lane.precision.value, figures, answer.peak_memory_bytes))
         gaps[lane] = LatencyTrace(answer.times).inter_token_ms.tolist()
     console.print()
     for line in table(rows):

@@ -108,7 +108,7 @@ def _try(
         precision=precision,
         works=not loaded.mismatch,
         kernel=loaded.kernel,
-        decode_tok_s=figures_of(answer).decode_tok_s,
+        decode_tok_s=figures_of(answer, loaded.floor).decode_tok_s,
         memory_bytes=memory,
         problem=loaded.mismatch,
         notes=loaded.notes,

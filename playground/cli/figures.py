@@ -6,16 +6,28 @@ from typing import Any
 
 import msgspec
 
-from playground.cli.console import rate, seconds, size
+from playground.cli.console import percent, rate, seconds, size
 from playground.core.facts import Answer, LoadedModel
+from playground.core.floor import Floor
 from playground.core.trace import LatencyFigures, LatencyTrace
 
-HEAD = ("", "TTFT", "ITL p50", "ITL p95", "prefill tok/s", "decode tok/s", "end to end", "peak")
+HEAD = (
+    "",
+    "TTFT",
+    "ITL p50",
+    "ITL p95",
+    "prefill tok/s",
+    "decode tok/s",
+    "of floor",
+    "end to end",
+    "peak",
+)
 
 
-def figures_of(answer: Answer) -> LatencyFigures:
-    """The latency figures of one answer."""
-    return LatencyTrace(answer.times).figures(answer.read_tokens, answer.prefill_s)
+def figures_of(answer: Answer, floor: Floor | None) -> LatencyFigures:
+    """The latency figures of one answer, from a model with this floor."""
+    trace = LatencyTrace(answer.times)
+    return trace.figures(answer.read_tokens, answer.prefill_s, floor, answer.prompt_tokens)
 
 
 def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
@@ -27,15 +39,16 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
         seconds(_s(figures.p95_ms)),
         rate(figures.prefill_tok_s),
         rate(figures.decode_tok_s),
+        percent(figures.of_floor),
         seconds(figures.end_to_end_s),
         size(peak_bytes),
     )
 
 
-def figures_fields(answer: Answer) -> dict[str, Any]:
+def figures_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
     """The figures as JSON fields, seconds and tokens per second."""
     trace = LatencyTrace(answer.times)
-    figures = trace.figures(answer.read_tokens, answer.prefill_s)
+    figures = figures_of(answer, floor)
     return {
         "ttft_s": figures.ttft_s,
         "itl_s": (trace.inter_token_ms / 1e3).tolist(),
@@ -44,12 +57,14 @@ def figures_fields(answer: Answer) -> dict[str, Any]:
         "itl_p99_s": _s(figures.p99_ms),
         "prefill_tok_s": figures.prefill_tok_s,
         "decode_tok_s": figures.decode_tok_s,
+        "floor_s": _s(figures.floor_ms),
+        "of_floor": figures.of_floor,
         "end_to_end_s": figures.end_to_end_s,
         "peak_memory_bytes": answer.peak_memory_bytes,
     }
 
 
-def answer_fields(answer: Answer) -> dict[str, Any]:
+def answer_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
     """A whole answer as JSON fields: text, tokens, figures and stamp."""
     verified = answer.stamp.verified.precision
     stamp = msgspec.to_builtins(answer.stamp)
@@ -59,7 +74,7 @@ def answer_fields(answer: Answer) -> dict[str, Any]:
         "token_ids": list(answer.token_ids),
         "prompt_tokens": answer.prompt_tokens,
         "reused_tokens": answer.reused_tokens,
-        **figures_fields(answer),
+        **figures_fields(answer, floor),
         "stop_reason": answer.stop_reason,
         "verified_precision": verified,
         "stamp": stamp,

@@ -136,11 +136,13 @@ def _where(answer: Answer) -> str:
 def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None:
     console.print()
     name = loaded.request.precision.value
-    for line in table([HEAD, row(name, figures_of(answer), answer.peak_memory_bytes)]):
+    for line in table(
+        [HEAD, row(name, figures_of(answer, loaded.floor), answer.peak_memory_bytes)]
+    ):
         console.note(line)
     stamp = answer.stamp
     console.note(
         f"{len(answer.token_ids)} tokens, stopped by: {answer.stop_reason} · seed "
         f"{stamp.options.seed} · {stamp.decoder} · {_where(answer)}commit {stamp.commit or 'none'}"
     )
-    console.event("finished", **answer_fields(answer))
+    console.event("finished", **answer_fields(answer, loaded.floor))

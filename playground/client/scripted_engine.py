@@ -29,6 +29,7 @@ from playground.core.facts import (
     Stamp,
     VerifiedPrecision,
 )
+from playground.core.floor import Floor
 from playground.core.generation import RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import (
@@ -70,8 +71,15 @@ TOKENS_BEFORE_FAULT = 20
 BATCH_S = 0.016
 #: A hanging engine goes by itself in the end, whatever became of its client.
 _HANG_S = 120.0
+_LOADING = (
+    Activity.READING_WEIGHTS,
+    Activity.QUANTIZING,
+    Activity.WARMING_UP,
+    Activity.MEASURING,
+)
 _MODULES = 28
 _PARAMETERS = 1_000_000
+_CACHE_BYTES = 1_000  # a token
 
 
 def scripted_command(*options: str) -> list[str]:
@@ -124,7 +132,7 @@ class ScriptedEngine:
 
     def _load(self, request: LoadRequest) -> None:
         self._request = request
-        for activity in (Activity.READING_WEIGHTS, Activity.QUANTIZING, Activity.WARMING_UP):
+        for activity in _LOADING:
             if not self._phase(activity):
                 return
         self._emit(Loaded(model=self._loaded(request)))
@@ -256,8 +264,18 @@ class ScriptedEngine:
             context_length=1_000_000,
             has_chat_template=True,
             load_s=dict(self._delays),
+            floor=self._floor(request),
             memory_bytes=_peak_bytes(),
             notes=("A scripted engine: the text comes from a list, not from a model.",),
+        )
+
+    def _floor(self, request: LoadRequest) -> Floor | None:
+        if not self._args.bandwidth:
+            return None
+        return Floor(
+            weight_bytes=self._verified(request).weight_bytes,
+            cache_bytes=_CACHE_BYTES,
+            bandwidth=self._args.bandwidth,
         )
 
     def _verified(self, request: LoadRequest) -> VerifiedPrecision:
@@ -317,6 +335,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--text-style", choices=STYLES, default="prose")
     parser.add_argument(
         "--delay", type=_delay, action="append", default=[], metavar="PHASE=SECONDS"
+    )
+    parser.add_argument(
+        "--bandwidth", type=float, default=0.0, help="bytes/s of the floor; 0: no floor"
     )
     parser.add_argument("--verified", default="", help="precision that is found after loading")
     parser.add_argument("--fault", choices=FAULTS)

@@ -81,6 +81,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plot_view: Annotated[
         Literal["over tokens", "distribution"], Meta(description="What the latency plot shows.")
     ] = "over tokens"
+    plot_floor: Annotated[
+        bool, Meta(description="Whether the plot shows what each token takes at least.")
+    ] = True
     environments: Annotated[
         tuple[EngineEnvironment, ...],
         Meta(max_length=MAX_ENVIRONMENTS, description="Other Pythons that lanes can run in."),

@@ -74,7 +74,9 @@ class FiguresController(QObject):
         if generation is None:
             self._plot.clear_lane(index)
         else:
-            self._plot.update_lane(index, generation.trace)
+            self._plot.update_lane(
+                index, generation.trace, generation.floor, generation.prompt_tokens
+            )
             if finished:
                 self._plot.finish_lane(index)
         self._table.set_row(index, presenter.name, *presenter.figures())

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from playground.core.facts import Answer
+from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import LaneConfig
 from playground.core.protocol import Tokens
-from playground.core.trace import LatencyTrace
+from playground.core.trace import LatencyFigures, LatencyTrace
 
 
 @dataclass
@@ -21,10 +22,18 @@ class Generation:
     prompt: Prompt
     options: GenerationOptions
     timing: Timing
+    floor: Floor | None = None
     trace: LatencyTrace = field(default_factory=LatencyTrace)
     prompt_tokens: int = 0
     started: bool = False
     answer: Answer | None = None
+
+    def figures(self) -> LatencyFigures:
+        """The figures of what has come so far."""
+        read, prefill_s = 0, 0.0
+        if self.answer is not None:
+            read, prefill_s = self.answer.read_tokens, self.answer.prefill_s
+        return self.trace.figures(read, prefill_s, self.floor, self.prompt_tokens)
 
     def take(self, batches: Sequence[Tokens]) -> str:
         """Add the batches' times to the trace and return their text."""

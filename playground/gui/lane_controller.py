@@ -182,7 +182,8 @@ class LaneController(QObject):
             return False
         self._requests += 1
         self._deaf = False
-        self.generation = Generation(self._requests, self.config, prompt, options, timing)
+        floor = self.state.loaded.floor if self.state.loaded else None
+        self.generation = Generation(self._requests, self.config, prompt, options, timing, floor)
         self._apply(GenerateSent())
         self._engine.send(
             Generate(

@@ -62,12 +62,7 @@ class LanePresenter(QObject):
         if generation is None:
             return LatencyFigures(), None
         answer = generation.answer
-        if answer is None:
-            return generation.trace.figures(), None
-        return (
-            generation.trace.figures(answer.read_tokens, answer.prefill_s),
-            answer.peak_memory_bytes,
-        )
+        return generation.figures(), None if answer is None else answer.peak_memory_bytes
 
     def ask(self, mode: Mode, typed: str, system: str = "") -> Prompt:
         """Open an exchange with what was typed, and return what to send to the model."""

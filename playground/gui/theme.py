@@ -229,6 +229,14 @@ def lane_pen(index: int, alpha: int = 255) -> QPen:
     return pen
 
 
+def floor_pen(index: int) -> QPen:
+    """The lane's floor: dotted, whatever the lane's own dashes are."""
+    pen = QPen(lane_line_color(index), 1)
+    pen.setCosmetic(True)
+    pen.setDashPattern([1.0, 3.0])
+    return pen
+
+
 def contrast(first: QColor, second: QColor) -> float:
     """The contrast ratio of WCAG 2, from 1 to 21."""
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)

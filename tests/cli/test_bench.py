@@ -24,7 +24,7 @@ def test_medians_of_alternating_runs() -> None:
     assert last["failed"] == []
     for lane in last["lanes"]:
         own = [run for run in runs if run["precision"] == lane["precision"]]
-        for name in ("ttft_s", "decode_tok_s", "end_to_end_s", "itl_p50_s"):
+        for name in ("ttft_s", "decode_tok_s", "end_to_end_s", "itl_p50_s", "floor_s", "of_floor"):
             assert lane[name] == statistics.median(run[name] for run in own)
         assert lane["verified_precision"] == lane["precision"]
         assert lane["tokens"] == 6

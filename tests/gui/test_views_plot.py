@@ -14,6 +14,7 @@ from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
 from playground.core.errors import PlaygroundError
+from playground.core.floor import Floor
 from playground.core.trace import LatencyTrace
 from playground.gui import theme
 from playground.gui.views import plot_data
@@ -78,6 +79,37 @@ def test_arrow_keys_read_every_lane(plot: LatencyPlot, qtbot: QtBot) -> None:
     assert "25.0 ms" in canvas.plot.accessibleDescription()
     qtbot.keyClick(canvas.plot, Qt.Key.Key_End)
     assert canvas.read_out.title() == "token 100"
+
+
+def test_the_floor_rises_under_its_lane_and_is_told(plot: LatencyPlot, qtbot: QtBot) -> None:
+    floor = Floor(weight_bytes=4_000_000, cache_bytes=10_000, bandwidth=1e9)
+    assert not plot.tokens._legend.isVisible()
+    plot.update_lane(0, steady(100, 0.010, 0.03), floor, prompt_tokens=20)
+    plot.finish_lane(0)
+    plot._draw_now()
+    x, y = plot.tokens._items[0].floor.getData()
+    assert (x[0], x[-1]) == (2, 100)
+    assert y[0] == pytest.approx(4 + 0.01 * 21)
+    assert y[-1] == pytest.approx(4 + 0.01 * 119)
+    assert plot.tokens._items[1].floor.getData()[0] is None  # nothing is known of its floor
+    assert plot.tokens._legend.isVisible()
+    plot.tokens.read(81)
+    values = [row[2] for row in plot.tokens.canvas.read_out.rows()]
+    assert values == ["10.0 ms (floor 5.00 ms: 50%)", "25.0 ms"]
+    plot.floor.click()
+    assert plot.tokens._items[0].floor.getData()[0] is None
+    assert not plot.tokens._legend.isVisible()
+    plot.tokens.read(81)
+    assert plot.tokens.canvas.read_out.rows()[0][2] == "10.0 ms"
+
+
+def test_a_floor_is_in_sight_on_a_logarithmic_axis(plot: LatencyPlot) -> None:
+    floor = Floor(weight_bytes=50_000, cache_bytes=100, bandwidth=1e9)
+    plot.update_lane(0, steady(100, 0.010, 0.03), floor)
+    plot.log.setChecked(True)
+    assert plot.tokens.canvas.box.viewRange()[1][0] < np.log10(0.05)
+    _, y = plot.tokens._items[0].floor.getData()
+    assert y[0] == pytest.approx(np.log10(0.0501), abs=1e-3)
 
 
 def test_names_are_never_html(plot: LatencyPlot) -> None:

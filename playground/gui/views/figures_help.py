@@ -34,6 +34,7 @@ _MORE = {
     "badge": "what was counted in the loaded model: linear layers by kind, bytes by type; red "
     "where it is not what was asked for",
     "diamond in the plot": "the TTFT of the lane; an arrow where it lies above the picture",
+    "dotted line in the plot": "the floor of each lane; it rises as the cache grows",
     "level lines in the plot": "p50 (stronger) and p95 (fainter) of each lane",
 }
 

@@ -26,7 +26,14 @@ from PySide6.QtWidgets import (
 
 from playground.core.trace import FORMULAS, LatencyFigures
 from playground.gui import theme
-from playground.gui.views.texts import NOTHING, ms_text, seconds_text, size_text, three_digits
+from playground.gui.views.texts import (
+    NOTHING,
+    ms_text,
+    percent_text,
+    seconds_text,
+    size_text,
+    three_digits,
+)
 
 
 @dataclass(frozen=True)
@@ -48,10 +55,11 @@ _COLUMNS = (
     _Column("p99", "0.999 ms", "p50, p95, p99", lambda f, m: ms_text(f.p99_ms)),
     _Column("Prefill", "99,999 tok/s", "prefill tokens/s", lambda f, m: _rate(f.prefill_tok_s)),
     _Column("Decode", "9,999 tok/s", "decode tokens/s", lambda f, m: _rate(f.decode_tok_s)),
+    _Column("Of floor", "100 %", "of floor", lambda f, m: percent_text(f.of_floor)),
     _Column("End to end", "99.9 s", "end to end", lambda f, m: seconds_text(f.end_to_end_s)),
     _Column(
-        "Peak memory",
-        "99.9 GB",
+        "Peak",
+        "9,999 MB",
         "the most memory the engine held while generating: on the device (CUDA), else resident",
         lambda f, m: size_text(m),
     ),
@@ -152,7 +160,7 @@ class FiguresTable(QTableWidget):
         """Give every figure the room it can need, so that nothing jumps while it changes."""
         heads, cells = QFontMetrics(theme.ui_font(bold=True)), self.fontMetrics()
         needed = [
-            max(heads.horizontalAdvance(c.title), cells.horizontalAdvance(c.widest)) + 20
+            max(heads.horizontalAdvance(c.title), cells.horizontalAdvance(c.widest)) + 16
             for c in _COLUMNS
         ]
         spare = max(0, self.viewport().width() - sum(needed) - 220) // (len(_COLUMNS) + 4)

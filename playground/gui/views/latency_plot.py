@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core.errors import PlaygroundError
+from playground.core.floor import Floor
 from playground.core.trace import LatencyTrace
 from playground.gui import theme
 from playground.gui.views import plot_export
@@ -63,6 +64,11 @@ class LatencyPlot(QFrame):
         self.views.chosen.connect(self._view_chosen)
         self.cumulative = _toggle("cumulative", "Cumulative", "Share of tokens up to each latency")
         self.cumulative.toggled.connect(self.spread.set_cumulative)
+        self.floor = _toggle(
+            "floor", "Floor", "The floor: what each token takes at least, bytes ÷ bandwidth"
+        )
+        self.floor.setChecked(True)
+        self.floor.toggled.connect(self.tokens.set_floors)
         self.log = _toggle("log", "Logarithmic", "Logarithmic scale, for lanes that differ much")
         self.log.toggled.connect(self._set_log)
         self.fit_button = tool_button(
@@ -80,7 +86,7 @@ class LatencyPlot(QFrame):
         head.addWidget(self.views)
         head.addSpacing(8)
         head.addLayout(self._chip_row, 1)
-        for button in (self.cumulative, self.log, self.fit_button, self.export_button):
+        for button in (self.cumulative, self.floor, self.log, self.fit_button, self.export_button):
             head.addWidget(button)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 6, 8, 6)
@@ -115,12 +121,15 @@ class LatencyPlot(QFrame):
             chip.deleteLater()
             self._draw()
 
-    def update_lane(self, index: int, trace: LatencyTrace) -> None:
+    def update_lane(
+        self, index: int, trace: LatencyTrace, floor: Floor | None = None, prompt_tokens: int = 0
+    ) -> None:
         """Show what the trace holds by now. Meant for 5 to 10 calls a second."""
         if index not in self._lanes:
             self.set_lane(index, f"Lane {index + 1}")
         lane = self._lanes[index]
         lane.finished = False
+        lane.floor, lane.prompt_tokens = floor, prompt_tokens
         lane.update(trace)
         self._draw()
 
@@ -223,6 +232,7 @@ class LatencyPlot(QFrame):
         over_tokens = self.view() == VIEWS[0]
         self._stack.setCurrentWidget(self.tokens if over_tokens else self.spread)
         self.cumulative.setVisible(not over_tokens)
+        self.floor.setVisible(over_tokens)
         self._stack.hint.raise_()
         self._draw_now()
         if not over_tokens:

@@ -11,6 +11,7 @@ from typing import TextIO
 import numpy as np
 from numpy.typing import NDArray
 
+from playground.core.floor import Floor
 from playground.core.trace import LatencyTrace
 
 FloatArray = NDArray[np.float64]
@@ -20,6 +21,8 @@ WINDOW = 1_000
 #: Below this (ms) a gap is drawn at it on a logarithmic axis: a batch may have gaps of zero.
 LEAST_MS = 1e-3
 _BINS = 80
+#: Points of a floor: a straight line, but not on a logarithmic axis or past a window.
+_FLOOR_POINTS = 33
 #: Percentiles of a long trace are computed again when it grew by this part.
 _GROWTH = 0.03
 
@@ -33,6 +36,8 @@ class Series:
     trace: LatencyTrace = field(default_factory=LatencyTrace)
     finished: bool = True
     shown: bool = True
+    floor: Floor | None = None
+    prompt_tokens: int = 0
     p50: float | None = None
     p95: float | None = None
     p99: float | None = None
@@ -75,6 +80,21 @@ class Series:
         """Milliseconds before token `token` (counted from one), None where there is none."""
         gaps = self.trace.inter_token_ms
         return float(gaps[token - 2]) if 2 <= token < len(gaps) + 2 else None
+
+    def floor_at(self, token: int) -> float | None:
+        """The least milliseconds before token `token`, None where that is not known."""
+        if self.floor is None or not 2 <= token <= self.count:
+            return None
+        return self.floor.token_ms(self.prompt_tokens, token)
+
+    def floor_line(self, left: float, right: float) -> tuple[FloatArray, FloatArray]:
+        """Token numbers in sight and the floor (ms) at each; empty where it is not known."""
+        first, last = max(2.0, left), min(float(self.count), right)
+        if self.floor is None or first > last:
+            return np.empty(0), np.empty(0)
+        tokens = np.linspace(first, last, _FLOOR_POINTS)
+        least = [self.floor.token_ms(self.prompt_tokens, token) for token in tokens.tolist()]
+        return tokens.astype(np.float64), np.array(least, dtype=np.float64)
 
 
 class TokenNumbers:
@@ -164,14 +184,16 @@ def nice_ceiling(value: float) -> float:
     return float(10 * power)
 
 
-def log_range(lanes: Iterable[Series]) -> tuple[float, float]:
-    """log₁₀ of the milliseconds to show on a logarithmic axis."""
+def log_range(lanes: Iterable[Series], *, floors: bool = False) -> tuple[float, float]:
+    """log₁₀ of the milliseconds to show on a logarithmic axis, the floors too if wanted."""
     lows, highs = [], []
     for lane in lanes:
         if lane.p50 is not None:
             gaps = lane.trace.inter_token_ms[-WINDOW:]
             lows.append(max(float(gaps.min()), LEAST_MS, lane.p50 / 30))
             highs.append(max(lane.peak, 1.1 * lane.p50))
+            if floors and lane.floor is not None:
+                lows.append(lane.floor.token_ms(lane.prompt_tokens, 2))
     if not lows:
         return -1.0, 2.0
     low, high = np.log10(min(lows)), np.log10(max(highs))

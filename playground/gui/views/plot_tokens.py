@@ -12,8 +12,9 @@ from playground.gui import theme
 from playground.gui.views import plot_data
 from playground.gui.views.plot_canvas import PlotCanvas
 from playground.gui.views.plot_data import LEAST_MS, Series, TokenNumbers
-from playground.gui.views.texts import ms_text
+from playground.gui.views.texts import ms_text, percent_text
 
+_LEGEND = "dotted: the floor, what the memory allows"
 _HEADROOM = 20  # pixels at the top for the row of TTFTs
 
 
@@ -24,15 +25,16 @@ class _LaneItems:
         self.curve: Any = pg.PlotDataItem(skipFiniteCheck=True, antialias=False)
         self.median: Any = pg.InfiniteLine(angle=0)
         self.high: Any = pg.InfiniteLine(angle=0)
+        self.floor: Any = pg.PlotDataItem(skipFiniteCheck=True, antialias=False)
         self.first: Any = pg.ScatterPlotItem(size=9, pxMode=True)
         # In the box's own pixels, and plain: a name or a number is never taken for HTML.
         self.label = QGraphicsSimpleTextItem(canvas.box)
         self._canvas = canvas
-        canvas.item.addItem(self.curve, ignoreBounds=True)
-        for item in (self.median, self.high, self.first):
+        for item in (self.curve, self.median, self.high, self.floor, self.first):
             canvas.item.addItem(item, ignoreBounds=True)
         self.median.setZValue(10)
         self.high.setZValue(10)
+        self.floor.setZValue(11)
         self.first.setZValue(20)
         self.label.setZValue(21)
         self.restyle(index)
@@ -41,6 +43,7 @@ class _LaneItems:
         self.curve.setPen(theme.lane_pen(index))
         self.median.setPen(theme.lane_pen(index, 150))
         self.high.setPen(theme.lane_pen(index, 80))
+        self.floor.setPen(theme.floor_pen(index))
         self.first.setBrush(theme.lane_line_color(index))
         self.first.setPen(pg.mkPen(theme.color("surface")))
         self.label.setBrush(theme.lane_text_color(index))
@@ -51,10 +54,10 @@ class _LaneItems:
             item.setVisible(on)
 
     def all(self) -> tuple[Any, ...]:
-        return (self.curve, self.median, self.high, self.first, self.label)
+        return (self.curve, self.median, self.high, self.floor, self.first, self.label)
 
     def remove(self) -> None:
-        for item in (self.curve, self.median, self.high, self.first):
+        for item in self.all()[:-1]:
             self._canvas.item.removeItem(item)
         self._canvas.plot.scene().removeItem(self.label)
 
@@ -72,11 +75,15 @@ class TokenView(QWidget):
         column.addWidget(self.canvas)
         self.following = True
         self._log = False
+        self._floors = True
         self._top = 0.0
         self._items: dict[int, _LaneItems] = {}
         self._lanes: dict[int, Series] = {}
         self._numbers = TokenNumbers()
         self._token = 0
+        self._legend = QGraphicsSimpleTextItem(_LEGEND, self.canvas.box)
+        self._legend.setZValue(21)
+        self._restyle()
         self.canvas.moved.connect(self._moved)
         self.canvas.stepped.connect(self._step)
         self.canvas.pointed.connect(self._point)
@@ -89,6 +96,11 @@ class TokenView(QWidget):
         self._log = on
         self._top = 0.0
         self.canvas.set_log("left", on)
+        self.draw(self._lanes)
+
+    def set_floors(self, on: bool) -> None:
+        """Draw what each token takes at least, and tell it in the read-out."""
+        self._floors = on
         self.draw(self._lanes)
 
     def follow(self) -> None:
@@ -134,9 +146,17 @@ class TokenView(QWidget):
                 ttft = lane.trace.ttft_s
                 value = f"TTFT {ms_text(None if ttft is None else ttft * 1e3)}"
             else:
-                value = ms_text(lane.gap_at(self._token))
+                value = self._gap_text(lane)
             rows.append((lane.index, lane.name, value))
         self.canvas.show_rows(float(self._token), f"token {self._token:,}", rows)
+
+    def _gap_text(self, lane: Series) -> str:
+        gap = lane.gap_at(self._token)
+        least = lane.floor_at(self._token) if self._floors else None
+        if gap is None or least is None:
+            return ms_text(gap)
+        reached = f": {percent_text(least / gap)}" if gap > 0 else ""
+        return f"{ms_text(gap)} (floor {ms_text(least)}{reached})"
 
     def _draw_lane(self, lane: Series, items: _LaneItems) -> None:
         """Draw what is in sight, with no more points than the picture has columns for."""
@@ -146,6 +166,8 @@ class TokenView(QWidget):
             self._numbers.upto(len(gaps)), gaps, left, right, max(200, int(self.canvas.box.width()))
         )
         items.curve.setData(numbers, self._scaled(shown), skipFiniteCheck=True)
+        places, least = lane.floor_line(left, right) if self._floors else (numbers[:0], shown[:0])
+        items.floor.setData(places, self._scaled(least), skipFiniteCheck=True)
         for line, value in ((items.median, lane.p50), (items.high, lane.p95)):
             line.setVisible(value is not None)
             if value is not None:
@@ -154,7 +176,7 @@ class TokenView(QWidget):
     def _set_range(self, shown: list[Series]) -> None:
         x = plot_data.follow_range(shown)
         if self._log:
-            low, high = plot_data.log_range(shown)
+            low, high = plot_data.log_range(shown, floors=self._floors)
         else:
             self._top = plot_data.follow_top(shown, self._top)
             low, high = 0.0, self._top
@@ -186,6 +208,14 @@ class TokenView(QWidget):
                 items.label.setText(text)
             items.label.setPos(place, 3)
             place += items.label.boundingRect().width() + 16
+        self._place_legend(place)
+
+    def _place_legend(self, left: float) -> None:
+        """Say what the dotted lines are, at the right of the TTFTs if there is room."""
+        known = any(lane.shown and lane.count > 1 and lane.floor for lane in self._lanes.values())
+        place = self.canvas.box.width() - self._legend.boundingRect().width() - 10
+        self._legend.setVisible(self._floors and known and place >= left)
+        self._legend.setPos(place, 3)
 
     def _scale(self, milliseconds: float) -> float:
         return float(np.log10(max(milliseconds, LEAST_MS))) if self._log else milliseconds
@@ -219,4 +249,6 @@ class TokenView(QWidget):
     def _restyle(self) -> None:
         for index, items in self._items.items():
             items.restyle(index)
+        self._legend.setBrush(theme.color("muted"))
+        self._legend.setFont(theme.ui_font(0.88))
         self._place_labels()

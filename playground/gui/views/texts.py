@@ -44,6 +44,13 @@ def seconds_text(seconds: float | None) -> str:
     return f"{three_digits(seconds)} s"
 
 
+def percent_text(fraction: float | None) -> str:
+    """A part of a whole: two digits below ten per cent."""
+    if fraction is None:
+        return NOTHING
+    return f"{fraction:.1%}" if fraction < 0.0995 else f"{fraction:.0%}"
+
+
 def clock_text(seconds: float) -> str:
     """A running clock: tenths of a second first, minutes later."""
     seconds = max(0.0, seconds)
@@ -116,6 +123,13 @@ def badge_tip(loaded: LoadedModel) -> str:
         f"Device: {loaded.device_name}",
         f"Memory after loading: {size_text(loaded.memory_bytes)}",
     ]
+    if loaded.floor is not None:
+        floor = loaded.floor
+        cached = size_text(floor.cache_bytes + floor.window_bytes)
+        lines.append(
+            f"Read for each token: {size_text(floor.weight_bytes)} of weights and {cached} for "
+            f"each token before it, at {size_text(round(floor.bandwidth))}/s"
+        )
     if loaded.load_s:
         times = ", ".join(f"{name} {seconds_text(s)}" for name, s in loaded.load_s.items())
         lines.append(f"Loading: {times}")
