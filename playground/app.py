@@ -7,7 +7,6 @@ import logging
 import logging.handlers
 import os
 import sys
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
 from playground.client.engine_process import EngineProcess
+from playground.client.environments import process_of
 from playground.core import paths
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
@@ -28,7 +28,10 @@ from playground.gui.background import Background
 from playground.gui.browser_sources import HubPlace
 from playground.gui.controller import Controller
 from playground.gui.downloads_controller import DownloadsController
+from playground.gui.environments_controller import EnvironmentsController
 from playground.gui.figures_controller import FiguresController
+from playground.gui.lane_controller import LaneController
+from playground.gui.lane_engine import EngineFactory
 from playground.gui.lane_preparation import Prepare
 from playground.gui.lanes_controller import LanesController
 from playground.gui.main_window import MainWindow
@@ -50,7 +53,7 @@ class Playground:
         self,
         store: SettingsStore,
         *,
-        make_engine: Callable[[], EngineProcess] = EngineProcess,
+        make_engine: EngineFactory | None = None,
         prepare: Prepare = prepare,
         keep_settings: bool = True,
         prefer_gpu: bool = False,
@@ -62,12 +65,13 @@ class Playground:
         self.window = window = MainWindow()
         self.background = Background(window)
         self.lanes = LanesController(
-            window.lanes, self.background, make_engine, prepare, parent=window
+            window.lanes, self.background, make_engine or self._engine, prepare, parent=window
         )
         self.models = ModelsController(
             self.lanes, store, self.background, window, prefer_gpu=prefer_gpu, place=place
         )
         self.downloads = DownloadsController(self.background, window)
+        self.environments = EnvironmentsController(store, self.background, window)
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)
         self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)
         self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
@@ -76,17 +80,25 @@ class Playground:
         connections.connect_lanes(window, self.lanes, self.controller)
         connections.connect_models(window, self.models, self.controller)
         connections.connect_downloads(window, self.downloads)
+        connections.connect_environments(window, self.environments, self.models)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
         window.actions.quit.triggered.connect(window.close)
         window.closing.connect(self.settings.save)
         window.closing.connect(self.lanes.shut_down)
+        window.closing.connect(self.environments.shut_down)
         self.settings.restore()
 
     def start_ahead(self) -> None:
-        """Let the first lane's engine import while the user reads, and downloads go on."""
-        if self.lanes.lanes:
-            self.lanes.lanes[0].start_ahead()
+        """Let an engine of each environment import while the user reads, and downloads go on.
+
+        What it finds also tells which precisions can be had there.
+        """
+        first: dict[str, LaneController] = {}
+        for lane in self.lanes.lanes:
+            first.setdefault(lane.config.environment, lane)
+        for lane in first.values():
+            lane.start_ahead()
         if self._goes_on:
             self.downloads.start()
 
@@ -96,6 +108,9 @@ class Playground:
         lanes_gone = self.lanes.wait(_END_WAIT_MS)
         downloads_gone = self.downloads.close()
         return self.background.close() and lanes_gone and downloads_gone
+
+    def _engine(self, environment: str) -> EngineProcess:
+        return process_of(environment, self.store.values.environments)
 
 
 def main(args: argparse.Namespace) -> int:

@@ -155,7 +155,7 @@ def _stream(count: int, rate: float, tokens: int) -> list[Measure]:
     with tempfile.TemporaryDirectory() as folder:
         playground = Playground(
             _window(configs, tokens, folder),
-            make_engine=lambda: EngineProcess(scripted_command("--rate", str(rate))),
+            make_engine=lambda _: EngineProcess(scripted_command("--rate", str(rate))),
             prepare=_scripted,
             keep_settings=False,
         )

@@ -9,13 +9,11 @@ import types
 
 from playground.cli.console import Console, table
 from playground.client.environment_builder import Builder, Cancelled, remove_folder
-from playground.client.environments import check, look, precisions
-from playground.core.environments import EngineEnvironment, check_name, find
-from playground.core.errors import OptionsError, PlaygroundError
+from playground.client.environments import check, look, precisions, shown_versions
+from playground.core.environments import EngineEnvironment, check_new, default_name, find
+from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
-from playground.core.settings import MAX_ENVIRONMENTS, SettingsStore
-
-_SHOWN = ("torch", "transformers", "gptqmodel", "auto_gptq", "bitsandbytes")
+from playground.core.settings import SettingsStore
 
 
 def env(args: argparse.Namespace) -> int:
@@ -67,8 +65,8 @@ def _list(known: tuple[EngineEnvironment, ...], console: Console) -> int:
 def _add(args: argparse.Namespace, store: SettingsStore, console: Console) -> None:
     # Not resolved: a virtual environment's executable is a link to another Python.
     python = args.python.expanduser().absolute()
-    environment = EngineEnvironment(check_name(args.name or python.parent.parent.name), str(python))
-    _check_new(environment.name, store)
+    environment = EngineEnvironment(args.name or default_name(python), str(python))
+    check_new(store.values.environments, environment.name)
     console.status("starting an engine")
     facts = check(environment)
     console.end_status()
@@ -77,7 +75,7 @@ def _add(args: argparse.Namespace, store: SettingsStore, console: Console) -> No
 
 
 def _create(name: str, store: SettingsStore, console: Console) -> None:
-    _check_new(name, store)
+    check_new(store.values.environments, name)
     builder = Builder(name)
 
     def interrupt(_: int, __: types.FrameType | None) -> None:
@@ -100,20 +98,8 @@ def _create(name: str, store: SettingsStore, console: Console) -> None:
     _tell(environment, check(environment), console)
 
 
-def _check_new(name: str, store: SettingsStore) -> None:
-    known = store.values.environments
-    if any(environment.name == name for environment in known):
-        raise OptionsError(
-            f"There is an environment {name} already.", "Give another --name, or remove it first."
-        )
-    if len(known) >= MAX_ENVIRONMENTS:
-        raise OptionsError(
-            f"There are {MAX_ENVIRONMENTS} environments already.", "Remove one first."
-        )
-
-
 def _tell(environment: EngineEnvironment, facts: EngineFacts, console: Console) -> None:
-    versions = {name: facts.versions[name] for name in _SHOWN if name in facts.versions}
+    versions = shown_versions(facts)
     reasons = precisions(facts)
     console.event(
         "environment",

@@ -11,10 +11,9 @@ from playground.cli.console import Console, table
 from playground.cli.figures import HEAD, answer_fields, figures_of, loaded_fields, row, what_runs
 from playground.cli.interrupts import interrupting
 from playground.cli.models import check_here, chosen_device, load_request, local_model, model_spec
-from playground.client.environments import make_process
+from playground.client.environments import process_of
 from playground.client.session import Session
 from playground.core.checkpoint import read_checkpoint
-from playground.core.environments import find
 from playground.core.errors import ModelError, OptionsError
 from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import (
@@ -40,10 +39,9 @@ def run(args: argparse.Namespace) -> int:
             f"{resolved.name} has no chat template.",
             "Leave out --chat: the model then continues the prompt as it stands.",
         )
-    environment = None
-    if args.environment:
-        environment = find(SettingsStore().values.environments, args.environment)
-    session = Session(lambda event: show(event, console), process=make_process(environment))
+    known = SettingsStore().values.environments if args.environment else ()
+    process = process_of(args.environment, known)
+    session = Session(lambda event: show(event, console), process=process)
     with interrupting([session]) as interrupts, session:
         facts = session.ready()
         device = chosen_device(args.device, facts)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import re
 import shutil
@@ -11,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -46,7 +47,10 @@ class Cancelled(Exception):  # noqa: N818  # not an error: somebody wanted to st
 
 
 class Builder:
-    """Builds one environment in `folder`, all or nothing. `cancel` may come from any thread."""
+    """Builds one environment in `folder`, all or nothing. `cancel` may come from any thread.
+
+    A file beside the folder, locked while it is built, marks what a killed process left.
+    """
 
     def __init__(
         self,
@@ -74,7 +78,19 @@ class Builder:
 
         Raises EngineError with pip's last words, or Cancelled; the folder is removed then.
         """
-        self._check_place()
+        self._make_parent()
+        with self._mark():
+            return self._build(progress)
+
+    def cancel(self) -> None:
+        """End what runs; returns at once."""
+        with self._lock:
+            self._cancelled = True
+            if self._process is not None and self._process.poll() is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self._process.pid, signal.SIGKILL)
+
+    def _build(self, progress: Callable[[str, float], None]) -> EngineEnvironment:
         environment = EngineEnvironment(self.name, str(self.python))
         pip = [str(self.python), "-I", "-m", "pip", "install", "--progress-bar", "off"]
         commands = (
@@ -99,20 +115,33 @@ class Builder:
         progress("ready", 1.0)
         return environment
 
-    def cancel(self) -> None:
-        """End what runs; returns at once."""
-        with self._lock:
-            self._cancelled = True
-            if self._process is not None and self._process.poll() is None:
-                with contextlib.suppress(ProcessLookupError, PermissionError):
-                    os.killpg(self._process.pid, signal.SIGKILL)
+    @contextlib.contextmanager
+    def _mark(self) -> Iterator[None]:
+        """Hold the place for this build; what one that was killed left there is deleted."""
+        marker = self.folder.with_name(f".{self.folder.name}.building")
+        left = marker.exists()
+        with marker.open("a") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise EngineError(
+                    f"The environment {self.name} is being made already.",
+                    "Wait until that is done.",
+                    str(error),
+                ) from error
+            try:
+                if left:
+                    shutil.rmtree(self.folder, ignore_errors=True)
+                if self.folder.exists():
+                    raise EngineError(
+                        f"There is an environment in {self.folder} already.",
+                        f"Add it with `playground env add {self.python}`, or delete the folder.",
+                    )
+                yield
+            finally:
+                marker.unlink(missing_ok=True)
 
-    def _check_place(self) -> None:
-        if self.folder.exists():
-            raise EngineError(
-                f"There is an environment in {self.folder} already.",
-                f"Remove it first: `playground env remove {self.name}`.",
-            )
+    def _make_parent(self) -> None:
         try:
             self.folder.parent.mkdir(parents=True, exist_ok=True)
             free = shutil.disk_usage(self.folder.parent).free
@@ -168,10 +197,16 @@ def _tell(progress: Callable[[str, float], None], fraction: float, line: str) ->
     progress(line, fraction)
 
 
+def made_folder(environment: EngineEnvironment) -> Path | None:
+    """The folder of an environment that was made here; None where it is somebody else's."""
+    folder = Path(environment.python).parents[1]
+    return folder if folder.parent == paths.data_dir() / "environments" else None
+
+
 def remove_folder(environment: EngineEnvironment) -> Path | None:
     """Delete an environment that was made here; None where it is somebody else's folder."""
-    folder = Path(environment.python).parents[1]
-    if folder.parent != paths.data_dir() / "environments":
+    folder = made_folder(environment)
+    if folder is None:
         return None
     try:
         shutil.rmtree(folder)

@@ -6,13 +6,13 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from playground.client.engine_process import EngineProcess
 from playground.core import paths
 from playground.core.checkpoint import library_reason
-from playground.core.environments import EngineEnvironment
+from playground.core.environments import OWN, EngineEnvironment, find
 from playground.core.errors import EngineError
 from playground.core.facts import EngineFacts
 from playground.core.precision import Precision
@@ -30,6 +30,7 @@ NEEDED = {
     "numpy": "numpy",
     "platformdirs": "platformdirs",
 }
+_SHOWN = ("torch", "transformers", "gptqmodel", "auto_gptq", "bitsandbytes")
 _LOOK = """
 import importlib.util, json, platform, sys
 missing = [n for n in json.loads(sys.argv[1]) if importlib.util.find_spec(n) is None]
@@ -37,10 +38,26 @@ print(json.dumps({"python": platform.python_version(), "missing": missing}))
 """
 
 
-def make_process(environment: EngineEnvironment | None) -> EngineProcess:
-    """Return an engine that is not started yet; None is the playground's own Python."""
-    if environment is None:
+def process_of(name: str, environments: Sequence[EngineEnvironment]) -> EngineProcess:
+    """Return an engine, not started yet, in the environment of this name; "" is our own.
+
+    Raises PlaygroundError where it is not there any more.
+    """
+    if name == OWN:
         return EngineProcess()
+    environment = find(environments, name)
+    try:
+        look_path(environment.python)
+    except EngineError as error:
+        raise EngineError(
+            f"The environment {name} is gone: there is no Python at {environment.python}.",
+            "Make it again, or choose another one.",
+        ) from error
+    return make_process(environment)
+
+
+def make_process(environment: EngineEnvironment) -> EngineProcess:
+    """Return an engine of another Python that is not started yet."""
     command = [environment.python, "-X", "faulthandler", "-m", "playground.engine"]
     return EngineProcess(command, {"PYTHONPATH": str(_package_folder()), "PYTHONHOME": ""})
 
@@ -114,6 +131,11 @@ def check(environment: EngineEnvironment) -> EngineFacts:
 def precisions(facts: EngineFacts) -> dict[Precision, str]:
     """Why each precision cannot be had in an environment; "" where it can."""
     return {p: library_reason(p, "cpu", facts) for p in Precision}
+
+
+def shown_versions(facts: EngineFacts) -> dict[str, str]:
+    """Versions of the libraries that tell environments apart."""
+    return {name: facts.versions[name] for name in _SHOWN if name in facts.versions}
 
 
 def bare(env: Mapping[str, str]) -> dict[str, str]:

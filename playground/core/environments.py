@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -16,6 +17,7 @@ OWN = ""
 OWN_LABEL = "the playground's own"
 #: The environment that the playground can make.
 AUTO_GPTQ = "auto-gptq"
+MAX_ENVIRONMENTS = 20
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
 
 
@@ -34,6 +36,24 @@ def check_name(name: str) -> str:
             "Use up to 40 letters, digits, dots, hyphens and underscores.",
         )
     return name
+
+
+def default_name(python: Path) -> str:
+    """A name for an interpreter: that of its environment's folder, with what a name may hold."""
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", python.parent.parent.name).strip("._-")[:40] or "python"
+
+
+def check_new(environments: Sequence[EngineEnvironment], name: str) -> None:
+    """Raise OptionsError where no environment of this name can be added."""
+    check_name(name)
+    if any(environment.name == name for environment in environments):
+        raise OptionsError(
+            f"There is an environment {name} already.", "Give another name, or remove it first."
+        )
+    if len(environments) >= MAX_ENVIRONMENTS:
+        raise OptionsError(
+            f"There are {MAX_ENVIRONMENTS} environments already.", "Remove one first."
+        )
 
 
 def find(environments: Sequence[EngineEnvironment], name: str) -> EngineEnvironment:

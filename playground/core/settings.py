@@ -16,7 +16,7 @@ import tomli_w
 from msgspec import Meta
 
 from playground.core import paths
-from playground.core.environments import EngineEnvironment
+from playground.core.environments import MAX_ENVIRONMENTS, EngineEnvironment
 from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.generation import GenerationOptions, Timing
@@ -29,7 +29,6 @@ MAX_RECENTS = 12
 MAX_FAVOURITES = 200
 MAX_FOLDERS = 20
 MAX_LANES = 4
-MAX_ENVIRONMENTS = 20
 DEFAULT_LANES = (
     LaneConfig(precision=Precision.BF16),
     LaneConfig(precision=Precision.INT8),

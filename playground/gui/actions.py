@@ -64,6 +64,9 @@ class Actions(QObject):
             "&Unload all lanes", "Ctrl+Shift+U", "unload", "Unload every lane and free its memory"
         )
 
+        self.environments = make(
+            "Engine en&vironments…", "", "engine", "Other Pythons that a lane's engine can run in"
+        )
         self.copy_answer = make(
             "&Copy answer", "Ctrl+Shift+C", "copy", "Copy the current lane's last answer"
         )

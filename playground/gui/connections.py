@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playground.gui.controller import Controller
 from playground.gui.downloads_controller import DownloadsController
+from playground.gui.environments_controller import EnvironmentsController
 from playground.gui.lanes_controller import LanesController
 from playground.gui.main_window import MainWindow
 from playground.gui.models_controller import ModelsController
@@ -54,6 +55,17 @@ def connect_downloads(window: MainWindow, downloads: DownloadsController) -> Non
     window.indicator.clicked.connect(downloads.open_window)
     downloads.summary_changed.connect(window.indicator.show_summary)
     downloads.message.connect(window.messages.show_message)
+
+
+def connect_environments(
+    window: MainWindow, environments: EnvironmentsController, models: ModelsController
+) -> None:
+    """The other Pythons that engines can run in."""
+    window.actions.environments.triggered.connect(environments.open)
+    models.environments_requested.connect(environments.open)
+    environments.changed.connect(models.show_all)
+    environments.known.connect(models.environment_known)
+    environments.message.connect(window.messages.show_message)
 
 
 def connect_copying(window: MainWindow, controller: Controller) -> None:

@@ -186,7 +186,7 @@ class Controller(QObject):
             if loaded is not None:
                 models.append((loaded.request.name, loaded.has_chat_template))
                 continue
-            facts = self._models.facts(lane.config.model, lane.config.device)
+            facts = self._models.facts(lane.config)
             if facts is not None:
                 models.append((facts.name, facts.checkpoint.has_chat_template))
         return chat_reason(models)

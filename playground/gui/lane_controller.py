@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from playground.client.engine_process import EngineProcess
+from playground.core.errors import PlaygroundError
 from playground.core.facts import Answer, EngineFacts
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import (
@@ -39,8 +40,14 @@ from playground.gui.lane_preparation import FreeBytes, LanePreparation, Prepare
 from playground.gui.model_facts import free_bytes, freed_text, prepare
 from playground.gui.worker import EngineEnd
 
+log = logging.getLogger(__name__)
+
 #: How long an engine may take to heed a stop before its end is offered.
 STOP_WAIT_MS = 2000
+_ENVIRONMENT_CURE = (
+    "Choose another engine environment in the lane's menu, or look at it under Lane, Engine "
+    "environments."
+)
 _DEAF = "the engine does not react; stop once more to end its process"
 
 
@@ -63,7 +70,7 @@ class LaneController(QObject):
         self,
         config: LaneConfig,
         background: Background,
-        make_engine: EngineFactory = EngineProcess,
+        make_engine: EngineFactory,
         prepare: Prepare = prepare,
         free: FreeBytes = free_bytes,
         parent: QObject | None = None,
@@ -80,6 +87,7 @@ class LaneController(QObject):
         self._preparation.done.connect(self._send_load)
         self._preparation.refused.connect(self._on_refused)
         self._load_next = False  # once the present process is gone
+        self._ahead_next = False
         self._closing = False
         self._requests = 0
         self._deaf = False
@@ -95,8 +103,8 @@ class LaneController(QObject):
 
     @property
     def facts(self) -> EngineFacts | None:
-        """What the lane's last engine found on this machine."""
-        return self._engine.facts
+        """What the last engine of the lane's environment found on this machine."""
+        return self._engine.facts if self._in_its_environment else None
 
     @property
     def running(self) -> bool:
@@ -111,8 +119,16 @@ class LaneController(QObject):
 
     def start_ahead(self) -> None:
         """Start an engine, so that it imports its libraries before it is needed."""
-        if not self._closing:
-            self._engine.start()
+        if self._closing or (self._engine.running and self._in_its_environment):
+            return
+        if self._engine.running:
+            self._ahead_next = True
+            self._engine.kill()
+            return
+        try:
+            self._engine.start(self.config.environment)
+        except PlaygroundError as error:
+            log.info("no engine ahead: %s", error)  # a load will say so
 
     def set_config(self, config: LaneConfig) -> None:
         """Take another model, precision or device; a model that is loaded is loaded anew."""
@@ -130,7 +146,7 @@ class LaneController(QObject):
             self._load_next = True
         if self._closing or self.state.stage not in (Stage.EMPTY, Stage.FAILED):
             return
-        if self._engine.running and self._engine.spent:
+        if self._engine.running and (self._engine.spent or not self._in_its_environment):
             # A lane that waits for its old process to go is not one that has failed for good.
             self._load_next = True
             self._apply(UnloadAsked())
@@ -139,7 +155,11 @@ class LaneController(QObject):
         self._apply(LoadAsked(warm=self._engine.ready))
         if self._engine.progress is not None:
             self._apply(self._engine.progress)
-        self.start_ahead()
+        try:
+            self._engine.start(self.config.environment)
+        except PlaygroundError as error:
+            self._apply(Refused(Failure(error.message, _ENVIRONMENT_CURE, error.detail)))
+            return
         self._preparation.start(self.config, self.facts, insist=insist)
 
     def reload(self) -> None:
@@ -283,14 +303,20 @@ class LaneController(QObject):
             self._break(Failure(outcome.text, outcome.cure, outcome.detail))
         self._preparation.abandon()
         freed = freed_text(end.memory_bytes, loaded) if outcome.expected else ""
+        text, cure = outcome.text, outcome.cure
+        if self._engine.environment and self.state.stage is Stage.STARTING:
+            # No model has anything to do with it.
+            text = f"No engine can start in the environment {self._engine.environment}. {text}"
+            cure = _ENVIRONMENT_CURE
         if self.state.stage is not Stage.EMPTY or not outcome.expected:
-            self._apply(
-                ProcessEnded(outcome.expected, outcome.text, outcome.cure, outcome.detail, freed)
-            )
+            self._apply(ProcessEnded(outcome.expected, text, cure, outcome.detail, freed))
         self.gone.emit()
+        ahead, self._ahead_next = self._ahead_next, False
         if self._load_next and not self._closing:
             self._load_next = False
             self.load()
+        elif ahead:
+            self.start_ahead()
 
     @Slot(object)
     def _on_refused(self, failure: Failure) -> None:
@@ -304,6 +330,10 @@ class LaneController(QObject):
             self.state_changed.emit()
 
     # Parts
+
+    @property
+    def _in_its_environment(self) -> bool:
+        return self._engine.environment == self.config.environment
 
     @Slot()
     def _send_load(self) -> None:

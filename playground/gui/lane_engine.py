@@ -7,11 +7,13 @@ from collections.abc import Callable
 from PySide6.QtCore import QObject, Signal, Slot
 
 from playground.client.engine_process import EngineProcess
+from playground.core.environments import OWN
 from playground.core.facts import EngineFacts, LoadRequest
 from playground.core.protocol import Command, Event, Load, Progress, Ready, Tokens
 from playground.gui.worker import EngineEnd, EngineWorker
 
-EngineFactory = Callable[[], EngineProcess]
+#: Makes an engine in the environment of this name; raises PlaygroundError where it is gone.
+EngineFactory = Callable[[str], EngineProcess]
 
 
 class LaneEngine(QObject):
@@ -24,6 +26,7 @@ class LaneEngine(QObject):
     def __init__(self, make: EngineFactory, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.facts: EngineFacts | None = None
+        self.environment = OWN  # of the process, and of the facts
         self.ready = False  # it can take a load
         self.spent = False  # it took one, or is on its way out
         self.progress: Progress | None = None
@@ -40,13 +43,15 @@ class LaneEngine(QObject):
         """The process's id, 0 without one."""
         return self._worker.process.pid if self._worker else 0
 
-    def start(self) -> None:
-        """Start a process unless there is one."""
+    def start(self, environment: str = OWN) -> None:
+        """Start a process unless there is one. Raises PlaygroundError as the factory does."""
         if self._worker is not None:
             return
+        worker = EngineWorker(self._make(environment))
         self.ready = self.spent = False
         self.progress = None
-        worker = EngineWorker(self._make())
+        if environment != self.environment:
+            self.environment, self.facts = environment, None
         worker.received.connect(self._on_received)
         worker.failed.connect(self._on_failed)
         worker.ended.connect(self._on_ended)

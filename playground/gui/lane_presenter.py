@@ -41,9 +41,11 @@ class LanePresenter(QObject):
 
     @property
     def name(self) -> str:
-        """Model and precision, for the plot and the table."""
-        precision = self.lane.config.precision.label.partition(" (")[0]
-        return f"{self.model_label} · {precision}" if self.model_label else precision
+        """Model, precision and another environment than our own, for the plot and the table."""
+        config = self.lane.config
+        precision = config.precision.label.partition(" (")[0]
+        parts = (self.model_label, precision, config.environment)
+        return " · ".join(part for part in parts if part)
 
     @property
     def last_answer(self) -> Answer | None:

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from playground.client.engine_process import EngineProcess
 from playground.core.facts import EngineFacts
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
@@ -49,7 +48,7 @@ class LanesController(QObject):
         self,
         area: LanesArea,
         background: Background,
-        make_engine: EngineFactory = EngineProcess,
+        make_engine: EngineFactory,
         prepare: Prepare = prepare,
         parent: QObject | None = None,
     ) -> None:

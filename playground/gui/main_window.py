@@ -159,7 +159,8 @@ class MainWindow(QMainWindow):
             ),
             "&Run": (a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, None, a.founding),
             "&Lane": (
-                a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model, None,
+                a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model,
+                a.environments, None,
                 a.enlarge_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
             ),
             "&View": (

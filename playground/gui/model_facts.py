@@ -59,6 +59,7 @@ def prepare(config: LaneConfig, engine: EngineFacts | None) -> Prepared:
         commit=resolved.commit,
         precision=config.precision,
         device=config.device,
+        environment=config.environment,
     )
     made = plan(
         checkpoint.sizes,

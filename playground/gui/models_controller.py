@@ -9,8 +9,10 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from playground.client.environments import shown_versions
 from playground.core.errors import PlaygroundError
 from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
+from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.settings import SettingsStore, with_recent
 from playground.gui.background import Background
@@ -21,8 +23,10 @@ from playground.gui.lanes_controller import LanesController
 from playground.gui.model_facts import ModelFacts, free_bytes, look_at, resident_bytes
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)
-#: Model, device, the engine's facts it was judged with, and the finding.
-_Look = tuple[ModelSpec, str, EngineFacts | None, ModelFacts | PlaygroundError]
+#: Model, device and engine environment.
+_Key = tuple[ModelSpec, str, str]
+#: The key, the engine's facts it was judged with, and the finding.
+_Look = tuple[_Key, EngineFacts | None, ModelFacts | PlaygroundError]
 
 
 class ModelsController(QObject):
@@ -30,6 +34,7 @@ class ModelsController(QObject):
 
     labels_changed = Signal()
     facts_changed = Signal()
+    environments_requested = Signal()
     message = Signal(str, str, str)  # text, level, cure
 
     def __init__(
@@ -49,16 +54,39 @@ class ModelsController(QObject):
         self._window = window
         self._prefer_gpu = prefer_gpu
         self._place = place or HubPlace()
-        self._engine: EngineFacts | None = None
-        self._facts: dict[tuple[ModelSpec, str], ModelFacts | PlaygroundError] = {}
-        self._asked: set[tuple[ModelSpec, str]] = set()
+        self._engines: dict[str, EngineFacts] = {}  # by environment
+        self._facts: dict[_Key, ModelFacts | PlaygroundError] = {}
+        self._asked: set[_Key] = set()
         self._choosing: LanePresenter | None = None
         lanes.added.connect(self._watch)
 
-    def facts(self, spec: ModelSpec, device: str) -> ModelFacts | None:
+    def facts(self, config: LaneConfig) -> ModelFacts | None:
         """What is known of a model; None while it is being looked at, or if it is no model."""
-        found = self._facts.get((spec, device))
+        found = self._facts.get(_key(config))
         return found if isinstance(found, ModelFacts) else None
+
+    @Slot(str, object)
+    def environment_known(self, environment: str, engine: EngineFacts) -> None:
+        """Take up what an engine found in an environment."""
+        known = self._engines.get(environment)
+        if known is not None and _same_machine(engine, known):
+            return
+        first = not self._engines
+        self._engines[environment] = engine
+        # To be found out again; until then the old findings stand.
+        self._asked = {key for key in self._asked if key[2] != environment}
+        gpus = [device.id for device in engine.devices if device.id != "cpu"]
+        if first and self._prefer_gpu and gpus:
+            for lane in self._lanes.lanes:
+                lane.set_config(replace(lane.config, device=gpus[0]))
+        self.show_all()
+        self.facts_changed.emit()
+
+    @Slot()
+    def show_all(self) -> None:
+        """Bring every lane's head up to date."""
+        for presenter in self._lanes.presenters:
+            self._show(presenter)
 
     def use(self, presenter: LanePresenter, spec: ModelSpec) -> None:
         """Give a lane another model and remember it."""
@@ -99,6 +127,8 @@ class ModelsController(QObject):
         view.modelRequested.connect(self._model_requested)
         view.precisionChosen.connect(self._precision_chosen)
         view.deviceChosen.connect(self._device_chosen)
+        view.environmentChosen.connect(self._environment_chosen)
+        view.environmentsRequested.connect(self.environments_requested)
         view.filesDropped.connect(self._dropped)
         lane.config_changed.connect(self._config_changed)
         lane.facts_arrived.connect(self._engine_known)
@@ -124,6 +154,13 @@ class ModelsController(QObject):
     def _device_chosen(self, device: str) -> None:
         if presenter := self._sender():
             presenter.lane.set_config(replace(presenter.lane.config, device=device))
+
+    @Slot(str)
+    def _environment_chosen(self, name: str) -> None:
+        if presenter := self._sender():
+            lane = presenter.lane
+            lane.set_config(replace(lane.config, environment=name))
+            lane.start_ahead()  # what it finds tells which precisions can be had there
 
     @Slot(str)
     def _dropped(self, path: str) -> None:
@@ -165,7 +202,7 @@ class ModelsController(QObject):
         lane = presenter.lane
         device = lane.config.device
         # A GPU was looked at when the lane's engine began: before it held anything.
-        free = free_bytes(device, lane.facts or self._engine)
+        free = free_bytes(device, lane.facts or self._engines.get(lane.config.environment))
         if free is not None and device == "cpu":
             free += resident_bytes(lane.pid)
         return Room(device, free)
@@ -207,52 +244,54 @@ class ModelsController(QObject):
 
     @Slot(object)
     def _engine_known(self, engine: EngineFacts) -> None:
-        if self._engine is not None and _same_machine(engine, self._engine):
-            return
-        first, self._engine = self._engine is None, engine
-        self._asked.clear()  # to be found out again; until then the old findings stand
-        gpus = [device.id for device in engine.devices if device.id != "cpu"]
-        if first and self._prefer_gpu and gpus:
-            for lane in self._lanes.lanes:
-                lane.set_config(replace(lane.config, device=gpus[0]))
-        for presenter in self._lanes.presenters:
-            self._show(presenter)
-        self.facts_changed.emit()
+        presenter = self._sender()
+        # The lane may have been given another environment since.
+        if presenter is not None and presenter.lane.facts is engine:
+            self.environment_known(presenter.lane.config.environment, engine)
 
     def _show(self, presenter: LanePresenter) -> None:
         """Bring a lane's head up to date; what is not known yet is found out."""
         config = presenter.lane.config
-        key = (config.model, config.device)
+        key = _key(config)
         found = self._facts.get(key)
+        engine = self._engines.get(config.environment)
         if key not in self._asked:
             self._asked.add(key)
-            self._background.start(
-                partial(_look, config.model, config.device, self._engine), self._looked
-            )
+            self._background.start(partial(_look, key, engine), self._looked)
         if isinstance(found, ModelFacts):
             presenter.model_label, presenter.reasons = found.name, found.reasons
         else:
             presenter.model_label = _short_name(config.model)
             reason = found.message if found is not None else ""
             presenter.reasons = dict.fromkeys(Precision, reason)
-        devices = self._engine.devices if self._engine is not None else (_CPU,)
+        devices = engine.devices if engine is not None else (_CPU,)
         choices = [(device.id, device.name or device.id) for device in devices]
         if all(id_ != config.device for id_, _ in choices):
             choices.append((config.device, f"{config.device} (not there)"))
         presenter.view.show_config(config, presenter.model_label, presenter.reasons, choices)
+        presenter.view.show_environments(config.environment, self._environment_choices())
         self.labels_changed.emit()
 
     @Slot(object)
     def _looked(self, result: _Look) -> None:
-        spec, device, engine, found = result
-        if engine is not self._engine:
+        key, engine, found = result
+        if engine is not self._engines.get(key[2]):
             return  # it has been asked anew since, with what the engine found
-        self._facts[spec, device] = found
+        self._facts[key] = found
         for presenter in self._lanes.presenters:
-            config = presenter.lane.config
-            if (config.model, config.device) == (spec, device):
+            if _key(presenter.lane.config) == key:
                 self._show(presenter)
         self.facts_changed.emit()
+
+    def _environment_choices(self) -> list[tuple[str, str]]:
+        """Name and description of every environment that a lane can be given."""
+        choices = []
+        for environment in self._settings.values.environments:
+            engine = self._engines.get(environment.name)
+            libraries = shown_versions(engine) if engine is not None else {}
+            told = ", ".join(f"{name} {version}" for name, version in libraries.items())
+            choices.append((environment.name, told or environment.python))
+        return choices
 
     def _forget(self, spec: ModelSpec) -> None:
         for key in [key for key in self._asked if key[0] == spec]:
@@ -260,11 +299,15 @@ class ModelsController(QObject):
             self._facts.pop(key, None)
 
 
-def _look(spec: ModelSpec, device: str, engine: EngineFacts | None) -> _Look:
+def _key(config: LaneConfig) -> _Key:
+    return config.model, config.device, config.environment
+
+
+def _look(key: _Key, engine: EngineFacts | None) -> _Look:
     try:
-        return spec, device, engine, look_at(spec, device, engine)
+        return key, engine, look_at(key[0], key[1], engine)
     except PlaygroundError as error:
-        return spec, device, engine, error
+        return key, engine, error
 
 
 def _same_machine(one: EngineFacts, other: EngineFacts) -> bool:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import site
-import subprocess
-import sys
+import fcntl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,17 +12,13 @@ from playground.client.environment_builder import Builder, Cancelled, remove_fol
 from playground.core.environments import EngineEnvironment
 from playground.core.errors import EngineError, OptionsError
 from tests.cli.commands import json_lines, one_sentence, playground
+from tests.support.other_python import make_other_python
 
 
 @pytest.fixture(scope="module")
 def other_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An interpreter of its own folder that finds the packages of this one."""
-    folder = tmp_path_factory.mktemp("environments") / "second"
-    make = [sys.executable, "-m", "venv", "--without-pip", str(folder)]
-    subprocess.run(make, check=True)
-    packages = next(folder.glob("lib/python3*/site-packages"))
-    (packages / "shared.pth").write_text("\n".join(site.getsitepackages()), "utf-8")
-    return folder / "bin" / "python"
+    return make_other_python(tmp_path_factory.mktemp("environments") / "second")
 
 
 def test_a_lane_of_another_python_is_stamped_with_its_name(
@@ -69,10 +63,9 @@ def test_what_is_no_python_is_not_added(python: str, words: str, tmp_path: Path)
 
 
 def test_a_python_without_the_libraries_says_which(tmp_path: Path) -> None:
-    folder = tmp_path / "bare"
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    python = make_other_python(tmp_path / "bare", with_packages=False)
     env = {"PLAYGROUND_HOME": str(tmp_path)}
-    done = playground("env", "add", str(folder / "bin" / "python"), env=env)
+    done = playground("env", "add", str(python), env=env)
     assert done.returncode == 1
     assert "lacks torch, transformers" in one_sentence(done)
 
@@ -116,6 +109,24 @@ def test_a_build_needs_room_and_a_free_place(builder: Callable[..., Builder]) ->
         made.build(lambda *_: None)
     python = str(made.folder / "bin" / "python")
     assert remove_folder(EngineEnvironment("trial", python)) == made.folder
+    assert not made.folder.exists()
+
+
+def test_what_a_killed_build_left_is_made_anew_and_one_that_runs_is_left_alone(
+    builder: Callable[..., Builder],
+) -> None:
+    made = builder()
+    made.folder.mkdir(parents=True)
+    (made.folder / "left").touch()
+    marker = made.folder.with_name(".trial.building")
+    with marker.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        with pytest.raises(EngineError, match="being made already"):
+            made.build(lambda *_: None)
+    assert (made.folder / "left").exists()
+    with pytest.raises(EngineError, match="setuptools"):
+        made.build(lambda *_: None)
+    assert not marker.exists()
     assert not made.folder.exists()
     with pytest.raises(OptionsError):
         Builder("../x")

@@ -61,7 +61,7 @@ def make_lane(qtbot: QtBot, background: Background) -> Iterator[MakeLane]:
         lane = LaneController(
             config or LaneConfig(),
             background,
-            lambda: EngineProcess(scripted_command(*options)),
+            lambda _: EngineProcess(scripted_command(*options)),
             scripted_prepare,
         )
         made.append(lane)
@@ -93,7 +93,7 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
         else:
             window = Playground(
                 store,
-                make_engine=lambda: EngineProcess(scripted_command(*options)),
+                make_engine=lambda _: EngineProcess(scripted_command(*options)),
                 prepare=scripted_prepare,
                 place=place,
             )

@@ -261,7 +261,7 @@ def test_an_engine_that_cannot_be_started_is_a_sentence(
     qtbot: QtBot, background: Background
 ) -> None:
     lane = LaneController(
-        LaneConfig(), background, lambda: EngineProcess(["/no/such/python"]), scripted_prepare
+        LaneConfig(), background, lambda _: EngineProcess(["/no/such/python"]), scripted_prepare
     )
     with qtbot.waitSignal(lane.gone, timeout=LONG):
         lane.load()
@@ -289,7 +289,7 @@ def test_too_little_memory_is_told_and_may_be_overruled(
     lane = LaneController(
         LaneConfig(),
         background,
-        lambda: EngineProcess(scripted_command()),
+        lambda _: EngineProcess(scripted_command()),
         big,
         lambda _device, _facts: 8_100_000_000,
     )

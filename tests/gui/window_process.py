@@ -43,7 +43,7 @@ def main() -> None:
     )
     playground = Playground(
         store,
-        make_engine=lambda: EngineProcess(scripted_command("--rate", "300")),
+        make_engine=lambda _: EngineProcess(scripted_command("--rate", "300")),
         prepare=scripted_prepare,
     )
     playground.window.show()

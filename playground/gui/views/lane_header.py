@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import cast
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QAction, QStandardItem, QStandardItemModel
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QAction, QActionGroup, QStandardItem, QStandardItemModel
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
 
+from playground.core.environments import OWN, OWN_LABEL
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.gui import theme
@@ -44,6 +45,8 @@ class LaneHeader(QWidget):
     modelRequested = Signal()
     precisionChosen = Signal(object)
     deviceChosen = Signal(str)
+    environmentChosen = Signal(str)
+    environmentsRequested = Signal()
     loadRequested = Signal()
     enlargeRequested = Signal()
     command = Signal(str)
@@ -65,6 +68,11 @@ class LaneHeader(QWidget):
         self._icons: dict[str, str] = {}
         self._fill_menu()
         self.menu_button.setMenu(self.menu)
+        self.environment = ElidedButton()
+        self.environment.setProperty("kind", "chip")
+        self.environment.set_room(34)
+        self.environment.clicked.connect(self._open_environments)
+        self.environment.hide()
 
         self.precision = ElidedComboBox()
         self.precision.setAccessibleName("Precision")
@@ -93,6 +101,9 @@ class LaneHeader(QWidget):
         column.setSpacing(4)
         column.addLayout(top)
         column.addLayout(choices)
+        column.addWidget(self.environment)
+        self._environment_group: QActionGroup | None = None
+        self._environments_shown: tuple[str, list[tuple[str, str]]] | None = None
         self._reasons: dict[Precision, str] = {}
         self._devices: list[tuple[str, str]] = []
         theme.theme_changed.connect(self._tint)
@@ -126,6 +137,35 @@ class LaneHeader(QWidget):
         self.device.setCurrentIndex(place)
         self.device.setToolTip(f"Device: {self.device.currentText()}")
 
+    def show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
+        """Offer the engine environments in the menu; another one than our own has a line."""
+        if (chosen, list(choices)) == self._environments_shown:
+            return
+        self._environments_shown = chosen, list(choices)
+        menu = self.environments
+        menu.clear()
+        offered = [(OWN, OWN_LABEL, ""), *((name, name, tip) for name, tip in choices)]
+        if all(name != chosen for name, _, _ in offered):
+            offered.append((chosen, f"{chosen} (not there)", "It was removed"))
+        if self._environment_group is not None:
+            self._environment_group.deleteLater()
+        self._environment_group = group = QActionGroup(menu)
+        group.triggered.connect(self._environment_triggered)
+        for name, text, tip in offered:
+            action = menu.addAction(text[:1].upper() + text[1:] if name == OWN else text)
+            action.setData(name)
+            action.setToolTip(tip or action.text())
+            action.setCheckable(True)
+            action.setChecked(name == chosen)
+            group.addAction(action)
+            if name == chosen:
+                self.environment.set_full_text(text)
+                self.environment.setToolTip(f"Engine environment: {text}\n{tip}".rstrip())
+                self.environment.setAccessibleName(f"Engine environment: {text}")
+        menu.addSeparator()
+        menu.addAction("&Manage environments…").triggered.connect(self.environmentsRequested)
+        self.environment.setVisible(chosen != OWN)
+
     def set_loaded(self, loaded: bool) -> None:
         """Let the button say what it will do."""
         self.load_button.setText("Unload" if loaded else "Load")
@@ -153,10 +193,21 @@ class LaneHeader(QWidget):
             action.setData(name)
             self.entries[name] = action
             self._icons[name] = icon
+        self.environments = QMenu("Engine e&nvironment", self.menu)
+        self.environments.setToolTipsVisible(True)
+        self.menu.insertMenu(self.entries["unload"], self.environments)
         self.menu.triggered.connect(self._menu_triggered)
 
     def _menu_triggered(self, action: QAction) -> None:
-        self.command.emit(str(action.data()))
+        # Those of the submenu arrive here too, by names that somebody chose.
+        if action in self.entries.values():
+            self.command.emit(str(action.data()))
+
+    def _environment_triggered(self, action: QAction) -> None:
+        self.environmentChosen.emit(str(action.data()))
+
+    def _open_environments(self) -> None:
+        self.environments.popup(self.environment.mapToGlobal(QPoint(0, self.environment.height())))
 
     def _fill_precisions(self) -> None:
         self.precision.clear()
@@ -187,3 +238,5 @@ class LaneHeader(QWidget):
     def _tint(self) -> None:
         for name, icon in self._icons.items():
             self.entries[name].setIcon(theme.icon(icon))
+        self.environments.setIcon(theme.icon("engine"))
+        self.environment.setIcon(theme.icon("engine"))

@@ -42,6 +42,8 @@ class LaneView(QFrame):
     modelRequested = Signal()
     precisionChosen = Signal(object)
     deviceChosen = Signal(str)
+    environmentChosen = Signal(str)
+    environmentsRequested = Signal()
     loadRequested = Signal()
     unloadRequested = Signal()
     cancelRequested = Signal()
@@ -115,6 +117,8 @@ class LaneView(QFrame):
         self.header.modelRequested.connect(self.modelRequested)
         self.header.precisionChosen.connect(self.precisionChosen)
         self.header.deviceChosen.connect(self.deviceChosen)
+        self.header.environmentChosen.connect(self.environmentChosen)
+        self.header.environmentsRequested.connect(self.environmentsRequested)
         self.header.loadRequested.connect(self._toggle_load)
         self.header.enlargeRequested.connect(self.enlargeRequested)
         self.header.command.connect(self._command)
@@ -132,8 +136,14 @@ class LaneView(QFrame):
     ) -> None:
         """Show what is chosen and what could be; a reason greys a precision out."""
         self._label = f"{model_label} · {config.precision.label.partition(' (')[0]}"
+        if config.environment:
+            self._label += f" · {config.environment}"
         self.header.show_config(config, model_label, precisions, devices)
         self._name()
+
+    def show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
+        """Show in which Python the engine runs ("" is the playground's own), and could run."""
+        self.header.show_environments(chosen, choices)
 
     def show_state(self, state: LaneState, now: float) -> None:
         """Show the lane's state at the monotonic time `now`; cheap when little changed."""
