@@ -17,13 +17,16 @@ from playground.gui.browser_notices import Progress, notice, summary
 from playground.gui.browser_rows import Entry, Line, Room, Scope, Shelf, arrange, unknown
 from playground.gui.browser_sources import Here, HubPages, HubPlace, list_here, look_up
 from playground.gui.views.browser_view import BrowserView
-from playground.hub.catalog import ModelRow, SearchFilters, SearchPage
+from playground.gui.views.widgets import announce
+from playground.hub.catalog import ModelRow, SearchPage
 from playground.hub.matching import matches
 
 #: From the last letter to the question.
 DEBOUNCE_MS = 300
 #: The longest time that the Hub may ask for before it is asked again without a click.
 _WAITS_S = 300.0
+#: Pages without a row to show that are passed over before the user is asked to go on.
+_DRY_PAGES = 5
 _Looked = Mapping[ModelSpec, ModelRow]
 
 
@@ -59,6 +62,7 @@ class BrowserController(QObject):
         self._look_at_memory, self._room = room, Room()
         self._here = Here()
         self._found: list[ModelRow] = []
+        self._dry = 0  # pages in a row that brought nothing to show
         self._outdated = False  # what was found answers earlier filters
         self._facts: dict[ModelSpec, ModelRow] = {}
         self._looked_up: set[ModelSpec] = set()
@@ -182,6 +186,7 @@ class BrowserController(QObject):
             self.view.filters.loosen()
             self.view.filters.search.setFocus()
         elif self._pages is not None and (action == "more" or self._progress.error is not None):
+            self._dry = 0
             self._ask()
         else:
             self.refresh()
@@ -200,6 +205,7 @@ class BrowserController(QObject):
             self._show(asking=False, more=False, error=None)
             return
         self._outdate()
+        self._dry = 0
         self._pages = HubPages(filters, self._place)
         self._ask()
 
@@ -224,12 +230,17 @@ class BrowserController(QObject):
         self._asking = None
         if page is None:
             return
-        before = len(self.view.list.rows.lines())
         self._found = [*(() if self._outdated else self._found), *page.rows]
         self._outdated = False
-        self._show(asking=False, more=page.more, barren=not page.rows, error=None)
-        if page.more and page.rows and len(self.view.list.rows.lines()) == before:
-            self._ask()  # all of it stands in the list already, and nothing makes Qt ask
+        came = {row.key for row in page.rows}
+        new = any(isinstance(line, Entry) and line.row.key in came for line in self._lines())
+        self._dry = 0 if new else self._dry + 1
+        on = page.more and 0 < self._dry < _DRY_PAGES  # nothing new makes Qt ask for more
+        self._show(asking=False, more=page.more, barren=self._dry > 0 and not on, error=None)
+        if on:
+            self._ask()
+        else:
+            announce(self.view, self.view.summary())
         self.answered.emit()
 
     @Slot(object)
@@ -281,21 +292,23 @@ class BrowserController(QObject):
         """Show what is known; `changes` are fields of the progress."""
         self._progress = replace(self._progress, **changes)
         filters, scope = self.view.filters.filters(), self.view.filters.chosen_scope()
-        lines = self._lines(filters, scope)
+        lines = self._lines()
         self.view.show_lines(lines, *self._current)
         said = notice(
             lines,
             self._progress,
             scope,
-            narrowed=self.view.filters.narrows(),
+            narrowed=self.view.filters.narrows() and self._could_be_filled(scope),
             again_in_s=self._again.interval() / 1000 if self._again.isActive() else 0.0,
         )
         self.view.show_notice(said, summary(lines, self._progress, filters.sort))
         self._keep_current()
         self._look_up(lines)
-        self.view.list.rows.set_more(self._progress.more and not self._progress.asking)
+        at = self._progress
+        self.view.list.rows.set_more(at.more and not (at.asking or at.barren))
 
-    def _lines(self, filters: SearchFilters, scope: Scope) -> list[Line]:
+    def _lines(self) -> list[Line]:
+        chosen = self.view.filters
         shelf = Shelf(
             here=self._here.rows,
             found=self._found,
@@ -304,7 +317,18 @@ class BrowserController(QObject):
             recents=self._recents,
             room=self._room,
         )
-        return arrange(shelf, filters, scope, searched=not self._progress.asking)
+        return arrange(
+            shelf,
+            chosen.filters(),
+            chosen.chosen_scope(),
+            chosen.chosen_fits(),
+            searched=not self._progress.asking,
+        )
+
+    def _could_be_filled(self, scope: Scope) -> bool:
+        """Whether looser filters could bring anything into the list."""
+        marked = {Scope.FAVOURITES: self._favourites, Scope.RECENT: self._recents}
+        return bool(marked.get(scope, True))
 
     def _keep_current(self) -> None:
         rows = self.view.list

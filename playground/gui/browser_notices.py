@@ -97,7 +97,7 @@ def summary(lines: list[Line], progress: Progress, sort: Sort) -> str:
     )
     if progress.asking:
         return f"{told} · asking for more …"
-    if progress.more:
+    if progress.more and not progress.barren:
         told += ", more on scrolling"
         if not sort.by_hub:
             told += f". The Hub has no such order: the most downloaded, by {sort.value}"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
@@ -81,10 +81,18 @@ class Shelf:
 
 
 def arrange(
-    shelf: Shelf, filters: SearchFilters, scope: Scope, *, searched: bool = True
+    shelf: Shelf,
+    filters: SearchFilters,
+    scope: Scope,
+    fits: Collection[Fit] = (),
+    *,
+    searched: bool = True,
 ) -> list[Line]:
-    """The list, each model once. `searched`: the search has ended, one way or the other, so
-    that an id that was typed in whole is offered even if the list of the Hub lacks it."""
+    """The list, each model once; with `fits` only what has one of these verdicts.
+
+    `searched`: the search has ended, one way or the other, so that an id that was typed in
+    whole is offered even if the list of the Hub lacks it.
+    """
     known = {row.spec: row for row in (*shelf.facts.values(), *shelf.found)}
     here = {row.spec: _with_hub_facts(row, known) for row in shelf.here}
     groups: list[tuple[str, list[ModelRow]]] = []
@@ -108,9 +116,9 @@ def arrange(
     starred = set(shelf.favourites)
     lines: list[Line] = []
     for heading, rows in groups:
-        if rows:
-            lines.append(Heading(heading))
-            lines += (Entry(row, row.spec in starred, shelf.room.fit(row)) for row in rows)
+        entries = [Entry(row, row.spec in starred, shelf.room.fit(row)) for row in rows]
+        kept = [entry for entry in entries if not fits or entry.fit in fits]
+        lines += [Heading(heading), *kept] if kept else []
     return lines
 
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from playground.core.memory_plan import Fit
 from playground.gui.browser_rows import Entry
 from playground.gui.model_facts import human_bytes
-from playground.hub.catalog import ModelRow, Where
+from playground.hub.catalog import ModelRow, Sort, Where
 
 #: Of each column its heading and its share of the width.
 COLUMNS: tuple[tuple[str, float], ...] = (
@@ -19,6 +19,13 @@ COLUMNS: tuple[tuple[str, float], ...] = (
     ("Updated", 0.14),
     ("Memory", 0.12),
 )
+#: The orders that a column's heading stands for.
+COLUMN_SORTS = {
+    "Parameters": Sort.PARAMETERS,
+    "Size": Sort.SIZE,
+    "Downloads": Sort.DOWNLOADS,
+    "Updated": Sort.UPDATED,
+}
 FIT_TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
 UNKNOWN = "–"
 _DAY = 86_400.0

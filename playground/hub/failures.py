@@ -90,7 +90,7 @@ def explain(
 def offline_mode() -> HubError:
     """What to say where the Hub's offline mode is on."""
     return HubError(
-        "Nothing is downloaded, because HF_HUB_OFFLINE is set.",
+        "The Hub is not asked, because HF_HUB_OFFLINE is set.",
         "Start the playground without HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE.",
     )
 

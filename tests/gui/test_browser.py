@@ -71,7 +71,9 @@ def lists(hub: HubServer) -> list[str]:
 
 
 def choose(combo: object, data: object) -> None:
-    combo.setCurrentIndex(combo.findData(data))  # type: ignore[attr-defined]
+    found = combo.findData(data)  # type: ignore[attr-defined]
+    assert found >= 0
+    combo.setCurrentIndex(found)  # type: ignore[attr-defined]
 
 
 def test_results_come_while_typing(qtbot: QtBot, make: Make, hub: HubServer) -> None:
@@ -197,6 +199,39 @@ def test_a_hundred_thousand_results_come_as_one_scrolls(
     assert picker.browser.current() != current
     qtbot.waitUntil(lambda: len(names(picker, "On the Hub")) == 150)
     assert picker.browser.current() == entry(picker, "crowd/model-000119").row
+
+
+def test_where_nothing_fits_the_user_says_how_far_to_look(
+    qtbot: QtBot, make: Make, hub: HubServer
+) -> None:
+    hub.crowd = Crowd(100_000)  # of which the Hub tells no parameters
+    picker = make(room=lambda: Room("cpu", 10**10))
+    picker.view.filters.loosen()
+    settle(qtbot, picker)
+    asked = len(lists(hub))
+    choose(picker.view.filters.fits, Fit.FITS)
+    for pages in (5, 10):
+        settle(qtbot, picker)
+        assert names(picker) == [BUNDLED_NAME]
+        assert len(lists(hub)) == asked + pages
+        assert picker.view.notice().text == "None of the next models of the Hub fits."
+        qtbot.mouseClick(picker.view.notice_button(), Qt.MouseButton.LeftButton)
+    settle(qtbot, picker)
+
+
+def test_a_click_on_a_heading_orders_the_list(qtbot: QtBot, make: Make, hub: HubServer) -> None:
+    add(hub, "a/small", safetensors=weights(1e9), downloads=9)
+    add(hub, "b/large", safetensors=weights(8e9), downloads=1)
+    picker = make()
+    settle(qtbot, picker)
+    titles = picker.view.titles
+    qtbot.mouseClick(titles, Qt.MouseButton.LeftButton, pos=QPoint(20, 5))
+    settle(qtbot, picker)
+    assert picker.view.filters.filters().sort is Sort.PARAMETERS
+    assert names(picker, "On the Hub") == ["b/large", "a/small"]
+    right = QPoint(titles.width() - 30, 5)  # the Hub knows no order by what fits here
+    qtbot.mouseClick(titles, Qt.MouseButton.LeftButton, pos=right)
+    assert picker.view.filters.filters().sort is Sort.PARAMETERS
 
 
 def test_the_window_stays_usable_while_the_hub_is_silent(

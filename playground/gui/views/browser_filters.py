@@ -8,6 +8,7 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
 from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
+from playground.core.memory_plan import Fit
 from playground.gui.browser_rows import Scope
 from playground.gui.views.segments import Segments
 from playground.gui.views.widgets import ElidedComboBox
@@ -15,6 +16,8 @@ from playground.hub.catalog import LIBRARIES, LICENCES, TASKS, SearchFilters, So
 from playground.hub.rows import METHODS
 
 _SIZES = (0.5, 1, 3, 8, 14, 32, 70)  # billions of parameters
+#: The worst verdict that is asked for, and all that are listed then.
+_FITS = {"": (), Fit.FITS: (Fit.FITS,), Fit.TIGHT: (Fit.FITS, Fit.TIGHT)}
 _LIBRARY_NAMES = {"transformers": "Transformers", "safetensors": "Safetensors"}
 
 
@@ -85,12 +88,25 @@ class BrowserFilters(QWidget):
         self.gate = _combo(
             "Access", [("Open or gated", None), ("Open only", False), ("Gated only", True)]
         )
+        self.fits = _combo(
+            "Memory",
+            [("Any need", ""), ("Fits now", Fit.FITS), ("Fits or tight", Fit.TIGHT)],
+            "Whether its weights fit into the memory that is free now",
+        )
         for combo, short in (
             (self.least, "Min. size"), (self.most, "Max. size"), (self.licence, "Licence"),
-            (self.library, "Format"), (self.gate, "Access"),
+            (self.library, "Format"), (self.gate, "Access"), (self.fits, "Memory"),
         ):  # fmt: skip
             combo.setItemData(0, short, ElidedComboBox.SHORT)
-        self._combos = (self.task, self.least, self.most, self.licence, self.library, self.gate)
+        self._combos = (
+            self.task,
+            self.least,
+            self.most,
+            self.licence,
+            self.library,
+            self.gate,
+            self.fits,
+        )
         self._place()
         self.search.textChanged.connect(self._typed)
         self.scope.chosen.connect(self._chosen)
@@ -111,8 +127,16 @@ class BrowserFilters(QWidget):
             sort=Sort(self.sort.currentData()),
         )
 
+    def set_sort(self, sort: Sort) -> None:
+        """Order the list so; told as a change, if it is one."""
+        self.sort.setCurrentIndex(list(Sort).index(sort))
+
     def chosen_scope(self) -> Scope:
         return Scope(self.scope.value())
+
+    def chosen_fits(self) -> tuple[Fit, ...]:
+        """The verdicts on memory that are listed, () for all."""
+        return _FITS[self.fits.currentData()]
 
     def narrows(self) -> bool:
         """Whether anything but the order and the scope is chosen."""

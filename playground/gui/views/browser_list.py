@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import (
+    QEvent,
     QModelIndex,
     QPersistentModelIndex,
     QPoint,
@@ -17,7 +18,9 @@ from PySide6.QtCore import (
 from PySide6.QtGui import (
     QColor,
     QContextMenuEvent,
+    QHelpEvent,
     QKeyEvent,
+    QMouseEvent,
     QPainter,
     QPaintEvent,
     QPolygonF,
@@ -34,8 +37,9 @@ from PySide6.QtWidgets import (
 from playground.core.facts import ModelSpec
 from playground.gui import theme
 from playground.gui.browser_rows import Entry, Heading, Line
-from playground.gui.row_texts import COLUMNS, FIT_TONES, UNKNOWN, badges, cells, where
+from playground.gui.row_texts import COLUMN_SORTS, COLUMNS, FIT_TONES, UNKNOWN, badges, cells, where
 from playground.gui.views.browser_model import LINE, BrowserModel
+from playground.hub.catalog import Sort
 
 _MARGIN = 12
 _GAP = 10
@@ -58,7 +62,6 @@ class BrowserList(QListView):
         self.setModel(self.rows)
         self.setItemDelegate(_RowDelegate(self))
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        self.setVerticalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOn)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setMouseTracking(True)
         self._told = ""
@@ -143,22 +146,57 @@ class BrowserList(QListView):
 
 
 class ColumnTitles(QWidget):
-    """The headings of the columns in the rows below."""
+    """The headings of the columns in the rows below; a click on one orders by it.
+
+    For the mouse only: the same orders are in the box above, which the keyboard reaches.
+    """
+
+    sort_wanted = Signal(object)  # Sort
 
     def __init__(self, list_: BrowserList) -> None:
         super().__init__()
         self._list = list_
+        self._sort: Sort | None = None
+        list_.verticalScrollBar().rangeChanged.connect(self.update)  # it takes width, or not
         self.setFixedHeight(self.fontMetrics().height() + 6)
         theme.theme_changed.connect(self.update)
+
+    def show_sort(self, sort: Sort) -> None:
+        """Mark the column by which the list is ordered."""
+        self._sort = sort
+        self.update()
+
+    def event(self, event: QEvent) -> bool:
+        if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
+            sort = COLUMN_SORTS.get(self._column(event.pos()))
+            self.setToolTip(f"Order: {sort.label.lower()}" if sort else "")
+        return super().event(event)
+
+    def mousePressEvent(self, event: QMouseEvent) -> None:
+        sort = COLUMN_SORTS.get(self._column(event.position().toPoint()))
+        if sort is not None:
+            self.sort_wanted.emit(sort)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
         painter.setFont(theme.ui_font(0.86, bold=True))
         painter.setPen(theme.color("muted"))
+        texts = [
+            f"{heading} ▾" if COLUMN_SORTS.get(heading, "") == self._sort else heading
+            for heading, _ in COLUMNS
+        ]
+        _draw_cells(painter, self._rect(), texts, Qt.AlignmentFlag.AlignVCenter)
+
+    def _rect(self) -> QRect:
         width = self._list.viewport().width()
-        rect = QRect(0, 0, width, self.height()).adjusted(_MARGIN + 1, 0, -_MARGIN + 1, 0)
-        texts = [heading for heading, _ in COLUMNS]
-        _draw_cells(painter, rect, texts, Qt.AlignmentFlag.AlignVCenter)
+        return QRect(_MARGIN + 1, 0, width - 2 * _MARGIN, self.height())
+
+    def _column(self, place: QPoint) -> str:
+        """The heading at a place, "" where there is none."""
+        for (heading, _), rect in zip(COLUMNS, _columns(self._rect()), strict=True):
+            if rect.contains(place):
+                return heading
+        return ""
 
 
 class _RowDelegate(QStyledItemDelegate):
@@ -246,15 +284,22 @@ def _draw_cells(
     last: QColor | None = None,
 ) -> None:
     """Draw a text in each column; the last one in a colour of its own, if given."""
-    left = float(rect.left())
-    for number, (text, (_, share)) in enumerate(zip(texts, COLUMNS, strict=True), 1):
-        width = rect.width() * share
-        gap = _GAP if number < len(COLUMNS) else 0
-        if last is not None and not gap:
+    places = _columns(rect)
+    for text, place in zip(texts, places, strict=True):
+        if last is not None and place is places[-1]:
             painter.setPen(last)
-        place = QRect(round(left), rect.top(), round(width) - gap, rect.height())
         _draw_text(painter, place, text, side)
+
+
+def _columns(rect: QRect) -> list[QRect]:
+    """Where each column stands in a row; a gap between them, and none after the last."""
+    places, left = [], float(rect.left())
+    for _, share in COLUMNS:
+        width = rect.width() * share
+        places.append(QRect(round(left), rect.top(), round(width) - _GAP, rect.height()))
         left += width
+    places[-1].setRight(rect.right())
+    return places
 
 
 def _draw_text(painter: QPainter, rect: QRect, text: str, side: Qt.AlignmentFlag) -> None:

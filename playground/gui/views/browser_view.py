@@ -55,6 +55,9 @@ class BrowserView(QWidget):
         self.folders.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.folders.setMenu(QMenu(self.folders))
         self._place()
+        self.titles.sort_wanted.connect(self.filters.set_sort)
+        self.filters.sort.currentIndexChanged.connect(self._sort_changed)
+        self._sort_changed()
         self.list.menu_wanted.connect(self._open_menu)
         self._empty.asked.connect(self.notice_asked)
         self._strip.asked.connect(self.notice_asked)
@@ -115,6 +118,9 @@ class BrowserView(QWidget):
         action = self.sender()
         if isinstance(action, QAction):
             self.folder_unwanted.emit(action.data())
+
+    def _sort_changed(self) -> None:
+        self.titles.show_sort(self.filters.filters().sort)
 
     def _enter_list(self) -> None:
         if self.list.current_entry() is None:
