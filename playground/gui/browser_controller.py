@@ -232,6 +232,7 @@ class BrowserController(QObject):
             return
         self._found = [*(() if self._outdated else self._found), *page.rows]
         self._outdated = False
+        self._facts.update((row.spec, row) for row in page.rows)
         came = {row.key for row in page.rows}
         new = any(isinstance(line, Entry) and line.row.key in came for line in self._lines())
         self._dry = 0 if new else self._dry + 1

@@ -24,6 +24,7 @@ COLUMN_SORTS = {
     "Parameters": Sort.PARAMETERS,
     "Size": Sort.SIZE,
     "Downloads": Sort.DOWNLOADS,
+    "Likes": Sort.LIKES,
     "Updated": Sort.UPDATED,
 }
 FIT_TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
@@ -31,7 +32,17 @@ UNKNOWN = "–"
 _DAY = 86_400.0
 
 
-def cells(entry: Entry, now: datetime | None = None) -> tuple[str, ...]:
+def headings(sort: Sort) -> tuple[str, ...]:
+    """The headings of the columns: a list in the order of likes shows those."""
+    names = tuple(heading for heading, _ in COLUMNS)
+    if sort is not Sort.LIKES:
+        return names
+    return tuple("Likes" if name == "Downloads" else name for name in names)
+
+
+def cells(
+    entry: Entry, now: datetime | None = None, sort: Sort = Sort.DOWNLOADS
+) -> tuple[str, ...]:
     """The text of each column, UNKNOWN where nothing is known."""
     row = entry.row
     return (
@@ -39,7 +50,7 @@ def cells(entry: Entry, now: datetime | None = None) -> tuple[str, ...]:
         row.stored or UNKNOWN,
         human_bytes(row.size) if row.size is not None else UNKNOWN,
         row.licence or UNKNOWN,
-        short_count(row.downloads) or UNKNOWN,
+        short_count(row.likes if sort is Sort.LIKES else row.downloads) or UNKNOWN,
         age(row.updated, now) or UNKNOWN,
         entry.fit.value if entry.fit is not None else UNKNOWN,
     )

@@ -18,11 +18,11 @@ from playground.core.facts import ModelSpec
 from playground.core.memory_plan import Fit
 from playground.core.settings import Settings, SettingsStore
 from playground.gui.background import Background
-from playground.gui.browser_rows import Room, Scope
+from playground.gui.browser_rows import Entry, Room, Scope
 from playground.gui.browser_sources import HubPlace
 from playground.gui.model_picker import ModelPicker, PickerShelf
-from playground.gui.row_texts import spoken
-from playground.hub.catalog import Sort
+from playground.gui.row_texts import cells, headings, spoken
+from playground.hub.catalog import ModelRow, Sort, Where
 from playground.hub.resolve import BUNDLED_NAME
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Crowd, Fault, HubServer, Repository
@@ -234,6 +234,15 @@ def test_a_click_on_a_heading_orders_the_list(qtbot: QtBot, make: Make, hub: Hub
     assert picker.view.filters.filters().sort is Sort.PARAMETERS
 
 
+def test_an_order_shows_what_it_compares() -> None:
+    row = ModelRow(
+        key="k", spec=ModelSpec("a/b"), where=Where.HUB, name="a/b", downloads=1234, likes=56
+    )
+    for sort, shown in ((Sort.DOWNLOADS, "1.23 k"), (Sort.LIKES, "56")):
+        table = dict(zip(headings(sort), cells(Entry(row), sort=sort), strict=True))
+        assert table[sort.name.capitalize()] == shown
+
+
 def test_the_window_stays_usable_while_the_hub_is_silent(
     qtbot: QtBot, make: Make, hub: HubServer
 ) -> None:
@@ -420,6 +429,7 @@ def test_favourites_and_recents(qtbot: QtBot, make: Make, hub: HubServer) -> Non
     qtbot.mouseClick(scope.button(Scope.FAVOURITES), Qt.MouseButton.LeftButton)
     settle(qtbot, picker)
     assert names(picker) == ["owner/marked", "gone/away"]
+    assert entry(picker, "owner/marked").row.downloads == 7  # once told, it is known
     qtbot.mouseClick(scope.button(Scope.RECENT), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: entry(picker, "owner/used").row.downloads == 5)
     assert names(picker) == ["owner/used"]

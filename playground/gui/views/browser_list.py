@@ -37,7 +37,16 @@ from PySide6.QtWidgets import (
 from playground.core.facts import ModelSpec
 from playground.gui import theme
 from playground.gui.browser_rows import Entry, Heading, Line
-from playground.gui.row_texts import COLUMN_SORTS, COLUMNS, FIT_TONES, UNKNOWN, badges, cells, where
+from playground.gui.row_texts import (
+    COLUMN_SORTS,
+    COLUMNS,
+    FIT_TONES,
+    UNKNOWN,
+    badges,
+    cells,
+    headings,
+    where,
+)
 from playground.gui.views.browser_model import LINE, BrowserModel
 from playground.hub.catalog import Sort
 
@@ -64,6 +73,7 @@ class BrowserList(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setMouseTracking(True)
+        self.sort = Sort.DOWNLOADS  # what the rows shall show
         self._told = ""
         self.selectionModel().currentChanged.connect(self._changed)
         self.doubleClicked.connect(self._double_clicked)
@@ -156,15 +166,9 @@ class ColumnTitles(QWidget):
     def __init__(self, list_: BrowserList) -> None:
         super().__init__()
         self._list = list_
-        self._sort: Sort | None = None
         list_.verticalScrollBar().rangeChanged.connect(self.update)  # it takes width, or not
         self.setFixedHeight(self.fontMetrics().height() + 6)
         theme.theme_changed.connect(self.update)
-
-    def show_sort(self, sort: Sort) -> None:
-        """Mark the column by which the list is ordered."""
-        self._sort = sort
-        self.update()
 
     def event(self, event: QEvent) -> bool:
         if isinstance(event, QHelpEvent) and event.type() == QEvent.Type.ToolTip:
@@ -182,8 +186,8 @@ class ColumnTitles(QWidget):
         painter.setFont(theme.ui_font(0.86, bold=True))
         painter.setPen(theme.color("muted"))
         texts = [
-            f"{heading} ▾" if COLUMN_SORTS.get(heading, "") == self._sort else heading
-            for heading, _ in COLUMNS
+            f"{heading} ▾" if COLUMN_SORTS.get(heading, "") == self._list.sort else heading
+            for heading in headings(self._list.sort)
         ]
         _draw_cells(painter, self._rect(), texts, Qt.AlignmentFlag.AlignVCenter)
 
@@ -193,7 +197,8 @@ class ColumnTitles(QWidget):
 
     def _column(self, place: QPoint) -> str:
         """The heading at a place, "" where there is none."""
-        for (heading, _), rect in zip(COLUMNS, _columns(self._rect()), strict=True):
+        places = _columns(self._rect())
+        for heading, rect in zip(headings(self._list.sort), places, strict=True):
             if rect.contains(place):
                 return heading
         return ""
@@ -201,6 +206,10 @@ class ColumnTitles(QWidget):
 
 class _RowDelegate(QStyledItemDelegate):
     """Draws a model as a name above its facts, and a heading as small bold text."""
+
+    def __init__(self, list_: BrowserList) -> None:
+        super().__init__(list_)
+        self._list = list_
 
     def sizeHint(
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
@@ -241,7 +250,7 @@ class _RowDelegate(QStyledItemDelegate):
         self._name(painter, top, entry, ink, selected)
         painter.setFont(theme.ui_font(0.92))
         painter.setPen(lesser)
-        texts, side = cells(entry), Qt.AlignmentFlag.AlignBottom
+        texts, side = cells(entry, sort=self._list.sort), Qt.AlignmentFlag.AlignBottom
         if entry.row.problem:
             painter.setPen(ink if selected else theme.color("danger"))
             _draw_text(painter, rect, entry.row.problem, side)

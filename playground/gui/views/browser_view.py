@@ -23,6 +23,8 @@ from playground.gui.views.browser_list import BrowserList, ColumnTitles
 from playground.gui.views.notice_view import NoticeView
 from playground.gui.views.widgets import ElidedLabel, set_kind, tool_button
 
+_NARROWEST = 580  # pixels; below, columns and filters are cut off
+
 
 class BrowserView(QWidget):
     """Places its parts and passes wishes on; what they mean is for the controller."""
@@ -55,6 +57,7 @@ class BrowserView(QWidget):
         self.folders.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.folders.setMenu(QMenu(self.folders))
         self._place()
+        self.setMinimumWidth(_NARROWEST)
         self.titles.sort_wanted.connect(self.filters.set_sort)
         self.filters.sort.currentIndexChanged.connect(self._sort_changed)
         self._sort_changed()
@@ -120,7 +123,9 @@ class BrowserView(QWidget):
             self.folder_unwanted.emit(action.data())
 
     def _sort_changed(self) -> None:
-        self.titles.show_sort(self.filters.filters().sort)
+        self.list.sort = self.filters.filters().sort
+        self.list.viewport().update()
+        self.titles.update()
 
     def _enter_list(self) -> None:
         if self.list.current_entry() is None:
