@@ -70,7 +70,7 @@ class BrowserController(QObject):
         self._reading: Task | None = None
         self._asking: Task | None = None
         self._pages: HubPages | None = None
-        #: The row to come back to, and whether the user chose it.
+        # Key and spec of the row to come back to whenever it is listed.
         self._current: tuple[str, ModelSpec | None] = ("", current or ModelSpec())
         self._debounce = self._timer(DEBOUNCE_MS, self._search)
         self._again = self._timer(0, self._ask)
@@ -176,7 +176,8 @@ class BrowserController(QObject):
         if entry is not None:
             spec, marked = entry.row.spec, not entry.favourite
             self._favourites = with_favourite(self._favourites, spec, marked)
-            self._facts.setdefault(spec, entry.row)
+            if not entry.row.is_local:
+                self._facts[spec] = entry.row
             self._show()
             self.favourites_changed.emit(self._favourites)
 

@@ -359,6 +359,7 @@ def test_deleting_asks_frees_and_updates(
         select(picker, name)
         assert not picker.view.delete.isEnabled()
     select(picker, "owner/cached")
+    picker.view.favourite.trigger()
     freed = sum(map(len, FILES.values()))
     for answer in ("Keep it", "Delete"):
         picker.view.list.setFocus()
@@ -376,6 +377,9 @@ def test_deleting_asks_frees_and_updates(
     qtbot.waitUntil(lambda: names(picker, "On the Hub") == ["owner/cached"], timeout=LONG)
     assert not (cache / "models--owner--cached").exists()
     assert not entry(picker, "owner/cached").row.is_local
+    scope = picker.view.filters.scope.button(Scope.FAVOURITES)
+    qtbot.mouseClick(scope, Qt.MouseButton.LeftButton)
+    assert entry(picker, "owner/cached").row.where is Where.HUB
 
 
 def test_a_damaged_model_is_listed_with_its_cure_and_can_be_deleted(
@@ -405,6 +409,10 @@ def test_model_folders_are_added_and_removed(qtbot: QtBot, make: Make, home: Pat
         dialog.done(0)  # type: ignore[attr-defined]
     assert changed.args == [(str(home / "mine"),)]
     qtbot.waitUntil(lambda: "model" in names(picker, "On this machine"))
+    picker.browser.go_to(ModelSpec(str(home / "mine" / "model")))  # it is listed already
+    current = picker.browser.current()
+    assert current is not None
+    assert current.name == "model"
     (remove,) = [a for a in picker.view.folders.menu().actions() if a.data()]
     with qtbot.waitSignal(picker.folders_changed) as changed:
         remove.trigger()

@@ -45,7 +45,6 @@ from playground.gui.row_texts import (
     badges,
     cells,
     headings,
-    where,
 )
 from playground.gui.views.browser_model import LINE, BrowserModel
 from playground.hub.catalog import Sort
@@ -88,7 +87,9 @@ class BrowserList(QListView):
         and what the user looks at stays in sight."""
         bar, row = self.verticalScrollBar(), self.visualRect(self.currentIndex())
         place, away = bar.value(), row.isValid() and not self.viewport().rect().intersects(row)
-        if self.rows.set_lines(lines) and self.currentIndex().isValid():
+        kept, current = self.rows.set_lines(lines), self.current_entry()
+        # A key is that of a row the user was on, and may have left just now.
+        if kept and current is not None and (key or current.row.spec == spec):
             return
         found = self.rows.row_of(key, spec)
         if found >= 0:
@@ -255,7 +256,7 @@ class _RowDelegate(QStyledItemDelegate):
             painter.setPen(ink if selected else theme.color("danger"))
             _draw_text(painter, rect, entry.row.problem, side)
         elif set(texts) == {UNKNOWN}:
-            _draw_text(painter, rect, where(entry.row), side)
+            _draw_text(painter, rect, "Nothing is known of it yet", side)
         else:
             tone = FIT_TONES[entry.fit] if entry.fit is not None and not selected else ""
             _draw_cells(painter, rect, texts, side, theme.color(tone) if tone else None)
