@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,14 +14,17 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.resources import resource
 from playground.hub.cache import CachedModel, cached_models
+from playground.hub.cards import split_card
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.resolve import BUNDLED_NAME
-from playground.hub.rows import mapping, quantization, stored_precision, text
+from playground.hub.rows import licence, mapping, quantization, stored_precision, text
 from playground.hub.source import BUNDLED
 
 #: A model folder's folders are looked at down to `owner/name`, and no more of them than this.
 _DEPTH = 2
 _MOST = 2000
+#: Bytes of a card that are read for a row of the list.
+_FRONT_BYTES = 16 * 1024
 
 
 def local_models(folders: Sequence[Path] = (), cache: Path | None = None) -> list[ModelRow]:
@@ -107,20 +110,32 @@ def cached_row(model: CachedModel) -> ModelRow:
 
 
 def _with_checkpoint(row: ModelRow, folder: Path) -> ModelRow:
-    """Add what the model's own files tell."""
+    """Add what the model's own files tell, its card too."""
     try:
         point = read_checkpoint(folder)
     except ModelError as error:
         return replace(row, problem=error.message)
     method, bits = _quantization(folder, point)
+    front = _card_front(folder)
     return replace(
         row,
+        licence=licence({"cardData": front}, ()),
+        task=text(front.get("pipeline_tag")),
         parameters=point.parameters,
         quantization=method,
         bits=bits,
         stored=stored_precision(method, bits, {point.stored_dtype.upper(): 1}),
         library="transformers",
     )
+
+
+def _card_front(folder: Path) -> Mapping[str, Any]:
+    """What a model's card states at its top, {} where there is none or it is very long."""
+    try:
+        with (folder / "README.md").open("rb") as file:
+            return split_card(file.read(_FRONT_BYTES).decode("utf-8", "replace"))[0]
+    except OSError:
+        return {}
 
 
 def _quantization(folder: Path, point: Checkpoint) -> tuple[str, int]:

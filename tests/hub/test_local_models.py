@@ -11,6 +11,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
 from playground.hub.cache import cached_models, find_cached
+from playground.hub.local_models import folder_row
 from playground.hub.resolve import fingerprint, resolve
 from tests.support.cached_model import put_snapshot
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -128,3 +129,20 @@ def test_the_fingerprint_changes_with_the_weights(tmp_path: Path) -> None:
     assert fingerprint(first) != fingerprint(other)
     (again / "README.md").write_text("no part of the model")
     assert fingerprint(first) == fingerprint(again)
+
+
+@pytest.mark.parametrize(
+    ("card", "licence", "task"),
+    [
+        (b"---\nlicense: mit\npipeline_tag: translation\n---\n# x", "mit", "translation"),
+        (b"---\nlicense: [mit, other]\npipeline_tag: [1]\n---\n", "mit, other", ""),
+        (b"---\nlicense: mit\n" + b"tags: x\n" * 10_000 + b"---\n", "", ""),
+        (b"# \xff without any", "", ""),
+        (b"---\n: {[\n---\n", "", ""),
+    ],
+)
+def test_a_row_says_what_the_card_states(
+    tmp_path: Path, card: bytes, licence: str, task: str
+) -> None:
+    row = folder_row(write_files(tmp_path / "model", FILES | {"README.md": card}))
+    assert (row.licence, row.task, row.problem) == (licence, task, "")
