@@ -2,12 +2,23 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 from playground.core.facts import Answer, LoadedModel
 from playground.core.lane import LaneState, Stage
 from playground.core.protocol import Activity
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 NOTHING = "–"
+#: Control and format characters, surrogates, ends of lines and paragraphs.
+_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def plain_line(text: str) -> str:
+    """A stranger's text on one line: what controls, hides or turns text around becomes "�"."""
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _CONTROLS else c for c in text
+    )
 
 
 def size_text(count: int | None) -> str:

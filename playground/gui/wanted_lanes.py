@@ -1,0 +1,128 @@
+"""Lanes that a model's page asks for: set up at once, or when their models have arrived."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from playground.core.errors import PlaygroundError
+from playground.core.facts import ModelSpec
+from playground.core.lane import Stage
+from playground.core.settings import MAX_LANES
+from playground.gui.background import Background
+from playground.gui.downloads_controller import DownloadsController
+from playground.gui.lane_plans import LaneChoice
+from playground.gui.lane_presenter import LanePresenter
+from playground.gui.lanes_controller import LanesController
+from playground.gui.page_source import missing
+from playground.hub.download_items import DownloadItem, DownloadState
+
+
+class WantedLanes(QObject):
+    """Takes the latest wish; what is not on this machine is downloaded first."""
+
+    model_chosen = Signal(object, object)  # LanePresenter, ModelSpec: a lane takes it now
+    message = Signal(str, str, str)  # text, level, cure
+
+    def __init__(
+        self,
+        lanes: LanesController,
+        downloads: DownloadsController,
+        background: Background,
+        parent: QObject | None = None,
+        *,
+        cache: Path | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._lanes = lanes
+        self._downloads = downloads
+        self._background = background
+        self._cache = cache
+        self._wish: tuple[LaneChoice, ...] = ()
+        self._target: LanePresenter | None = None
+        self._waiting: set[str] = set()  # keys of downloads
+        downloads.changed.connect(self._download_changed)
+
+    def take(self, wish: Sequence[LaneChoice], target: LanePresenter | None = None) -> None:
+        """Set up lanes: a single one in `target` (else the current lane), several from the left."""
+        self._wish, self._target = tuple(wish)[:MAX_LANES], target
+        self._waiting.clear()
+        specs = [spec for spec, _ in self._wish]
+        self._background.start(
+            partial(_looked_for, self._wish, specs, self._cache), self._looked, self._failed
+        )
+
+    @Slot(object)
+    def _looked(self, found: tuple[tuple[LaneChoice, ...], list[ModelSpec]]) -> None:
+        wish, absent = found
+        if wish != self._wish:
+            return  # another wish has come since
+        if not absent:
+            self._set_up()
+            return
+        items = [self._downloads.add(spec) for spec in absent]
+        if None in items:  # its name is wrong, which was told
+            self._wish = ()
+            return
+        self._waiting = {item.key for item in items if item is not None}
+        names = " and ".join(spec.source for spec in absent)
+        count = "The lane is" if len(self._wish) == 1 else "The lanes are"
+        self.message.emit(
+            f"{names} {'comes' if len(absent) == 1 else 'come'} first. {count} set up when "
+            f"{'it is' if len(absent) == 1 else 'they are'} here.",
+            "info",
+            "See View, Downloads.",
+        )
+
+    @Slot(object)
+    def _failed(self, error: PlaygroundError) -> None:
+        self._wish = ()
+        self.message.emit(error.message, "error", error.cure)
+
+    @Slot(object)
+    def _download_changed(self, item: DownloadItem) -> None:
+        if item.key not in self._waiting:
+            return
+        if item.state is DownloadState.FINISHED:
+            self._waiting.discard(item.key)
+            if not self._waiting:
+                self._set_up()
+        elif item.state is DownloadState.CANCELLED:
+            self._waiting.clear()
+            self._wish = ()
+            self.message.emit(f"Without {item.key} the lanes stay as they are.", "info", "")
+        elif item.state is DownloadState.FAILED:
+            self.message.emit(f"{item.key}: {item.message}", "error", item.cure)
+
+    def _set_up(self) -> None:
+        wish, self._wish = self._wish, ()
+        if len(wish) == 1:
+            target = self._target if self._target in self._lanes.presenters else None
+            self._give(target or self._lanes.current, wish[0])
+            return
+        while len(self._lanes.presenters) < len(wish):
+            self._lanes.add()
+        for presenter, choice in zip(self._lanes.presenters, wish, strict=False):
+            self._give(presenter, choice)
+        # Lanes beyond the wish stay where there is something in them.
+        for presenter in self._lanes.presenters[len(wish) :]:
+            if presenter.lane.state.stage is Stage.EMPTY and presenter.conversation.last is None:
+                self._lanes.remove(presenter)
+
+    def _give(self, presenter: LanePresenter | None, choice: LaneChoice) -> None:
+        if presenter is None:
+            return
+        spec, precision = choice
+        lane = presenter.lane
+        lane.set_config(replace(lane.config, model=spec, precision=precision))
+        self.model_chosen.emit(presenter, spec)
+
+
+def _looked_for(
+    wish: tuple[LaneChoice, ...], specs: Sequence[ModelSpec], cache: Path | None
+) -> tuple[tuple[LaneChoice, ...], list[ModelSpec]]:
+    return wish, missing(specs, cache)
