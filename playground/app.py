@@ -7,6 +7,7 @@ import logging
 import logging.handlers
 import os
 import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -58,8 +59,10 @@ class Playground:
         keep_settings: bool = True,
         prefer_gpu: bool = False,
         place: HubPlace | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`place` is the Hub and the cache to choose models from, if not the usual ones."""
+        """`place` is the Hub and the cache to choose models from, `environment` that of the
+        downloads, if not the usual ones."""
         self.store = store
         self._goes_on = keep_settings
         self.window = window = MainWindow()
@@ -67,10 +70,16 @@ class Playground:
         self.lanes = LanesController(
             window.lanes, self.background, make_engine or self._engine, prepare, parent=window
         )
+        self.downloads = DownloadsController(self.background, window, environment=environment)
         self.models = ModelsController(
-            self.lanes, store, self.background, window, prefer_gpu=prefer_gpu, place=place
+            self.lanes,
+            store,
+            self.background,
+            self.downloads,
+            window,
+            prefer_gpu=prefer_gpu,
+            place=place,
         )
-        self.downloads = DownloadsController(self.background, window)
         self.environments = EnvironmentsController(store, self.background, window)
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)
         self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
 from playground.core.errors import PlaygroundError
@@ -24,6 +24,7 @@ class DownloadsController(QObject):
     """Owns the queue. It is made when it is first needed, or at `start`."""
 
     changed = Signal(object)  # a DownloadItem, as it is now
+    listed = Signal(object)  # all DownloadItems, after some came or went
     finished = Signal(object)  # a DownloadItem that is on this machine
     summary_changed = Signal(str)
     logged_in = Signal(str)  # the user's name on the Hub
@@ -48,10 +49,10 @@ class DownloadsController(QObject):
         )
         self._queue: DownloadQueue | None = None
         self._login = login
-        self._panels: list[DownloadsPanel] = []
         self._window: DownloadsWindow | None = None
         self._summary = ""
-        self._told.connect(self._take)
+        # Queued for every thread: what this one causes must not overtake what another told.
+        self._told.connect(self._take, Qt.ConnectionType.QueuedConnection)
 
     def start(self) -> None:
         """Go on with what the last window left, and say so."""
@@ -91,8 +92,8 @@ class DownloadsController(QObject):
         panel.clearRequested.connect(self.clear)
         panel.askRequested.connect(self._ask)
         panel.loginRequested.connect(self._ask_login)
-        panel.destroyed.connect(self._sweep)
-        self._panels.append(panel)
+        self.listed.connect(panel.show_items)
+        self.changed.connect(panel.show_item)
         panel.show_items(self.items())
 
     @Slot()
@@ -148,16 +149,13 @@ class DownloadsController(QObject):
     def _take(self, item: DownloadItem) -> None:
         if all(known.key != item.key for known in self.items()):
             return  # taken out since
-        for panel in self._panels:
-            panel.show_item(item)
         self._summarize()
         self.changed.emit(item)
         if item.state is DownloadState.FINISHED:
             self.finished.emit(item)
 
     def _refresh(self) -> None:
-        for panel in self._panels:
-            panel.show_items(self.items())
+        self.listed.emit(self.items())
         self._summarize()
 
     def _summarize(self) -> None:
@@ -165,10 +163,6 @@ class DownloadsController(QObject):
         if text != self._summary:
             self._summary = text
             self.summary_changed.emit(text)
-
-    @Slot(QObject)
-    def _sweep(self, gone: QObject) -> None:
-        self._panels = [panel for panel in self._panels if panel is not gone]
 
     @Slot(str)
     def _ask(self, address: str) -> None:

@@ -19,6 +19,8 @@ from playground.gui import theme
 
 def web_link(address: str, base: str = "") -> QUrl | None:
     """An http or https address, perhaps below `base`; None for everything else."""
+    if not address.strip():
+        return None
     url = QUrl(address.strip())
     if url.isRelative() and base:
         url = QUrl(base).resolved(url)

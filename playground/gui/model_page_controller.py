@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.gui.background import Background, Task
+from playground.gui.browser_sources import HubPlace
 from playground.gui.downloads_controller import DownloadsController
 from playground.gui.lane_plans import LanePlan, comparison, trial, versus
 from playground.gui.links import ask_to_open
@@ -29,7 +29,7 @@ class ModelPageController(QObject):
     """Shows the page of one row at a time: the newest wish counts, earlier answers are dropped."""
 
     lanes_chosen = Signal(object)  # list[tuple[ModelSpec, Precision]]
-    row_shown = Signal(object)  # the ModelRow whose page is shown, when the page itself led there
+    turned = Signal(object)  # the ModelRow whose page is being read, or None
     page_shown = Signal(object)  # the ModelPage that was read
 
     def __init__(
@@ -39,18 +39,19 @@ class ModelPageController(QObject):
         downloads: DownloadsController,
         parent: QObject | None = None,
         *,
-        endpoint: str = "",
-        cache: Path | None = None,
+        place: HubPlace | None = None,
     ) -> None:
-        """`endpoint` and `cache` are the Hub and its cache, if not what the environment says."""
+        """`place` is the Hub and its cache, if not what the environment says."""
         super().__init__(parent)
         self.view = view
         self.page: ModelPage | None = None
+        self.usable: ModelSpec | None = None
         self.groups: tuple[DerivativeGroup, ...] = ()
         self._background = background
         self._downloads = downloads
-        self._endpoint, self._cache = endpoint, cache
+        self._place = place or HubPlace()
         self._row: ModelRow | None = None
+        self._listed: ModelRow | None = None  # the row of the list that led to it
         self._before: list[ModelRow] = []
         self._gptq_beside = self._logged_in = False
         self._problem: PlaygroundError | None = None
@@ -68,8 +69,10 @@ class ModelPageController(QObject):
 
     def show_row(self, row: ModelRow | None) -> None:
         """Show the page of a row of the list, None for no page."""
-        if row is not None and row == self._row:
-            return
+        listed, self._listed = self._listed, row
+        again = row is not None and listed is not None and row.spec == listed.spec
+        if again and (self._before or row == self._row):
+            return  # the list was read again: a page that was gone to from there stays
         self._before.clear()
         self._turn_to(row)
 
@@ -78,14 +81,11 @@ class ModelPageController(QObject):
         if self._row is not None:
             self._before = [*self._before, self._row][-_MOST_BACK:]
         self._turn_to(row)
-        self.row_shown.emit(row)
 
     @Slot()
     def back(self) -> None:
         if self._before:
-            row = self._before.pop()
-            self._turn_to(row)
-            self.row_shown.emit(row)
+            self._turn_to(self._before.pop())
 
     @Slot()
     def reload(self) -> None:
@@ -102,8 +102,9 @@ class ModelPageController(QObject):
 
     def _turn_to(self, row: ModelRow | None) -> None:
         self.close()
-        self._row, self.page, self.groups, self._problem = row, None, (), None
+        self._row, self.page, self.usable, self.groups, self._problem = row, None, None, (), None
         self.view.head.back_button.setVisible(bool(self._before))
+        self.turned.emit(row)
         if row is None:
             self.view.show_nothing()
             return
@@ -117,12 +118,12 @@ class ModelPageController(QObject):
     def _read(self) -> None:
         if self._row is None:
             return
-        work = partial(read_row_page, self._row, self._endpoint, self._cache)
+        work = partial(read_row_page, self._row, self._place)
         self._reading = self._background.start(work, self._came, self._failed)
         self.view.show_versions(())
         if self._row.where in (Where.HUB, Where.CACHE):
             self.view.versions.show_state("Asking the Hub for its quantized versions …")
-            ask = partial(read_versions, self._row.name, self._endpoint, self._cache)
+            ask = partial(read_versions, self._row.name, self._place)
             self._asking = self._background.start(ask, self._versions_came, self._versions_failed)
         else:
             self.view.versions.show_state("")
@@ -132,6 +133,7 @@ class ModelPageController(QObject):
         self._reading = None
         self.page, self._gptq_beside = found.page, found.gptq_beside
         self._logged_in = found.logged_in
+        self.usable = found.page.spec if found.usable else None
         self.view.show_page(found.page)
         self._describe_version(self.view.versions.current())
         self._offer()
@@ -185,7 +187,7 @@ class ModelPageController(QObject):
 
     def _offer_download(self, item: DownloadItem | None) -> None:
         page = self.page
-        if page is None or page.row.is_here or page.cannot_load:
+        if page is None or self.usable is not None or not _may_come(page):
             self.view.show_download("", enabled=False)
         elif item is not None and not item.state.is_over:
             self.view.show_download("Being downloaded", enabled=False)
@@ -290,3 +292,8 @@ class ModelPageController(QObject):
     def _open_result(self, number: int) -> None:
         if self.page is not None and number < len(self.page.evaluations):
             ask_to_open(self.page.evaluations[number].source_url, self.view)
+
+
+def _may_come(page: ModelPage) -> bool:
+    """Whether the model can be downloaded: what is damaged in the cache again, no folder ever."""
+    return page.row.where is Where.CACHE or (not page.row.is_local and not page.cannot_load)

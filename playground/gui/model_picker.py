@@ -2,41 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QDialog,
     QDialogButtonBox,
     QFileDialog,
     QHBoxLayout,
-    QMessageBox,
     QPushButton,
     QSplitter,
     QVBoxLayout,
     QWidget,
 )
 
-from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.settings import MAX_FOLDERS
-from playground.gui.background import Background, Task
+from playground.gui.background import Background
 from playground.gui.browser_controller import BrowserController
 from playground.gui.browser_rows import Room
 from playground.gui.browser_sources import HubPlace
 from playground.gui.deletion_controller import DeletionController
-from playground.gui.model_choices import Described, describe
-from playground.gui.picker_download import PickerDownload
-from playground.gui.picker_facts import PickerFacts
+from playground.gui.downloads_controller import DownloadsController
+from playground.gui.model_page_controller import ModelPageController
 from playground.gui.views.browser_view import BrowserView
+from playground.gui.views.downloads_panel import DownloadsPanel
+from playground.gui.views.model_page_view import ModelPageView
 from playground.gui.views.widgets import ElidedLabel, announce, set_kind
-from playground.hub.catalog import ModelRow, Where
+from playground.hub.catalog import ModelPage, ModelRow, Where
+from playground.hub.download_items import DownloadItem
+from playground.hub.matching import typed_model
 
+#: Height of the downloads, two rows of them.
+_PANEL = 150
 _SIZE, _LEAST = (1280, 860), (1000, 640)
 
 
@@ -59,10 +60,12 @@ class ModelPicker(QDialog):
     """Choose a model: found on the Hub, on this machine, marked, used lately, or a folder.
 
     Show it with `open()`. `chosen` carries the ModelSpec when the user accepts; `spec` has
-    it too. `folder_used` tells the folder that a file dialog was left in.
+    it too. `lanes_chosen` asks for lanes in its place. `folder_used` tells the folder that a
+    file dialog was left in.
     """
 
     chosen = Signal(object)
+    lanes_chosen = Signal(object)  # list[tuple[ModelSpec, Precision]]: what is missing comes first
     folder_used = Signal(str)
     favourites_changed = Signal(object)  # tuple[ModelSpec, ...]
     folders_changed = Signal(object)  # tuple[str, ...]
@@ -70,28 +73,25 @@ class ModelPicker(QDialog):
     def __init__(
         self,
         background: Background,
+        downloads: DownloadsController,
         shelf: PickerShelf | None = None,
         parent: QWidget | None = None,
         *,
-        environment: Mapping[str, str] | None = None,
         place: HubPlace | None = None,
     ) -> None:
-        """`environment` is for the download's process, `place` the Hub and the cache, if not
-        the usual ones."""
+        """`place` is the Hub and the cache, if not the usual ones."""
         super().__init__(parent)
         self.setWindowTitle("Choose a model")
         self.setAcceptDrops(True)
         room = parent.window().size() if parent is not None else QSize(*_SIZE)
         self.resize(room.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24))
         shelf = shelf or PickerShelf()
-        self._background = background
+        self._downloads = downloads
         self._place = place or HubPlace()
         self._last_folder = shelf.last_folder
-        self._described: Described | None = None
-        self._looking: Task | None = None
-        self._question: QMessageBox | None = None
-        self._leaving_with = QDialog.DialogCode.Rejected
-        self._build(environment)
+        self._build()
+        self.pages = ModelPageController(self.page, background, downloads, self, place=self._place)
+        downloads.attach(self.panel)
         self.browser = BrowserController(
             self.view,
             background,
@@ -110,7 +110,7 @@ class ModelPicker(QDialog):
     @property
     def spec(self) -> ModelSpec | None:
         """The model that is selected and can be used."""
-        return self._described.spec if self._described else None
+        return self.pages.usable
 
     def use_folder(self, path: str) -> None:
         """Put a folder into the list and select it."""
@@ -129,31 +129,28 @@ class ModelPicker(QDialog):
     # Qt's own
 
     def accept(self) -> None:
-        if self._described is None:
-            return
-        if self.download.running:
-            self._ask_to_leave(QDialog.DialogCode.Accepted)
-        else:
-            self._leave(QDialog.DialogCode.Accepted)
+        spec = self.spec
+        if spec is not None:
+            self.chosen.emit(spec)
+            self.done(QDialog.DialogCode.Accepted)
 
-    def reject(self) -> None:
-        if self.download.running:
-            self._ask_to_leave(QDialog.DialogCode.Rejected)
-        else:
-            self._leave(QDialog.DialogCode.Rejected)
+    def done(self, code: int) -> None:
+        self.browser.close()
+        self.pages.close()
+        super().done(code)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if _dropped_folder(event) is not None:
             event.acceptProposedAction()
-            self.facts.setProperty("dropping", True)
+            self.page.setProperty("dropping", True)
             self._restyle_card()
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self.facts.setProperty("dropping", False)
+        self.page.setProperty("dropping", False)
         self._restyle_card()
 
     def dropEvent(self, event: QDropEvent) -> None:
-        self.facts.setProperty("dropping", False)
+        self.page.setProperty("dropping", False)
         self._restyle_card()
         folder = _dropped_folder(event)
         if folder is not None:
@@ -162,10 +159,12 @@ class ModelPicker(QDialog):
 
     # What it is made of
 
-    def _build(self, environment: Mapping[str, str] | None) -> None:
+    def _build(self) -> None:
         self.view = BrowserView()
-        self.facts = PickerFacts()
-        self.download = PickerDownload(environment=environment)
+        self.page = ModelPageView()
+        self.panel = DownloadsPanel()
+        self.panel.setMaximumHeight(_PANEL)
+        self.panel.hide()  # until there is something in it
         self.open_button = QPushButton("&Open folder…")
         self.open_button.setAutoDefault(False)
         self.open_button.setToolTip("Use a model's folder; or drop one on this window")
@@ -180,7 +179,7 @@ class ModelPicker(QDialog):
         halves.setChildrenCollapsible(False)
         halves.setHandleWidth(12)
         halves.addWidget(self.view)
-        halves.addWidget(self.facts)
+        halves.addWidget(self.page)
         halves.setSizes([620, 560])
         below = QHBoxLayout()
         below.addWidget(self.open_button)
@@ -190,7 +189,7 @@ class ModelPicker(QDialog):
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(12)
         column.addWidget(halves, 1)
-        column.addWidget(self.download)
+        column.addWidget(self.panel)
         column.addLayout(below)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
@@ -205,45 +204,50 @@ class ModelPicker(QDialog):
         self.view.delete.triggered.connect(self._delete)
         self.deletion.deleted.connect(self._deleted)
         self.deletion.told.connect(self._say)
-        self.download.completed.connect(self._downloaded)
+        self.pages.turned.connect(self._turned)
+        self.pages.page_shown.connect(self._page_shown)
+        self.pages.lanes_chosen.connect(self._lanes_chosen)
+        self._downloads.finished.connect(self.browser.read_here)
+        self._downloads.listed.connect(self._show_panel)
+        self._show_panel(self._downloads.items())
+        self.view.filters.search.entered.connect(self._show_id)
         self.open_button.clicked.connect(self.ask_folder)
 
     # What happens
 
     @Slot(object)
     def _picked(self, row: ModelRow | None) -> None:
-        self._described = None
+        self.pages.show_row(row)
+
+    @Slot(object)
+    def _turned(self, _: ModelRow | None) -> None:
         self.use_button.setEnabled(False)
-        if self._looking is not None:
-            self._looking.abandon()
-        if row is None:
-            self.facts.show_nothing()
-            return
-        self.facts.show_reading(row.name)
-        work = partial(describe, row.spec, self._place.cache)
-        self._looking = self._background.start(work, self._looked, self._not_usable)
-        if row.where is Where.HUB or row.problem:
-            self.download.set_text("@".join(filter(None, (row.spec.source, row.spec.revision))))
 
     @Slot(object)
-    def _looked(self, found: Described) -> None:
-        self._described = found
-        self.facts.show_model(found)
-        self.use_button.setEnabled(True)
+    def _page_shown(self, _: ModelPage) -> None:
+        self.use_button.setEnabled(self.spec is not None)
 
     @Slot(object)
-    def _not_usable(self, error: PlaygroundError) -> None:
-        row = self.browser.current()
-        self.facts.show_problem(row.name if row is not None else "", error)
+    def _lanes_chosen(self, lanes: object) -> None:
+        self.lanes_chosen.emit(lanes)
+        self.done(QDialog.DialogCode.Accepted)
+
+    @Slot()
+    def _show_id(self) -> None:
+        """Show the page of an id that was typed in full, though no list may have it."""
+        spec, row = typed_model(self.view.filters.search.text()), self.pages.row
+        if spec is not None and (row is None or row.spec != spec):
+            key = f"hub:{spec.source}@{spec.revision}"
+            self.pages.go_to(ModelRow(key=key, spec=spec, where=Where.HUB, name=spec.source))
+
+    @Slot(object)
+    def _show_panel(self, items: Sequence[DownloadItem]) -> None:
+        self.panel.setVisible(bool(items))
 
     @Slot(object)
     def _used(self, row: ModelRow) -> None:
         if self.spec == row.spec:
             self.accept()
-
-    @Slot(object)
-    def _downloaded(self, spec: ModelSpec) -> None:
-        self.browser.go_to(spec)
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:
@@ -292,49 +296,9 @@ class ModelPicker(QDialog):
         self._state.set_full_text(text)
         announce(self, text)
 
-    def _ask_to_leave(self, code: QDialog.DialogCode) -> None:
-        """Ask before a running download is thrown away. Doesn't block: the answer comes later."""
-        if self._question is not None:
-            return
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Download running")
-        box.setText(f"{self.download.model} is still being downloaded.")
-        box.setInformativeText("Closing stops it. Finished files are kept.")
-        box.addButton("&Stop and close", QMessageBox.ButtonRole.DestructiveRole)
-        go_on = box.addButton("&Keep downloading", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(go_on)
-        box.setEscapeButton(go_on)
-        box.buttonClicked.connect(self._answered)
-        box.finished.connect(self._asked)
-        self._question, self._leaving_with = box, code
-        box.open()
-
-    @Slot(QAbstractButton)
-    def _answered(self, button: QAbstractButton) -> None:
-        box = self._question
-        if box is None or box.buttonRole(button) != QMessageBox.ButtonRole.DestructiveRole:
-            return
-        self.download.close_down()
-        self._leave(self._leaving_with)
-
-    @Slot()
-    def _asked(self) -> None:
-        if self._question is not None:
-            self._question.deleteLater()
-            self._question = None
-
-    def _leave(self, code: QDialog.DialogCode) -> None:
-        self.browser.close()
-        if self._looking is not None:
-            self._looking.abandon()
-        if code is QDialog.DialogCode.Accepted and self._described is not None:
-            self.chosen.emit(self._described.spec)
-        self.done(code)
-
     def _restyle_card(self) -> None:
-        self.facts.style().unpolish(self.facts)
-        self.facts.style().polish(self.facts)
+        self.page.style().unpolish(self.page)
+        self.page.style().polish(self.page)
 
 
 def _dropped_folder(event: QDropEvent) -> str | None:

@@ -18,9 +18,12 @@ from playground.core.settings import SettingsStore, with_recent
 from playground.gui.background import Background
 from playground.gui.browser_rows import Room
 from playground.gui.browser_sources import HubPlace
+from playground.gui.downloads_controller import DownloadsController
+from playground.gui.lane_plans import LaneChoice
 from playground.gui.lane_presenter import LanePresenter
 from playground.gui.lanes_controller import LanesController
 from playground.gui.model_facts import ModelFacts, free_bytes, look_at, resident_bytes
+from playground.gui.wanted_lanes import WantedLanes
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)
 #: Model, device and engine environment.
@@ -42,6 +45,7 @@ class ModelsController(QObject):
         lanes: LanesController,
         settings: SettingsStore,
         background: Background,
+        downloads: DownloadsController,
         window: QWidget,
         *,
         prefer_gpu: bool,
@@ -51,6 +55,7 @@ class ModelsController(QObject):
         self._lanes = lanes
         self._settings = settings
         self._background = background
+        self._downloads = downloads
         self._window = window
         self._prefer_gpu = prefer_gpu
         self._place = place or HubPlace()
@@ -58,6 +63,9 @@ class ModelsController(QObject):
         self._facts: dict[_Key, ModelFacts | PlaygroundError] = {}
         self._asked: set[_Key] = set()
         self._choosing: LanePresenter | None = None
+        self.wanted = WantedLanes(lanes, downloads, background, self, place=self._place)
+        self.wanted.model_chosen.connect(self.use)
+        self.wanted.message.connect(self.message)
         lanes.added.connect(self._watch)
 
     def facts(self, config: LaneConfig) -> ModelFacts | None:
@@ -88,6 +96,7 @@ class ModelsController(QObject):
         for presenter in self._lanes.presenters:
             self._show(presenter)
 
+    @Slot(object, object)
     def use(self, presenter: LanePresenter, spec: ModelSpec) -> None:
         """Give a lane another model and remember it."""
         lane = presenter.lane
@@ -189,8 +198,11 @@ class ModelsController(QObject):
             in_use=[lane.config.model for lane in self._lanes.lanes],
             room=partial(self._room_for, presenter),
         )
-        picker = ModelPicker(self._background, shelf, self._window, place=self._place)
+        picker = ModelPicker(
+            self._background, self._downloads, shelf, self._window, place=self._place
+        )
         picker.chosen.connect(self._chosen)
+        picker.lanes_chosen.connect(self._lanes_chosen)
         picker.folder_used.connect(self._folder_used)
         picker.favourites_changed.connect(self._favourites_changed)
         picker.folders_changed.connect(self._folders_changed)
@@ -211,6 +223,10 @@ class ModelsController(QObject):
     def _chosen(self, spec: ModelSpec) -> None:
         if self._choosing in self._lanes.presenters and self._choosing is not None:
             self.use(self._choosing, spec)
+
+    @Slot(object)
+    def _lanes_chosen(self, choices: list[LaneChoice]) -> None:
+        self.wanted.take(choices, self._choosing)
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:

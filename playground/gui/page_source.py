@@ -6,49 +6,69 @@ The Hub's library is imported by the first call, because it takes a while.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from playground.core.checkpoint import find_gptq_sibling
+from playground.core.checkpoint import find_gptq_sibling, read_checkpoint
+from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
+from playground.core.precision import Precision
+from playground.gui.browser_sources import HubPlace
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
 
 
 @dataclass(frozen=True)
 class FoundPage:
-    """A page, whether a GPTQ folder lies beside the model's own, and whether a token is stored."""
+    """A page, and what this machine adds: `usable` tells that a lane can take the model now,
+    `gptq_beside` that a GPTQ folder lies beside its own, `logged_in` that a token is stored."""
 
     page: ModelPage
+    usable: bool = False
     gptq_beside: bool = False
     logged_in: bool = False
 
 
-def read_row_page(row: ModelRow, endpoint: str = "", cache: Path | None = None) -> FoundPage:
+def read_row_page(row: ModelRow, place: HubPlace) -> FoundPage:
     """Read the page of a row: of one on this machine from its files, else from the Hub.
 
     Raises ModelError.
     """
     from playground.hub.account import has_token
+    from playground.hub.local_models import folder_row
     from playground.hub.model_page import local_page, read_page
     from playground.hub.site import HubSite
 
     if not row.is_local:
-        return FoundPage(read_page(row.spec, HubSite(endpoint, cache)), logged_in=has_token())
+        page = read_page(row.spec, HubSite(place.endpoint, place.cache))
+        return FoundPage(page, not _problem(row.spec, place), logged_in=has_token())
+    if row.where is Where.FOLDER and row.folder is None:  # listed by its name only so far
+        row = folder_row(Path(row.spec.source).expanduser().absolute())
     own = row.where in (Where.FOLDER, Where.BUNDLED) and not row.quantization
     sibling = find_gptq_sibling(row.folder) if own and row.folder is not None else None
-    return FoundPage(local_page(row), sibling is not None)
+    page, problem = local_page(row), _problem(row.spec, place)
+    page = replace(page, row=replace(page.row, problem=problem))
+    return FoundPage(page, not problem, sibling is not None)
 
 
-def read_versions(
-    id_: str, endpoint: str = "", cache: Path | None = None
-) -> tuple[DerivativeGroup, ...]:
+def _problem(spec: ModelSpec, place: HubPlace) -> str:
+    """Why no lane can take a model as it is on this machine, with the cure; "" where one can."""
+    from playground.hub.resolve import resolve
+
+    try:
+        read_checkpoint(resolve(spec, Precision.BF16, place.cache).folder)
+    except ModelError as error:
+        return f"{error.message} {error.cure}".strip()
+    return ""
+
+
+def read_versions(id_: str, place: HubPlace) -> tuple[DerivativeGroup, ...]:
     """Ask the Hub for a model's quantized versions. Raises ModelError."""
     from playground.hub.cache import cached_models
     from playground.hub.derivatives import read_derivatives
     from playground.hub.site import HubSite
 
-    here = frozenset(model.id for model in cached_models(cache) if model.complete)
-    return read_derivatives(id_, HubSite(endpoint, cache), here)
+    here = frozenset(model.id for model in cached_models(place.cache) if model.complete)
+    return read_derivatives(id_, HubSite(place.endpoint, place.cache), here)
 
 
 def missing(specs: Sequence[ModelSpec], cache: Path | None = None) -> list[ModelSpec]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from playground.gui.model_choices import human_count
-from playground.gui.views.texts import NOTHING, plain_line, size_text
+from playground.gui.views.texts import NOTHING, human_count, plain_line, size_text
 from playground.hub.catalog import DerivativeGroup, EvaluationResult, Gate, ModelPage, ModelRow
 
 CAVEAT = (
@@ -70,10 +69,8 @@ def _chat(page: ModelPage) -> str:
 def warnings(page: ModelPage) -> list[str]:
     """What to know before choosing the model, in whole sentences, the gravest first."""
     told = []
-    if page.cannot_load:
-        told.append(page.cannot_load)
-    elif page.row.problem:
-        told.append(page.row.problem)
+    if page.row.problem or page.cannot_load:
+        told.append(page.row.problem or page.cannot_load)
     if page.remote_code:
         told.append("It brings Python code of its own, which runs only if you agree to it.")
     return [plain_line(text) for text in [*told, *_gathered(page.notes)]]

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -14,6 +13,7 @@ from playground.core.facts import ModelSpec
 from playground.core.lane import Stage
 from playground.core.settings import MAX_LANES
 from playground.gui.background import Background
+from playground.gui.browser_sources import HubPlace
 from playground.gui.downloads_controller import DownloadsController
 from playground.gui.lane_plans import LaneChoice
 from playground.gui.lane_presenter import LanePresenter
@@ -35,13 +35,13 @@ class WantedLanes(QObject):
         background: Background,
         parent: QObject | None = None,
         *,
-        cache: Path | None = None,
+        place: HubPlace | None = None,
     ) -> None:
         super().__init__(parent)
         self._lanes = lanes
         self._downloads = downloads
         self._background = background
-        self._cache = cache
+        self._place = place or HubPlace()
         self._wish: tuple[LaneChoice, ...] = ()
         self._target: LanePresenter | None = None
         self._waiting: set[str] = set()  # keys of downloads
@@ -53,7 +53,7 @@ class WantedLanes(QObject):
         self._waiting.clear()
         specs = [spec for spec, _ in self._wish]
         self._background.start(
-            partial(_looked_for, self._wish, specs, self._cache), self._looked, self._failed
+            partial(_looked_for, self._wish, specs, self._place), self._looked, self._failed
         )
 
     @Slot(object)
@@ -123,6 +123,6 @@ class WantedLanes(QObject):
 
 
 def _looked_for(
-    wish: tuple[LaneChoice, ...], specs: Sequence[ModelSpec], cache: Path | None
+    wish: tuple[LaneChoice, ...], specs: Sequence[ModelSpec], place: HubPlace
 ) -> tuple[tuple[LaneChoice, ...], list[ModelSpec]]:
-    return wish, missing(specs, cache)
+    return wish, missing(specs, place.cache)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
@@ -24,6 +24,7 @@ from playground.core.settings import Settings, SettingsStore
 from playground.gui import theme
 from playground.gui.background import Background
 from playground.gui.browser_sources import HubPlace
+from playground.gui.downloads_controller import DownloadsController
 from playground.gui.lane_controller import LaneController
 from playground.gui.main_window import MainWindow
 from tests.support.hub_server import HubServer
@@ -84,18 +85,20 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
         settings: Settings | None = None,
         real: bool = False,
         place: HubPlace | None = None,
+        environment: Mapping[str, str] | None = None,
     ) -> Playground:
         store = SettingsStore(tmp_path / "settings.toml")
         if settings is not None:
             store.values = settings
         if real:
-            window = Playground(store, place=place)
+            window = Playground(store, place=place, environment=environment)
         else:
             window = Playground(
                 store,
                 make_engine=lambda _: EngineProcess(scripted_command(*options)),
                 prepare=scripted_prepare,
                 place=place,
+                environment=environment,
             )
         made.append(window)
         window.window.show()
@@ -132,3 +135,15 @@ def hub() -> Iterator[HubServer]:
 def home(tmp_path: Path) -> Path:
     """The folder of the Hub's cache and token."""
     return tmp_path / "home"
+
+
+@pytest.fixture
+def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[DownloadsController]:
+    """The download queue of a window, whose Hub is the one on loopback."""
+    made = DownloadsController(
+        background, path=home / "downloads.json", environment=hub.environment(home)
+    )
+    yield made
+    for fault in hub.faults:
+        fault.release.set()
+    assert made.close(30)

@@ -20,6 +20,7 @@ from playground.core.settings import Settings, SettingsStore
 from playground.gui.background import Background
 from playground.gui.browser_rows import Entry, Room, Scope
 from playground.gui.browser_sources import HubPlace
+from playground.gui.downloads_controller import DownloadsController
 from playground.gui.model_picker import ModelPicker, PickerShelf
 from playground.gui.row_texts import cells, headings, spoken
 from playground.hub.catalog import ModelRow, Sort, Where
@@ -35,15 +36,21 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
 @pytest.fixture
-def make(qtbot: QtBot, hub: HubServer, home: Path, background: Background) -> Iterator[Make]:
+def make(
+    qtbot: QtBot,
+    hub: HubServer,
+    home: Path,
+    background: Background,
+    downloads: DownloadsController,
+) -> Iterator[Make]:
     """Open a browser; keywords are the shelf's, `endpoint` another Hub's address."""
     made: list[ModelPicker] = []
 
     def open_picker(endpoint: str = "", **shelf: object) -> ModelPicker:
         picker = ModelPicker(
             background,
+            downloads,
             PickerShelf(**shelf),  # type: ignore[arg-type]
-            environment=hub.environment(home),
             place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
         )
         qtbot.addWidget(picker)
@@ -67,7 +74,8 @@ def weights(count: float) -> dict[str, object]:
 
 def lists(hub: HubServer) -> list[str]:
     """The questions for lists that came."""
-    return [request for request in hub.requests if request.startswith("GET /api/models?")]
+    asked = [request for request in hub.requests if request.startswith("GET /api/models?")]
+    return [request for request in asked if "base_model" not in request]  # a page's, those
 
 
 def choose(combo: object, data: object) -> None:
@@ -393,7 +401,7 @@ def test_a_damaged_model_is_listed_with_its_cure_and_can_be_deleted(
     assert names(picker).count("owner/broken") == 2  # the damaged one, and the Hub's
     select(picker, "owner/broken")
     assert "model.safetensors" in entry(picker, "owner/broken").row.problem
-    qtbot.waitUntil(lambda: "Download it again" in picker.facts.text())
+    qtbot.waitUntil(lambda: "Download it again" in picker.page.text(), timeout=60_000)
     assert not picker.use_button.isEnabled()
     assert picker.view.delete.isEnabled()
 

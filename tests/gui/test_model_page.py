@@ -19,6 +19,7 @@ from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
 from playground.gui import theme
 from playground.gui.background import Background
+from playground.gui.browser_sources import HubPlace
 from playground.gui.card_markdown import drawable
 from playground.gui.downloads_controller import DownloadsController
 from playground.gui.links import LinkQuestion, web_link
@@ -30,7 +31,7 @@ from playground.gui.views.paragraphs import HARD_LENGTH
 from playground.hub.cache import cached_models
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.local_models import cached_row, folder_row, local_models
-from tests.hub.test_local_models import put_snapshot
+from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -77,17 +78,6 @@ def view(qtbot: QtBot) -> ModelPageView:
 
 
 @pytest.fixture
-def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[DownloadsController]:
-    made = DownloadsController(
-        background, path=home / "downloads.json", environment=hub.environment(home)
-    )
-    yield made
-    for fault in hub.faults:
-        fault.release.set()
-    assert made.close(30)
-
-
-@pytest.fixture
 def open_page(
     background: Background,
     hub: HubServer,
@@ -103,8 +93,7 @@ def open_page(
             view,
             background,
             downloads,
-            endpoint=endpoint or hub.endpoint,
-            cache=hub.cache(home),
+            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
         )
         made.append(controller)
         return controller
@@ -241,7 +230,7 @@ def test_a_version_has_a_page_that_leads_back(
     view.versions.select("a/model-GPTQ")
     with (
         qtbot.waitSignal(page.page_shown, timeout=LONG),
-        qtbot.waitSignal(page.row_shown) as row,
+        qtbot.waitSignal(page.turned) as row,
     ):
         click(qtbot, view.versions.page_button)
     assert row.args[0].name == "a/model-GPTQ"

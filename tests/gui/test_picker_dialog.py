@@ -10,15 +10,14 @@ import pytest
 from browser_support import names, select, settle
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent
-from PySide6.QtWidgets import QFileDialog, QMessageBox, QWidget
+from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
 from playground.gui.background import Background
 from playground.gui.browser_sources import HubPlace
+from playground.gui.downloads_controller import DownloadsController
 from playground.gui.model_picker import ModelPicker, PickerShelf
-from playground.gui.picker_download import progress_text
-from playground.hub.download_events import Advanced
 from playground.hub.resolve import BUNDLED_NAME
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -35,18 +34,24 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(qtbot: QtBot, hub: HubServer, home: Path, background: Background) -> Iterator[Make]:
+def make(
+    qtbot: QtBot,
+    hub: HubServer,
+    home: Path,
+    background: Background,
+    downloads: DownloadsController,
+) -> Iterator[Make]:
     """Open a picker whose Hub is the one on loopback."""
     made: list[ModelPicker] = []
 
     def open_picker(*recents: str, current: str = "") -> ModelPicker:
         picker = ModelPicker(
             background,
+            downloads,
             PickerShelf(
                 recents=[ModelSpec(source) for source in recents],
                 current=ModelSpec(current) if current else None,
             ),
-            environment=hub.environment(home),
             place=HubPlace(hub.endpoint, hub.cache(home)),
         )
         qtbot.addWidget(picker)
@@ -57,20 +62,19 @@ def make(qtbot: QtBot, hub: HubServer, home: Path, background: Background) -> It
 
     yield open_picker
     for picker in made:
-        picker.download.close_down()
-        picker.browser.close()
+        picker.done(0)
 
 
 def wait_for_facts(qtbot: QtBot, picker: ModelPicker, text: str) -> None:
-    qtbot.waitUntil(lambda: text in picker.facts.text())
+    qtbot.waitUntil(lambda: text in picker.page.text(), timeout=60_000)
 
 
 def test_a_recent_folder_is_described_and_chosen(qtbot: QtBot, make: Make, folder: Path) -> None:
     picker = make(str(folder), current=str(folder))
     wait_for_facts(qtbot, picker, "LlamaForCausalLM")
-    assert "512 tokens" in picker.facts.text()
-    assert "none: raw text only" in picker.facts.text()
-    assert str(folder) in picker.facts.text()
+    assert "512 tokens" in picker.page.text()
+    assert "none: raw text only" in picker.page.text()
+    assert str(folder) in picker.page.text()
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
     assert chosen.args == [ModelSpec(str(folder))]
@@ -106,9 +110,9 @@ def test_what_cannot_be_used_says_why_and_stays_unchosen(
     )
     picker = make(str(tmp_path / "gone"), str(no_tokenizer), "owner/elsewhere")
     for title, said in (
-        ("gone", "no folder"),
+        ("gone", "not on this machine any more"),
         ("no tokenizer", "lacks its tokenizer"),
-        ("owner/elsewhere", "not on this machine"),
+        ("owner/elsewhere", "knows no model"),
     ):
         select(picker, title)
         wait_for_facts(qtbot, picker, said)
@@ -116,7 +120,6 @@ def test_what_cannot_be_used_says_why_and_stays_unchosen(
         assert picker.spec is None
     qtbot.keyClick(picker.view.list, Qt.Key.Key_Return)
     assert picker.isVisible()
-    assert picker.download.field.text() == "owner/elsewhere"  # one press away
 
 
 def test_quick_changes_end_with_the_facts_of_the_last(
@@ -157,76 +160,54 @@ def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path) -> None:
     wait_for_facts(qtbot, picker, str(folder))
 
 
-def test_a_typed_id_is_downloaded_and_selected(
-    qtbot: QtBot, make: Make, hub: HubServer, home: Path
-) -> None:
-    hub.add(Repository("owner/model", FILES))
+def test_a_typed_id_is_downloaded_and_used(qtbot: QtBot, make: Make, hub: HubServer) -> None:
+    repository = hub.add(Repository("owner/model", FILES))
+    repository.refs["v1"] = repository.refs["main"]
     hold = hub.add_fault(Fault(r"GET /cdn/", after=len(FILES["model.safetensors"]) // 2))
     picker = make()
-    qtbot.keyClicks(picker.download.field, "owner/model")
-    qtbot.keyClick(picker.download.field, Qt.Key.Key_Return)
+    assert not picker.panel.isVisible()
+    search = picker.view.filters.search
+    qtbot.keyClicks(search, f"{hub.endpoint}/owner/model/tree/v1")
+    settle(qtbot, picker)
+    qtbot.keyClick(search, Qt.Key.Key_Return)
     assert picker.isVisible()  # Enter belongs to the field
-    qtbot.waitUntil(lambda: " of " in picker.download.status_text(), timeout=60_000)
-    assert picker.download.cancel_button.isVisible()
-    select(picker, names(picker)[0])  # the dialog stays usable
+    qtbot.waitUntil(lambda: picker.page.download_button.isVisible(), timeout=60_000)
+    assert not picker.use_button.isEnabled()
+    qtbot.mouseClick(picker.page.download_button, Qt.MouseButton.LeftButton)
+    assert picker.panel.isVisible()
+    qtbot.waitUntil(hold.reached.is_set, timeout=60_000)
     hold.release.set()
-    qtbot.waitUntil(lambda: picker.spec == ModelSpec("owner/model"), timeout=60_000)
+    qtbot.waitUntil(lambda: picker.use_button.isEnabled(), timeout=60_000)
+    assert picker.spec == ModelSpec("owner/model", "v1")
+    settle(qtbot, picker)
     assert "owner/model" in names(picker, "On this machine")
-    assert "is on this machine now" in picker.download.status_text()
-    assert not picker.download.cancel_button.isVisible()
+    with qtbot.waitSignal(picker.chosen) as chosen:
+        qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
+    assert chosen.args == [ModelSpec("owner/model", "v1")]
 
 
-def test_cancel_leaves_nothing_unfinished(
+def test_closing_leaves_downloads_at_work(
     qtbot: QtBot, make: Make, hub: HubServer, home: Path
 ) -> None:
     hub.add(Repository("owner/model", FILES))
     hold = hub.add_fault(Fault(r"GET /cdn/", after=1000))
-    picker = make()
-    picker.download.set_text("owner/model")
-    qtbot.mouseClick(picker.download.button, Qt.MouseButton.LeftButton)
+    picker = make("owner/model")
+    select(picker, "owner/model")
+    qtbot.waitUntil(lambda: picker.page.download_button.isVisible(), timeout=60_000)
+    qtbot.mouseClick(picker.page.download_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(hold.reached.is_set, timeout=60_000)
-    qtbot.mouseClick(picker.download.cancel_button, Qt.MouseButton.LeftButton)
-    qtbot.waitUntil(lambda: "Cancelled" in picker.download.status_text(), timeout=60_000)
-    assert not list(home.rglob("*.incomplete"))
-    assert picker.download.button.isVisible()
-
-
-def test_errors_stand_below_the_field(qtbot: QtBot, make: Make, hub: HubServer) -> None:
-    hub.add(Repository("owner/gated", FILES, gated="manual"))
-    picker = make()
-    picker.download.set_text("no id at all")
-    picker.download.begin()
-    assert "is no Hub id" in picker.download.status_text()
-    picker.download.set_text("owner/gated")
-    picker.download.begin()
-    qtbot.waitUntil(lambda: "is gated" in picker.download.status_text(), timeout=60_000)
-    assert "hf auth login" in picker.download.status_text()
-
-
-@pytest.mark.parametrize("stop", [True, False])
-def test_closing_while_downloading_asks(
-    qtbot: QtBot, make: Make, hub: HubServer, home: Path, stop: bool
-) -> None:
-    hub.add(Repository("owner/model", FILES))
-    hold = hub.add_fault(Fault(r"GET /cdn/", after=1000))
-    picker = make()
-    picker.download.set_text("owner/model")
-    picker.download.begin()
-    qtbot.waitUntil(hold.reached.is_set, timeout=60_000)
-
     picker.close()
-    picker.reject()  # asked once, however often one tries
-    (box,) = picker.findChildren(QMessageBox)
-    assert picker.isVisible()
-    wanted = "Stop and close" if stop else "Keep downloading"
-    qtbot.mouseClick(
-        next(b for b in box.buttons() if b.text().replace("&", "") == wanted),
-        Qt.MouseButton.LeftButton,
-    )
-    assert picker.isVisible() is not stop
-    assert picker.download.running is not stop
-    picker.download.close_down()
-    assert not list(home.rglob("*.incomplete"))
+    assert not picker.isVisible()
+    other = make()
+    assert other.panel.isVisible()
+    row = other.panel.row("owner/model")
+    assert row is not None
+    qtbot.mouseClick(row.cancel_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(other.panel.clear_button.isEnabled, timeout=60_000)
+    assert "Cancelled" in row.state_text()
+    qtbot.waitUntil(lambda: not list(home.rglob("*.incomplete")), timeout=60_000)
+    qtbot.mouseClick(other.panel.clear_button, Qt.MouseButton.LeftButton)
+    assert not other.panel.isVisible()
 
 
 def test_everything_has_a_name(make: Make) -> None:
@@ -239,17 +220,6 @@ def test_everything_has_a_name(make: Make) -> None:
     assert len(reachable) >= 4
     unnamed = [w for w in reachable if not (w.accessibleName() or getattr(w, "text", str)())]
     assert not unnamed
-
-
-def test_progress_in_words() -> None:
-    def told(**changes: float) -> str:
-        values = {"done_bytes": 250_000_000, "total_bytes": 10**9, "bytes_per_s": 25e6}
-        return progress_text(Advanced(**(values | {"quiet_s": 0.0} | changes)))  # type: ignore[arg-type]
-
-    assert told() == "250 MB of 1.0 GB · 25 MB/s · 30 s left"
-    assert told(quiet_s=12.0).endswith("nothing has arrived for 12 s")
-    assert told(bytes_per_s=0.0) == "250 MB of 1.0 GB"
-    assert told(bytes_per_s=1e5).endswith("2 h 5 min left")
 
 
 def drop(picker: ModelPicker, path: Path) -> None:

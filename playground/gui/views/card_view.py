@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from PySide6.QtCore import QSize, Qt, QUrl, Signal, Slot
 from PySide6.QtGui import QImage, QTextDocument
 from PySide6.QtWidgets import QFrame, QTextBrowser, QWidget
@@ -49,4 +51,21 @@ class CardView(QTextBrowser):
 
     @Slot(QUrl)
     def _clicked(self, url: QUrl) -> None:
-        self.link_asked.emit(url.toString(QUrl.ComponentFormattingOption.FullyEncoded))
+        if not url.path() and not url.host() and url.hasFragment():
+            self._go_to(url.fragment())
+        else:
+            self.link_asked.emit(url.toString(QUrl.ComponentFormattingOption.FullyEncoded))
+
+    def _go_to(self, name: str) -> None:
+        """Scroll to a heading, by the name that the Hub gives it."""
+        block = self.document().begin()
+        while block.isValid():
+            if block.blockFormat().headingLevel() and _anchor(block.text()) == name:
+                top = self.document().documentLayout().blockBoundingRect(block).top()
+                self.verticalScrollBar().setValue(round(top))
+                return
+            block = block.next()
+
+
+def _anchor(heading: str) -> str:
+    return re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")

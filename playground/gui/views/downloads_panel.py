@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
     QFrame,
@@ -89,6 +89,7 @@ class DownloadsPanel(QFrame):
         self._clock.timeout.connect(self._tick)
         self.show_items(())
 
+    @Slot(object)
     def show_items(self, items: Sequence[DownloadItem]) -> None:
         """Show exactly these entries, the latest first."""
         keys = {item.key for item in items}
@@ -103,6 +104,7 @@ class DownloadsPanel(QFrame):
             row.show_item(item)
         self._show_head()
 
+    @Slot(object)
     def show_item(self, item: DownloadItem) -> None:
         """Bring one entry up to date; one that is not shown comes to the top."""
         row = self._rows.get(item.key)

@@ -32,6 +32,13 @@ def size_text(count: int | None) -> str:
     return f"{count} B" if unit == 0 else f"{three_digits(value)} {_UNITS[unit]}"
 
 
+def human_count(count: int) -> str:
+    """Parameters for people: "5.9 million", "7.24 billion"."""
+    if count >= 1_000_000_000:
+        return f"{count / 1e9:.3g} billion"
+    return f"{count / 1e6:.3g} million" if count >= 1_000_000 else f"{count:,}"
+
+
 def three_digits(value: float) -> str:
     """A number with about three digits that count: 0.0123, 1.23, 12.3, 1,234."""
     size = abs(value)

@@ -1,0 +1,204 @@
+"""From a model's page into lanes: at once, or after the downloads that it takes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from browser_support import select, settle
+from control_support import LONG, MakeWindow
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QAbstractButton
+from pytestqt.qtbot import QtBot
+
+from playground.app import Playground
+from playground.core.facts import ModelSpec
+from playground.core.lane import LaneConfig
+from playground.core.precision import Precision
+from playground.core.settings import Settings
+from playground.gui.browser_sources import HubPlace
+from playground.gui.lane_plans import comparison, precision_of, trial, versus
+from playground.gui.model_picker import ModelPicker
+from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
+from tests.support.cached_model import put_snapshot
+from tests.support.hub_server import Fault, HubServer, Repository
+from tests.support.tiny_model import tiny_model_files
+
+FILES = tiny_model_files()
+GPTQ_CONFIG = json.loads(FILES["config.json"]) | {
+    "quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128}
+}
+GPTQ_FILES = FILES | {"config.json": json.dumps(GPTQ_CONFIG).encode()}
+BASE, GPTQ = ModelSpec("owner/model"), ModelSpec("a/model-GPTQ")
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
+
+
+@pytest.fixture
+def both(hub: HubServer) -> HubServer:
+    """A Hub with a model and its GPTQ version."""
+    facts = {"pipeline_tag": "text-generation", "downloads": 9}
+    hub.add(Repository(BASE.source, FILES, facts=facts))
+    quantized = {"config": {"quantization_config": GPTQ_CONFIG["quantization_config"]}}
+    tags = (f"base_model:quantized:{BASE.source}",)
+    hub.add(Repository(GPTQ.source, GPTQ_FILES, tags=tags, facts=quantized))
+    return hub
+
+
+@pytest.fixture
+def window(make_window: MakeWindow, both: HubServer, home: Path) -> Playground:
+    """A window with one lane, whose Hub is the one on loopback."""
+    return make_window(
+        settings=Settings(lanes=(LaneConfig(precision=Precision.INT8),)),
+        place=HubPlace(both.endpoint, both.cache(home)),
+        environment=both.environment(home),
+    )
+
+
+def open_picker(qtbot: QtBot, playground: Playground) -> ModelPicker:
+    playground.window.actions.choose_model.trigger()
+    picker = playground.window.findChild(ModelPicker)
+    assert picker is not None
+    settle(qtbot, picker)
+    return picker
+
+
+def click(qtbot: QtBot, button: QAbstractButton) -> None:
+    qtbot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def configs(playground: Playground) -> list[tuple[ModelSpec, Precision]]:
+    return [(lane.config.model, lane.config.precision) for lane in playground.lanes.lanes]
+
+
+def test_from_the_search_to_two_lanes_without_leaving_the_window(
+    qtbot: QtBot, both: HubServer, window: Playground
+) -> None:
+    hold = both.add_fault(Fault("GET /cdn/", after=1000, times=1))
+    picker = open_picker(qtbot, window)
+    qtbot.keyClicks(picker.view.filters.search, "model")
+    settle(qtbot, picker)
+    select(picker, BASE.source)
+    qtbot.waitUntil(lambda: picker.page.compare_button.isVisible(), timeout=LONG)
+    click(qtbot, picker.page.compare_button)
+    assert not picker.isVisible()
+    qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
+    assert configs(window) == [(ModelSpec(), Precision.INT8)]  # until both are here
+    assert "The lanes are set up when they are here" in window.window.messages.text()
+    assert window.window.indicator.isVisible()
+    assert window.window.indicator.text().startswith("2 downloads")
+    hold.release.set()
+    qtbot.waitUntil(lambda: len(window.lanes.lanes) == 2, timeout=LONG)
+    assert configs(window) == [(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)]
+    assert set(window.store.values.recents) == {BASE, GPTQ}
+    qtbot.waitUntil(lambda: not window.window.indicator.isVisible(), timeout=LONG)
+
+
+def test_what_is_here_goes_into_lanes_at_once(
+    qtbot: QtBot, make_window: MakeWindow, both: HubServer, home: Path
+) -> None:
+    cache = both.cache(home)
+    put_snapshot(cache, BASE.source, "a" * 40, FILES, "main")
+    put_snapshot(cache, GPTQ.source, "b" * 40, GPTQ_FILES, "main")
+    window = make_window(place=HubPlace(both.endpoint, cache), environment=both.environment(home))
+    assert len(window.lanes.lanes) == 3
+    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
+        window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
+    # The third lane was empty, and went.
+    assert configs(window) == [(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)]
+    assert window.downloads.items() == ()
+    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
+        window.models.wanted.take([(BASE, Precision.INT8)], window.lanes.presenters[1])
+    assert configs(window) == [(BASE, Precision.BF16), (BASE, Precision.INT8)]
+
+
+def test_a_cancelled_download_leaves_the_lanes_as_they_are(
+    qtbot: QtBot, both: HubServer, window: Playground
+) -> None:
+    hold = both.add_fault(Fault("GET /cdn/", after=1000, times=1))
+    window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
+    qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
+    window.downloads.cancel(BASE.source)
+    qtbot.waitUntil(lambda: "stay as they are" in window.window.messages.text(), timeout=LONG)
+    with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
+        hold.release.set()
+    assert configs(window) == [(ModelSpec(), Precision.INT8)]
+
+
+def test_a_failed_download_says_so_and_another_try_fills_the_lane(
+    qtbot: QtBot, both: HubServer, window: Playground
+) -> None:
+    both.repositories[BASE.source].gated = "manual"
+    window.models.wanted.take([(BASE, Precision.BF16)])
+    qtbot.waitUntil(lambda: "is gated" in window.window.messages.text(), timeout=LONG)
+    assert configs(window) == [(ModelSpec(), Precision.INT8)]
+    assert window.window.indicator.text() == "1 download failed"
+    both.repositories[BASE.source].gated = False
+    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
+        window.downloads.retry(BASE.source)
+    assert configs(window) == [(BASE, Precision.BF16)]
+
+
+def test_the_latest_wish_counts(qtbot: QtBot, both: HubServer, window: Playground) -> None:
+    window.models.wanted.take([(BASE, Precision.BF16)])
+    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
+        window.models.wanted.take([(ModelSpec(), Precision.NF4)])
+    assert configs(window) == [(ModelSpec(), Precision.NF4)]
+    with qtbot.waitSignal(window.downloads.message, timeout=LONG) as told:
+        window.models.wanted.take([(ModelSpec("not an id"), Precision.BF16)])
+    assert "is no Hub id" in told.args[0]
+
+
+def row(id_: str, method: str = "", bits: int = 0, *, here: bool = False) -> ModelRow:
+    return ModelRow(
+        key=f"hub:{id_}",
+        spec=ModelSpec(id_),
+        where=Where.HUB,
+        name=id_,
+        quantization=method,
+        bits=bits,
+        size=4_000_000_000,
+        is_here=here,
+    )
+
+
+def page(of: ModelRow, **changes: object) -> ModelPage:
+    return ModelPage(spec=of.spec, row=of, commit="c" * 40, **changes)  # type: ignore[arg-type]
+
+
+def test_which_precision_a_stored_model_is() -> None:
+    assert precision_of(row("a/b")) is Precision.BF16
+    assert precision_of(row("a/b", "gptq", 4)) is Precision.GPTQ
+    assert precision_of(row("a/b", "int8")) is Precision.INT8
+    assert precision_of(row("a/b", "nf4")) is Precision.NF4
+    assert precision_of(row("a/b", "bitsandbytes", 8)) is Precision.INT8
+    assert precision_of(row("a/b", "bitsandbytes", 4)) is Precision.NF4
+    assert precision_of(row("a/b", "awq", 4)) is None
+
+
+def test_the_pair_to_compare() -> None:
+    plain, awq = page(row("o/m")), row("a/m-AWQ", "awq", 4)
+    first, second = row("a/m-GPTQ", "gptq", 4), row("b/m-GPTQ", "gptq", 4, here=True)
+    groups = [DerivativeGroup("gptq", "GPTQ", True, (first, second))]
+    plan = comparison(plain, groups)
+    assert plan is not None
+    assert plan.label == "Compare bf16 and GPTQ"
+    assert plan.lanes == (
+        (plain.spec, Precision.BF16),
+        (second.spec, Precision.GPTQ),  # it is here
+    )
+    assert plan.first == "4.00 GB"
+    assert comparison(plain, []) is None
+    assert versus(plain, awq) is None
+    assert comparison(page(row("o/m"), cannot_load="No."), groups) is None
+    quantized = page(first, base_models=("o/m",))
+    plan = comparison(quantized, groups)
+    assert plan is not None
+    assert plan.lanes == ((ModelSpec("o/m"), Precision.BF16), (first.spec, Precision.GPTQ))
+    assert "o/m, if it is not here yet" in plan.first
+    assert comparison(page(first), groups) is None  # nobody says what it was made from
+    assert comparison(page(awq), groups) is None
+    assert trial(page(awq)) is None
+    alone = trial(page(second))
+    assert alone is not None
+    assert (alone.lanes, alone.first) == (((second.spec, Precision.GPTQ),), "")
