@@ -74,6 +74,7 @@ def answer_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
         "token_ids": list(answer.token_ids),
         "prompt_tokens": answer.prompt_tokens,
         "reused_tokens": answer.reused_tokens,
+        "warm_up_s": answer.warm_up_s,
         **figures_fields(answer, floor),
         "stop_reason": answer.stop_reason,
         "verified_precision": verified,

@@ -24,7 +24,7 @@ from playground.core.generation import (
     RawPrompt,
     clean_prompt_text,
 )
-from playground.core.protocol import Event, Finished, Progress, Started, Tokens
+from playground.core.protocol import Activity, Event, Finished, Progress, Started, Tokens
 from playground.core.settings import SettingsStore
 
 
@@ -115,7 +115,8 @@ def show(event: Event, console: Console) -> None:
         case Progress(activity=activity, fraction=fraction, detail=detail):
             console.event("progress", activity=activity, fraction=fraction, detail=detail)
             share = f" {fraction:.0%}" if fraction is not None and console.live else ""
-            console.status(f"{activity}{share}")
+            doing = f": {detail}" if activity is Activity.WARMING_UP and detail else ""
+            console.status(f"{activity}{doing}{share}")
         case Started(prompt_tokens=count):
             console.event("started", prompt_tokens=count)
             console.end_status()

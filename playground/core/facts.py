@@ -142,8 +142,10 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One finished (or stopped) generation.
 
     `times` are seconds from the moment the request was sent to the moment each token was
-    ready on the host, one a token. `prefill_s` runs from the start of the model's work on the
-    prompt to the first token. `text` is without the stop string, `token_ids` are all of them.
+    ready on the host, one a token, less `warm_up_s`: what the first text of its length cost
+    once (a longer cache captured), which is in no figure. `prefill_s` runs from the start of
+    the model's work on the prompt to the first token. `text` is without the stop string,
+    `token_ids` are all of them.
     """
 
     text: str
@@ -155,6 +157,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int
     stamp: Stamp
     reused_tokens: int = 0  # of the prompt, kept in the cache since the last turn
+    warm_up_s: float = 0.0
 
     @property
     def read_tokens(self) -> int:

@@ -19,6 +19,8 @@ _GPTQ_BACKENDS = {
     "MarlinLinear": "gptq_marlin",
     "TritonV2Linear": "gptq_triton",
     "TorchLinear": "gptq_torch",
+    # The engine's own repacking; the weights mean the same.
+    "_weight_int4pack_mm": "gptq_torch",
 }
 
 

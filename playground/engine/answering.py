@@ -45,6 +45,7 @@ class Answering:
         self._ids: list[int] = []
         self._texts: list[str] = []
         self._times: list[float] = []
+        self._warm_up_s = 0.0
         now = time.monotonic()
         # A clock that is none of this machine's would make every figure nonsense.
         sane = math.isfinite(command.sent_at) and command.sent_at <= now
@@ -60,14 +61,19 @@ class Answering:
         self._sender.send(Started(command.request_id, len(ids)))
         wanted = command.options.max_new_tokens
         limit = min(wanted, context - len(ids)) if context else wanted
+        reason = self._prepare(len(ids), limit)
         self._reset_peak()
-        decoded = session.decoder.decode(
-            ids,
-            command.options,
-            limit,
-            self._take,
-            self._reason_to_stop,
-            reuse=_goes_on(command.prompt),
+        decoded = (
+            Decoded(reason, time.monotonic())
+            if reason
+            else session.decoder.decode(
+                ids,
+                command.options,
+                limit,
+                self._take,
+                self._reason_to_stop,
+                reuse=_goes_on(command.prompt),
+            )
         )
         tail = ""
         if not self._filter.stopped:
@@ -87,8 +93,28 @@ class Answering:
             peak_memory_bytes=self._peak(),
             stamp=self._stamp(),
             reused_tokens=decoded.reused,
+            warm_up_s=self._warm_up_s,
         )
         self._sender.send(Finished(command.request_id, answer, tail))
+
+    def _prepare(self, prompt_tokens: int, limit: int) -> str:
+        """Let the decoder do what is done once for texts of this length; its time counts apart.
+
+        Return the reason to stop meanwhile, "" for none.
+        """
+        told: list[str] = []
+
+        def tell(what: str) -> None:
+            told.append(what)
+            self._sender.send(Progress(Activity.WARMING_UP, detail=what))
+
+        began = time.monotonic()
+        reason = self._session.decoder.prepare(prompt_tokens, limit, tell, self._reason_to_stop)
+        if told:
+            self._warm_up_s = time.monotonic() - began
+            self._sent_at += self._warm_up_s
+            self._sender.send(Progress(Activity.READING_PROMPT, detail=f"{prompt_tokens} tokens"))
+        return reason
 
     def _take(self, token_id: int, ready_at: float) -> None:
         text = self._filter.feed(self._detokenizer.feed(token_id))

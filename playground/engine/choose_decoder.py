@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import inspect
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from playground.engine import compat
-from playground.engine.decoding import Decoder, GenerateDecoder
+from playground.engine.decoding import Decoder, GenerateDecoder, Tell, silent
+from playground.engine.interruption import InterruptedForwardError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from playground.engine.captured_step import Capture
 
 
 def choose_decoder(
-    model: Any, eos_ids: frozenset[int], context: int, wanted: str
+    model: Any,
+    eos_ids: frozenset[int],
+    context: int,
+    wanted: str,
+    tell: Tell = silent,
+    captures: Sequence[Capture] | None = None,
 ) -> tuple[Decoder, str]:
-    """Return a decoder, and why it is `generate` where nobody asked for that ("" if not).
+    """Return a decoder, and why it is not the fastest where nobody asked for that ("" if not).
 
     `wanted` is "auto" or "generate". The model has run once: some kernels repack their
-    weights at their first call.
+    weights at their first call. `captures` are tried in turn; by default the device's own.
     """
     if wanted == "generate":
         return GenerateDecoder(model, eos_ids), ""
@@ -23,6 +34,8 @@ def choose_decoder(
         note = "Decoded by transformers' generate: the own loop needs transformers 5."
         return GenerateDecoder(model, eos_ids), note
     # These are written for the caches of transformers 5.
+    from playground.engine.captured_loop import CapturedLoopDecoder
+    from playground.engine.captures import captures_for, still_works
     from playground.engine.kept_cache import can_keep_cache
     from playground.engine.lean_step import lean_step
     from playground.engine.own_loop import OwnLoopDecoder
@@ -33,4 +46,18 @@ def choose_decoder(
     if reason:
         note = f"Decoded by transformers' generate: the own loop does not serve {reason}."
         return GenerateDecoder(model, eos_ids), note
-    return OwnLoopDecoder(model, eos_ids, context, lean_step(model, context)), ""
+    note = ""
+    if captures is None:
+        captures, note = captures_for(model)
+    notes = [note] if note else []
+    for capture in captures:
+        try:
+            return CapturedLoopDecoder(model, eos_ids, context, capture, tell), " ".join(notes)
+        except InterruptedForwardError:
+            raise
+        except Exception as error:
+            if not still_works(model.device):
+                raise
+            cause = next(iter(str(error).splitlines()), "") or type(error).__name__
+            notes.append(f"One way to capture the decode step failed: {cause}")
+    return OwnLoopDecoder(model, eos_ids, context, lean_step(model, context)), " ".join(notes)

@@ -29,6 +29,11 @@ class TokenChooser:
         # Processors look at the text so far only where there are any.
         self._ids: Any = torch.tensor([ids], dtype=torch.long, device=model.device)
 
+    @property
+    def takes_likeliest(self) -> bool:
+        """Whether the choice is the largest of the logits as they are."""
+        return self._greedy and not self._processors
+
     def choose(self, logits: Any) -> Any:
         """Return the next token, an int64 tensor [1], from logits [1, vocabulary]."""
         scores = logits.float()
@@ -37,7 +42,10 @@ class TokenChooser:
         if self._greedy:
             token = scores.argmax(-1)
         else:
-            token = torch.multinomial(torch.softmax(scores, -1), 1)[:, 0]
+            # torch.multinomial's own way to one draw, without its check of the probabilities:
+            # for that the host would wait for the device.
+            probabilities = torch.softmax(scores, -1)
+            token = (probabilities / torch.empty_like(probabilities).exponential_(1)).argmax(-1)
         if self._processors:
             self._ids = torch.cat((self._ids, token[:, None]), -1)
         return token

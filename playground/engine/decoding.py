@@ -35,10 +35,28 @@ class Decoded:
     reused: int = 0
 
 
+#: Told what is done next while a decoder prepares itself. May raise, to leave off.
+Tell = Callable[[str], None]
+
+
+def silent(what: str) -> None:
+    """Tells nobody."""
+
+
 class Decoder(Protocol):
     """Makes tokens. `name` goes into the stamp."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
+    def prepare(
+        self, prompt_tokens: int, new_tokens: int, tell: Tell, should_stop: ShouldStop
+    ) -> str:
+        """Do what a text of this length needs to be done once, before its time counts.
+
+        Return the reason to stop, "" where everything is there.
+        """
+        ...
 
     def decode(
         self,
@@ -56,7 +74,17 @@ class Decoder(Protocol):
         ...
 
 
-class GenerateDecoder:
+class Unprepared:
+    """A decoder that has nothing to prepare."""
+
+    def prepare(
+        self, prompt_tokens: int, new_tokens: int, tell: Tell, should_stop: ShouldStop
+    ) -> str:
+        """Everything is there."""
+        return ""
+
+
+class GenerateDecoder(Unprepared):
     """transformers' own `generate`, one sequence at a time."""
 
     name = "transformers generate"

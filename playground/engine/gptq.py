@@ -14,6 +14,8 @@ import torch
 
 from playground.core.checkpoint import weight_files
 from playground.core.errors import ModelError
+from playground.engine import cuda_compiler
+from playground.engine.gptq_int4 import Int4Linear
 
 #: Where AutoGPTQ kept what belongs into config.json.
 SETTINGS_FILE = "quantize_config.json"
@@ -81,25 +83,41 @@ def _check_packing(bits: int, group_size: int, stored: dict[str, Any]) -> None:
         )
 
 
-def backends(settings: GptqSettings, device: str) -> list[tuple[str, str]]:
-    """Return gptqmodel's backends that can run here, the fastest first, each with a note.
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that can run here: gptqmodel's name for it, and a note for the user.
 
-    The library's own choice asks less: it takes Marlin also where nothing can compile it.
+    With `int4` the layers are repacked after the load, for torch's own product.
     """
+
+    backend: str
+    dtype: torch.dtype
+    note: str = ""
+    int4: bool = False
+
+
+def kernels(settings: GptqSettings, device: str) -> list[Kernel]:
+    """Return the kernels that can run here, the fastest first.
+
+    gptqmodel's own choice asks less: it takes Marlin also where nothing can compile it.
+    """
+    slow = "GPTQ runs on the slow torch kernel."
     if device == "cpu":
-        packs = settings.bits == 4 and settings.group_size in (16, 32, 64, 128)
-        return ([(_ATEN, "")] if packs else []) + [(_TORCH, "GPTQ runs on the slow torch kernel.")]
+        fast = []
+        if settings.bits == 4:
+            packs = settings.group_size in (16, 32, 64, 128)
+            fast.append(Kernel(_ATEN if packs else _TORCH, torch.bfloat16, int4=not packs))
+        return [*fast, Kernel(_TORCH, torch.bfloat16, slow)]
     found = []
-    if _marlin_runs(settings, device):
-        found.append((_MARLIN, ""))
+    recent = torch.cuda.get_device_capability(device) >= (8, 0)
+    if recent and _marlin_takes(settings) and cuda_compiler.works():
+        found.append(Kernel(_MARLIN, torch.float16))
+    if recent and settings.bits == 4:
+        found.append(Kernel(_TORCH, torch.bfloat16, int4=True))
     if find_spec("triton") and _has_c_compiler() and settings.bits in (2, 4, 8):
-        found.append((_TRITON, "GPTQ runs on the Triton kernel: Marlin needs nvcc and ninja."))
-    return [*found, (_TORCH, "GPTQ runs on the slow torch kernel: no compiler was found.")]
-
-
-def dtype(device: str) -> torch.dtype:
-    """What the kernels take: the CPU's bf16, the GPU's fp16."""
-    return torch.bfloat16 if device == "cpu" else torch.float16
+        note = "GPTQ runs on the Triton kernel, which unpacks each weight at each call."
+        found.append(Kernel(_TRITON, torch.float16, note))
+    return [*found, Kernel(_TORCH, torch.float16, slow)]
 
 
 def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
@@ -128,23 +146,17 @@ def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
 def try_kernel(model: Any) -> None:
     """Run one quantized layer, so that a kernel that cannot run here fails now."""
     for module in model.modules():
-        if type(module).__module__.startswith("gptqmodel.nn_modules.qlinear"):
+        gptqmodel = type(module).__module__.startswith("gptqmodel.nn_modules.qlinear")
+        if gptqmodel or isinstance(module, Int4Linear):
             parameters = next(model.parameters())
             with torch.no_grad():
                 module(parameters.new_zeros(1, int(module.in_features)))
             return
 
 
-def _marlin_runs(settings: GptqSettings, device: str) -> bool:
-    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH") or "/usr/local/cuda"
-    nvcc = shutil.which("nvcc") or shutil.which("nvcc", path=str(Path(home) / "bin"))
+def _marlin_takes(settings: GptqSettings) -> bool:
     return (
-        nvcc is not None
-        and (shutil.which("ninja") is not None or find_spec("ninja") is not None)
-        and torch.cuda.get_device_capability(device) >= (8, 0)
-        and settings.symmetric
-        and settings.bits in (4, 8)
-        and settings.group_size in (-1, 32, 64, 128)
+        settings.symmetric and settings.bits in (4, 8) and settings.group_size in (-1, 32, 64, 128)
     )
 
 

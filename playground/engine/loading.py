@@ -16,7 +16,7 @@ from playground.core.errors import EngineError, ModelError
 from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
-from playground.engine import auto_gptq, compat, gptq, libraries, memory
+from playground.engine import auto_gptq, compat, gptq, gptq_int4, libraries, memory
 from playground.engine.devices import check_device
 from playground.engine.errors import explain_tokenizer, is_out_of_memory
 from playground.engine.folders import readable
@@ -132,26 +132,29 @@ def _load_gptq(
         )
         weights.notes.append(note)
         return
-    choices = gptq.backends(settings, request.device)
-    for backend, note in choices:
+    choices = gptq.kernels(settings, request.device)
+    for kernel in choices:
         try:
             _from_pretrained(
                 weights,
                 request,
                 progress,
                 folder,
-                gptq.dtype(request.device),
-                quantization_config=GPTQConfig(bits=settings.bits, backend=backend),
+                kernel.dtype,
+                quantization_config=GPTQConfig(bits=settings.bits, backend=kernel.backend),
             )
+            if kernel.int4:
+                gptq_int4.repack(weights.model)
             gptq.try_kernel(weights.model)
         except Exception as error:
-            last = backend == choices[-1][0]
+            last = kernel is choices[-1]
             if last or is_out_of_memory(error) or isinstance(error, ModelError):
                 raise
-            weights.notes.append(f"The kernel {backend} cannot run here: {error}")
+            name = "torch's int4 product" if kernel.int4 else kernel.backend
+            weights.notes.append(f"The kernel {name} cannot run here: {error}.")
             weights.model = None
         else:
-            weights.notes += [note] if note else []
+            weights.notes += [kernel.note] if kernel.note else []
             return
 
 

@@ -10,7 +10,7 @@ import torch
 
 from playground.core.generation import GenerationOptions
 from playground.engine.choosing import TokenChooser
-from playground.engine.decoding import Decoded, OnToken
+from playground.engine.decoding import Decoded, OnToken, Unprepared
 from playground.engine.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -21,7 +21,7 @@ from playground.engine.kept_cache import KeptCache
 from playground.engine.lean_step import LeanStep
 
 
-class OwnLoopDecoder:
+class OwnLoopDecoder(Unprepared):
     """Reads the prompt with the model's forward, then makes token after token."""
 
     def __init__(

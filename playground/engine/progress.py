@@ -45,6 +45,11 @@ class LoadProgress:
         if activity is not None:
             self._sender.send(Progress(activity, None, detail))
 
+    def tell(self, what: str) -> None:
+        """Report what is being done within the activity."""
+        if self._activity:
+            self._sender.send(Progress(self._activity, None, what))
+
     def fraction(self, fraction: float) -> None:
         """Report how much of the activity is done, 0 to 1; too frequent ones are left out."""
         now = time.monotonic()

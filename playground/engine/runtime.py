@@ -97,7 +97,7 @@ class Runtime:
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at their first call.
             _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
-            decoder, note = choose_decoder(model, eos_ids, context, request.decoder)
+            decoder, note = choose_decoder(model, eos_ids, context, request.decoder, progress.tell)
             if request.warm_up:
                 _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
         weights.notes += [note] if note else []

@@ -11,6 +11,7 @@ from transformers.pytorch_utils import Conv1D
 
 from playground.core.facts import VerifiedPrecision
 from playground.core.precision import Precision
+from playground.engine.gptq_int4 import Int4Linear
 from playground.engine.int8_weight_only import Int8WeightOnlyLinear
 
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
@@ -54,7 +55,7 @@ def count_parameters(model: Any) -> int:
     total = 0
     seen: set[int] = set()
     for module in model.modules():
-        if shape := _gptq_shape(module):
+        if shape := _packed_shape(module):
             total += shape[0] * shape[1]
             bias = getattr(module, "bias", None)
             total += bias.numel() if isinstance(bias, torch.Tensor) else 0
@@ -74,6 +75,8 @@ def count_parameters(model: Any) -> int:
 def _kind(module: Any) -> tuple[str, str] | None:
     """Return (kind, kernel) of a linear layer, None for every other module."""
     class_name = type(module).__name__
+    if isinstance(module, Int4Linear):
+        return "GPTQ 4-bit", "torch _weight_int4pack_mm"
     if is_gptq(module):
         return f"GPTQ {int(module.bits)}-bit", _gptq_kernel(module)
     if type(module).__module__.startswith("bitsandbytes."):
@@ -87,7 +90,8 @@ def _kind(module: Any) -> tuple[str, str] | None:
         kind = f"{state.quant_type.upper()} (bitsandbytes)" if state else "int8 (bitsandbytes)"
         return kind, f"bitsandbytes {class_name}"
     if isinstance(module, Int8WeightOnlyLinear):
-        return "int8 weight-only", "torch _weight_int8pack_mm"
+        on_cpu = module.weight.device.type == "cpu"
+        return "int8 weight-only", f"torch {'_weight_int8pack_mm' if on_cpu else 'product of int8'}"
     if isinstance(module, torch.nn.Linear):
         return _plain(module.weight, f"torch.nn.{torch.nn.Linear.__name__}")
     if isinstance(module, Conv1D):
@@ -110,6 +114,12 @@ def _gptq_shape(module: Any) -> tuple[int, int] | None:
     if names is None or not all(hasattr(module, name) for name in ("bits", *names)):
         return None
     return int(getattr(module, names[0])), int(getattr(module, names[1]))
+
+
+def _packed_shape(module: Any) -> tuple[int, int] | None:
+    if isinstance(module, Int4Linear):
+        return module.in_features, module.out_features
+    return _gptq_shape(module)
 
 
 def _gptq_kernel(module: Any) -> str:

@@ -1,7 +1,8 @@
 """Prints how far the logits of checkpoints are from those of the weights they stand for.
 
-`loaded_logits.py JSON`: pairs of folders, the GPTQ checkpoint and a plain one in fp32. Runs in
-any interpreter that an engine can run in.
+`loaded_logits.py JSON [int4]`: pairs of folders, the GPTQ checkpoint and a plain one in fp32.
+With `int4` the weights are repacked for torch's product, as they are on a GPU. Runs in any
+interpreter that an engine can run in.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import torch
 
 from playground.core.facts import LoadRequest
 from playground.core.precision import Precision
-from playground.engine import loading, verify
+from playground.engine import gptq, loading, verify
 from playground.engine.progress import LoadProgress
 from playground.engine.sender import Sender
 
@@ -25,6 +26,9 @@ _IDS = torch.arange(1, 41)[None] * 5 % 256
 
 def main() -> None:
     torch.set_num_threads(1)
+    if sys.argv[2:] == ["int4"]:
+        repacked = gptq.Kernel("gptq_torch", torch.bfloat16, int4=True)
+        gptq.kernels = lambda *_: [repacked]
     progress = LoadProgress(Sender(os.open(os.devnull, os.O_WRONLY)), 0.0)
     found = []
     for old, plain in json.loads(sys.argv[1]):

@@ -25,13 +25,15 @@ from tests.support.old_gptq import Kind, write_pair
 #: An interpreter with auto-gptq, such as `playground env create auto-gptq` makes.
 FOREIGN = os.environ.get("PLAYGROUND_AUTO_GPTQ_PYTHON", "")
 FAST, SLOW = "gptqmodel TorchAtenLinear", "gptqmodel TorchLinear"
+REPACKED = "torch _weight_int4pack_mm"
 KINDS = {
     Kind(): FAST,
     Kind(act_order=True): FAST,
     Kind(symmetric=False): FAST,
     Kind(symmetric=False, act_order=True, group=32): FAST,
     Kind(shards=3): FAST,
-    Kind(group=-1): SLOW,
+    Kind(group=-1): REPACKED,
+    Kind(group=-1, symmetric=False, act_order=True): REPACKED,
     Kind(bits=8): SLOW,
     Kind(bits=8, act_order=True, symmetric=False): SLOW,
     Kind(bits=3, group=64): SLOW,

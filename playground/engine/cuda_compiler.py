@@ -1,0 +1,61 @@
+"""Whether CUDA kernels can be compiled here: tried once, with a small one."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import torch
+
+_TIMEOUT_S = 60
+_KERNEL = """#include <cuda_fp16.h>
+#include <cuda_bf16.h>
+__global__ void twice(half* x) { x[threadIdx.x] = __hadd(x[threadIdx.x], x[threadIdx.x]); }
+"""
+
+
+@cache
+def works() -> bool:
+    """Compile a kernel as torch's extensions are: nvcc of torch's CUDA release, and ninja."""
+    if shutil.which("ninja") is None and find_spec("ninja") is None:
+        return False
+    compiler = nvcc()
+    if compiler is None or _release(compiler) != (torch.version.cuda or "").partition(".")[0]:
+        return False
+    with tempfile.TemporaryDirectory(prefix="playground-nvcc-") as folder:
+        source, made = Path(folder) / "try.cu", Path(folder) / "try.o"
+        source.write_text(_KERNEL, "ascii")
+        command = [compiler, "-std=c++17", "-c", source, "-o", made]
+        return _run([str(part) for part in command]) is not None and made.is_file()
+
+
+def nvcc() -> Path | None:
+    """The compiler that torch's extensions call: of CUDA_HOME, else the one that is found."""
+    home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
+    if not home:
+        found = shutil.which("nvcc")
+        home = str(Path(found).parents[1]) if found else "/usr/local/cuda"
+    path = Path(home) / "bin" / "nvcc"
+    return path if os.access(path, os.X_OK) else None
+
+
+def _release(compiler: Path) -> str:
+    """The major number; kernels of another one would not load beside torch's."""
+    release = re.search(r"release (\d+)\.", _run([str(compiler), "--version"]) or "")
+    return release[1] if release else ""
+
+
+def _run(command: list[str]) -> str | None:
+    """Return what it printed, None where it failed."""
+    try:
+        return subprocess.run(
+            command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True
+        ).stdout
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -1,0 +1,91 @@
+"""How token ids travel from the device to the host without the device waiting for it."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Any, Protocol
+
+import torch
+
+#: More than a loop that is one step behind ever has under way.
+_SLOTS = 4
+
+
+class HostLink(Protocol):
+    """Ids in the order they were sent."""
+
+    @property
+    def waiting(self) -> int:
+        """How many ids were sent and not received."""
+        ...
+
+    def send(self, token: Any) -> None:
+        """Send the id in an int64 tensor of one element, as it is after all work so far."""
+        ...
+
+    def receive(self) -> int:
+        """Return the oldest id that was sent; waits until the device has made it."""
+        ...
+
+    def clear(self) -> None:
+        """Forget what is under way."""
+        ...
+
+
+class DirectLink:
+    """On the CPU everything has happened when its call returns."""
+
+    def __init__(self) -> None:
+        self._ids: deque[int] = deque()
+
+    @property
+    def waiting(self) -> int:
+        return len(self._ids)
+
+    def send(self, token: Any) -> None:
+        self._ids.append(int(token))
+
+    def receive(self) -> int:
+        return self._ids.popleft()
+
+    def clear(self) -> None:
+        self._ids.clear()
+
+
+class PinnedLink:
+    """CUDA: each id is copied into a slot of pinned memory, behind an event.
+
+    The copy is queued after the step that makes the id, and the next step after the copy:
+    the host waits for the event alone, while the device goes on.
+    """
+
+    def __init__(self, device: Any) -> None:
+        self._device = device
+        self._slots = torch.zeros(_SLOTS, dtype=torch.long).pin_memory()
+        self._events = [torch.cuda.Event() for _ in range(_SLOTS)]
+        self._sent = 0
+        self._received = 0
+
+    @property
+    def waiting(self) -> int:
+        return self._sent - self._received
+
+    def send(self, token: Any) -> None:
+        slot = self._sent % _SLOTS
+        self._slots[slot : slot + 1].copy_(token.view(1), non_blocking=True)
+        self._events[slot].record(torch.cuda.current_stream(self._device))
+        self._sent += 1
+
+    def receive(self) -> int:
+        slot = self._received % _SLOTS
+        self._events[slot].synchronize()
+        self._received += 1
+        return int(self._slots[slot])
+
+    def clear(self) -> None:
+        self._received = self._sent
+
+
+def host_link(device: Any) -> HostLink:
+    """The link for a device."""
+    return PinnedLink(device) if device.type == "cuda" else DirectLink()
