@@ -39,6 +39,7 @@ from playground.gui.main_window import MainWindow
 from playground.gui.model_facts import prepare
 from playground.gui.models_controller import ModelsController
 from playground.gui.process_signals import TerminationSignals, UncaughtErrors
+from playground.gui.quantize_entry import QuantizeEntry
 from playground.gui.settings_controller import SettingsController
 
 log = logging.getLogger(__name__)
@@ -84,12 +85,16 @@ class Playground:
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)
         self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)
         self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
+        self.quantize = QuantizeEntry(
+            self.lanes, make_engine or self._engine, self.background, window
+        )
         self.models.labels_changed.connect(self.figures.rename)
         connections.connect_prompt(window, self.controller)
         connections.connect_lanes(window, self.lanes, self.controller)
         connections.connect_models(window, self.models, self.controller)
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, self.models)
+        connections.connect_quantizing(window, self.quantize)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
         window.actions.quit.triggered.connect(window.close)
@@ -114,7 +119,8 @@ class Playground:
     def end(self) -> bool:
         """End every engine, download and thread; False where something of it still runs."""
         self.lanes.shut_down()
-        lanes_gone = self.lanes.wait(_END_WAIT_MS)
+        self.quantize.shut_down()
+        lanes_gone = self.lanes.wait(_END_WAIT_MS) and self.quantize.wait(_END_WAIT_MS)
         downloads_gone = self.downloads.close()
         return self.background.close() and lanes_gone and downloads_gone
 

@@ -11,6 +11,7 @@ from typing import NoReturn
 from playground import __version__
 from playground.cli.env_arguments import add_env
 from playground.cli.models_arguments import add_models
+from playground.cli.quantize_arguments import add_quantize
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` tells the options of one."
@@ -44,6 +45,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_bench(commands)
     _add_doctor(commands)
     add_models(commands)
+    add_quantize(commands)
     add_env(commands)
     demo = commands.add_parser(
         "demo",

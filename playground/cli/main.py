@@ -65,6 +65,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.env_command import env
 
             return env(args)
+        case "quantize":
+            from playground.cli.quantize_command import quantize
+
+            return quantize(args)
         case "models":
             from playground.cli.models_command import models
 

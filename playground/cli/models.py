@@ -33,16 +33,21 @@ def model_spec(source: str, revision: str = "") -> ModelSpec:
     return ModelSpec(spec.source, revision or spec.revision)
 
 
-def local_model(spec: ModelSpec, precision: Precision, console: Console) -> Resolved:
+def model_here(spec: ModelSpec, precision: Precision, console: Console) -> Resolved:
     """The folder of a model for a precision, after a download where one is needed.
 
-    Raises ModelError where there is none, or where it cannot have that precision.
+    Raises ModelError where there is none.
     """
     if kind_of(spec.source) is SourceKind.HUB:
         cached = find_cached(spec.source, spec.revision)
         if cached is None or cached.problem:
             _download(spec, console)
-    resolved = resolve(spec, precision)
+    return resolve(spec, precision)
+
+
+def local_model(spec: ModelSpec, precision: Precision, console: Console) -> Resolved:
+    """The same, for a precision that the model can have; raises ModelError where it cannot."""
+    resolved = model_here(spec, precision, console)
     reason = precision_reasons(read_checkpoint(resolved.folder), "", None)[precision]
     if reason:
         raise ModelError(reason, _other_precisions(resolved))

@@ -123,7 +123,7 @@ class ScriptedEngine:
                 self._cancelled.set()
             elif isinstance(command, Quit):
                 break
-            else:
+            elif isinstance(command, Load | Generate):
                 self._commands.put(command)
         if self._args.at == "unloading":
             self._strike()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TypeVar
 
 from playground.client.engine_process import EngineProcess
 from playground.core.errors import EngineError
@@ -11,17 +12,25 @@ from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.protocol import (
     Cancel,
+    Estimated,
     Event,
     Failed,
     Finished,
     Generate,
     Load,
     Loaded,
+    MeasureQuantizing,
     Progress,
+    Quantize,
+    Quantized,
+    Quantizing,
     Ready,
     Started,
     Tokens,
 )
+from playground.core.quantizing import Estimate, QuantizedModel, QuantizeRequest
+
+AnswerT = TypeVar("AnswerT", Finished, Estimated, Quantized)
 
 
 class Interrupted(Exception):  # noqa: N818  # not an error: somebody wanted to stop
@@ -35,7 +44,8 @@ def _ignore(_: Event) -> None:
 class Session:
     """An engine process and what it answered. Closed by leaving its `with` block.
 
-    `observe` is called with every Progress, Started, Tokens and Finished event as it arrives.
+    `observe` is called with every Progress, Started, Tokens, Finished and Quantizing event
+    as it arrives.
     All steps raise PlaygroundError in the user's words, and Interrupted after `interrupt`.
     """
 
@@ -113,13 +123,41 @@ class Session:
                 sent_at=time.monotonic(),
             )
         )
+        return self._answer(Finished).answer
+
+    def estimate(self, request: QuantizeRequest) -> Estimate:
+        """Return what a quantized copy would cost, measured on one layer."""
+        self.ready()
+        self._request_id += 1
+        self.process.send(MeasureQuantizing(self._request_id, request))
+        estimate = self._answer(Estimated).estimate
+        if estimate is None:
+            raise Interrupted
+        return estimate
+
+    def quantize(self, request: QuantizeRequest) -> QuantizedModel:
+        """Write a quantized copy; its progress reaches `observe`.
+
+        An interrupt leaves nothing behind; after a second one, which ends the engine, that is
+        the caller's part (`remove_partial`).
+        """
+        self.ready()
+        self._request_id += 1
+        self.process.send(Quantize(self._request_id, request))
+        model = self._answer(Quantized).model
+        if model is None:
+            raise Interrupted
+        return model
+
+    def _answer(self, kind: type[AnswerT]) -> AnswerT:
+        """Wait for what ends the request under way."""
         # Not before: an engine ignores the cancel of a request that it does not know.
         self._generating = True
         try:
             while True:
                 event = self._next()
-                if isinstance(event, Finished) and event.request_id == self._request_id:
-                    return event.answer
+                if isinstance(event, kind) and event.request_id == self._request_id:
+                    return event
         finally:
             self._generating = False
 
@@ -136,6 +174,6 @@ class Session:
                 raise Interrupted
             detail = "\n".join(p for p in (event.detail, self.process.stderr_tail()) if p)
             raise EngineError(event.message, event.cure, detail)
-        if isinstance(event, Progress | Started | Tokens | Finished):
+        if isinstance(event, Progress | Started | Tokens | Finished | Quantizing):
             self.observe(event)
         return event

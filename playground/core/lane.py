@@ -9,12 +9,15 @@ from playground.core.facts import LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import (
     Activity,
+    Estimated,
     Event,
     Failed,
     Finished,
     Hello,
     Loaded,
     Progress,
+    Quantized,
+    Quantizing,
     Ready,
     Started,
     Tokens,
@@ -126,7 +129,7 @@ def advance(state: LaneState, happening: Happening, now: float) -> LaneState:
             return replace(state, stage=Stage.UNLOADING, activity=None, fraction=None, since=now)
         case ProcessEnded():
             return _ended(state, happening)
-        case Hello() | Ready():
+        case Hello() | Ready() | Estimated() | Quantizing() | Quantized():
             return state
         case Progress():
             return _progressed(state, happening, now)

@@ -23,6 +23,11 @@ def data_dir() -> Path:
     return _dir("data", platformdirs.user_data_path)
 
 
+def library_dir() -> Path:
+    """Models that were made here; the list of local models always has them."""
+    return data_dir() / "models"
+
+
 def cache_dir() -> Path:
     """What can be made again."""
     return _dir("cache", platformdirs.user_cache_path)

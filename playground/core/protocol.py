@@ -16,6 +16,7 @@ import msgspec
 from playground.core.errors import ProtocolError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
+from playground.core.quantizing import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
 
 PROTOCOL_VERSION = 1
 MAGIC = b"LMP1"
@@ -35,6 +36,9 @@ class Activity(StrEnum):
     MEASURING = "measuring memory"
     READING_PROMPT = "reading the prompt"
     GENERATING = "generating"
+    MEASURING_LAYER = "measuring one layer"
+    CALIBRATING = "quantizing layer by layer"
+    WRITING = "writing the files"
 
 
 # Commands
@@ -56,8 +60,22 @@ class Generate(msgspec.Struct, frozen=True, tag="generate", kw_only=True):
     sent_at: float
 
 
+class MeasureQuantizing(msgspec.Struct, frozen=True, tag="measure quantizing"):
+    """Tell what a quantized copy would cost, measured on one layer; nothing is written."""
+
+    request_id: int
+    request: QuantizeRequest
+
+
+class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
+    """Write a quantized copy of a model; the engine needs no model loaded."""
+
+    request_id: int
+    request: QuantizeRequest
+
+
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
-    """Stop the running generation after the current token."""
+    """Stop the request: a generation after the current token, quantizing within a layer."""
 
     request_id: int
 
@@ -66,7 +84,8 @@ class Quit(msgspec.Struct, frozen=True, tag="quit"):
     """Leave; so does the end of the input."""
 
 
-Command = Load | Generate | Cancel | Quit
+Work = Load | Generate | MeasureQuantizing | Quantize
+Command = Work | Cancel | Quit
 
 
 # Events
@@ -127,6 +146,27 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
     tail: str = ""
 
 
+class Estimated(msgspec.Struct, frozen=True, tag="estimated"):
+    """What a quantized copy would cost; None where measuring it was cancelled."""
+
+    request_id: int
+    estimate: Estimate | None
+
+
+class Quantizing(msgspec.Struct, frozen=True, tag="quantizing"):
+    """How far the layers are."""
+
+    request_id: int
+    progress: LayerProgress
+
+
+class Quantized(msgspec.Struct, frozen=True, tag="quantized"):
+    """The copy is written; None where it was cancelled, and then nothing is left of it."""
+
+    request_id: int
+    model: QuantizedModel | None
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """A command failed. `request_id` is None for a load; the engine stays usable if `alive`."""
 
@@ -137,7 +177,19 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     alive: bool = True
 
 
-Event = Hello | Progress | Ready | Loaded | Started | Tokens | Finished | Failed
+Event = (
+    Hello
+    | Progress
+    | Ready
+    | Loaded
+    | Started
+    | Tokens
+    | Finished
+    | Estimated
+    | Quantizing
+    | Quantized
+    | Failed
+)
 
 MessageT = TypeVar("MessageT")
 _encoder = msgspec.msgpack.Encoder()

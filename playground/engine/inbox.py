@@ -6,10 +6,11 @@ import os
 import queue
 import sys
 import threading
+from collections.abc import Callable
 from typing import NoReturn
 
 from playground.core.errors import ProtocolError
-from playground.core.protocol import Cancel, Generate, Load, Quit, command_decoder
+from playground.core.protocol import Cancel, Command, Load, Quit, Work, command_decoder
 
 _READ_SIZE = 1 << 16
 
@@ -21,21 +22,27 @@ def leave(code: int, line: str = "") -> NoReturn:
     os._exit(code)
 
 
+def _nothing() -> None:
+    """There is nothing to clear away."""
+
+
 class Inbox:
-    """Loads and Generates wait in a queue; a Cancel marks its request; Quit and EOF end it all."""
+    """Work waits in a queue; a Cancel marks its request; Quit and the input's end end it all."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._commands: queue.SimpleQueue[Load | Generate] = queue.SimpleQueue()
+        self._commands: queue.SimpleQueue[Work] = queue.SimpleQueue()
         #: Requests that came and are not finished yet, with whether each was cancelled.
         self._requests: dict[int, bool] = {}
         self._lock = threading.Lock()
+        #: What must not stay behind when the process leaves in the middle of its work.
+        self.at_end: Callable[[], None] = _nothing
 
     def start(self) -> None:
         """Begin to read."""
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
-    def next(self) -> Load | Generate:
+    def next(self) -> Work:
         """Wait for the next command."""
         return self._commands.get()
 
@@ -67,19 +74,25 @@ class Inbox:
             # Without this thread nothing would notice the client's end.
             sys.excepthook(type(error), error, error.__traceback__)
             leave(2, "engine: reading commands failed")
-        leave(0)
+        self._end()
 
-    def _take(self, command: Load | Generate | Cancel | Quit) -> None:
+    def _take(self, command: Command) -> None:
         match command:
             case Quit():
-                leave(0)
+                self._end()
             case Cancel(request_id=request_id):
                 with self._lock:
                     if request_id in self._requests:
                         self._requests[request_id] = True
-            case Generate(request_id=request_id):
-                with self._lock:
-                    self._requests[request_id] = False
-                self._commands.put(command)
             case Load():
                 self._commands.put(command)
+            case _:
+                with self._lock:
+                    self._requests[command.request_id] = False
+                self._commands.put(command)
+
+    def _end(self) -> NoReturn:
+        try:
+            self.at_end()
+        finally:
+            leave(0)

@@ -54,7 +54,8 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
             torch.set_num_threads(request.threads)
         _import_libraries(request.precision, progress)
         with readable(Path(request.folder)) as folder:
-            weights = Weights(None, _tokenizer(request, folder), checkpoint, device)
+            found = tokenizer(folder, trust=bool(request.trust_remote_code))
+            weights = Weights(None, found, checkpoint, device)
             _load_weights(weights, request, progress, folder)
     if request.precision is Precision.INT8_WEIGHT_ONLY:
         make_weight_only(weights.model)
@@ -82,13 +83,10 @@ def _load_weights(
             )
 
 
-def _tokenizer(request: LoadRequest, folder: Path) -> Any:
+def tokenizer(folder: Path, *, trust: bool) -> Any:
+    """Load a model's tokenizer. Raises ModelError where it has none that works."""
     try:
-        return AutoTokenizer.from_pretrained(
-            folder,
-            local_files_only=True,
-            trust_remote_code=bool(request.trust_remote_code),
-        )
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
     except Exception as error:
         raise explain_tokenizer(error) from error
 

@@ -9,7 +9,17 @@ import sys
 import threading
 import time
 
-from playground.core.protocol import Activity, Failed, Hello, Load, Progress, Ready
+from playground.core.protocol import (
+    Activity,
+    Failed,
+    Generate,
+    Hello,
+    Load,
+    MeasureQuantizing,
+    Progress,
+    Quantize,
+    Ready,
+)
 from playground.engine.inbox import Inbox, leave
 from playground.engine.sender import Sender
 
@@ -20,6 +30,7 @@ _ENVIRONMENT = {
     "TOKENIZERS_PARALLELISM": "false",  # one prompt at a time
     "TRANSFORMERS_VERBOSITY": "error",
     "GPTQMODEL_CPU_WORKERS": "2",  # its worker pool fails on two cores otherwise
+    "GPTQMODEL_DISABLE_PACK_EXT": "1",  # it would compile for minutes what packs in seconds
     "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # gptqmodel sets it; every lane shall count alike
 }
 
@@ -37,6 +48,7 @@ def serve(commands: int, events: int) -> None:
     began = time.monotonic()
     try:
         # The libraries take seconds: nothing above may import them.
+        from playground.engine import quantizing
         from playground.engine.devices import engine_facts
         from playground.engine.runtime import Runtime
 
@@ -53,10 +65,14 @@ def serve(commands: int, events: int) -> None:
         runtime.measure_ahead()
     while True:
         command = inbox.next()
-        if isinstance(command, Load):
-            failed = runtime.load(command)
-        else:
-            failed = runtime.generate(command)
+        match command:
+            case Load():
+                failed = runtime.load(command)
+            case Generate():
+                failed = runtime.generate(command)
+            case MeasureQuantizing() | Quantize():
+                failed = quantizing.carry_out(command, sender, inbox)
+        if not isinstance(command, Load):
             inbox.finish(command.request_id)
         if failed is not None:
             sender.send(failed)

@@ -59,6 +59,12 @@ class Actions(QObject):
         self.open_folder = make(
             "&Open model folder…", "Ctrl+O", "folder", "Use a folder as the current lane's model"
         )
+        self.quantize = make(
+            "Make a &GPTQ version…",
+            "Ctrl+Shift+Q",
+            "shrink",
+            "Quantize the current lane's model into a folder of the model library",
+        )
         self.load_all = make("&Load all lanes", "Ctrl+Shift+L", "load", "Load every lane's model")
         self.unload_all = make(
             "&Unload all lanes", "Ctrl+Shift+U", "unload", "Unload every lane and free its memory"

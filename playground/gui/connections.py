@@ -8,6 +8,7 @@ from playground.gui.environments_controller import EnvironmentsController
 from playground.gui.lanes_controller import LanesController
 from playground.gui.main_window import MainWindow
 from playground.gui.models_controller import ModelsController
+from playground.gui.quantize_entry import QuantizeEntry
 
 
 def connect_prompt(window: MainWindow, controller: Controller) -> None:
@@ -66,6 +67,12 @@ def connect_environments(
     environments.changed.connect(models.show_all)
     environments.known.connect(models.environment_known)
     environments.message.connect(window.messages.show_message)
+
+
+def connect_quantizing(window: MainWindow, quantize: QuantizeEntry) -> None:
+    """Copies of a model with fewer bits, made in a window of their own."""
+    window.actions.quantize.triggered.connect(quantize.open_current)
+    window.closing.connect(quantize.shut_down)
 
 
 def connect_copying(window: MainWindow, controller: Controller) -> None:

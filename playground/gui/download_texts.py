@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.words import human_duration
 from playground.gui.views.texts import size_text
 from playground.hub.download_items import DownloadItem, DownloadState
 
@@ -39,14 +40,6 @@ def summary(items: Sequence[DownloadItem]) -> str:
     total = sum(item.total_bytes for item in known)
     text = _count(len(on))
     return f"{text} · {sum(i.done_bytes for i in known) / total:.0%}" if total else text
-
-
-def human_duration(seconds: float) -> str:
-    """A time to wait, for people: "8 s", "3 min", "2 h 10 min"."""
-    if seconds < 90:
-        return f"{max(1, round(seconds))} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60} min"
 
 
 def _count(number: int) -> str:

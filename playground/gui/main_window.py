@@ -160,7 +160,7 @@ class MainWindow(QMainWindow):
             "&Run": (a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, None, a.founding),
             "&Lane": (
                 a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model,
-                a.environments, None,
+                a.environments, a.quantize, None,
                 a.enlarge_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
             ),
             "&View": (

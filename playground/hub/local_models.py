@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from playground.core import paths
 from playground.core.checkpoint import Checkpoint, read_checkpoint
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
@@ -28,7 +29,9 @@ _FRONT_BYTES = 16 * 1024
 
 
 def local_models(folders: Sequence[Path] = (), cache: Path | None = None) -> list[ModelRow]:
-    """List the bundled model, the Hub's cache and the user's model folders, in this order.
+    """List the bundled model, the Hub's cache, the library and the user's folders, in this order.
+
+    The library holds what was made here.
 
     A folder is a model itself or holds models, one or two levels down (`name`, `owner/name`).
     What cannot be loaded is listed with its problem; what cannot be read is left out.
@@ -36,7 +39,7 @@ def local_models(folders: Sequence[Path] = (), cache: Path | None = None) -> lis
     rows = [_bundled()]
     rows += [cached_row(model) for model in cached_models(cache)]
     seen: set[Path] = set()
-    for folder in folders:
+    for folder in (paths.library_dir(), *folders):
         for found in _model_folders(folder.expanduser().absolute()):
             if found not in seen and len(seen) < _MOST:
                 seen.add(found)

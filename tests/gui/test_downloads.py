@@ -16,8 +16,9 @@ from pytestqt.qtbot import QtBot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
+from playground.core.words import human_duration
 from playground.gui.background import Background
-from playground.gui.download_texts import human_duration, state_text, summary
+from playground.gui.download_texts import state_text, summary
 from playground.gui.downloads_controller import DownloadsController
 from playground.gui.links import LinkQuestion
 from playground.gui.login_dialog import LoginDialog
