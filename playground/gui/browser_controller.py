@@ -19,7 +19,7 @@ from playground.gui.browser_sources import Here, HubPages, HubPlace, list_here, 
 from playground.gui.views.browser_view import BrowserView
 from playground.gui.views.widgets import announce
 from playground.hub.catalog import ModelRow, SearchPage
-from playground.hub.matching import matches
+from playground.hub.matching import matches, typed_model
 
 #: From the last letter to the question.
 DEBOUNCE_MS = 300
@@ -215,6 +215,8 @@ class BrowserController(QObject):
         filters = self.view.filters.filters()
         self._found = [row for row in self._found if matches(row, filters)]
         self._outdated = True
+        if (typed := typed_model(filters.text)) is not None:
+            self._current = ("", typed)  # wherever it is going to stand in the list
 
     @Slot()
     def _ask(self) -> None:

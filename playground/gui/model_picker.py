@@ -32,9 +32,8 @@ from playground.gui.views.browser_view import BrowserView
 from playground.gui.views.downloads_panel import DownloadsPanel
 from playground.gui.views.model_page_view import ModelPageView
 from playground.gui.views.widgets import ElidedLabel, announce, set_kind
-from playground.hub.catalog import ModelPage, ModelRow, Where
+from playground.hub.catalog import ModelPage, ModelRow
 from playground.hub.download_items import DownloadItem
-from playground.hub.matching import typed_model
 
 #: Height of the downloads, two rows of them.
 _PANEL = 150
@@ -210,7 +209,6 @@ class ModelPicker(QDialog):
         self._downloads.finished.connect(self.browser.read_here)
         self._downloads.listed.connect(self._show_panel)
         self._show_panel(self._downloads.items())
-        self.view.filters.search.entered.connect(self._show_id)
         self.open_button.clicked.connect(self.ask_folder)
 
     # What happens
@@ -232,22 +230,18 @@ class ModelPicker(QDialog):
         self.lanes_chosen.emit(lanes)
         self.done(QDialog.DialogCode.Accepted)
 
-    @Slot()
-    def _show_id(self) -> None:
-        """Show the page of an id that was typed in full, though no list may have it."""
-        spec, row = typed_model(self.view.filters.search.text()), self.pages.row
-        if spec is not None and (row is None or row.spec != spec):
-            key = f"hub:{spec.source}@{spec.revision}"
-            self.pages.go_to(ModelRow(key=key, spec=spec, where=Where.HUB, name=spec.source))
-
     @Slot(object)
     def _show_panel(self, items: Sequence[DownloadItem]) -> None:
         self.panel.setVisible(bool(items))
 
     @Slot(object)
     def _used(self, row: ModelRow) -> None:
+        download = self.page.download_button
         if self.spec == row.spec:
             self.accept()
+        elif self.pages.row == row and download.isVisible() and download.isEnabled():
+            download.setFocus()
+            self._say(f"{row.name} is not on this machine: the space bar downloads it.", False)
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:

@@ -354,6 +354,19 @@ def test_an_id_typed_in_whole_needs_no_list(qtbot: QtBot, make: Make, hub: HubSe
         assert current.spec == spec
 
 
+def test_an_id_typed_in_whole_is_gone_to(qtbot: QtBot, make: Make, hub: HubServer) -> None:
+    add(hub, "owner/model-large", downloads=9)
+    add(hub, "owner/model", downloads=1)
+    picker = make()
+    settle(qtbot, picker)
+    picker.view.filters.search.setText("owner/model")
+    settle(qtbot, picker)
+    assert names(picker) == ["owner/model-large", "owner/model"]
+    current = picker.browser.current()
+    assert current is not None
+    assert current.name == "owner/model"
+
+
 def test_deleting_asks_frees_and_updates(
     qtbot: QtBot, make: Make, hub: HubServer, home: Path
 ) -> None:
@@ -492,6 +505,23 @@ def test_the_keyboard_is_enough(qtbot: QtBot, make: Make, hub: HubServer, home: 
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.keyClick(list_, Qt.Key.Key_Return)
     assert chosen.args == [ModelSpec(second)]
+
+
+def test_enter_on_a_model_of_the_hub_leads_to_its_download(
+    qtbot: QtBot, make: Make, hub: HubServer
+) -> None:
+    add(hub, "owner/model")
+    picker = make()
+    settle(qtbot, picker)
+    select(picker, "owner/model")
+    qtbot.waitUntil(picker.page.download_button.isVisible, timeout=LONG)
+    qtbot.keyClick(picker.view.list, Qt.Key.Key_Return)
+    assert picker.isVisible()
+    assert picker.focusWidget() is picker.page.download_button
+    qtbot.keyClick(picker.page.download_button, Qt.Key.Key_Space)
+    qtbot.waitUntil(lambda: picker.spec == ModelSpec("owner/model"), timeout=LONG)
+    settle(qtbot, picker)
+    assert names(picker, "On this machine") == ["owner/model", BUNDLED_NAME]
 
 
 def test_escape_closes_and_f5_lists_anew(

@@ -190,7 +190,8 @@ class ColumnTitles(QWidget):
             f"{heading} ▾" if COLUMN_SORTS.get(heading, "") == self._list.sort else heading
             for heading in headings(self._list.sort)
         ]
-        _draw_cells(painter, self._rect(), texts, Qt.AlignmentFlag.AlignVCenter)
+        for text, place in zip(texts, _columns(self._rect(), gap=1), strict=True):
+            _draw_text(painter, place, text, Qt.AlignmentFlag.AlignVCenter)
 
     def _rect(self) -> QRect:
         width = self._list.viewport().width()
@@ -301,12 +302,12 @@ def _draw_cells(
         _draw_text(painter, place, text, side)
 
 
-def _columns(rect: QRect) -> list[QRect]:
+def _columns(rect: QRect, gap: int = _GAP) -> list[QRect]:
     """Where each column stands in a row; a gap between them, and none after the last."""
     places, left = [], float(rect.left())
     for _, share in COLUMNS:
         width = rect.width() * share
-        places.append(QRect(round(left), rect.top(), round(width) - _GAP, rect.height()))
+        places.append(QRect(round(left), rect.top(), round(width) - gap, rect.height()))
         left += width
     places[-1].setRight(rect.right())
     return places
