@@ -11,7 +11,8 @@ _SINGLE = "model.safetensors"
 _INDEX = "model.safetensors.index.json"
 _SHARD = re.compile(r"model-\d+-of-\d+\.safetensors")
 _SMALL = re.compile(
-    r"[^/]+\.(json|model|tiktoken|jinja|py)|(merges|vocab)\.txt|additional_chat_templates/[^/]+"
+    r"[^/\\:]+\.(json|model|tiktoken|jinja|py)|(merges|vocab)\.txt"
+    r"|additional_chat_templates/[^/\\:]+"
 )
 _OTHER_WEIGHTS = re.compile(r".+\.index\.json")
 _NOT_NEEDED = frozenset(

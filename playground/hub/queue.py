@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -24,6 +25,8 @@ from playground.hub.download_events import (
 )
 from playground.hub.download_items import DownloadItem, DownloadState
 from playground.hub.source import check_hub_id, check_revision
+
+log = logging.getLogger(__name__)
 
 #: Entries that are over and still shown; the oldest go.
 KEPT_OVER = 50
@@ -273,6 +276,7 @@ class DownloadQueue:
                     self._put(item, state=DownloadState.CANCELLED, bytes_per_s=0.0)
 
     def _failed(self, item: DownloadItem, event: Broken) -> None:
+        log.warning("download of %s: %s\n%s", item.key, event.message, event.detail)
         attempt = item.attempt + 1
         told: dict[str, Any] = {
             "attempt": attempt,

@@ -137,6 +137,7 @@ def test_a_hostile_repository_makes_a_page_all_the_same(hub: HubServer, site: Hu
                 "tokenizer_config.json": b'{"chat_template": [{"name": 1}], "tokenizer_class": {}}',
                 "README.md": b"---\n- a\n- list\n---\n" + b"<script>x</script>long " * 500_000,
                 "../../evil.json": b"{}",
+                "c:\\evil.json": b"{}",
                 "<b>bold</b>.json": b"{}",
             },
             facts={"cardData": "x", "model-index": {"a": 1}, "gated": "what", "tags": [5, None]},
@@ -148,7 +149,9 @@ def test_a_hostile_repository_makes_a_page_all_the_same(hub: HubServer, site: Hu
     assert len(page.card) <= 100_000
     assert (page.architecture, page.vocabulary, page.chat_template) == ("", 0, "")
     assert page.gate is Gate.OPEN
-    assert "../../evil.json" not in {file.name for file in page.files if file.needed}
+    needed = {file.name for file in page.files if file.needed}
+    # The library refuses to download such names, and with them the whole model.
+    assert not needed & {"../../evil.json", "c:\\evil.json"}
 
 
 def test_what_cannot_be_loaded_says_so(hub: HubServer, site: HubSite) -> None:

@@ -53,7 +53,7 @@ class DownloadsPanel(QFrame):
         self._rows: dict[str, DownloadRow] = {}
         self._title = QLabel("Downloads")
         self._title.setProperty("tone", "heading")
-        self._note = ElidedLabel(_ENDURES)
+        self._note = ElidedLabel()
         self._note.setProperty("tone", "muted")
         self.clear_button = QPushButton("Clear &finished")
         self.clear_button.setProperty("kind", "flat")
@@ -143,7 +143,7 @@ class DownloadsPanel(QFrame):
             any(s in (DownloadState.FINISHED, DownloadState.CANCELLED) for s in states)
         )
         on = any(not state.is_over for state in states)
-        self._note.setVisible(on)
+        self._note.set_full_text(_ENDURES if on else "")
         waiting = DownloadState.RETRYING in states
         if waiting and self.isVisible() and not self._clock.isActive():
             self._clock.start()
