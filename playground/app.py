@@ -94,7 +94,7 @@ class Playground:
         connections.connect_models(window, self.models, self.controller)
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, self.models)
-        connections.connect_quantizing(window, self.quantize)
+        connections.connect_quantizing(window, self.quantize, self.models)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
         window.actions.quit.triggered.connect(window.close)

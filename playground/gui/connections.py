@@ -69,9 +69,12 @@ def connect_environments(
     environments.message.connect(window.messages.show_message)
 
 
-def connect_quantizing(window: MainWindow, quantize: QuantizeEntry) -> None:
+def connect_quantizing(
+    window: MainWindow, quantize: QuantizeEntry, models: ModelsController
+) -> None:
     """Copies of a model with fewer bits, made in a window of their own."""
     window.actions.quantize.triggered.connect(quantize.open_current)
+    models.quantize_wanted.connect(quantize.open)
     window.closing.connect(quantize.shut_down)
 
 

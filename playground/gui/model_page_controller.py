@@ -29,6 +29,7 @@ class ModelPageController(QObject):
     """Shows the page of one row at a time: the newest wish counts, earlier answers are dropped."""
 
     lanes_chosen = Signal(object)  # list[tuple[ModelSpec, Precision]]
+    quantize_chosen = Signal(object)  # ModelSpec
     turned = Signal(object)  # the ModelRow whose page is being read, or None
     page_shown = Signal(object)  # the ModelPage that was read
 
@@ -174,6 +175,7 @@ class ModelPageController(QObject):
             return
         self._plan = comparison(page, self.groups, gptq_beside=self._gptq_beside)
         self.view.show_compare(*((self._plan.label, self._plan.first) if self._plan else ("", "")))
+        self.view.quantize_button.setVisible(self._plain_here() is not None)
         only = trial(page)
         self.view.trial_button.setEnabled(only is not None)
         self.view.trial_button.setToolTip(
@@ -184,6 +186,11 @@ class ModelPageController(QObject):
         self._offer_download(self._downloads.item(page.spec))
         shut = closed(page)
         self.view.show_access(ask=shut, login=shut and not self._logged_in)
+
+    def _plain_here(self) -> ModelSpec | None:
+        """The page's model where it can be quantized: here, and not quantized yet."""
+        page = self.page
+        return self.usable if page is not None and not page.row.quantization else None
 
     def _offer_download(self, item: DownloadItem | None) -> None:
         page = self.page
@@ -218,6 +225,7 @@ class ModelPageController(QObject):
         view = self.view
         view.downloadRequested.connect(self._download)
         view.compareRequested.connect(self._compare)
+        view.quantizeRequested.connect(self._quantize)
         view.trialRequested.connect(self._try)
         view.accessRequested.connect(self._ask_access)
         view.loginRequested.connect(self._ask_login)
@@ -254,6 +262,11 @@ class ModelPageController(QObject):
     @Slot(object)
     def _compare_version(self, row: ModelRow) -> None:
         self._choose(versus(self.page, row) if self.page is not None else None)
+
+    @Slot()
+    def _quantize(self) -> None:
+        if (spec := self._plain_here()) is not None:
+            self.quantize_chosen.emit(spec)
 
     @Slot()
     def _try(self) -> None:

@@ -65,6 +65,7 @@ class ModelPicker(QDialog):
 
     chosen = Signal(object)
     lanes_chosen = Signal(object)  # list[tuple[ModelSpec, Precision]]: what is missing comes first
+    quantize_chosen = Signal(object)  # the ModelSpec to make a quantized copy of
     folder_used = Signal(str)
     favourites_changed = Signal(object)  # tuple[ModelSpec, ...]
     folders_changed = Signal(object)  # tuple[str, ...]
@@ -206,6 +207,7 @@ class ModelPicker(QDialog):
         self.pages.turned.connect(self._turned)
         self.pages.page_shown.connect(self._page_shown)
         self.pages.lanes_chosen.connect(self._lanes_chosen)
+        self.pages.quantize_chosen.connect(self._quantize_chosen)
         self._downloads.finished.connect(self.browser.read_here)
         self._downloads.listed.connect(self._show_panel)
         self._show_panel(self._downloads.items())
@@ -229,6 +231,11 @@ class ModelPicker(QDialog):
     def _lanes_chosen(self, lanes: object) -> None:
         self.lanes_chosen.emit(lanes)
         self.done(QDialog.DialogCode.Accepted)
+
+    @Slot(object)
+    def _quantize_chosen(self, spec: ModelSpec) -> None:
+        self.done(QDialog.DialogCode.Accepted)
+        self.quantize_chosen.emit(spec)
 
     @Slot(object)
     def _show_panel(self, items: Sequence[DownloadItem]) -> None:

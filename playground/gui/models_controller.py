@@ -37,6 +37,7 @@ class ModelsController(QObject):
 
     labels_changed = Signal()
     facts_changed = Signal()
+    quantize_wanted = Signal(object, str)  # ModelSpec to make a quantized copy of, device
     environments_requested = Signal()
     message = Signal(str, str, str)  # text, level, cure
 
@@ -203,6 +204,7 @@ class ModelsController(QObject):
         )
         picker.chosen.connect(self._chosen)
         picker.lanes_chosen.connect(self._lanes_chosen)
+        picker.quantize_chosen.connect(self._quantize_chosen)
         picker.folder_used.connect(self._folder_used)
         picker.favourites_changed.connect(self._favourites_changed)
         picker.folders_changed.connect(self._folders_changed)
@@ -227,6 +229,11 @@ class ModelsController(QObject):
     @Slot(object)
     def _lanes_chosen(self, choices: list[LaneChoice]) -> None:
         self.wanted.take(choices, self._choosing)
+
+    @Slot(object)
+    def _quantize_chosen(self, spec: ModelSpec) -> None:
+        lane = self._choosing
+        self.quantize_wanted.emit(spec, lane.lane.config.device if lane else "cpu")
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:

@@ -43,6 +43,7 @@ class QuantizeEntry(QObject):
         if presenter := self._lanes.current:
             self.open(presenter.lane.config.model, presenter.lane.config.device)
 
+    @Slot(object, str)
     def open(self, spec: ModelSpec, device: str = "cpu") -> None:
         """Open it for a model that is on this machine."""
         from playground.gui.quantize_dialog import QuantizeDialog

@@ -21,6 +21,7 @@ from playground.gui.browser_sources import HubPlace
 from playground.gui.lane_plans import comparison, precision_of, trial, versus
 from playground.gui.model_picker import ModelPicker
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
+from playground.hub.resolve import BUNDLED_NAME
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files
@@ -147,6 +148,21 @@ def test_the_latest_wish_counts(qtbot: QtBot, both: HubServer, window: Playgroun
     with qtbot.waitSignal(window.downloads.message, timeout=LONG) as told:
         window.models.wanted.take([(ModelSpec("not an id"), Precision.BF16)])
     assert "is no Hub id" in told.args[0]
+
+
+def test_a_page_leads_to_a_gptq_version_of_ones_own(qtbot: QtBot, window: Playground) -> None:
+    picker = open_picker(qtbot, window)
+    select(picker, BASE.source)
+    qtbot.waitUntil(lambda: picker.page.download_button.isVisible(), timeout=LONG)
+    assert not picker.page.quantize_button.isVisible()  # it is not here
+    select(picker, BUNDLED_NAME)
+    qtbot.waitUntil(lambda: picker.page.quantize_button.isVisible(), timeout=LONG)
+    click(qtbot, picker.page.quantize_button)
+    assert not picker.isVisible()
+    dialog = window.quantize.dialog
+    assert dialog is not None
+    assert dialog.isVisible()
+    dialog.reject()
 
 
 def row(id_: str, method: str = "", bits: int = 0, *, here: bool = False) -> ModelRow:

@@ -55,6 +55,7 @@ class ModelPageView(QFrame):
 
     downloadRequested = Signal()
     compareRequested = Signal()
+    quantizeRequested = Signal()
     trialRequested = Signal()
     accessRequested = Signal()
     loginRequested = Signal()
@@ -76,6 +77,8 @@ class ModelPageView(QFrame):
         self.retry_button = _button("&Try again")
         self.download_button = _button("&Download")
         self.compare_button = _button("Compare &bf16 and GPTQ")
+        self.quantize_button = _button("Make a &GPTQ version…")
+        self.quantize_button.setToolTip("Quantize it here; or save it in int8 or NF4")
         self.access_button = _button("Ask for &access…")
         self.login_button = _button("&Log in…")
         self._first = muted_label("", wrap=True)
@@ -190,6 +193,7 @@ class ModelPageView(QFrame):
             self.head.show_warnings([])
             self.show_download("", enabled=False)
             self.show_compare("", "")
+            self.quantize_button.hide()
         self.head.web_button.setVisible(False)
         self._bar.set_progress(reading, None)
         self._problem.setVisible(problem)
@@ -219,6 +223,7 @@ class ModelPageView(QFrame):
             self.retry_button,
             self.download_button,
             self.compare_button,
+            self.quantize_button,
             self.access_button,
             self.login_button,
         ):
@@ -254,6 +259,7 @@ class ModelPageView(QFrame):
         self.download_button.clicked.connect(self.downloadRequested)
         self.compare_button.clicked.connect(self.compareRequested)
         self.trial_button.clicked.connect(self.trialRequested)
+        self.quantize_button.clicked.connect(self.quantizeRequested)
         self.access_button.clicked.connect(self.accessRequested)
         self.login_button.clicked.connect(self.loginRequested)
         self.card.link_asked.connect(self.linkRequested)
