@@ -13,6 +13,8 @@ from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.gui.background import Background
 from playground.gui.model_facts import human_bytes
+from playground.gui.views.texts import plain_line
+from playground.gui.views.widgets import plain_tip
 from playground.hub.catalog import Deletion, ModelRow, Where
 
 
@@ -51,8 +53,9 @@ class DeletionController(QObject):
         box.setIcon(QMessageBox.Icon.Question)
         box.setWindowTitle("Delete a model")
         box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Delete {plan.row.name}? That frees {human_bytes(plan.freed)}.")
-        box.setInformativeText(_details(plan, plan.row.spec in self._in_use))
+        box.setText(f"Delete {plain_line(plan.row.name)}? That frees {human_bytes(plan.freed)}.")
+        # Of this text Qt guesses the format.
+        box.setInformativeText(plain_tip(_details(plan, plan.row.spec in self._in_use)))
         box.addButton("&Delete", QMessageBox.ButtonRole.DestructiveRole)
         keep = box.addButton("&Keep it", QMessageBox.ButtonRole.RejectRole)
         box.setDefaultButton(keep)

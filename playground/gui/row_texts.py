@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from playground.core.memory_plan import Fit
 from playground.gui.browser_rows import Entry
 from playground.gui.model_facts import human_bytes
+from playground.gui.views.texts import plain_line
 from playground.hub.catalog import ModelRow, Sort, Where
 
 #: Of each column its heading and its share of the width.
@@ -47,9 +48,9 @@ def cells(
     row = entry.row
     return (
         short_count(row.parameters) or UNKNOWN,
-        row.stored or UNKNOWN,
+        plain_line(row.stored) or UNKNOWN,
         human_bytes(row.size) if row.size is not None else UNKNOWN,
-        row.licence or UNKNOWN,
+        plain_line(row.licence) or UNKNOWN,
         short_count(row.likes if sort is Sort.LIKES else row.downloads) or UNKNOWN,
         age(row.updated, now) or UNKNOWN,
         entry.fit.value if entry.fit is not None else UNKNOWN,
@@ -71,10 +72,10 @@ def badges(row: ModelRow) -> list[tuple[str, str]]:
 def spoken(entry: Entry) -> str:
     """All of a row in one line, what is not known left out."""
     row = entry.row
-    told = [row.name]
+    told = [plain_line(row.name)]
     if entry.favourite:
         told.append("favourite")
-    told += [where(row), row.problem]
+    told += [where(row), plain_line(row.problem)]
     if row.gated:
         told.append("gated")
     told += [
@@ -86,7 +87,7 @@ def spoken(entry: Entry) -> str:
 
 
 def tip(entry: Entry) -> str:
-    """All that is known of a row, a fact a line; plain text."""
+    """All that is known of a row, a fact a line; as strangers wrote it."""
     row = entry.row
     lines = [row.name, where(row) + (f": {row.folder}" if row.folder else "")]
     lines += [row.problem]

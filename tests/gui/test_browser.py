@@ -507,6 +507,26 @@ def test_the_keyboard_is_enough(qtbot: QtBot, make: Make, hub: HubServer, home: 
     assert chosen.args == [ModelSpec(second)]
 
 
+def test_what_strangers_write_stays_plain_text(
+    qtbot: QtBot, make: Make, hub: HubServer, home: Path
+) -> None:
+    hostile = '<img src="http://x/y.png">\u202egpj\n<b>bold</b>'
+    add(hub, "owner/hostile", f"license:{hostile}", library_name=hostile)
+    write_files(home / "mine" / "<b>bold\n\u202efolder", FILES)
+    picker = make(folders=[str(home / "mine")])
+    settle(qtbot, picker)
+    model = picker.view.list.rows
+    for row, line in enumerate(model.lines()):
+        if isinstance(line, Entry):
+            index = model.index(row)
+            tip = index.data(Qt.ItemDataRole.ToolTipRole)
+            assert "<img" not in tip
+            assert "<b>" not in tip
+            for role in (Qt.ItemDataRole.DisplayRole, Qt.ItemDataRole.AccessibleTextRole):
+                assert not {"\n", "\u202e"} & set(index.data(role))
+            assert not {"\n", "\u202e"} & set("".join(cells(line)))
+
+
 def test_enter_on_a_model_of_the_hub_leads_to_its_download(
     qtbot: QtBot, make: Make, hub: HubServer
 ) -> None:

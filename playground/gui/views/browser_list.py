@@ -47,6 +47,7 @@ from playground.gui.row_texts import (
     headings,
 )
 from playground.gui.views.browser_model import LINE, BrowserModel
+from playground.gui.views.texts import plain_line
 from playground.hub.catalog import Sort
 
 _MARGIN = 12
@@ -255,7 +256,7 @@ class _RowDelegate(QStyledItemDelegate):
         texts, side = cells(entry, sort=self._list.sort), Qt.AlignmentFlag.AlignBottom
         if entry.row.problem:
             painter.setPen(ink if selected else theme.color("danger"))
-            _draw_text(painter, rect, entry.row.problem, side)
+            _draw_text(painter, rect, plain_line(entry.row.problem), side)
         elif set(texts) == {UNKNOWN}:
             _draw_text(painter, rect, "Nothing is known of it yet", side)
         else:
@@ -280,7 +281,7 @@ class _RowDelegate(QStyledItemDelegate):
         painter.setFont(theme.ui_font(bold=True))
         painter.setPen(ink)
         place = QRect(left, rect.top(), right - left, rect.height())
-        _draw_text(painter, place, entry.row.name, Qt.AlignmentFlag.AlignVCenter)
+        _draw_text(painter, place, plain_line(entry.row.name), Qt.AlignmentFlag.AlignVCenter)
 
 
 def _row_height(line: int) -> int:

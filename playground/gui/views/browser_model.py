@@ -16,6 +16,8 @@ from PySide6.QtCore import (
 from playground.core.facts import ModelSpec
 from playground.gui.browser_rows import Entry, Heading, Line
 from playground.gui.row_texts import spoken, tip, where
+from playground.gui.views.texts import plain_line
+from playground.gui.views.widgets import plain_tip
 
 LINE = Qt.ItemDataRole.UserRole
 _Index = QModelIndex | QPersistentModelIndex
@@ -107,13 +109,13 @@ class BrowserModel(QAbstractListModel):
             return line.text if role == Qt.ItemDataRole.DisplayRole else None
         match role:
             case Qt.ItemDataRole.DisplayRole:
-                return line.row.name
+                return plain_line(line.row.name)
             case Qt.ItemDataRole.ToolTipRole:
-                return tip(line)
+                return plain_tip(tip(line))
             case Qt.ItemDataRole.AccessibleTextRole:
                 return spoken(line)
             case Qt.ItemDataRole.AccessibleDescriptionRole:
-                return line.row.problem or where(line.row)
+                return plain_line(line.row.problem) or where(line.row)
         return None
 
 

@@ -43,7 +43,9 @@ def set_kind(widget: QWidget, name: str, value: object) -> None:
 
 def plain_tip(text: str) -> str:
     """A tool tip that shows `text` as it is: Qt would take what looks like HTML for it."""
-    return f"<span>{html.escape(text)}</span>" if "<" in text else text
+    if "<" not in text:
+        return text
+    return f"<span>{html.escape(text)}</span>".replace("\n", "<br>")
 
 
 def announce(widget: QWidget, text: str) -> None:
