@@ -41,6 +41,7 @@ from playground.gui.models_controller import ModelsController
 from playground.gui.process_signals import TerminationSignals, UncaughtErrors
 from playground.gui.quantize_entry import QuantizeEntry
 from playground.gui.settings_controller import SettingsController
+from playground.gui.spare_engines import SpareEngines
 
 log = logging.getLogger(__name__)
 
@@ -68,8 +69,10 @@ class Playground:
         self._goes_on = keep_settings
         self.window = window = MainWindow()
         self.background = Background(window)
+        make = make_engine or self._engine
+        self.spares = SpareEngines(make, parent=window)
         self.lanes = LanesController(
-            window.lanes, self.background, make_engine or self._engine, prepare, parent=window
+            window.lanes, self.background, make, self.spares, prepare, parent=window
         )
         self.downloads = DownloadsController(self.background, window, environment=environment)
         self.models = ModelsController(
@@ -95,6 +98,7 @@ class Playground:
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, self.models)
         connections.connect_quantizing(window, self.quantize, self.models)
+        connections.connect_spares(window, self.spares)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
         window.actions.quit.triggered.connect(window.close)
@@ -193,6 +197,8 @@ def _application(*, picture_only: bool) -> QApplication:
 def _with_arguments(values: Settings, args: argparse.Namespace) -> Settings:
     """The settings with what the command line asks for."""
     changes: dict[str, object] = {}
+    if args.autorun:
+        changes["keep_spare"] = False  # it ends, or goes on with what it has loaded
     if args.theme:
         changes["theme"] = args.theme
     if args.prompt is not None:

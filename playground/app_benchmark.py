@@ -145,7 +145,9 @@ class _Bare:
 def _window(lanes: Sequence[LaneConfig], tokens: int, store_folder: str) -> SettingsStore:
     store = SettingsStore(Path(store_folder) / "settings.toml")
     options = GenerationOptions(max_new_tokens=tokens, ignore_eos=True)
-    store.values = Settings(lanes=tuple(lanes), options=options, timing="together", prompt=_PROMPT)
+    store.values = Settings(
+        lanes=tuple(lanes), options=options, timing="together", prompt=_PROMPT, keep_spare=False
+    )
     return store
 
 

@@ -189,7 +189,7 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
         "published figures",
     )
     _add_model_options(bench)
-    what = bench.add_subparsers(dest="what", metavar="gui|speed", parser_class=Parser)
+    what = bench.add_subparsers(dest="what", metavar="gui|speed|start", parser_class=Parser)
     gui = what.add_parser(
         "gui",
         help="measure the window itself, fed by scripted engines",
@@ -212,6 +212,24 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     speed.add_argument("--threads", type=_positive, default=2, help="CPU threads of each")
     speed.add_argument("--bundled-only", action="store_true", help="leave the random model out")
     speed.add_argument("--json", action="store_true")
+    start = what.add_parser(
+        "start",
+        help="measure the way to a loaded model and to its first token",
+        description="The bundled model in a fresh engine and in one that was started ahead, by "
+        "phase; and the weights of a random Llama of 350M parameters against plain "
+        "from_pretrained.",
+        allow_abbrev=False,
+    )
+    start.add_argument("--rounds", type=_positive, default=5)
+    start.add_argument(
+        "--precisions",
+        type=precision_list,
+        default=(Precision.BF16, Precision.GPTQ),
+        metavar="P,P",
+    )
+    start.add_argument("--threads", type=_positive, default=0, help="CPU threads of each")
+    start.add_argument("--bundled-only", action="store_true", help="leave the random model out")
+    start.add_argument("--json", action="store_true")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:

@@ -106,7 +106,7 @@ def _large(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     with tempfile.TemporaryDirectory(prefix="playground-bench-") as temporary:
         folder = Path(temporary)
         console.status("making the random model")
-        _make_model(folder)
+        make_model(folder)
         for precision, kind, target in _PEERS:
             source = folder / ("gptq" if precision is Precision.GPTQ else "plain")
             with ExitStack() as stack:
@@ -123,7 +123,8 @@ def _large(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
     return rows
 
 
-def _make_model(folder: Path) -> None:
+def make_model(folder: Path) -> None:
+    """Write the random model into the folder. Raises EngineError."""
     command = [sys.executable, "-m", "playground.engine.random_model", str(folder)]
     command.append(str(resource("models") / "classics-6m"))
     made = subprocess.run(command, capture_output=True, text=True, check=False)

@@ -53,6 +53,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.bench_speed import bench_speed
 
             return bench_speed(args)
+        case "bench" if args.what == "start":
+            from playground.cli.bench_start import bench_start
+
+            return bench_start(args)
         case "bench":
             from playground.cli.bench import bench
 

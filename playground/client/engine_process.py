@@ -188,6 +188,11 @@ class EngineProcess:
     def alive(self) -> bool:
         return self._process is not None and not self._ended.is_set()
 
+    @property
+    def ended(self) -> bool:
+        """Whether it ran and is gone."""
+        return self._ended.is_set()
+
     def outcome(self) -> Outcome:
         """How it ended (or that it runs still). Does not block."""
         if self._process is None or not self._ended.is_set():

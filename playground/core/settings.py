@@ -80,6 +80,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plot_view: Annotated[
         Literal["over tokens", "distribution"], Meta(description="What the latency plot shows.")
     ] = "over tokens"
+    keep_spare: Annotated[
+        bool,
+        Meta(description="Whether an engine waits, started ahead, for the next model or lane."),
+    ] = True
     plot_floor: Annotated[
         bool, Meta(description="Whether the plot shows what each token takes at least.")
     ] = True

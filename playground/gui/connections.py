@@ -9,6 +9,7 @@ from playground.gui.lanes_controller import LanesController
 from playground.gui.main_window import MainWindow
 from playground.gui.models_controller import ModelsController
 from playground.gui.quantize_entry import QuantizeEntry
+from playground.gui.spare_engines import SpareEngines
 
 
 def connect_prompt(window: MainWindow, controller: Controller) -> None:
@@ -76,6 +77,12 @@ def connect_quantizing(
     window.actions.quantize.triggered.connect(quantize.open_current)
     models.quantize_wanted.connect(quantize.open)
     window.closing.connect(quantize.shut_down)
+
+
+def connect_spares(window: MainWindow, spares: SpareEngines) -> None:
+    """Whether an engine waits for the next change of precision."""
+    window.actions.keep_spare.toggled.connect(spares.set_wanted)
+    spares.message.connect(window.messages.show_message)
 
 
 def connect_copying(window: MainWindow, controller: Controller) -> None:

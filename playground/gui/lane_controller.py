@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Callable
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -48,6 +49,7 @@ _ENVIRONMENT_CURE = (
     "Choose another engine environment in the lane's menu, or look at it under Lane, Engine "
     "environments."
 )
+TakeSpare = Callable[[str], LaneEngine | None]
 _DEAF = "the engine does not react; stop once more to end its process"
 
 
@@ -73,16 +75,19 @@ class LaneController(QObject):
         make_engine: EngineFactory,
         prepare: Prepare = prepare,
         free: FreeBytes = free_bytes,
+        take_spare: TakeSpare = lambda _: None,
         parent: QObject | None = None,
     ) -> None:
+        """`take_spare` gives an engine of an environment that was started ahead, if there is one.
+
+        The lane goes on with it as with its own.
+        """
         super().__init__(parent)
         self.config = config
         self.state = LaneState()
         self.generation: Generation | None = None
-        self._engine = LaneEngine(make_engine, self)
-        self._engine.received.connect(self._on_event)
-        self._engine.failed.connect(self._on_failed)
-        self._engine.ended.connect(self._on_ended)
+        self._take_spare = take_spare
+        self._engine = self._listen_to(LaneEngine(make_engine, self))
         self._preparation = LanePreparation(background, prepare, free, self)
         self._preparation.done.connect(self._send_load)
         self._preparation.refused.connect(self._on_refused)
@@ -110,6 +115,11 @@ class LaneController(QObject):
     def running(self) -> bool:
         """Whether there is an engine process, or one is being started or ended."""
         return self._engine.running
+
+    @property
+    def warming(self) -> bool:
+        """Whether an engine started ahead still imports its libraries."""
+        return self._engine.running and not self._engine.ready and not self._engine.spent
 
     def claimed_bytes(self, device: str) -> int:
         """What a load under way on `device` is expected to take yet."""
@@ -152,14 +162,14 @@ class LaneController(QObject):
             self._apply(UnloadAsked())
             self._engine.kill()
             return
-        self._apply(LoadAsked(warm=self._engine.ready))
-        if self._engine.progress is not None:
-            self._apply(self._engine.progress)
         try:
-            self._engine.start(self.config.environment)
+            self._start_engine()
         except PlaygroundError as error:
             self._apply(Refused(Failure(error.message, _ENVIRONMENT_CURE, error.detail)))
             return
+        self._apply(LoadAsked(warm=self._engine.ready))
+        if self._engine.progress is not None:
+            self._apply(self._engine.progress)
         self._preparation.start(self.config, self.facts, insist=insist)
 
     def reload(self) -> None:
@@ -334,6 +344,30 @@ class LaneController(QObject):
     @property
     def _in_its_environment(self) -> bool:
         return self._engine.environment == self.config.environment
+
+    def _start_engine(self) -> None:
+        """Have an engine in the lane's environment: a spare, or a new one.
+
+        Raises PlaygroundError where the environment is gone.
+        """
+        environment = self.config.environment
+        spare = None if self._engine.running else self._take_spare(environment)
+        if spare is None:
+            self._engine.start(environment)
+            return
+        if spare.facts is None and self._in_its_environment:
+            spare.facts = self._engine.facts
+        self._engine.deleteLater()
+        spare.setParent(self)
+        self._engine = self._listen_to(spare)
+        if spare.ready:
+            self.facts_arrived.emit(spare.facts)
+
+    def _listen_to(self, engine: LaneEngine) -> LaneEngine:
+        engine.received.connect(self._on_event)
+        engine.failed.connect(self._on_failed)
+        engine.ended.connect(self._on_ended)
+        return engine
 
     @Slot()
     def _send_load(self) -> None:

@@ -39,6 +39,11 @@ class LaneEngine(QObject):
         return self._worker is not None
 
     @property
+    def alive(self) -> bool:
+        """Whether there is a process that nobody has ended, and that has not ended by itself."""
+        return self._worker is not None and not self.spent and not self._worker.process.ended
+
+    @property
     def pid(self) -> int:
         """The process's id, 0 without one."""
         return self._worker.process.pid if self._worker else 0
@@ -94,6 +99,7 @@ class LaneEngine(QObject):
     def _on_received(self, event: Event) -> None:
         if isinstance(event, Ready):
             self.ready = True
+            self.progress = None  # its importing is over
             self.facts = event.facts
         elif isinstance(event, Progress):
             self.progress = event

@@ -8,7 +8,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.core.facts import EngineFacts
-from playground.core.lane import LaneConfig
+from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.settings import MAX_LANES
 from playground.gui.background import Background
@@ -17,6 +17,7 @@ from playground.gui.lane_engine import EngineFactory
 from playground.gui.lane_preparation import Prepare
 from playground.gui.lane_presenter import LanePresenter
 from playground.gui.model_facts import free_bytes, prepare
+from playground.gui.spare_engines import SpareEngines
 from playground.gui.views.lane_view import LaneView
 from playground.gui.views.lanes_area import LanesArea
 
@@ -49,10 +50,12 @@ class LanesController(QObject):
         area: LanesArea,
         background: Background,
         make_engine: EngineFactory,
+        spares: SpareEngines,
         prepare: Prepare = prepare,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
+        self._spares = spares
         self.presenters: list[LanePresenter] = []
         self._area = area
         self._background = background
@@ -106,9 +109,17 @@ class LanesController(QObject):
     def make_lane(self, config: LaneConfig) -> LaneController:
         """Make a lane that is not shown; `end_lane` when it is not needed any more."""
         lane = LaneController(
-            config, self._background, self._make_engine, self._prepare, self._free, self
+            config,
+            self._background,
+            self._make_engine,
+            self._prepare,
+            self._free,
+            self._spares.take,
+            self,
         )
         self._made.append(lane)
+        for signal in (lane.state_changed, lane.config_changed, lane.facts_arrived, lane.gone):
+            signal.connect(self._tell_spares)
         return lane
 
     def end_lane(self, lane: LaneController) -> None:
@@ -193,13 +204,14 @@ class LanesController(QObject):
     def shut_down(self) -> None:
         """End every engine now; returns at once."""
         self._timer.stop()
+        self._spares.shut_down()
         for lane in self._made:
             lane.shut_down()
 
     def wait(self, timeout_ms: int) -> bool:
         """After `shut_down`: block until every engine is gone."""
         gone = [lane.wait(timeout_ms) for lane in self._made]
-        return all(gone)
+        return self._spares.wait(timeout_ms) and all(gone)
 
     # Inside
 
@@ -256,6 +268,16 @@ class LanesController(QObject):
     def _sender(self) -> LanePresenter | None:
         view = self.sender()
         return next((p for p in self.presenters if p.view is view), None)
+
+    @Slot()
+    def _tell_spares(self) -> None:
+        """Spares are started while all lanes rest, in the environments that are in use."""
+        lanes = [lane for lane in self._made if lane not in self._leaving]
+        self._spares.look(
+            (lane.config.environment for lane in self.lanes),
+            busy=any(lane.state.busy or lane.warming for lane in lanes),
+            generating=any(lane.state.stage is Stage.GENERATING for lane in lanes),
+        )
 
     @Slot()
     def _sweep(self) -> None:

@@ -157,7 +157,10 @@ class MainWindow(QMainWindow):
                 a.copy_answer, a.copy_script, a.copy_stamp, None, a.edit_last, a.clear, None,
                 a.palette,
             ),
-            "&Run": (a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, None, a.founding),
+            "&Run": (
+                a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, a.keep_spare, None,
+                a.founding,
+            ),
             "&Lane": (
                 a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model,
                 a.environments, a.quantize, None,

@@ -42,6 +42,7 @@ class SettingsController(QObject):
         window.prompt.set_mode(values.prompt_mode)
         window.prompt.set_system_prompt(values.system_prompt)
         window.plot.set_view(values.plot_view)
+        window.actions.keep_spare.setChecked(values.keep_spare)
         window.plot.floor.setChecked(values.plot_floor)
         if values.window_geometry:
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
@@ -72,6 +73,7 @@ class SettingsController(QObject):
                 prompt_mode=window.prompt.mode(),
                 system_prompt=system if len(system) <= 100_000 else "",
                 plot_view=window.plot.view(),
+                keep_spare=window.actions.keep_spare.isChecked(),
                 plot_floor=window.plot.floor.isChecked(),
                 lanes=tuple(lane.config for lane in self._lanes.lanes),
             )

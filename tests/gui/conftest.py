@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -86,10 +87,12 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
         real: bool = False,
         place: HubPlace | None = None,
         environment: Mapping[str, str] | None = None,
+        spare: bool = False,
     ) -> Playground:
         store = SettingsStore(tmp_path / "settings.toml")
         if settings is not None:
             store.values = settings
+        store.values = msgspec.structs.replace(store.values, keep_spare=spare)
         if real:
             window = Playground(store, place=place, environment=environment)
         else:

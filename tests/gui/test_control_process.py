@@ -30,17 +30,20 @@ def playground(*arguments: str) -> subprocess.Popen[str]:
     )
 
 
-def test_no_engine_survives_a_killed_window(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("mode", "count"), [((), 3), (("idle",), 2)])
+def test_no_engine_survives_a_killed_window(
+    mode: tuple[str, ...], count: int, tmp_path: Path
+) -> None:
     script = Path(__file__).with_name("window_process.py")
     with subprocess.Popen(
-        [sys.executable, str(script), str(tmp_path / "settings.toml")],
+        [sys.executable, str(script), str(tmp_path / "settings.toml"), *mode],
         env=environment(),
         stdout=subprocess.PIPE,
         text=True,
     ) as window:
         assert window.stdout is not None
         engines = [psutil.Process(int(pid)) for pid in window.stdout.readline().split()]
-        assert len(engines) == 3
+        assert len(engines) == count
         window.kill()
     _, alive = psutil.wait_procs(engines, timeout=10)
     assert not alive

@@ -1,4 +1,7 @@
-"""A window of its own process whose three lanes stream without an end; prints its engines' ids."""
+"""A window of its own process whose three lanes stream without an end; prints its engines' ids.
+
+With the argument "idle" nothing runs, and a spare engine waits beside the first lane's.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from playground.core.settings import Settings, SettingsStore
 
 
 class Reporter(QObject):
-    """Prints the engines' process ids once, when every lane streams."""
+    """Prints the engines' process ids once, when every lane streams, or a spare waits."""
 
     def __init__(self, playground: Playground) -> None:
         super().__init__()
@@ -28,18 +31,23 @@ class Reporter(QObject):
 
     @Slot()
     def _look(self) -> None:
-        presenters = self._playground.lanes.presenters
-        if all(presenter.figures()[0].tokens for presenter in presenters):
+        presenters, spares = self._playground.lanes.presenters, self._playground.spares
+        if spares.ready or all(presenter.figures()[0].tokens for presenter in presenters):
             self._timer.stop()
-            sys.stdout.write(" ".join(str(p.lane.pid) for p in presenters) + "\n")
+            pids = [p.lane.pid for p in presenters if p.lane.pid] + list(spares.pids.values())
+            sys.stdout.write(" ".join(map(str, pids)) + "\n")
             sys.stdout.flush()
 
 
 def main() -> None:
     application = QApplication([])
     store = SettingsStore(Path(sys.argv[1]))
+    idle = sys.argv[2:] == ["idle"]
     store.values = Settings(
-        prompt="Once", timing="together", options=GenerationOptions(max_new_tokens=1_000_000)
+        keep_spare=idle,
+        prompt="Once",
+        timing="together",
+        options=GenerationOptions(max_new_tokens=1_000_000),
     )
     playground = Playground(
         store,
@@ -48,7 +56,7 @@ def main() -> None:
     )
     playground.window.show()
     reporter = Reporter(playground)
-    QTimer.singleShot(0, playground.controller.run)
+    QTimer.singleShot(0, playground.start_ahead if idle else playground.controller.run)
     application.exec()
     del reporter
 
