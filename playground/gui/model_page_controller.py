@@ -173,7 +173,9 @@ class ModelPageController(QObject):
         page = self.page
         if page is None:
             return
-        self._plan = comparison(page, self.groups, gptq_beside=self._gptq_beside)
+        shut = closed(page)
+        pair = comparison(page, self.groups, gptq_beside=self._gptq_beside)
+        self._plan = None if shut else pair
         self.view.show_compare(*((self._plan.label, self._plan.first) if self._plan else ("", "")))
         self.view.quantize_button.setVisible(self._plain_here() is not None)
         only = trial(page)
@@ -184,7 +186,6 @@ class ModelPageController(QObject):
             else "No lane can run it"
         )
         self._offer_download(self._downloads.item(page.spec))
-        shut = closed(page)
         self.view.show_access(ask=shut, login=shut and not self._logged_in)
 
     def _plain_here(self) -> ModelSpec | None:
@@ -209,8 +210,7 @@ class ModelPageController(QObject):
             return
         versions = self.view.versions
         if row is None:
-            none = "Nobody has published quantized versions of it." if not self.groups else ""
-            versions.show_state(none)
+            versions.show_state("" if self.groups else self._no_versions())
             return
         plan = versus(self.page, row)
         versions.compare_button.setEnabled(plan is not None)
@@ -218,6 +218,13 @@ class ModelPageController(QObject):
             versions.show_state("No lane can run this one beside bf16.")
         else:
             versions.show_state(f"Downloads {plan.first} first." if plan.first else "All is here.")
+
+    def _no_versions(self) -> str:
+        if self.page is not None and not self.page.page_url:
+            if self._gptq_beside:
+                return "A GPTQ version of it lies beside its folder."
+            return "It is a folder: nobody knows of versions of it."
+        return "The Hub knows no quantized versions of it."
 
     # Wishes
 

@@ -20,6 +20,7 @@ from playground.core.settings import Settings
 from playground.gui.browser_sources import HubPlace
 from playground.gui.lane_plans import comparison, precision_of, trial, versus
 from playground.gui.model_picker import ModelPicker
+from playground.gui.views.downloads_panel import DownloadsPanel
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
 from playground.hub.resolve import BUNDLED_NAME
 from tests.support.cached_model import put_snapshot
@@ -148,6 +149,29 @@ def test_the_latest_wish_counts(qtbot: QtBot, both: HubServer, window: Playgroun
     with qtbot.waitSignal(window.downloads.message, timeout=LONG) as told:
         window.models.wanted.take([(ModelSpec("not an id"), Precision.BF16)])
     assert "is no Hub id" in told.args[0]
+
+
+def test_a_download_outlives_its_window(
+    qtbot: QtBot, make_window: MakeWindow, both: HubServer, home: Path, window: Playground
+) -> None:
+    hold = both.add_fault(Fault("GET /cdn/", after=1000, times=1))
+    window.downloads.add(BASE)
+    qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
+    window.window.close()
+    assert window.end()
+    assert not list(home.rglob("*.incomplete"))
+    following = make_window(
+        place=HubPlace(both.endpoint, both.cache(home)), environment=both.environment(home)
+    )
+    with qtbot.waitSignal(following.downloads.finished, timeout=LONG):
+        following.start_ahead()
+        assert "Going on with what was being downloaded" in following.window.messages.text()
+    following.window.actions.downloads.trigger()
+    shown = following.window.findChild(DownloadsPanel)
+    assert shown is not None
+    row = shown.row(BASE.source)
+    assert row is not None
+    assert "are on this machine" in row.state_text()
 
 
 def test_a_page_leads_to_a_gptq_version_of_ones_own(qtbot: QtBot, window: Playground) -> None:

@@ -91,6 +91,7 @@ class ModelPageView(QFrame):
             "Evaluation results", RESULT_COLUMNS, right=(1,), widths={3: 112, 4: 112}
         )
         self._caveat = muted_label(CAVEAT, wrap=True)
+        self._no_results = QWidget()  # takes the table's room
         self.trial_button = _button("Try it on &my own prompts")
         self.files = RowsTable("Files", FILE_COLUMNS, right=(1,))
         self._files_line = muted_label("", wrap=True)
@@ -135,6 +136,7 @@ class ModelPageView(QFrame):
         none = "" if page.evaluations else "No evaluation results are published with it. "
         self._caveat.setText(none + CAVEAT)
         self.results.setVisible(bool(page.evaluations))
+        self._no_results.setVisible(not page.evaluations)
         self.files.rows.set_rows(
             [
                 (plain_line(file.name), size_text(file.size), "yes" if file.needed else "")
@@ -210,12 +212,9 @@ class ModelPageView(QFrame):
         inside.addWidget(self._cure)
         self._add("card", self._cut, self.card)
         self._add("versions", self.versions)
-        below = QHBoxLayout()
-        below.addWidget(self._caveat, 1)
-        below.addWidget(self.trial_button, 0, Qt.AlignmentFlag.AlignTop)
-        column = self._add("results", self.results)
-        column.addLayout(below)
-        column.addStretch(0)
+        column = self._add("results", self.results, self._caveat)
+        column.addWidget(self.trial_button, 0, Qt.AlignmentFlag.AlignLeft)
+        column.addWidget(self._no_results, 1)
         self._add("files", self._files_line, self.files)
         actions = QHBoxLayout()
         actions.setSpacing(8)

@@ -60,6 +60,7 @@ class VersionsView(QWidget):
         self.page_button = QPushButton("Show its &page")
         for button in (self.compare_button, self.page_button):
             button.setAutoDefault(False)
+        self._empty = QWidget()  # takes the tree's room
         origin = QHBoxLayout()
         origin.setSpacing(8)
         origin.addWidget(self._origin)
@@ -76,6 +77,7 @@ class VersionsView(QWidget):
         column.addLayout(origin)
         column.addWidget(self.tree, 1)
         column.addLayout(below)
+        column.addWidget(self._empty, 1)
         self.tree.currentItemChanged.connect(self._changed)
         self.tree.itemActivated.connect(self._activated)
         self.compare_button.clicked.connect(self._compare)
@@ -104,7 +106,9 @@ class VersionsView(QWidget):
             head.setExpanded(group.runs or len(groups) == 1)
             for row in group.rows:
                 head.addChild(_item(row))
-        self.tree.setVisible(bool(groups))
+        for widget in (self.tree, self.compare_button, self.page_button):
+            widget.setVisible(bool(groups))
+        self._empty.setVisible(not groups)
         self._changed()
 
     def show_state(self, text: str, tone: str = "muted") -> None:
