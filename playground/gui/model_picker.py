@@ -208,7 +208,9 @@ class ModelPicker(QDialog):
         self.pages.page_shown.connect(self._page_shown)
         self.pages.lanes_chosen.connect(self._lanes_chosen)
         self.pages.quantize_chosen.connect(self._quantize_chosen)
-        self._downloads.finished.connect(self.browser.read_here)
+        self._downloads.finished.connect(self._arrived)
+        # The button goes when it is pressed, and Enter in the list uses what has arrived.
+        self.page.downloadRequested.connect(self.view.list.setFocus)
         self._downloads.listed.connect(self._show_panel)
         self._show_panel(self._downloads.items())
         self.open_button.clicked.connect(self.ask_folder)
@@ -249,6 +251,11 @@ class ModelPicker(QDialog):
         elif self.pages.row == row and download.isVisible() and download.isEnabled():
             download.setFocus()
             self._say(f"{row.name} is not on this machine: the space bar downloads it.", False)
+
+    @Slot(object)
+    def _arrived(self, item: DownloadItem) -> None:
+        self._say(f"{item.spec.source} is on this machine now.", False)
+        self.browser.read_here()
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:

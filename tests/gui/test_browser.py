@@ -541,6 +541,7 @@ def test_enter_on_a_model_of_the_hub_leads_to_its_download(
     qtbot.keyClick(picker.page.download_button, Qt.Key.Key_Space)
     qtbot.waitUntil(lambda: picker.spec == ModelSpec("owner/model"), timeout=LONG)
     settle(qtbot, picker)
+    assert picker.focusWidget() is picker.view.list
     assert set(names(picker, "On this machine")) == {"owner/model", BUNDLED_NAME}
 
 
