@@ -189,7 +189,7 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
         "published figures",
     )
     _add_model_options(bench)
-    what = bench.add_subparsers(dest="what", metavar="gui|speed|start", parser_class=Parser)
+    what = bench.add_subparsers(dest="what", metavar="gui|speed|start|gpu", parser_class=Parser)
     gui = what.add_parser(
         "gui",
         help="measure the window itself, fed by scripted engines",
@@ -230,6 +230,30 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     start.add_argument("--threads", type=_positive, default=0, help="CPU threads of each")
     start.add_argument("--bundled-only", action="store_true", help="leave the random model out")
     start.add_argument("--json", action="store_true")
+    gpu = what.add_parser(
+        "gpu",
+        help="measure every precision on a GPU against its memory's bandwidth",
+        description="A Llama 2 of 7B random parameters is made on the GPU in every precision: "
+        "correctness against generate, the time of a token with 512 and 4,096 cache slots, the "
+        "founding comparison. At most 9 minutes.",
+        allow_abbrev=False,
+    )
+    gpu.add_argument("--device", default="cuda:0", metavar="D")
+    gpu.add_argument(
+        "--shape",
+        choices=("llama-2-7b", "tiny"),
+        default="llama-2-7b",
+        help="tiny with --device cpu tries the benchmark itself",
+    )
+    gpu.add_argument("--rounds", type=_positive, default=3)
+    gpu.add_argument(
+        "--output",
+        type=Path,
+        default=Path("playground-bench-gpu.json"),
+        metavar="FILE",
+        help="gets all figures with their conditions as JSON",
+    )
+    gpu.add_argument("--json", action="store_true")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:

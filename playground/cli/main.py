@@ -57,6 +57,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.bench_start import bench_start
 
             return bench_start(args)
+        case "bench" if args.what == "gpu":
+            from playground.cli.bench_gpu import bench_gpu
+
+            return bench_gpu(args)
         case "bench":
             from playground.cli.bench import bench
 

@@ -23,8 +23,10 @@ from playground.engine import memory
 _PASSES = 9
 _LEAST_PASSES = 3
 _BUDGET_S = 0.15  # for the passes of one kind
-#: Bytes of each of the two buffers, at least; and how many times all last-level caches.
+#: Bytes of each of the two buffers, at least; and how many times all last-level caches. A GPU
+#: passes over more in the time that starting a kernel takes.
 _LEAST_BYTES = 128 * 2**20
+_LEAST_ON_GPU = 2**30
 _CACHES = 2
 _SHARE = 8  # of the free memory, both buffers together at most
 #: Passes whose slowest quarter takes so much longer than the fastest were disturbed, and so
@@ -148,7 +150,8 @@ def _buffer_bytes(device: str) -> int:
     else:
         free = torch.cuda.mem_get_info(device)[0]
         caches = int(getattr(torch.cuda.get_device_properties(device), "L2_cache_size", 0))
-    wanted = max(_LEAST_BYTES, _CACHES * caches)
+    least = _LEAST_BYTES if device == "cpu" else _LEAST_ON_GPU
+    wanted = max(least, _CACHES * caches)
     limit = free // _SHARE // 2 if free else wanted
     return max(min(wanted, limit), 2**20)
 

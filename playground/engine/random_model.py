@@ -35,18 +35,18 @@ _TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.jso
 def make(folder: Path, tokenizer: Path) -> None:
     """Write both checkpoints into `folder`."""
     torch.manual_seed(0)
-    plain, packed = folder / "plain", folder / "gptq"
+    plain, quantized = folder / "plain", folder / "gptq"
     model = AutoModelForCausalLM.from_config(LlamaConfig(**SHAPE), dtype=torch.bfloat16)
     model.save_pretrained(plain)
-    packed.mkdir()
+    quantized.mkdir()
     tensors: dict[str, torch.Tensor] = {}
     for name, value in model.state_dict().items():
         if name.endswith("_proj.weight"):
             stem = name.removesuffix(".weight")
-            tensors |= {f"{stem}.{leaf}": t for leaf, t in _packed(*value.shape).items()}
+            tensors |= {f"{stem}.{leaf}": t for leaf, t in packed(*value.shape).items()}
         else:
             tensors[name] = value.contiguous()
-    save_file(tensors, packed / "model.safetensors", metadata={"format": "pt"})
+    save_file(tensors, quantized / "model.safetensors", metadata={"format": "pt"})
     config = json.loads((plain / "config.json").read_text("utf-8"))
     config["quantization_config"] = {
         "quant_method": "gptq",
@@ -56,22 +56,23 @@ def make(folder: Path, tokenizer: Path) -> None:
         "desc_act": False,
         "checkpoint_format": "gptq",
     }
-    (packed / "config.json").write_text(json.dumps(config), "utf-8")
-    for target in (plain, packed):
+    (quantized / "config.json").write_text(json.dumps(config), "utf-8")
+    for target in (plain, quantized):
         for name in _TOKENIZER:
             if (tokenizer / name).is_file():
                 shutil.copyfile(tokenizer / name, target / name)
 
 
-def _packed(rows: int, columns: int) -> dict[str, torch.Tensor]:
+def packed(rows: int, columns: int, device: Any = "cpu") -> dict[str, torch.Tensor]:
     """A random weight [rows, columns] as GPTQ stores it: eight values an int32, zero at 8."""
     groups = columns // _GROUP
-    return {
-        "qweight": torch.randint(-(2**31), 2**31, (columns // 8, rows), dtype=torch.int32),
-        "qzeros": torch.full((groups, rows // 8), 0x77777777, dtype=torch.int32),
-        "scales": torch.full((groups, rows), 0.004, dtype=torch.float16),
-        "g_idx": torch.arange(columns, dtype=torch.int32) // _GROUP,
-    }
+    with torch.device(device):
+        return {
+            "qweight": torch.randint(-(2**31), 2**31, (columns // 8, rows), dtype=torch.int32),
+            "qzeros": torch.full((groups, rows // 8), 0x77777777, dtype=torch.int32),
+            "scales": torch.full((groups, rows), 0.004, dtype=torch.float16),
+            "g_idx": torch.arange(columns, dtype=torch.int32) // _GROUP,
+        }
 
 
 if __name__ == "__main__":
