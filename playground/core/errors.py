@@ -32,5 +32,9 @@ class EngineError(PlaygroundError):
     """The engine process failed or ended when it should not have."""
 
 
+class MemoryShortageError(EngineError):
+    """Too little memory is free for a load; the user may insist on it."""
+
+
 class ProtocolError(EngineError):
     """Bytes that are no message of the engine's protocol."""

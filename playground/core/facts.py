@@ -34,6 +34,8 @@ class Probe(msgspec.Struct, frozen=True):
 class EngineFacts(msgspec.Struct, frozen=True):
     """An engine's environment: devices, library versions, and probes by library name.
 
+    `process_bytes` is the resident set of an engine that waits for a model, 0 where not told.
+
     Probe keys: "bitsandbytes", and "gptqmodel" and "optimum" or, where transformers is older than
     5, "auto_gptq".
     """
@@ -42,6 +44,7 @@ class EngineFacts(msgspec.Struct, frozen=True):
     devices: tuple[DeviceFacts, ...]
     versions: dict[str, str]
     probes: dict[str, Probe]
+    process_bytes: int = 0
 
 
 class ModelSpec(msgspec.Struct, frozen=True):
@@ -106,6 +109,8 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     has_chat_template: bool
     load_s: dict[str, float]  # seconds by activity
     memory_bytes: int  # device memory (CUDA) or resident set (CPU) after loading
+    peak_bytes: int = 0  # the most of it from the load to the end of the warm-up
+    predicted_peak_bytes: int = 0  # before the load, 0 where nothing was predicted
     notes: tuple[str, ...] = ()
     floor: Floor | None = None  # None where the steps could not be counted
 

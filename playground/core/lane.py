@@ -46,11 +46,15 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """What the view shows of a failure; `detail` only on request."""
+    """What the view shows of a failure; `detail` only on request.
+
+    `may_insist`: a load was refused for lack of memory and can be tried anyway.
+    """
 
     message: str
     cure: str = ""
     detail: str = ""
+    may_insist: bool = False
 
 
 @dataclass(frozen=True)
@@ -177,7 +181,7 @@ def _progressed(state: LaneState, event: Progress, now: float) -> LaneState:
 
 
 def _failed(state: LaneState, event: Failed) -> LaneState:
-    failure = Failure(event.message, event.cure, event.detail)
+    failure = Failure(event.message, event.cure, event.detail, event.may_insist)
     if state.stage is Stage.GENERATING and event.alive:
         return LaneState(stage=Stage.READY, loaded=state.loaded, failure=failure)
     return LaneState(stage=Stage.FAILED, failure=failure)

@@ -168,13 +168,17 @@ class Quantized(msgspec.Struct, frozen=True, tag="quantized"):
 
 
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
-    """A command failed. `request_id` is None for a load; the engine stays usable if `alive`."""
+    """A command failed. `request_id` is None for a load; the engine stays usable if `alive`.
+
+    `may_insist`: it was refused for lack of memory, and is tried if the request insists.
+    """
 
     message: str
     cure: str = ""
     detail: str = ""
     request_id: int | None = None
     alive: bool = True
+    may_insist: bool = False
 
 
 Event = (

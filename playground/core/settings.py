@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
 import shutil
-import tempfile
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +17,7 @@ from playground.core import paths
 from playground.core.environments import MAX_ENVIRONMENTS, EngineEnvironment
 from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.facts import ModelSpec
+from playground.core.files import write_atomically
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
@@ -205,20 +204,3 @@ class SettingsStore:
             log.warning("%s could not be kept as %s: %s", self.path, kept, error)
         for problem in problems:
             log.warning("%s: %s The file is kept as %s.", self.path, problem, kept.name)
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, so that at any moment the file is the old or the new one."""
-    # Replacing what a link points at keeps a settings file that lives elsewhere.
-    path = path.resolve()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

@@ -24,6 +24,7 @@ def engine_facts() -> EngineFacts:
         devices=(cpu(), *_cuda_devices()),
         versions=libraries.versions(),
         probes=libraries.probes(),
+        process_bytes=memory.resident(),
     )
 
 

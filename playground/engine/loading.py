@@ -12,8 +12,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from playground.core import memory_plan
 from playground.core.checkpoint import Checkpoint, precision_reasons, read_checkpoint
-from playground.core.errors import EngineError, ModelError
+from playground.core.errors import MemoryShortageError, ModelError
 from playground.core.facts import DeviceFacts, LoadRequest
+from playground.core.memory_corrections import Load, learn, learned
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.engine import auto_gptq, compat, gptq, gptq_int4, libraries, memory
@@ -208,23 +209,47 @@ def _check_agreement(request: LoadRequest) -> None:
 
 def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFacts) -> None:
     """Refuse what cannot fit: on a CPU the system would kill this process, or others."""
+    on_cpu = device.id == "cpu"
+    held = memory.resident() if on_cpu else 0
     made = memory_plan.plan(
-        checkpoint.sizes,
-        precision,
-        device=device.id,
-        context=memory_plan.SHORTEST,
-        capability=device.capability,
+        checkpoint.sizes, precision, place_of(device, held), memory_plan.SHORTEST
     )
     free, needed = device.free_bytes, made.needed
-    if device.id == "cpu":
+    if on_cpu:
         # This process has its libraries already.
-        free += memory.free_swap() + min(memory.resident(), made.process)
+        free += memory.free_swap() + held
     if device.free_bytes and needed > free:
-        raise EngineError(
+        raise MemoryShortageError(
             f"As {precision.label} it needs about {_gib(needed)}, {_gib(made.weights.total)} of "
             f"them for the weights, and {_gib(free)} of memory are free on {device.id}.",
             "Choose a smaller model or precision, unload another lane, or close other programs.",
         )
+
+
+def compare(weights: Weights, precision: Precision, tokens: int, before: int, peak: int) -> int:
+    """Return the peak that was predicted for a load, and learn from the one that was measured.
+
+    The load ended with a warm-up of so many `tokens`; `before` is what this process held
+    before it, in bytes.
+    """
+    place = place_of(weights.device, before)
+    made = memory_plan.plan(weights.checkpoint.sizes, precision, place, tokens)
+    # The allocator of a GPU does not see the context of CUDA.
+    measured = peak - made.pages if place.on_cpu else peak + made.process
+    if measured > 0:
+        uncorrected = made.needed - made.correction
+        learn(weights.device.name, Load(precision, uncorrected, measured))
+    return made.peak if place.on_cpu else made.needed - made.process
+
+
+def place_of(device: DeviceFacts, process: int) -> memory_plan.Place:
+    """Where a load goes; `process` is what this one holds before it, in bytes."""
+    return memory_plan.Place(
+        device=device.id,
+        capability=device.capability,
+        process=process,
+        learned=learned(device.name),
+    )
 
 
 def _gib(size: int) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from playground.core.errors import EngineError, PlaygroundError
+from playground.core.errors import EngineError, MemoryShortageError, PlaygroundError
 from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
@@ -89,6 +89,12 @@ class Runtime:
 
     def _load(self, request: LoadRequest) -> Session:
         progress = LoadProgress(self._sender, self._importing_s)
+        before = memory.resident()
+        memory.reset_peak()
+        with memory.large_blocks_apart():
+            return self._loaded(request, progress, before)
+
+    def _loaded(self, request: LoadRequest, progress: LoadProgress, before: int) -> Session:
         weights = loading.load(request, progress)
         model, tokenizer = weights.model, weights.tokenizer
         eos_ids = strip_model_defaults(model, tokenizer)
@@ -101,9 +107,13 @@ class Runtime:
             if request.warm_up:
                 _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
         weights.notes += [note] if note else []
+        on_cpu = request.device == "cpu"
+        # Before the floor: measuring a device takes memory of its own.
+        peak = memory.peak_resident() if on_cpu else torch.cuda.max_memory_reserved(request.device)
+        tokens = _WARM_UP_PROMPT + _WARM_UP_TOKENS
+        predicted = loading.compare(weights, request.precision, tokens, before, peak)
         floor = _floor(model, weights.device, progress)
         verified, kernel = verify(model)
-        on_cpu = request.device == "cpu"
         loaded = LoadedModel(
             request=request,
             verified=verified,
@@ -117,6 +127,8 @@ class Runtime:
             memory_bytes=memory.resident()
             if on_cpu
             else torch.cuda.memory_allocated(request.device),
+            peak_bytes=peak,
+            predicted_peak_bytes=predicted,
             notes=tuple(weights.notes),
             floor=floor,
         )
@@ -149,7 +161,14 @@ def _failed(error: Exception, doing: str, device: str, request_id: int | None = 
     fatal = is_fatal(error)
     # Frames of the traceback hold the model's tensors.
     traceback.clear_frames(error.__traceback__)
-    return Failed(shown.message, shown.cure, shown.detail, request_id=request_id, alive=not fatal)
+    return Failed(
+        shown.message,
+        shown.cure,
+        shown.detail,
+        request_id=request_id,
+        alive=not fatal,
+        may_insist=isinstance(error, MemoryShortageError),
+    )
 
 
 def _give_memory_back() -> None:

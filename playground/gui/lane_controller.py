@@ -38,7 +38,14 @@ from playground.gui.background import Background
 from playground.gui.generation import Generation
 from playground.gui.lane_engine import EngineFactory, LaneEngine
 from playground.gui.lane_preparation import FreeBytes, LanePreparation, Prepare
-from playground.gui.model_facts import free_bytes, freed_text, prepare
+from playground.gui.model_facts import (
+    Room,
+    free_bytes,
+    freed_text,
+    prepare,
+    resident_bytes,
+    room,
+)
 from playground.gui.worker import EngineEnd
 
 log = logging.getLogger(__name__)
@@ -86,6 +93,7 @@ class LaneController(QObject):
         self.config = config
         self.state = LaneState()
         self.generation: Generation | None = None
+        self._free = free
         self._take_spare = take_spare
         self._engine = self._listen_to(LaneEngine(make_engine, self))
         self._preparation = LanePreparation(background, prepare, free, self)
@@ -126,6 +134,24 @@ class LaneController(QObject):
         if self.state.stage is not Stage.LOADING or not self._engine.spent:
             return 0
         return self._preparation.claimed_bytes(device, self.pid)
+
+    def gives_back(self, device: str) -> int:
+        """What unloading the lane's model would free on `device`."""
+        loaded = self.state.loaded
+        if loaded is None or loaded.request.device != device:
+            return 0
+        return resident_bytes(self.pid) if device == "cpu" else loaded.memory_bytes
+
+    def room(self) -> Room | None:
+        """What is left for more tokens; None without a model."""
+        loaded = self.state.loaded
+        if loaded is None:
+            return None
+        generation = self.generation
+        used = 0
+        if generation is not None and generation.config == self.config:
+            used = generation.prompt_tokens + len(generation.trace)
+        return room(loaded, used, self._free(loaded.request.device, self.facts))
 
     def start_ahead(self) -> None:
         """Start an engine, so that it imports its libraries before it is needed."""
@@ -293,6 +319,8 @@ class LaneController(QObject):
             return
         if generating:
             self._break(Failure(event.message, event.cure, event.detail))
+        if event.may_insist:
+            self._preparation.note_refusal()
         self._apply(event)
         if self.state.stage is Stage.FAILED:
             self._engine.end()  # an engine loads once in its life

@@ -56,6 +56,10 @@ class LanePreparation(QObject):
             self._task.abandon()
             self._task = None
 
+    def note_refusal(self) -> None:
+        """The engine found too little memory, and the user was told."""
+        self._warned = True
+
     def forget_warning(self) -> None:
         """The lane is to run something else: what was told of its memory is void."""
         self._warned = False

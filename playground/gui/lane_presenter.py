@@ -15,7 +15,7 @@ from playground.gui.conversation import Conversation, Exchange, Mode
 from playground.gui.generation import Generation
 from playground.gui.lane_controller import LaneController
 from playground.gui.views.lane_view import LaneView
-from playground.gui.views.texts import stamp_text
+from playground.gui.views.texts import room_text, room_tip, stamp_text
 
 
 class LanePresenter(QObject):
@@ -104,6 +104,15 @@ class LanePresenter(QObject):
     @Slot()
     def show_state(self) -> None:
         self.view.show_state(self.lane.state, time.monotonic())
+        self._show_room()
+
+    def _show_room(self) -> None:
+        room = self.lane.room()
+        if room is None:
+            self.view.show_room("", "")
+        else:
+            tip = room_tip(room.used, room.context, room.token_bytes, room.free)
+            self.view.show_room(room_text(room.left), tip)
 
     @Slot()
     def _load(self) -> None:

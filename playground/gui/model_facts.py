@@ -10,7 +10,8 @@ from playground.core.checkpoint import Checkpoint, precision_reasons, read_check
 from playground.core.errors import ModelError
 from playground.core.facts import EngineFacts, LoadedModel, LoadRequest, ModelSpec
 from playground.core.lane import Failure, LaneConfig
-from playground.core.memory_plan import SHORTEST, MemoryPlan, plan
+from playground.core.memory_corrections import learned
+from playground.core.memory_plan import SHORTEST, MemoryPlan, Place, plan, tokens_left
 from playground.core.precision import Precision
 
 
@@ -61,20 +62,22 @@ def prepare(config: LaneConfig, engine: EngineFacts | None) -> Prepared:
         device=config.device,
         environment=config.environment,
     )
-    made = plan(
-        checkpoint.sizes,
-        config.precision,
-        device=config.device,
-        context=SHORTEST,
-        capability=capability(config.device, engine),
-    )
+    place = place_of(config.device, engine)
+    made = plan(checkpoint.sizes, config.precision, place, SHORTEST)
     return Prepared(request, made)
 
 
-def capability(device: str, engine: EngineFacts | None) -> str:
-    """What an engine found a device to be capable of, "" while that is not known."""
-    found = [d.capability for d in engine.devices if d.id == device] if engine else []
-    return found[0] if found else ""
+def place_of(device: str, engine: EngineFacts | None) -> Place:
+    """What an engine found of a device, and what loads there taught. Reads a small file."""
+    found = [d for d in engine.devices if d.id == device] if engine else []
+    if engine is None or not found:
+        return Place(device=device)
+    return Place(
+        device=device,
+        capability=found[0].capability,
+        process=engine.process_bytes,
+        learned=learned(found[0].name),
+    )
 
 
 def free_bytes(device: str, engine: EngineFacts | None) -> int | None:
@@ -104,7 +107,8 @@ def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
         f"{request.name} in {request.precision.label} takes about {human_bytes(made.needed)}, "
         f"{human_bytes(made.weights.total)} of them weights, and {human_bytes(free)} are "
         f"free{where}.",
-        "Unload another lane or choose fewer bits; press Load once more to load anyway.",
+        "Unload another lane or choose fewer bits, or load it anyway.",
+        may_insist=True,
     )
 
 
@@ -116,6 +120,24 @@ def freed_text(main_memory: int, loaded: LoadedModel | None) -> str:
     if loaded is not None and loaded.request.device != "cpu":
         device = f"{human_bytes(loaded.memory_bytes)} on {loaded.request.device} and "
     return f"Freed {device}{human_bytes(main_memory)}; the process is gone."
+
+
+@dataclass(frozen=True)
+class Room:
+    """What a loaded model has left: `left` tokens, None where neither limit is known."""
+
+    left: int | None
+    used: int
+    context: int
+    token_bytes: int  # of the cache
+    free: int | None
+
+
+def room(loaded: LoadedModel, used: int, free: int | None) -> Room:
+    """How many more tokens fit beside the `used` ones, into the context and the free memory."""
+    token_bytes = loaded.floor.cache_bytes if loaded.floor and free is not None else 0
+    left = tokens_left(token_bytes, max(0, free or 0), used, loaded.context_length)
+    return Room(left, used, loaded.context_length, token_bytes, free)
 
 
 def human_bytes(count: int) -> str:

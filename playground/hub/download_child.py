@@ -21,7 +21,7 @@ from huggingface_hub.file_download import DryRunFileInfo
 
 from playground.core.checkpoint import read_checkpoint
 from playground.core.errors import ModelError
-from playground.core.settings import write_atomically
+from playground.core.files import write_atomically
 from playground.hub import failures
 from playground.hub.download_events import (
     Advanced,

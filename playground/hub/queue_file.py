@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from playground.core import paths
-from playground.core.settings import write_atomically
+from playground.core.files import write_atomically
 from playground.hub.download_items import DownloadItem, DownloadState
 
 log = logging.getLogger(__name__)

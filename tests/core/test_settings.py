@@ -12,6 +12,7 @@ import tomli_w
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
+from playground.core.files import write_atomically
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
@@ -23,7 +24,6 @@ from playground.core.settings import (
     descriptions,
     with_favourite,
     with_recent,
-    write_atomically,
 )
 
 

@@ -165,6 +165,7 @@ def test_bad_model(
     failed = bare.load(folder, precision, warm_up=False)
     assert isinstance(failed, Failed)
     assert words in failed.message, failed
+    assert failed.may_insist is (damage is too_large)
     assert failed.message.endswith(".")
     assert failed.cure.endswith(".")
     assert failed.detail

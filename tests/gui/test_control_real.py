@@ -42,6 +42,11 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
         assert len(answer.token_ids) == 12
         assert presenter.view.stream.answer_text() == answer.text
         assert presenter.view.header.isVisible()
+        left = presenter.lane.room()
+        assert left is not None
+        assert left.used == answer.prompt_tokens + 12
+        assert left.left == 1024 - left.used
+        assert presenter.view.room.text() == f"{left.left:,} more tokens fit"
     assert not playground.window.prompt.modes.isHidden()
 
     dialog = FoundingDialog(playground.lanes, LaneConfig(), "classics-6m", playground.window)

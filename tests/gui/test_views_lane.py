@@ -16,7 +16,14 @@ from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.gui.views.details_dialog import DetailsDialog
 from playground.gui.views.lane_view import LaneView
-from playground.gui.views.texts import clock_text, seconds_text, size_text, stamp_text
+from playground.gui.views.texts import (
+    clock_text,
+    room_text,
+    room_tip,
+    seconds_text,
+    size_text,
+    stamp_text,
+)
 
 #: The offscreen platform says so of every window with a smallest size.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
@@ -176,6 +183,28 @@ def test_failure_tells_cure_and_details_on_request(lane: LaneView, qtbot: QtBot)
     dialog.close()
     lane.show_state(LaneState(), 0.0)
     assert not lane.failure.isVisible()
+
+
+def test_a_refusal_for_lack_of_memory_offers_to_load_anyway(lane: LaneView, qtbot: QtBot) -> None:
+    lane.show_state(LaneState(stage=Stage.FAILED, failure=Failure("Broken.")), 0.0)
+    assert not lane.anyway_button.isVisibleTo(lane)
+    refused = Failure("It takes 9 GB.", "Choose fewer bits.", may_insist=True)
+    lane.show_state(LaneState(stage=Stage.FAILED, failure=refused), 0.0)
+    assert lane.anyway_button.isVisibleTo(lane)
+    with qtbot.waitSignal(lane.loadRequested):
+        lane.anyway_button.click()
+
+
+def test_the_room_left_is_said_under_the_text(lane: LaneView) -> None:
+    lane.show_room(room_text(1000), room_tip(24, 1024, 2000, 8_000_000))
+    assert lane.room.text() == "1,000 more tokens fit"
+    assert lane.room.toolTip().splitlines() == [
+        "Context: 24 of 1,024 tokens used",
+        "Memory: 8.00 MB free, 2.00 kB a token in the cache",
+    ]
+    assert room_text(0) == "full"
+    lane.show_room(room_text(None), "")
+    assert not lane.room.isVisibleTo(lane)
 
 
 def test_freed_memory_and_hints(lane: LaneView) -> None:

@@ -30,6 +30,7 @@ from playground.gui.views.widgets import (
     ElidedLabel,
     ThinBar,
     announce,
+    muted_label,
     set_kind,
 )
 
@@ -85,6 +86,10 @@ class LaneView(QFrame):
         self.details_button.setToolTip("Show the engine's own words")
         self.details_button.clicked.connect(self._show_details)
         self.details_button.hide()
+        self.anyway_button = QPushButton("Load an&yway")
+        self.anyway_button.setToolTip("Load it although too little memory seems to be free")
+        self.anyway_button.clicked.connect(self.loadRequested)
+        self.anyway_button.hide()
         self.bar = ThinBar()
         self.failure = FailurePanel()
         self.failure.hide()
@@ -93,6 +98,9 @@ class LaneView(QFrame):
         self.stamp = ElidedLabel()
         self.stamp.setProperty("tone", "muted")
         self.stamp.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.room = muted_label("")
+        self.room.setToolTip("How many more tokens fit")
+        self.room.hide()
 
         row = QWidget()
         row.setFixedHeight(30)  # so that nothing moves when the button comes and goes
@@ -103,6 +111,7 @@ class LaneView(QFrame):
         line.addWidget(self.status, 1)
         line.addWidget(self.cancel_button)
         line.addWidget(self.details_button)
+        line.addWidget(self.anyway_button)
         column = QVBoxLayout(self)
         column.setContentsMargins(8, 8, 8, 6)
         column.setSpacing(4)
@@ -112,7 +121,12 @@ class LaneView(QFrame):
         column.addWidget(self.failure)
         column.addWidget(self.stream, 100)
         column.addStretch(1)  # keeps the head together where a failure leaves no text to show
-        column.addWidget(self.stamp)
+        foot = QHBoxLayout()
+        foot.setContentsMargins(0, 0, 0, 0)
+        foot.setSpacing(8)
+        foot.addWidget(self.stamp, 1)
+        foot.addWidget(self.room)
+        column.addLayout(foot)
 
         self.header.modelRequested.connect(self.modelRequested)
         self.header.precisionChosen.connect(self.precisionChosen)
@@ -172,6 +186,7 @@ class LaneView(QFrame):
             set_kind(self.badge, "bad", bool(state.loaded.mismatch))
         self.failure.show_failure(state.failure)
         self.details_button.setVisible(bool(state.failure and state.failure.detail))
+        self.anyway_button.setVisible(bool(state.failure and state.failure.may_insist))
         self.stream.setVisible(state.failure is None or not self.stream.document().isEmpty())
         set_kind(self.status, "tone", "danger" if state.failure else "muted")
         self.stream.set_hint(_hint(state))
@@ -186,6 +201,13 @@ class LaneView(QFrame):
     def clear_answer(self) -> None:
         """Take the stamp away: the text it was for is gone."""
         self.stamp.set_full_text("")
+
+    def show_room(self, text: str, tip: str) -> None:
+        """Say how many more tokens fit, "" where nothing is loaded."""
+        self.room.setText(text)
+        self.room.setToolTip(tip)
+        self.room.setAccessibleDescription(tip)
+        self.room.setVisible(bool(text))
 
     def set_index(self, index: int) -> None:
         """Take the colour, dash pattern and number of the lane at `index`."""

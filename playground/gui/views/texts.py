@@ -148,10 +148,33 @@ def badge_tip(loaded: LoadedModel) -> str:
             f"Read for each token: {size_text(floor.weight_bytes)} of weights and {cached} for "
             f"each token before it, at {size_text(round(floor.bandwidth))}/s"
         )
+    if loaded.predicted_peak_bytes:
+        off = loaded.predicted_peak_bytes / max(1, loaded.peak_bytes) - 1
+        lines.append(
+            f"Peak while loading: {size_text(loaded.peak_bytes)}, predicted "
+            f"{size_text(loaded.predicted_peak_bytes)} ({off:+.0%})"
+        )
     if loaded.load_s:
         times = ", ".join(f"{name} {seconds_text(s)}" for name, s in loaded.load_s.items())
         lines.append(f"Loading: {times}")
     return "\n".join([*lines, *loaded.notes])
+
+
+def room_text(left: int | None) -> str:
+    """How many more tokens fit into a lane, "" where that is not known."""
+    return "" if left is None else f"{left:,} more tokens fit" if left else "full"
+
+
+def room_tip(used: int, context: int, token_bytes: int, free: int | None) -> str:
+    """What the room is made of: the context, and the memory for the cache."""
+    lines = []
+    if context:
+        lines.append(f"Context: {used:,} of {context:,} tokens used")
+    if token_bytes and free is not None:
+        lines.append(
+            f"Memory: {size_text(max(0, free))} free, {size_text(token_bytes)} a token in the cache"
+        )
+    return "\n".join(lines)
 
 
 def stamp_line(answer: Answer) -> str:
