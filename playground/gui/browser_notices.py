@@ -89,11 +89,10 @@ def summary(lines: list[Line], progress: Progress, sort: Sort) -> str:
     rows = [line.row for line in lines if isinstance(line, Entry)]
     if not rows:
         return ""
-    here = sum(row.is_local for row in rows)
+    hub = sum(not row.is_local for row in rows)
+    here = sum(row.is_local and row.is_here for row in rows)
     told = " · ".join(
-        f"{count} {place}"
-        for count, place in ((here, "here"), (len(rows) - here, "on the Hub"))
-        if count
+        f"{count} {place}" for count, place in ((here, "here"), (hub, "on the Hub")) if count
     )
     if progress.asking:
         return f"{told} · asking for more …"

@@ -108,7 +108,7 @@ def arrange(
     else:
         above = marked(shelf.recents)[:_RECENTS_ABOVE] if scope is Scope.ALL else []
         others = {row.spec: row for row in here.values() if row not in above}
-        local = [row for row in others.values() if matches(row, filters)]
+        local = [row for row in others.values() if row.is_here and matches(row, filters)]
         groups += [("Recent", above), ("On this machine", sorted_rows(local, filters.sort))]
         if scope is Scope.ALL:
             groups.append((ON_THE_HUB, _of_hub(shelf, filters, [*above, *local])))

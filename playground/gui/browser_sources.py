@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from playground.core.errors import ModelError
@@ -34,7 +34,8 @@ class Here:
 
 
 def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPlace) -> Here:
-    """List what is on this machine: bundled, cached, in model folders, and folders opened."""
+    """List what is on this machine: bundled, cached, in model folders, and folders opened; of
+    those one that is gone too, as what is not here."""
     from playground.hub.local_models import folder_row, local_models
 
     rows = local_models([Path(folder) for folder in folders], place.cache)
@@ -42,7 +43,8 @@ def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPla
     listed = {row.key for row in rows}
     for spec in opened:
         if kind_of(spec.source) is SourceKind.FOLDER:
-            row = folder_row(Path(spec.source).expanduser().absolute())
+            folder = Path(spec.source).expanduser().absolute()
+            row = replace(folder_row(folder), is_here=folder.is_dir())
             if row.key not in listed:
                 listed.add(row.key)
                 rows.append(row)

@@ -63,7 +63,7 @@ def badges(row: ModelRow) -> list[tuple[str, str]]:
     if row.gated:
         told.append(("gated", "warning"))
     if row.problem:
-        told.append(("damaged", "danger"))
+        told.append(("damaged" if row.is_here else "gone", "danger"))
     elif row.is_here:
         told.append(("here", "success"))
     return told

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from playground.gui.browser_rows import Entry, Room, Scope
 from playground.gui.browser_sources import HubPlace
 from playground.gui.downloads_controller import DownloadsController
 from playground.gui.model_picker import ModelPicker, PickerShelf
-from playground.gui.row_texts import cells, headings, spoken
+from playground.gui.row_texts import age, badges, cells, headings, short_count, spoken
 from playground.hub.catalog import ModelRow, Sort, Where
 from playground.hub.resolve import BUNDLED_NAME
 from tests.support.cached_model import put_snapshot
@@ -462,6 +463,38 @@ def test_favourites_and_recents(qtbot: QtBot, make: Make, hub: HubServer) -> Non
     qtbot.mouseClick(scope.button(Scope.RECENT), Qt.MouseButton.LeftButton)
     qtbot.waitUntil(lambda: entry(picker, "owner/used").row.downloads == 5)
     assert names(picker) == ["owner/used"]
+
+
+def test_a_recent_folder_that_is_gone_says_so(qtbot: QtBot, make: Make, home: Path) -> None:
+    there = write_files(home / "there", FILES)
+    recents = [ModelSpec(str(there)), *(ModelSpec(str(home / f"gone-{n}")) for n in range(5))]
+    picker = make(recents=recents)
+    settle(qtbot, picker)
+    assert names(picker, "Recent") == ["there", "gone-0", "gone-1", "gone-2"]
+    assert names(picker, "On this machine") == [BUNDLED_NAME]  # the other two are not
+    gone = entry(picker, "gone-0").row
+    assert "no folder" in gone.problem
+    assert badges(gone) == [("gone", "danger")]
+    assert badges(entry(picker, "there").row) == [("here", "success")]
+    assert picker.view.summary() == "2 here"
+
+
+@pytest.mark.parametrize(
+    ("days", "said"),
+    [(0.5, "today"), (1, "1 day"), (59, "59 days"), (61, "2 months"), (700, "22 months"),
+     (800, "2 years")],
+)  # fmt: skip
+def test_ages(days: float, said: str) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert age(now - timedelta(days=days), now) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [(0, "0"), (812, "812"), (1234, "1.23 k"), (999_999, "1 M"), (7_241_000_000, "7.24 B")],
+)
+def test_counts(count: int, said: str) -> None:
+    assert short_count(count) == said
 
 
 def test_favourites_are_kept_by_the_window(

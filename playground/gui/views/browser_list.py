@@ -218,7 +218,8 @@ class _RowDelegate(QStyledItemDelegate):
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         line = option.fontMetrics.height()
-        heading = isinstance(index.data(LINE), Heading)
+        # Not by `data`: Qt asks for every row again with each page that comes.
+        heading = self._list.rows.entry(index) is None
         return QSize(0, line + 14 if heading else _row_height(line))
 
     def paint(
