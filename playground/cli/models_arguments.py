@@ -24,6 +24,13 @@ def add_models(commands: argparse._SubParsersAction[Any]) -> None:
     here = actions.add_parser("list", help="what is on this machine", allow_abbrev=False)
     show = actions.add_parser("show", help="all that is known of a model", allow_abbrev=False)
     show.add_argument("model", metavar="M", help="a Hub id, owner/name@revision, or a folder")
+    show.add_argument(
+        "--context",
+        type=_tokens,
+        default=0,
+        metavar="N",
+        help="tokens, prompt and answer, that the memory is counted for; at most 4096 if left out",
+    )
     show.add_argument("--card", action="store_true", help="the model card too")
     download = actions.add_parser(
         "download", help="bring models here; what is here already is kept", allow_abbrev=False
@@ -65,6 +72,12 @@ def count(text: str) -> int:
     if match is None:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of parameters: give it as 7B")
     return int(float(match[1]) * _UNITS[match[2]])
+
+
+def _tokens(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 2**30:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens")
+    return int(text)
 
 
 def _limit(text: str) -> int:

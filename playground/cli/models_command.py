@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.cli.console import Console, printable, size, table
+from playground.cli.memory_table import show_memory
 from playground.core.errors import ModelError, PlaygroundError
 from playground.core.settings import SettingsStore
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
@@ -113,6 +114,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
         console.print(f"{'result':16} {printable(' · '.join(filter(None, parts)))}")
     for note in page.notes:
         console.note(note)
+    show_memory(page, console, args.context)
     if args.card:
         console.print(f"\n{printable(page.card)}")
     return 0

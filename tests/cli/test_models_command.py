@@ -40,6 +40,7 @@ def test_from_the_search_to_the_deletion(hub: HubServer, tmp_path: Path) -> None
     assert row["here"] is False
     shown = run(hub, tmp_path, "show", "owner/model", "--card").stdout.decode()
     assert "LlamaForCausalLM" in shown
+    assert "Longest context" in shown
     assert "# A card" in shown
     assert "\x1b" not in shown
     hub.add_fault(Fault("GET /api/models/owner/model", 429, {"Retry-After": "0"}, times=1))
@@ -60,7 +61,17 @@ def test_folders_of_the_users(hub: HubServer, tmp_path: Path) -> None:
     folder = write_files(tmp_path / "models" / "mine", FILES)
     listed = json_lines(run(hub, tmp_path, "list", "--folder", str(folder.parent), "--json").stdout)
     assert listed[-1]["model"] == str(folder)
-    page = json_lines(run(hub, tmp_path, "show", str(folder), "--json").stdout)[0]
+    show = ("show", str(folder), "--context", "512")
+    page, memory = json_lines(run(hub, tmp_path, *show, "--json").stdout)
+    assert (memory["event"], memory["context"], memory["device"]) == ("memory", 512, "cpu")
+    fp32 = memory["precisions"]["fp32"]
+    assert fp32["weights_bytes"] == pytest.approx(len(FILES["model.safetensors"]), rel=0.1)
+    assert fp32["fit"] in ("fits", "tight")
+    assert memory["precisions"]["bf16"]["weights_bytes"] * 2 == fp32["weights_bytes"]
+    assert fp32["cache_bytes"] == 2 * 2 * 32 * 512 * 4
+    shown = run(hub, tmp_path, *show).stdout.decode()
+    assert "Memory on the CPU at 512 tokens" in shown
+    assert "NF4 4-bit (bitsandbytes)" in shown
     assert page["load_bytes"] == sum(map(len, FILES.values()))
     assert not hub.requests
 
