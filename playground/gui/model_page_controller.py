@@ -11,6 +11,7 @@ from playground.core.facts import ModelSpec
 from playground.gui.background import Background, Task
 from playground.gui.browser_sources import HubPlace
 from playground.gui.downloads_controller import DownloadsController
+from playground.gui.fit_controller import FitController
 from playground.gui.lane_plans import LanePlan, comparison, trial, versus
 from playground.gui.links import ask_to_open
 from playground.gui.page_source import FoundPage, read_row_page, read_versions
@@ -41,8 +42,10 @@ class ModelPageController(QObject):
         parent: QObject | None = None,
         *,
         place: HubPlace | None = None,
+        fit: FitController | None = None,
     ) -> None:
-        """`place` is the Hub and its cache, if not what the environment says."""
+        """`place` is the Hub and its cache, if not what the environment says; `fit` feeds the
+        view's memory chart."""
         super().__init__(parent)
         self.view = view
         self.page: ModelPage | None = None
@@ -51,6 +54,9 @@ class ModelPageController(QObject):
         self._background = background
         self._downloads = downloads
         self._place = place or HubPlace()
+        self._fit = fit
+        self._measured = False  # the chart has been asked for this page
+        self._unknown = ""  # why its versions are not known
         self._row: ModelRow | None = None
         self._listed: ModelRow | None = None  # the row of the list that led to it
         self._before: list[ModelRow] = []
@@ -104,6 +110,9 @@ class ModelPageController(QObject):
     def _turn_to(self, row: ModelRow | None) -> None:
         self.close()
         self._row, self.page, self.usable, self.groups, self._problem = row, None, None, (), None
+        self._measured, self._unknown = False, ""
+        if self._fit is not None:
+            self._fit.clear()
         self.view.head.back_button.setVisible(bool(self._before))
         self.turned.emit(row)
         if row is None:
@@ -138,7 +147,20 @@ class ModelPageController(QObject):
         self.view.show_page(found.page)
         self._describe_version(self.view.versions.current())
         self._offer()
+        self._measure(self.view.sections.value())
         self.page_shown.emit(found.page)
+
+    @Slot(str)
+    def _measure(self, section: str) -> None:
+        """Count the memory once somebody looks: it takes requests of its own."""
+        page = self.page
+        if section != "fit" or page is None or self._fit is None or self._measured:
+            return
+        self._measured = True
+        if page.cannot_load:
+            self._fit.clear(page.cannot_load)
+        else:
+            self._fit.read(page.spec, self._place, page.commit)
 
     @Slot(object)
     def _failed(self, error: PlaygroundError) -> None:
@@ -163,8 +185,8 @@ class ModelPageController(QObject):
     @Slot(object)
     def _versions_failed(self, error: PlaygroundError) -> None:
         self._asking = None
-        told = f"Its quantized versions are not known. {error.message} {error.cure}"
-        self.view.versions.show_state(told.strip(), "warning")
+        self._unknown = f"Its quantized versions are not known. {error.message} {error.cure}"
+        self._describe_version(None)
 
     # What may be done
 
@@ -210,7 +232,10 @@ class ModelPageController(QObject):
             return
         versions = self.view.versions
         if row is None:
-            versions.show_state("" if self.groups else self._no_versions())
+            if self._unknown:
+                versions.show_state(self._unknown.strip(), "warning")
+            else:
+                versions.show_state("" if self.groups else self._no_versions())
             return
         plan = versus(self.page, row)
         versions.compare_button.setEnabled(plan is not None)
@@ -232,6 +257,7 @@ class ModelPageController(QObject):
         view = self.view
         view.downloadRequested.connect(self._download)
         view.compareRequested.connect(self._compare)
+        view.sections.chosen.connect(self._measure)
         view.quantizeRequested.connect(self._quantize)
         view.trialRequested.connect(self._try)
         view.accessRequested.connect(self._ask_access)

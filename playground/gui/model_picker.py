@@ -19,7 +19,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from playground.core.facts import ModelSpec
+from playground.core.facts import EngineFacts, ModelSpec
 from playground.core.settings import MAX_FOLDERS
 from playground.gui.background import Background
 from playground.gui.browser_controller import BrowserController
@@ -27,6 +27,7 @@ from playground.gui.browser_rows import Room
 from playground.gui.browser_sources import HubPlace
 from playground.gui.deletion_controller import DeletionController
 from playground.gui.downloads_controller import DownloadsController
+from playground.gui.fit_controller import FitController
 from playground.gui.model_page_controller import ModelPageController
 from playground.gui.views.browser_view import BrowserView
 from playground.gui.views.downloads_panel import DownloadsPanel
@@ -43,8 +44,9 @@ _SIZE, _LEAST = (1280, 860), (1000, 640)
 @dataclass(frozen=True, kw_only=True)
 class PickerShelf:
     """What the user has: models used lately and marked, model folders, where a folder was
-    chosen last; `current` is the lane's model, `in_use` those of all lanes, and `room` tells
-    the memory that another model in its place could have."""
+    chosen last; `current` is the lane's model, `in_use` those of all lanes, `room` tells the
+    memory that another model in its place could have, `engine` what an engine found here, and
+    `given_back` what the lane's present model gives back on a device."""
 
     recents: Sequence[ModelSpec] = ()
     favourites: Sequence[ModelSpec] = ()
@@ -53,6 +55,8 @@ class PickerShelf:
     current: ModelSpec | None = None
     in_use: Sequence[ModelSpec] = ()
     room: Callable[[], Room] = Room
+    engine: Callable[[], EngineFacts | None] = lambda: None
+    given_back: Callable[[str], int] = lambda _: 0
 
 
 class ModelPicker(QDialog):
@@ -90,7 +94,13 @@ class ModelPicker(QDialog):
         self._place = place or HubPlace()
         self._last_folder = shelf.last_folder
         self._build()
-        self.pages = ModelPageController(self.page, background, downloads, self, place=self._place)
+        self.fit = FitController(
+            self.page.fit, background, shelf.engine, shelf.given_back, parent=self
+        )
+        self.fit.use_device(shelf.room().device)
+        self.pages = ModelPageController(
+            self.page, background, downloads, self, place=self._place, fit=self.fit
+        )
         downloads.attach(self.panel)
         self.browser = BrowserController(
             self.view,
@@ -137,6 +147,7 @@ class ModelPicker(QDialog):
     def done(self, code: int) -> None:
         self.browser.close()
         self.pages.close()
+        self.fit.clear()
         super().done(code)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

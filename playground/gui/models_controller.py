@@ -198,6 +198,8 @@ class ModelsController(QObject):
             current=presenter.lane.config.model,
             in_use=[lane.config.model for lane in self._lanes.lanes],
             room=partial(self._room_for, presenter),
+            engine=partial(self._engine_of, presenter),
+            given_back=presenter.lane.gives_back,
         )
         picker = ModelPicker(
             self._background, self._downloads, shelf, self._window, place=self._place
@@ -216,10 +218,15 @@ class ModelsController(QObject):
         lane = presenter.lane
         device = lane.config.device
         # A GPU was looked at when the lane's engine began: before it held anything.
-        free = free_bytes(device, lane.facts or self._engines.get(lane.config.environment))
+        free = free_bytes(device, self._engine_of(presenter))
         if free is not None and device == "cpu":
             free += resident_bytes(lane.pid)
         return Room(device, free)
+
+    def _engine_of(self, presenter: LanePresenter) -> EngineFacts | None:
+        """What the lane's engine found here, or another of its environment."""
+        lane = presenter.lane
+        return lane.facts or self._engines.get(lane.config.environment)
 
     @Slot(object)
     def _chosen(self, spec: ModelSpec) -> None:

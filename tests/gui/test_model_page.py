@@ -22,6 +22,7 @@ from playground.gui.background import Background
 from playground.gui.browser_sources import HubPlace
 from playground.gui.card_markdown import drawable
 from playground.gui.downloads_controller import DownloadsController
+from playground.gui.fit_controller import FitController
 from playground.gui.links import LinkQuestion, web_link
 from playground.gui.login_dialog import LoginDialog
 from playground.gui.model_page_controller import ModelPageController
@@ -94,6 +95,7 @@ def open_page(
             background,
             downloads,
             place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
+            fit=FitController(view.fit, background, lambda: None),
         )
         made.append(controller)
         return controller
@@ -328,6 +330,29 @@ def test_folders_have_the_same_page(
     folder.rmdir()
     page.show_row(folder_row(folder))
     qtbot.waitUntil(lambda: "is not on this machine any more" in view.text(), timeout=LONG)
+
+
+def test_it_says_whether_the_model_fits_once_somebody_looks(
+    qtbot: QtBot, hub: HubServer, tmp_path: Path, view: ModelPageView, open_page: Open
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hub.add(Repository("owner/gated", FILES, gated="auto"))
+    hub.add(Repository("owner/gguf", {"model.gguf": b"x"}))
+    page = open_page()
+    shown(qtbot, page, hub_row())
+    assert not [request for request in hub.requests if "model.safetensors" in request]
+    click(qtbot, view.sections.button("fit"))
+    qtbot.waitUntil(lambda: "bf16: " in view.fit.text(), timeout=LONG)
+    asked = [request for request in hub.requests if "model.safetensors" in request]
+    shown(qtbot, page, hub_row("owner/gated"))  # the same section of the next page
+    qtbot.waitUntil(lambda: "is gated" in view.fit.text(), timeout=LONG)
+    shown(qtbot, page, hub_row("owner/gguf"))
+    assert "GGUF" in view.fit.text()
+    with qtbot.waitSignal(page.page_shown, timeout=LONG):
+        page.show_row(folder_row(write_files(tmp_path / "mine", FILES)))
+    qtbot.waitUntil(lambda: "GPTQ 4-bit: " in view.fit.text(), timeout=LONG)
+    requests = [request for request in hub.requests if "model.safetensors" in request]
+    assert [r for r in requests if "owner/model" in r] == [r for r in asked if "owner/model" in r]
 
 
 def test_the_newest_wish_counts(

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QLabel,
     QPushButton,
+    QScrollArea,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -30,6 +31,7 @@ from playground.gui.page_texts import (
     warnings,
 )
 from playground.gui.views.card_view import CardView
+from playground.gui.views.fit_chart import FitChart
 from playground.gui.views.page_head import PageHead
 from playground.gui.views.rows_table import RowsTable
 from playground.gui.views.segments import Segments
@@ -44,6 +46,7 @@ _CUT = (
 )
 _SECTIONS = (
     ("card", "C&ard", "What its authors write"),
+    ("fit", "Will it &fit?", "The memory it takes at every precision, against what is free"),
     ("versions", "&Versions", "What it was made from, and its quantized versions"),
     ("results", "&Results", "Published evaluation results"),
     ("files", "F&iles", "Files and their sizes"),
@@ -86,6 +89,7 @@ class ModelPageView(QFrame):
         self.sections = Segments("Part of the page", _SECTIONS)
         self.card = CardView()
         self._cut = muted_label(_CUT, wrap=True)
+        self.fit = FitChart()
         self.versions = VersionsView()
         self.results = RowsTable(
             "Evaluation results", RESULT_COLUMNS, right=(1,), widths={3: 112, 4: 112}
@@ -211,6 +215,13 @@ class ModelPageView(QFrame):
         inside.addWidget(self._message)
         inside.addWidget(self._cure)
         self._add("card", self._cut, self.card)
+        room = QScrollArea()
+        room.setWidgetResizable(True)
+        room.setFrameShape(QFrame.Shape.NoFrame)
+        room.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.fit.setObjectName("scrolled")
+        room.setWidget(self.fit)
+        self._add("fit", room)
         self._add("versions", self.versions)
         column = self._add("results", self.results, self._caveat)
         column.addWidget(self.trial_button, 0, Qt.AlignmentFlag.AlignLeft)
