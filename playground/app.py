@@ -19,7 +19,8 @@ from playground.client.engine_process import EngineProcess
 from playground.client.environments import process_of
 from playground.core import paths
 from playground.core.errors import PlaygroundError
-from playground.core.facts import ModelSpec
+from playground.core.facts import EngineFacts, ModelSpec
+from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.qt_platform import usable_platform
 from playground.core.settings import MAX_LANES, Settings, SettingsStore
@@ -36,10 +37,11 @@ from playground.gui.lane_engine import EngineFactory
 from playground.gui.lane_preparation import Prepare
 from playground.gui.lanes_controller import LanesController
 from playground.gui.main_window import MainWindow
-from playground.gui.model_facts import prepare
+from playground.gui.model_facts import Prepared, prepare
 from playground.gui.models_controller import ModelsController
 from playground.gui.process_signals import TerminationSignals, UncaughtErrors
 from playground.gui.quantize_entry import QuantizeEntry
+from playground.gui.remote_code_controller import RemoteCodeController
 from playground.gui.settings_controller import SettingsController
 from playground.gui.spare_engines import SpareEngines
 
@@ -57,7 +59,7 @@ class Playground:
         store: SettingsStore,
         *,
         make_engine: EngineFactory | None = None,
-        prepare: Prepare = prepare,
+        prepare: Prepare | None = None,
         keep_settings: bool = True,
         prefer_gpu: bool = False,
         place: HubPlace | None = None,
@@ -72,7 +74,12 @@ class Playground:
         make = make_engine or self._engine
         self.spares = SpareEngines(make, parent=window)
         self.lanes = LanesController(
-            window.lanes, self.background, make, self.spares, prepare, parent=window
+            window.lanes,
+            self.background,
+            make,
+            self.spares,
+            prepare or self._prepare,
+            parent=window,
         )
         self.downloads = DownloadsController(self.background, window, environment=environment)
         self.models = ModelsController(
@@ -84,6 +91,7 @@ class Playground:
             prefer_gpu=prefer_gpu,
             place=place,
         )
+        self.remote_code = RemoteCodeController(self.lanes, store, self.background, window)
         self.environments = EnvironmentsController(store, self.background, window)
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)
         self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)
@@ -101,6 +109,7 @@ class Playground:
         connections.connect_spares(window, self.spares)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
+        self.remote_code.message.connect(window.messages.show_message)
         window.actions.quit.triggered.connect(window.close)
         window.closing.connect(self.settings.save)
         window.closing.connect(self.lanes.shut_down)
@@ -130,6 +139,9 @@ class Playground:
 
     def _engine(self, environment: str) -> EngineProcess:
         return process_of(environment, self.store.values.environments)
+
+    def _prepare(self, config: LaneConfig, engine: EngineFacts | None) -> Prepared:
+        return prepare(config, engine, self.store.values.code_consents)
 
 
 def main(args: argparse.Namespace) -> int:

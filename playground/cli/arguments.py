@@ -129,6 +129,12 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         "--model", default="bundled", metavar="M", help="a folder, a Hub id, or bundled"
     )
     parser.add_argument("--revision", default="", help="of a Hub model: branch, tag or commit")
+    parser.add_argument(
+        "--trust-remote-code",
+        default="",
+        metavar="COMMIT",
+        help="run the model's own Python code, of this commit and no other",
+    )
     parser.add_argument("--device", default="", help="cpu, cuda:0, …; the first GPU if left out")
     parser.add_argument("--threads", type=_positive, default=0, metavar="N", help="CPU threads")
     parser.add_argument(

@@ -75,6 +75,8 @@ def bench(args: argparse.Namespace) -> int:
     if args.founding:
         _print_founding(rows, console)
     failed = [lane for lane in lanes if lane.failure is not None]
+    for lane in failed:
+        console.print(f"Not measured: {lane.precision.value}. {lane.failure}")
     console.event(
         "finished",
         repeats=repeats,

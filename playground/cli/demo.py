@@ -62,7 +62,7 @@ def _compare(args: argparse.Namespace, console: Console) -> dict[Lane, Answer]:
     options = GenerationOptions(max_new_tokens=args.new_tokens, greedy=True)
     options.check()
     precisions = [lane.precision for lane in DEFAULT_LANES]
-    where = argparse.Namespace(device="", threads=0)
+    where = argparse.Namespace(device="", threads=0, trust_remote_code="")
     sessions: list[Session] = []
     answers: dict[Lane, Answer] = {}
     with interrupting(sessions) as interrupts, ExitStack() as stack:

@@ -8,9 +8,16 @@ from contextlib import ExitStack
 
 from playground.cli.console import Console
 from playground.cli.figures import loaded_fields, what_runs
-from playground.cli.models import check_here, chosen_device, load_request, local_model
+from playground.cli.models import (
+    asked_for_trust,
+    check_here,
+    chosen_device,
+    load_request,
+    local_model,
+    with_trust,
+)
 from playground.client.session import Session
-from playground.core.errors import PlaygroundError
+from playground.core.errors import PlaygroundError, RemoteCodeError
 from playground.core.facts import LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress
@@ -20,23 +27,24 @@ from playground.hub.resolve import Resolved
 class Lane:
     """One precision's session; `failure` says why it has no `loaded` model, or stopped."""
 
-    def __init__(self, precision: Precision, resolved: Resolved, console: Console) -> None:
+    def __init__(self, precision: Precision, console: Console) -> None:
         self.precision = precision
-        self.resolved = resolved
         self.session = Session(self._observe)
         self.loaded: LoadedModel | None = None
         self.failure: PlaygroundError | None = None
         self._console = console
 
-    def load(self, device: str, threads: int) -> None:
+    def load(self, resolved: Resolved, args: argparse.Namespace) -> None:
         """Load the model; a failure is told and kept, the other lanes go on."""
         try:
             facts = self.session.ready()
-            device = chosen_device(device, facts)
-            check_here(self.resolved, self.precision, device, facts)
-            request = load_request(self.resolved, self.precision, device, threads)
-            self.loaded = self.session.load(request)
+            device = chosen_device(args.device, facts)
+            check_here(resolved, self.precision, device, facts)
+            request = load_request(resolved, self.precision, device, args.threads)
+            self.loaded = self.session.load(with_trust(request, resolved, args.trust_remote_code))
         except PlaygroundError as error:
+            if isinstance(error, RemoteCodeError):
+                error = asked_for_trust(error, resolved)
             self.fail(error)
             return
         self._console.event("loaded", **loaded_fields(self.loaded))
@@ -76,14 +84,26 @@ def open_lanes(
 ) -> list[Lane]:
     """Start and load one lane a precision; return those that loaded and those that failed.
 
-    Engines import their libraries side by side and then load one after the other. Raises
-    PlaygroundError where the model itself cannot be had at a precision.
+    Engines import their libraries side by side and then load one after the other. A precision
+    that the model cannot have is a lane that failed. Raises PlaygroundError where it can have
+    none of them.
     """
-    lanes = [Lane(p, local_model(spec, p, console), console) for p in precisions]
+    lanes = [Lane(precision, console) for precision in precisions]
+    found: dict[Lane, Resolved] = {}
+    refused: dict[Lane, PlaygroundError] = {}
     for lane in lanes:
+        try:
+            found[lane] = local_model(spec, lane.precision, console)
+        except PlaygroundError as error:
+            refused[lane] = error
+    if not found:
+        raise refused[lanes[0]]
+    for lane, reason in refused.items():
+        lane.fail(reason)
+    for lane in found:
         sessions.append(lane.session)
         stack.enter_context(lane.session)
-    for lane in lanes:
-        lane.load(args.device, args.threads)
+    for lane, resolved in found.items():
+        lane.load(resolved, args)
     console.end_status()
     return lanes

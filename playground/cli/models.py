@@ -5,11 +5,14 @@ from __future__ import annotations
 import signal
 import types
 
+import msgspec
+
 from playground.cli.console import Console, size
 from playground.core.checkpoint import precision_reasons, read_checkpoint
-from playground.core.errors import ModelError, OptionsError
+from playground.core.errors import ModelError, OptionsError, RemoteCodeError
 from playground.core.facts import EngineFacts, LoadRequest, ModelSpec
 from playground.core.precision import Precision
+from playground.core.remote_code import check_place, read_code
 from playground.hub.cache import find_cached
 from playground.hub.download import Download
 from playground.hub.download_events import Advanced, Broken, Cancelled, Planned
@@ -84,6 +87,33 @@ def load_request(
         precision=precision,
         device=device,
         threads=threads,
+    )
+
+
+def with_trust(request: LoadRequest, resolved: Resolved, commit: str) -> LoadRequest:
+    """The request with the user's word that the code of this commit may run, "" is no word.
+
+    Raises ModelError where the model's code is of another commit, or not the model's own.
+    """
+    if not commit:
+        return request
+    code = read_code(resolved.folder)
+    check_place(code)
+    if commit != resolved.commit:
+        raise ModelError(
+            f"The code of {resolved.name} is of commit {resolved.commit}, not of {commit}.",
+            f"Look at it in {resolved.folder}, and name that commit if you trust it.",
+        )
+    return msgspec.structs.replace(request, trust_remote_code=commit, code=code.digest)
+
+
+def asked_for_trust(error: RemoteCodeError, resolved: Resolved) -> ModelError:
+    """The error with what to do about it on a command line."""
+    return ModelError(
+        error.message,
+        f"Look at the code in {resolved.folder}, and if you trust it, add "
+        f"`--trust-remote-code {resolved.commit}`.",
+        error.detail,
     )
 
 

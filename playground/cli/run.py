@@ -10,11 +10,19 @@ import msgspec
 from playground.cli.console import Console, table
 from playground.cli.figures import HEAD, answer_fields, figures_of, loaded_fields, row, what_runs
 from playground.cli.interrupts import interrupting
-from playground.cli.models import check_here, chosen_device, load_request, local_model, model_spec
+from playground.cli.models import (
+    asked_for_trust,
+    check_here,
+    chosen_device,
+    load_request,
+    local_model,
+    model_spec,
+    with_trust,
+)
 from playground.client.environments import process_of
 from playground.client.session import Session
 from playground.core.checkpoint import read_checkpoint
-from playground.core.errors import ModelError, OptionsError
+from playground.core.errors import ModelError, OptionsError, RemoteCodeError
 from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import (
     ChatPrompt,
@@ -47,9 +55,13 @@ def run(args: argparse.Namespace) -> int:
         device = chosen_device(args.device, facts)
         check_here(resolved, args.precision, device, facts)
         request = load_request(resolved, args.precision, device, args.threads)
-        loaded = session.load(
-            msgspec.structs.replace(request, decoder=args.decoder, environment=args.environment)
-        )
+        request = with_trust(request, resolved, args.trust_remote_code)
+        try:
+            loaded = session.load(
+                msgspec.structs.replace(request, decoder=args.decoder, environment=args.environment)
+            )
+        except RemoteCodeError as error:
+            raise asked_for_trust(error, resolved) from error
         console.event("loaded", **loaded_fields(loaded))
         console.note(what_runs(loaded))
         for note in loaded.notes:

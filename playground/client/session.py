@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from playground.client.engine_process import EngineProcess
-from playground.core.errors import EngineError
+from playground.core.errors import EngineError, RemoteCodeError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.protocol import (
@@ -173,6 +173,8 @@ class Session:
             if self._interrupted and not event.alive:
                 raise Interrupted
             detail = "\n".join(p for p in (event.detail, self.process.stderr_tail()) if p)
+            if event.remote_code:
+                raise RemoteCodeError(event.message, event.cure, detail)
             raise EngineError(event.message, event.cure, detail)
         if isinstance(event, Progress | Started | Tokens | Finished | Quantizing):
             self.observe(event)

@@ -11,6 +11,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import EngineFacts
 from playground.core.kv_cache import whole
 from playground.core.precision import Precision
+from playground.core.remote_code import brings_code
 from playground.core.safetensors_header import BITS, StoredTensor, read_header
 from playground.core.weight_sizes import ModelSizes, model_sizes, quantization_of
 
@@ -67,7 +68,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         context_length=sizes.context,
         vocabulary=whole(inner, "vocab_size"),
         has_chat_template=_has_chat_template(folder),
-        remote_code="auto_map" in config,
+        remote_code=brings_code(folder),
         sizes=sizes,
     )
 

@@ -24,6 +24,10 @@ class ModelError(PlaygroundError):
     """The chosen model cannot be used as asked."""
 
 
+class RemoteCodeError(ModelError):
+    """The model needs to run code of its own, and nobody agreed to it as it is now."""
+
+
 class OptionsError(PlaygroundError):
     """A generation option is outside what is allowed."""
 

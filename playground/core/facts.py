@@ -59,9 +59,9 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
     `folder` is the resolved local folder of the checkpoint (the client resolves sources, the
     engine reads folders only). `name` and `commit` are for the stamp. `trust_remote_code` is
-    the commit the user agreed to, or "". `insist` loads also what memory seems too small for.
-    `decoder` "generate" keeps to transformers' own loop. `environment` names the engine's Python
-    for the stamp, "" is the playground's own.
+    the commit the user agreed to, or "", and `code` the hash of the code they saw. `insist`
+    loads also what memory seems too small for. `decoder` "generate" keeps to transformers' own
+    loop. `environment` names the engine's Python for the stamp, "" is the playground's own.
     """
 
     name: str
@@ -71,6 +71,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "cpu"
     threads: int = 0  # CPU threads; 0: the library's own choice
     trust_remote_code: str = ""
+    code: str = ""
     warm_up: bool = True
     insist: bool = False
     decoder: DecoderChoice = "auto"

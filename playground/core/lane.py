@@ -49,12 +49,14 @@ class Failure:
     """What the view shows of a failure; `detail` only on request.
 
     `may_insist`: a load was refused for lack of memory and can be tried anyway.
+    `remote_code`: agreeing to the model's own code would cure it.
     """
 
     message: str
     cure: str = ""
     detail: str = ""
     may_insist: bool = False
+    remote_code: bool = False
 
 
 @dataclass(frozen=True)
@@ -181,7 +183,9 @@ def _progressed(state: LaneState, event: Progress, now: float) -> LaneState:
 
 
 def _failed(state: LaneState, event: Failed) -> LaneState:
-    failure = Failure(event.message, event.cure, event.detail, event.may_insist)
+    failure = Failure(
+        event.message, event.cure, event.detail, event.may_insist, event.remote_code
+    )
     if state.stage is Stage.GENERATING and event.alive:
         return LaneState(stage=Stage.READY, loaded=state.loaded, failure=failure)
     return LaneState(stage=Stage.FAILED, failure=failure)

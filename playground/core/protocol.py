@@ -171,6 +171,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """A command failed. `request_id` is None for a load; the engine stays usable if `alive`.
 
     `may_insist`: it was refused for lack of memory, and is tried if the request insists.
+    `remote_code`: agreeing to the model's own code would cure it.
     """
 
     message: str
@@ -179,6 +180,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     request_id: int | None = None
     alive: bool = True
     may_insist: bool = False
+    remote_code: bool = False
 
 
 Event = (

@@ -21,6 +21,7 @@ from playground.core.files import write_atomically
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
+from playground.core.remote_code import MAX_CONSENTS, CodeConsent
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +90,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     environments: Annotated[
         tuple[EngineEnvironment, ...],
         Meta(max_length=MAX_ENVIRONMENTS, description="Other Pythons that lanes can run in."),
+    ] = ()
+    code_consents: Annotated[
+        tuple[CodeConsent, ...],
+        Meta(max_length=MAX_CONSENTS, description="Models whose own Python code may run."),
     ] = ()
     last_folder: Annotated[str, Meta(description="Where a file or folder was chosen last.")] = ""
 

@@ -9,7 +9,7 @@ import traceback
 import torch
 from safetensors import SafetensorError
 
-from playground.core.errors import EngineError, ModelError, PlaygroundError
+from playground.core.errors import EngineError, ModelError, PlaygroundError, RemoteCodeError
 
 _NO_MEMORY = re.compile(
     r"not enough memory|can't allocate memory|cannot allocate memory|out of memory|std::bad_alloc",
@@ -103,7 +103,7 @@ def _missing_library(error: ImportError) -> PlaygroundError:
 def _about_the_code(text: str) -> PlaygroundError | None:
     """Errors about which code can run the model."""
     if "trust_remote_code" in text:
-        return ModelError(
+        return RemoteCodeError(
             "This model brings its own code, and nobody agreed yet to running it.",
             "Look at the code in the model's repository, and agree to that commit if you trust it.",
         )

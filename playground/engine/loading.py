@@ -12,11 +12,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from playground.core import memory_plan
 from playground.core.checkpoint import Checkpoint, precision_reasons, read_checkpoint
-from playground.core.errors import MemoryShortageError, ModelError
+from playground.core.errors import MemoryShortageError, ModelError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.memory_corrections import Load, learn, learned
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
+from playground.core.remote_code import check_place, read_code
 from playground.engine import auto_gptq, compat, gptq, gptq_int4, libraries, memory
 from playground.engine.devices import check_device
 from playground.engine.errors import explain_tokenizer, is_out_of_memory
@@ -200,10 +201,19 @@ def _import_libraries(precision: Precision, progress: LoadProgress) -> None:
 
 def _check_agreement(request: LoadRequest) -> None:
     agreed = request.trust_remote_code
-    if agreed and request.commit and agreed != request.commit:
-        raise ModelError(
+    if not agreed:
+        return
+    if request.commit and agreed != request.commit:
+        raise RemoteCodeError(
             f"You agreed to run the code of commit {agreed[:12]}, not of {request.commit[:12]}.",
             "Look at this commit's code, and agree to it if you trust it.",
+        )
+    code = read_code(Path(request.folder))
+    check_place(code)
+    if request.code and request.code != code.digest:
+        raise RemoteCodeError(
+            "The model's code is not the one any more that you agreed to run.",
+            "Look at it again, and agree to it if you trust it.",
         )
 
 

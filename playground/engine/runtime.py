@@ -9,7 +9,12 @@ from typing import Any
 
 import torch
 
-from playground.core.errors import EngineError, MemoryShortageError, PlaygroundError
+from playground.core.errors import (
+    EngineError,
+    MemoryShortageError,
+    PlaygroundError,
+    RemoteCodeError,
+)
 from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
@@ -168,6 +173,7 @@ def _failed(error: Exception, doing: str, device: str, request_id: int | None = 
         request_id=request_id,
         alive=not fatal,
         may_insist=isinstance(error, MemoryShortageError),
+        remote_code=isinstance(shown, RemoteCodeError),
     )
 
 

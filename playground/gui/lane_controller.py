@@ -42,7 +42,6 @@ from playground.gui.model_facts import (
     Room,
     free_bytes,
     freed_text,
-    prepare,
     resident_bytes,
     room,
 )
@@ -80,7 +79,7 @@ class LaneController(QObject):
         config: LaneConfig,
         background: Background,
         make_engine: EngineFactory,
-        prepare: Prepare = prepare,
+        prepare: Prepare,
         free: FreeBytes = free_bytes,
         take_spare: TakeSpare = lambda _: None,
         parent: QObject | None = None,

@@ -16,7 +16,7 @@ from playground.gui.lane_controller import LaneController
 from playground.gui.lane_engine import EngineFactory
 from playground.gui.lane_preparation import Prepare
 from playground.gui.lane_presenter import LanePresenter
-from playground.gui.model_facts import free_bytes, prepare
+from playground.gui.model_facts import free_bytes
 from playground.gui.spare_engines import SpareEngines
 from playground.gui.views.lane_view import LaneView
 from playground.gui.views.lanes_area import LanesArea
@@ -51,7 +51,7 @@ class LanesController(QObject):
         background: Background,
         make_engine: EngineFactory,
         spares: SpareEngines,
-        prepare: Prepare = prepare,
+        prepare: Prepare,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)

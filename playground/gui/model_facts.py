@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import psutil
@@ -13,6 +14,7 @@ from playground.core.lane import Failure, LaneConfig
 from playground.core.memory_corrections import learned
 from playground.core.memory_plan import SHORTEST, MemoryPlan, Place, plan, tokens_left
 from playground.core.precision import Precision
+from playground.core.remote_code import CodeConsent, read_code
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,14 @@ def look_at(spec: ModelSpec, device: str, engine: EngineFacts | None) -> ModelFa
     return ModelFacts(resolved.name, checkpoint, precision_reasons(checkpoint, device, engine))
 
 
-def prepare(config: LaneConfig, engine: EngineFacts | None) -> Prepared:
-    """Find the folder of a lane's model. Raises ModelError with the cure."""
+def prepare(
+    config: LaneConfig, engine: EngineFacts | None, consents: Sequence[CodeConsent] = ()
+) -> Prepared:
+    """Find the folder of a lane's model; its own code runs only with one of the consents.
+
+    Raises ModelError with the cure.
+    """
+    from playground.hub.consent import consent_to
     from playground.hub.resolve import resolve
 
     resolved = resolve(config.model, config.precision)
@@ -54,6 +62,9 @@ def prepare(config: LaneConfig, engine: EngineFacts | None) -> Prepared:
     reason = precision_reasons(checkpoint, config.device, engine)[config.precision]
     if reason:
         raise ModelError(reason, "Choose another precision or device for this lane.")
+    agreed = consent_to(resolved, read_code(resolved.folder)) if checkpoint.remote_code else None
+    if agreed not in consents:
+        agreed = None
     request = LoadRequest(
         name=resolved.name,
         folder=str(resolved.folder),
@@ -61,6 +72,8 @@ def prepare(config: LaneConfig, engine: EngineFacts | None) -> Prepared:
         precision=config.precision,
         device=config.device,
         environment=config.environment,
+        trust_remote_code=agreed.commit if agreed else "",
+        code=agreed.code if agreed else "",
     )
     place = place_of(config.device, engine)
     made = plan(checkpoint.sizes, config.precision, place, SHORTEST)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import statistics
+from pathlib import Path
 
 import pytest
 
 from tests.cli.commands import json_lines, one_sentence, playground
+from tests.support.tiny_model import tiny_model_files, write_files
 
 
 def test_medians_of_alternating_runs() -> None:
@@ -32,6 +34,25 @@ def test_medians_of_alternating_runs() -> None:
     first, second = last["lanes"]
     assert first["decode_tok_s_ratio"] == first["end_to_end_s_ratio"] == 1.0
     assert second["end_to_end_s_ratio"] == second["end_to_end_s"] / first["end_to_end_s"]
+
+
+def test_a_precision_that_cannot_be_had_leaves_the_others(tmp_path: Path) -> None:
+    model = write_files(tmp_path / "tiny", tiny_model_files(hidden=128))
+    done = playground(
+        *("bench", "--model", str(model), "--precisions", "gptq,fp32", "--prompt", "ab"),
+        *("--new-tokens", "4", "--repeats", "1", "--json"),
+    )
+    assert done.returncode == 1
+    lines = json_lines(done.stdout)
+    failed = next(line for line in lines if line["event"] == "lane failed")
+    assert failed["precision"] == "gptq"
+    assert "not GPTQ-quantized" in failed["message"]
+    assert failed["cure"]
+    assert lines[-1]["failed"] == ["gptq"]
+    assert [lane["precision"] for lane in lines[-1]["lanes"]] == ["fp32"]
+    told = playground("bench", "--model", str(model), "--precisions", "gptq", "--prompt", "ab")
+    assert told.returncode == 1
+    assert "not GPTQ-quantized" in one_sentence(told)
 
 
 def test_the_founding_comparison_for_people() -> None:

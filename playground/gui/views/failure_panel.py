@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt
+from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtGui import QResizeEvent
-from PySide6.QtWidgets import QFrame, QLabel, QScrollArea, QSizePolicy, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QLabel, QPushButton, QScrollArea, QSizePolicy, QVBoxLayout
 
 from playground.core.lane import Failure
 from playground.gui.views.widgets import wrapping_policy
@@ -12,6 +12,8 @@ from playground.gui.views.widgets import wrapping_policy
 
 class FailurePanel(QScrollArea):
     """As high as its text where there is room, and scrolled where there is not."""
+
+    reviewRequested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -36,6 +38,11 @@ class FailurePanel(QScrollArea):
             # A path without spaces must not make the lane wide.
             label.setSizePolicy(wrapping_policy())
             column.addWidget(label)
+        self.review_button = QPushButton("&Review and allow…")
+        self.review_button.setAutoDefault(False)
+        self.review_button.setToolTip("Look at the model's own code; it runs only if you agree")
+        self.review_button.clicked.connect(self.reviewRequested)
+        column.addWidget(self.review_button, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
         self.setWidget(self._card)
 
@@ -50,6 +57,7 @@ class FailurePanel(QScrollArea):
         self._message.setText(failure.message)
         self._cure.setText(failure.cure)
         self._cure.setVisible(bool(failure.cure))
+        self.review_button.setVisible(failure.remote_code)
         self.setAccessibleName(f"Failure: {failure.message}")
         self.setAccessibleDescription(failure.cure)
         self._fit()

@@ -1,0 +1,122 @@
+"""The Python code that a model brings along: read for a review, and what was agreed to."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from playground.core.errors import ModelError
+
+MAX_CONSENTS = 200
+#: Files whose `auto_map` names classes of the model's own.
+_MAPS = ("config.json", "tokenizer_config.json", "processor_config.json")
+_MAX_FILES = 200
+_MAX_BYTES = 4 << 20
+
+
+class CodeConsent(msgspec.Struct, frozen=True):
+    """Somebody agreed to run a model's code: of this model, commit and hash of the code.
+
+    `model` is the Hub's id or a folder's path; `commit` of a folder is its fingerprint.
+    """
+
+    model: str
+    commit: str
+    code: str
+
+
+@dataclass(frozen=True)
+class CodeFile:
+    """One file of code; `name` is its path in the model's folder."""
+
+    name: str
+    text: str
+
+
+@dataclass(frozen=True)
+class RemoteCode:
+    """All code of a model's folder. `digest` changes with any of it.
+
+    `elsewhere` names repositories that its classes are to come from instead.
+    """
+
+    files: tuple[CodeFile, ...]
+    digest: str
+    elsewhere: tuple[str, ...] = ()
+
+
+def brings_code(folder: Path) -> bool:
+    """Whether the model or its tokenizer names classes of its own."""
+    return any(_maps(folder).values())
+
+
+def read_code(folder: Path) -> RemoteCode:
+    """Read the code of a model. Raises ModelError where nobody could review it."""
+    maps = _maps(folder)
+    digest = hashlib.sha256(json.dumps(maps, sort_keys=True).encode())
+    files = []
+    try:
+        paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
+        if len(paths) > _MAX_FILES or sum(path.stat().st_size for path in paths) > _MAX_BYTES:
+            raise ModelError(
+                f"The model brings {len(paths)} files of code, more than anybody can look through.",
+                "Choose another model.",
+            )
+        for path in paths:
+            data = path.read_bytes()
+            name = path.relative_to(folder).as_posix()
+            head = f"{name}\0{len(data)}\0"
+            digest.update(head.encode("utf-8", "surrogateescape") + data)
+            files.append(CodeFile(name, data.decode("utf-8", "backslashreplace")))
+    except OSError as error:
+        raise ModelError(
+            f"The model's code cannot be read: {error.strerror or error}.",
+            "Download the model again.",
+            str(error),
+        ) from error
+    places = (name.partition("--")[0] for name in _names(maps) if "--" in name)
+    elsewhere = tuple(dict.fromkeys(places))
+    return RemoteCode(tuple(files), f"sha256:{digest.hexdigest()}", elsewhere)
+
+
+def check_place(code: RemoteCode) -> None:
+    """Raise ModelError where the code lies in another repository: nobody could review that."""
+    if code.elsewhere:
+        raise ModelError(
+            f"The model's code lies in another repository, {code.elsewhere[0]}, where it could "
+            "change unseen.",
+            "Choose a model that brings its own code, or one that needs none.",
+        )
+
+
+def with_consent(consents: Sequence[CodeConsent], consent: CodeConsent) -> tuple[CodeConsent, ...]:
+    """Return the consents with this one in front, in the place of others for the same commit."""
+    others = (c for c in consents if (c.model, c.commit) != (consent.model, consent.commit))
+    return (consent, *others)[:MAX_CONSENTS]
+
+
+def _maps(folder: Path) -> dict[str, Any]:
+    found = {}
+    for name in _MAPS:
+        try:
+            value = json.loads((folder / name).read_text("utf-8"))
+        except (OSError, ValueError, RecursionError):
+            continue
+        if isinstance(value, dict) and value.get("auto_map"):
+            found[name] = value["auto_map"]
+    return found
+
+
+def _names(value: Any) -> list[str]:
+    """All class references of an `auto_map`; a tokenizer's are in lists."""
+    if isinstance(value, dict):
+        return [name for inner in value.values() for name in _names(inner)]
+    if isinstance(value, list):
+        return [name for inner in value for name in _names(inner)]
+    return [value] if isinstance(value, str) else []
