@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,10 @@ MAX_CONSENTS = 200
 #: Files whose `auto_map` names classes of the model's own.
 _MAPS = ("config.json", "tokenizer_config.json", "processor_config.json")
 _MAX_FILES = 200
+#: Control characters, marks of writing direction, and what has no width.
+_HIDDEN = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 _MAX_BYTES = 4 << 20
 
 
@@ -73,7 +78,7 @@ def read_code(folder: Path) -> RemoteCode:
             name = path.relative_to(folder).as_posix()
             head = f"{name}\0{len(data)}\0"
             digest.update(head.encode("utf-8", "surrogateescape") + data)
-            files.append(CodeFile(name, data.decode("utf-8", "backslashreplace")))
+            files.append(CodeFile(_visible(name), _visible(data.decode("utf-8", "replace"))))
     except OSError as error:
         raise ModelError(
             f"The model's code cannot be read: {error.strerror or error}.",
@@ -99,6 +104,11 @@ def with_consent(consents: Sequence[CodeConsent], consent: CodeConsent) -> tuple
     """Return the consents with this one in front, in the place of others for the same commit."""
     others = (c for c in consents if (c.model, c.commit) != (consent.model, consent.commit))
     return (consent, *others)[:MAX_CONSENTS]
+
+
+def _visible(text: str) -> str:
+    """The text with nothing in it that hides or turns around what it says."""
+    return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
 def _maps(folder: Path) -> dict[str, Any]:

@@ -26,10 +26,11 @@ def test_every_file_is_read_and_every_change_counts(tmp_path: Path) -> None:
     assert "class OwnModel" in code.files[0].text
     check_place(code)
     (folder / "inner").mkdir()
-    (folder / "inner" / "more.py").write_bytes(b"# \xff is no text\n")
+    hidden = "if x:\u202e # gnihton\r\n".encode()
+    (folder / "inner" / "more.py").write_bytes(hidden)
     more = read_code(folder)
     assert [file.name for file in more.files] == ["inner/more.py", "own.py"]
-    assert "\\xff" in more.files[0].text
+    assert more.files[0].text == "if x:\\u202e # gnihton\n"
     assert more.digest != code.digest
     config = folder / "config.json"
     config.write_text(config.read_text().replace("own.OwnModel", "inner/more.OwnModel"))
