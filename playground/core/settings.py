@@ -7,7 +7,7 @@ import shutil
 import tomllib
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import msgspec
 import tomli_w
@@ -34,6 +34,10 @@ DEFAULT_LANES = (
     LaneConfig(precision=Precision.INT8),
     LaneConfig(precision=Precision.GPTQ),
 )
+
+
+#: What the dialog of the settings offers by itself: choices and switches.
+IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,6 +126,13 @@ def descriptions() -> dict[str, str]:
     return {name: field["description"] for name, field in schema["properties"].items()}
 
 
+def choices(name: str) -> tuple[str, ...]:
+    """The values that a setting can have, in their order; () where they are not few texts."""
+    declared = next(f.type for f in msgspec.structs.fields(Settings) if f.name == name)
+    # It is Annotated[Literal[…], Meta(…)]; a schema would sort the values.
+    return tuple(str(value) for value in get_args(get_args(declared)[0]))
+
+
 class SettingsStore:
     """The settings in memory and their file; `problems` tells what could not be read."""
 
@@ -139,13 +150,36 @@ class SettingsStore:
         return len(self._migrations) + 1
 
     def change(self, **changes: Any) -> None:
-        """Replace values and save. Raises PlaygroundError where the file cannot be written."""
+        """Replace values and save. Raises PlaygroundError where the file cannot be written.
+
+        Only these: what another process changed in the file meanwhile stays.
+        """
         self.values = msgspec.structs.replace(self.values, **changes)
-        self.save()
+        stored = self._stored()
+        self._write(msgspec.structs.replace(stored, **changes) if stored else self.values)
+
+    def take(self, name: str) -> None:
+        """Take one value from the file: another process may have changed it."""
+        stored = self._stored()
+        if stored is not None:
+            self.values = msgspec.structs.replace(self.values, **{name: getattr(stored, name)})
 
     def save(self) -> None:
         """Write the file at once or not at all. Raises PlaygroundError where that fails."""
-        document = {"version": self.version, **msgspec.to_builtins(self.values)}
+        self._write(self.values)
+
+    def _stored(self) -> Settings | None:
+        """What the file says now; None where that is not all good."""
+        try:
+            stored = tomllib.loads(self.path.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+        problems: list[str] = []
+        values = self._convert(self._migrate(stored, problems), problems)
+        return None if problems else values
+
+    def _write(self, values: Settings) -> None:
+        document = {"version": self.version, **msgspec.to_builtins(values)}
         try:
             write_atomically(self.path, tomli_w.dumps(document).encode("utf-8", "replace"))
         except OSError as error:

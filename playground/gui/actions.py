@@ -119,6 +119,8 @@ class Actions(QObject):
         self.palette = make(
             "&Command palette…", "Ctrl+Shift+P", "search", "Find any command by its name"
         )
+        self.settings = make("Se&ttings…", "Ctrl+,", "", "Colours, folders, engines, permissions")
+        self.settings.setMenuRole(QAction.MenuRole.PreferencesRole)
         self.quit = make("&Quit", "Ctrl+Q", "", "Close the window and end every engine")
         self.quit.setMenuRole(QAction.MenuRole.QuitRole)
 

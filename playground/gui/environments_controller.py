@@ -86,9 +86,11 @@ class EnvironmentsController(QObject):
 
     @Slot()
     def open(self) -> None:
-        """Show the dialog."""
+        """Show the dialog, with what the command line may have made meanwhile."""
         from playground.gui.environments_dialog import EnvironmentsDialog
 
+        self._store.take("environments")
+        self.changed.emit()
         dialog = EnvironmentsDialog(self, self._window)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()

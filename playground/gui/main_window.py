@@ -155,7 +155,7 @@ class MainWindow(QMainWindow):
             "&File": (a.open_folder, a.export_plot, None, a.quit),
             "&Edit": (
                 a.copy_answer, a.copy_script, a.copy_stamp, None, a.edit_last, a.clear, None,
-                a.palette,
+                a.palette, a.settings,
             ),
             "&Run": (
                 a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, a.keep_spare, None,

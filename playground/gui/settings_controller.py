@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import base64
 import logging
+from typing import Any
 
+import msgspec
 from PySide6.QtCore import QByteArray, QObject, Slot
 from PySide6.QtWidgets import QApplication
 
+from playground.core import paths
 from playground.core.errors import PlaygroundError
 from playground.core.settings import SettingsStore
 from playground.gui import theme
 from playground.gui.lanes_controller import LanesController
 from playground.gui.main_window import MainWindow
+from playground.gui.views.settings_dialog import SettingsDialog
 
 log = logging.getLogger(__name__)
 
@@ -29,6 +33,7 @@ class SettingsController(QObject):
         self._lanes = lanes
         self._store = store
         self._keep = keep
+        window.actions.settings.triggered.connect(self.open)
         for action in window.actions.themes.values():
             action.triggered.connect(self._theme_chosen)
 
@@ -81,18 +86,56 @@ class SettingsController(QObject):
             log.warning("%s", error)
 
     @Slot()
+    def open(self) -> None:
+        """Show the dialog, as the window is set now."""
+        # Imported when it is needed: it asks the Hub's library for its folder.
+        from playground.hub.cache import cache_folder
+
+        window = self._window
+        values = msgspec.structs.replace(
+            self._store.values,
+            theme=next(name for name, one in window.actions.themes.items() if one.isChecked()),
+            timing=window.options.timing(),
+            plot_view=window.plot.view(),
+            plot_floor=window.plot.floor.isChecked(),
+        )
+        places = {
+            "Settings": self._store.path,
+            "Data": paths.data_dir(),
+            "Cache": paths.cache_dir(),
+            "Logs": paths.log_dir(),
+            "Hub's models": cache_folder(),
+        }
+        dialog = SettingsDialog(values, places, window)
+        dialog.changed.connect(self.change)
+        dialog.environmentsRequested.connect(window.actions.environments.trigger)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str, object)
+    def change(self, name: str, value: Any) -> None:
+        """Set one setting, in the window and in the file."""
+        window = self._window
+        match name:
+            case "theme":
+                self._show_theme(value)
+            case "timing":
+                window.options.set_timing(value)
+            case "plot_view":
+                window.plot.set_view(value)
+            case "plot_floor":
+                window.plot.floor.setChecked(value)
+        if self._keep:
+            try:
+                self._store.change(**{name: value})
+            except PlaygroundError as error:
+                window.messages.show_message(error.message, "warning", error.cure)
+
+    @Slot()
     def _theme_chosen(self) -> None:
         for choice, action in self._window.actions.themes.items():
             if action is self.sender():
-                self._show_theme(choice)
-                if self._keep:
-                    self._remember_theme(choice)
-
-    def _remember_theme(self, choice: str) -> None:
-        try:
-            self._store.change(theme=choice)
-        except PlaygroundError as error:
-            self._window.messages.show_message(error.message, "warning", error.cure)
+                self.change("theme", choice)
 
     def _show_theme(self, choice: str) -> None:
         self._window.actions.themes[choice].setChecked(True)

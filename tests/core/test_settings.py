@@ -10,6 +10,7 @@ import msgspec
 import pytest
 import tomli_w
 
+from playground.core.environments import EngineEnvironment
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.files import write_atomically
@@ -17,10 +18,12 @@ from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.settings import (
+    IN_DIALOG,
     MAX_FAVOURITES,
     MAX_RECENTS,
     Settings,
     SettingsStore,
+    choices,
     descriptions,
     with_favourite,
     with_recent,
@@ -125,6 +128,37 @@ def test_another_version_is_read_as_far_as_it_goes_and_kept(path: Path, version:
     assert store.values.theme == "dark"
     assert store.problems
     assert path.with_name("settings.toml.bad").is_file()
+
+
+def test_what_another_process_changed_meanwhile_stays(path: Path) -> None:
+    window = SettingsStore(path)
+    window.change(theme="dark", prompt="mine")
+    window.values = msgspec.structs.replace(window.values, system_prompt="not to be kept")
+    other = SettingsStore(path)
+    made = EngineEnvironment("made", "/there/bin/python")
+    other.change(environments=(made,), prompt="theirs")
+    window.change(plot_floor=False)
+    stored = SettingsStore(path).values
+    assert (stored.environments, stored.prompt, stored.plot_floor) == ((made,), "theirs", False)
+    assert stored.system_prompt == ""
+    assert (window.values.environments, window.values.prompt) == ((), "mine")
+    window.take("environments")
+    assert window.values.environments == (made,)
+
+
+def test_a_file_that_was_spoilt_meanwhile_is_written_anew(path: Path) -> None:
+    store = SettingsStore(path)
+    store.change(prompt="mine")
+    path.write_text("theme = ")
+    store.take("theme")
+    store.change(theme="dark")
+    assert SettingsStore(path).values == store.values
+
+
+def test_the_dialog_offers_what_is_declared() -> None:
+    assert choices("theme") == ("system", "light", "dark")
+    for name in IN_DIALOG:
+        assert choices(name) or isinstance(getattr(Settings(), name), bool)
 
 
 def test_a_failed_write_leaves_the_old_file_and_says_so(path: Path) -> None:
