@@ -70,6 +70,7 @@ class LaneHeader(QWidget):
         self.menu_button.setMenu(self.menu)
         self.environment = ElidedButton()
         self.environment.setProperty("kind", "chip")
+        self.environment.setAccessibleName("Engine environment")
         self.environment.set_room(34)
         self.environment.clicked.connect(self._open_environments)
         self.environment.hide()
