@@ -71,6 +71,7 @@ class LaneHeader(QWidget):
         self.environment = ElidedButton()
         self.environment.setProperty("kind", "chip")
         self.environment.setAccessibleName("Engine environment")
+        self.environment.setToolTip("Engine environment")
         self.environment.set_room(34)
         self.environment.clicked.connect(self._open_environments)
         self.environment.hide()
