@@ -183,9 +183,7 @@ def _progressed(state: LaneState, event: Progress, now: float) -> LaneState:
 
 
 def _failed(state: LaneState, event: Failed) -> LaneState:
-    failure = Failure(
-        event.message, event.cure, event.detail, event.may_insist, event.remote_code
-    )
+    failure = Failure(event.message, event.cure, event.detail, event.may_insist, event.remote_code)
     if state.stage is Stage.GENERATING and event.alive:
         return LaneState(stage=Stage.READY, loaded=state.loaded, failure=failure)
     return LaneState(stage=Stage.FAILED, failure=failure)

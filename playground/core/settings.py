@@ -37,7 +37,7 @@ DEFAULT_LANES = (
 
 
 #: What the dialog of the settings offers by itself: choices and switches.
-IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor")
+IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "keep_spare")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):

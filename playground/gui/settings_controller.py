@@ -98,6 +98,7 @@ class SettingsController(QObject):
             timing=window.options.timing(),
             plot_view=window.plot.view(),
             plot_floor=window.plot.floor.isChecked(),
+            keep_spare=window.actions.keep_spare.isChecked(),
         )
         places = {
             "Settings": self._store.path,
@@ -125,6 +126,8 @@ class SettingsController(QObject):
                 window.plot.set_view(value)
             case "plot_floor":
                 window.plot.floor.setChecked(value)
+            case "keep_spare":
+                window.actions.keep_spare.setChecked(value)
         if self._keep:
             try:
                 self._store.change(**{name: value})

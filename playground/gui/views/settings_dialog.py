@@ -36,6 +36,7 @@ _LABELS = {
     "timing": "Lanes run",
     "plot_view": "Plot",
     "plot_floor": "Show the floor",
+    "keep_spare": "Keep a spare engine",
 }
 
 
