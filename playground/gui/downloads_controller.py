@@ -152,6 +152,7 @@ class DownloadsController(QObject):
         self._summarize()
         self.changed.emit(item)
         if item.state is DownloadState.FINISHED:
+            self.message.emit(f"{item.key} is on this machine now.", "info", "")
             self.finished.emit(item)
 
     def _refresh(self) -> None:

@@ -15,9 +15,9 @@ from playground.gui.fit_controller import FitController
 from playground.gui.lane_plans import LanePlan, comparison, trial, versus
 from playground.gui.links import ask_to_open
 from playground.gui.page_source import FoundPage, read_row_page, read_versions
-from playground.gui.page_texts import closed
+from playground.gui.page_texts import closed, warnings
 from playground.gui.views.model_page_view import ModelPageView
-from playground.gui.views.texts import size_text
+from playground.gui.views.texts import plain_line, size_text
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
 from playground.hub.download_items import DownloadItem, DownloadState
 
@@ -331,8 +331,9 @@ class ModelPageController(QObject):
     def _open_link(self, address: str) -> None:
         page = self.page
         base = f"{page.page_url}/blob/{page.commit}/" if page is not None and page.page_url else ""
-        if ask_to_open(address, self.view, base) is None:
-            self.view.head.show_warnings([f"This link leads to no web page: {address[:100]}"])
+        if ask_to_open(address, self.view, base) is None and page is not None:
+            told = f"This link leads to no web page: {plain_line(address[:100])}"
+            self.view.head.show_warnings([told, *warnings(page)])
 
     @Slot(int)
     def _open_result(self, number: int) -> None:

@@ -96,7 +96,7 @@ class ModelPageView(QFrame):
         )
         self._caveat = muted_label(CAVEAT, wrap=True)
         self._no_results = QWidget()  # takes the table's room
-        self.trial_button = _button("Try it on &my own prompts")
+        self.trial_button = _button("Validate it on &my own prompts")
         self.files = RowsTable("Files", FILE_COLUMNS, right=(1,))
         self._files_line = muted_label("", wrap=True)
         self._stack = QStackedWidget()
