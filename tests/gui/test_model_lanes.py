@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,7 @@ from playground.gui.lane_plans import comparison, precision_of, trial, versus
 from playground.gui.model_picker import ModelPicker
 from playground.gui.views.downloads_panel import DownloadsPanel
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
+from playground.hub.download import child_environment
 from playground.hub.resolve import BUNDLED_NAME
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
@@ -32,6 +36,7 @@ GPTQ_CONFIG = json.loads(FILES["config.json"]) | {
     "quantization_config": {"quant_method": "gptq", "bits": 4, "group_size": 128}
 }
 GPTQ_FILES = FILES | {"config.json": json.dumps(GPTQ_CONFIG).encode()}
+TOKEN = "hf_" + "Ab1" * 11
 BASE, GPTQ = ModelSpec("owner/model"), ModelSpec("a/model-GPTQ")
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
@@ -172,6 +177,37 @@ def test_a_download_outlives_its_window(
     row = shown.row(BASE.source)
     assert row is not None
     assert "are on this machine" in row.state_text()
+
+
+def test_a_user_logs_in_and_compares_with_nothing_but_the_environment(
+    both: HubServer, home: Path, tmp_path: Path
+) -> None:
+    """Mirror, cache and token come from the environment, as in a window that is really used."""
+    repository = both.repositories[BASE.source]
+    repository.gated, repository.granted = "auto", {"me"}
+    both.tokens = {TOKEN: "me"}
+    script = Path(__file__).with_name("hub_window_process.py")
+    environment = child_environment(both.environment(home, PLAYGROUND_HOME=str(tmp_path)))
+    environment["PYTHONPATH"] = os.pathsep.join([str(script.parent), environment["PYTHONPATH"]])
+    done = subprocess.run(
+        [sys.executable, str(script), str(tmp_path / "settings.toml")],
+        input=f"{TOKEN}\n",
+        capture_output=True,
+        text=True,
+        env=environment,
+        check=False,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{BASE.source}:bf16 {GPTQ.source}:gptq"
+    assert TOKEN not in done.stderr
+    assert (home / "token").read_text() == TOKEN
+    holders = {path.name for path in files_with(tmp_path, TOKEN)}
+    assert holders <= {"token", "stored_tokens"}
+
+
+def files_with(folder: Path, text: str) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file() and text.encode() in p.read_bytes()]
 
 
 def test_a_page_leads_to_a_gptq_version_of_ones_own(qtbot: QtBot, window: Playground) -> None:
