@@ -43,7 +43,7 @@ from playground.core.quantizing import (
 from playground.core.quantizing_card import card
 from playground.engine import libraries, loading, memory, quantizing_gptq
 from playground.engine.devices import check_device
-from playground.engine.errors import explain
+from playground.engine.errors import explain, is_fatal
 from playground.engine.inbox import Inbox
 from playground.engine.interruption import InterruptedForwardError
 from playground.engine.progress import LoadProgress
@@ -69,7 +69,13 @@ def carry_out(command: MeasureQuantizing | Quantize, sender: Sender, inbox: Inbo
         shown = explain(error, doing, command.request.device)
         # Frames of the traceback hold the model's tensors.
         traceback.clear_frames(error.__traceback__)
-        return Failed(shown.message, shown.cure, shown.detail, request_id=command.request_id)
+        return Failed(
+            shown.message,
+            shown.cure,
+            shown.detail,
+            request_id=command.request_id,
+            alive=not is_fatal(error),
+        )
     finally:
         del work
         gc.collect()

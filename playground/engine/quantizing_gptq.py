@@ -16,6 +16,7 @@ from playground.core.checkpoint import Checkpoint
 from playground.core.errors import EngineError, ModelError
 from playground.core.quantizing import Estimate, QuantizeRequest, disk_bytes
 from playground.engine import compat, memory
+from playground.engine.errors import is_out_of_memory
 from playground.engine.quantizing_passes import Passes
 
 #: Pieces of text in a measurement: the first pays for first calls.
@@ -179,6 +180,8 @@ def first_layer(request: QuantizeRequest, folder: Path, dtype: torch.dtype) -> A
             dtype=dtype,
         )
     except (ValueError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
         raise EngineError(
             "One layer of this model cannot be loaded alone, so nothing could be measured.",
             "Start without an estimate: the time left shows after the first layer.",

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from playground.core.checkpoint import Checkpoint
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, ModelSpec
 from playground.core.lane import Failure
-from playground.core.precision import Precision
 from playground.core.protocol import (
     Cancel,
     Estimated,
@@ -32,11 +30,11 @@ from playground.core.quantizing import (
     arithmetic,
     check_request,
     default_output,
-    read_plain,
     remove_partial,
 )
 from playground.gui.background import Background, Task
 from playground.gui.lane_engine import EngineFactory, LaneEngine
+from playground.gui.quantize_source import Found, look
 from playground.gui.quantize_state import QuantizeStage, QuantizeState
 from playground.gui.worker import EngineEnd
 
@@ -44,16 +42,6 @@ from playground.gui.worker import EngineEnd
 CANCEL_WAIT_MS = 3000
 #: Options are measured when they have not changed for so long.
 SETTLE_MS = 700
-
-
-@dataclass(frozen=True)
-class _Found:
-    """A model to be copied."""
-
-    name: str
-    folder: str
-    commit: str
-    checkpoint: Checkpoint
 
 
 class QuantizeController(QObject):
@@ -80,7 +68,9 @@ class QuantizeController(QObject):
         self._measuring = 0  # the request under way that only measures
         self._making = 0  # the one that writes
         self._waiting = False  # to start as soon as there is an engine
-        self._pid = 0
+        self._awaited = False  # or to measure then
+        #: Where a copy is being written, and by which process: for when it is killed.
+        self._partial: tuple[Path, int] | None = None
         self._closing = False
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._check)
@@ -102,9 +92,7 @@ class QuantizeController(QObject):
         self._stop_measuring()
         self.request = None
         self._set(QuantizeState(doing="looking at the model", since=time.monotonic()))
-        self._looking = self._background.start(
-            partial(_look, spec), self._looked, self._look_failed
-        )
+        self._looking = self._background.start(partial(look, spec), self._looked, self._look_failed)
         self._device = device
         self._engine.start()  # it imports its libraries meanwhile
 
@@ -164,8 +152,8 @@ class QuantizeController(QObject):
             if task is not None:
                 task.abandon()
         if self.state.running:
-            self._set(replace(self.state, stopping=True))
-        self._waiting = False
+            self._finish(note=_CANCELLED)
+        self._waiting = self._awaited = False
         self._engine.kill()
 
     def shut_down(self) -> None:
@@ -176,14 +164,14 @@ class QuantizeController(QObject):
     def wait(self, timeout_ms: int) -> bool:
         """After `shut_down`: block until the engine is gone, and nothing of its work is left."""
         gone = self._engine.wait(timeout_ms)
-        if self._making and self.request is not None:
-            remove_partial(Path(self.request.output), self._pid)
+        if gone and self._partial is not None:
+            remove_partial(*self._partial)
         return gone
 
     # What comes back
 
     @Slot(object)
-    def _looked(self, found: _Found) -> None:
+    def _looked(self, found: Found) -> None:
         self._looking = None
         request = QuantizeRequest(
             name=found.name,
@@ -227,6 +215,7 @@ class QuantizeController(QObject):
         match event:
             case Ready(facts=facts):
                 self._note_memory(facts)
+                self._awaited = False
                 if self._waiting:
                     self._begin()
                 elif not self._settle.isActive() and self._checking is None:
@@ -249,6 +238,7 @@ class QuantizeController(QObject):
                 done = estimate is not None
                 self._set(replace(self.state, doing="", estimate=told, measured=done))
             case Quantized(request_id=id_, model=model) if id_ == self._making:
+                self._partial = None
                 if model is None:
                     self._finish(note=_CANCELLED)
                 else:
@@ -272,15 +262,18 @@ class QuantizeController(QObject):
     @Slot(object)
     def _on_engine_failed(self, failure: Failure) -> None:
         if self.state.running and not self.state.stopping:
-            self._remove()
             self._finish(failure)
 
     @Slot(object)
     def _on_ended(self, end: EngineEnd) -> None:
         self._deaf.stop()
         self._measuring = 0
-        if self.state.running:
-            self._remove()
+        if self._partial is not None:
+            self._background.start(partial(remove_partial, *self._partial))
+            self._partial = None
+        if end.outcome.expected and (self._waiting or self._awaited):
+            self._engine.start()  # the one before was still on its way out
+        elif self.state.running:
             outcome = end.outcome
             if self.state.stopping:
                 self._finish(note=_CANCELLED)
@@ -290,6 +283,11 @@ class QuantizeController(QObject):
             self._set(replace(self.state, doing=""))
 
     # Inside
+
+    @property
+    def _usable(self) -> bool:
+        """Whether there is an engine that takes work; one on its way out takes none."""
+        return self._engine.ready and not self._engine.spent
 
     def _consider(self) -> None:
         """Show what the options cost by arithmetic, and measure when they have settled."""
@@ -324,7 +322,8 @@ class QuantizeController(QObject):
         if self.state.stage is QuantizeStage.DONE or self.state.measured:
             return
         self._engine.start()
-        if not self._engine.ready:
+        self._awaited = not self._usable
+        if self._awaited:
             self._set(replace(self.state, doing="starting the engine", since=time.monotonic()))
             return
         self._requests += 1
@@ -338,12 +337,12 @@ class QuantizeController(QObject):
             self._measuring = 0
 
     def _begin(self) -> None:
-        if self.request is None or not self._engine.ready:
+        if self.request is None or not self._usable:
             return
         self._waiting = False
         self._requests += 1
         self._making = self._requests
-        self._pid = self._engine.pid
+        self._partial = Path(self.request.output), self._engine.pid
         self._engine.send(Quantize(self._making, self.request))
 
     def _finish(self, failure: Failure | None = None, note: str = "") -> None:
@@ -363,11 +362,6 @@ class QuantizeController(QObject):
             )
         )
 
-    def _remove(self) -> None:
-        if self._making and self.request is not None:
-            work = partial(remove_partial, Path(self.request.output), self._pid)
-            self._background.start(work)
-
     def _note_memory(self, facts: EngineFacts) -> None:
         device = self.request.device if self.request is not None else self._device
         free = next((d.free_bytes for d in facts.devices if d.id == device), 0)
@@ -379,15 +373,6 @@ class QuantizeController(QObject):
 
 
 _CANCELLED = "Cancelled. Nothing was left behind."
-
-
-def _look(spec: ModelSpec) -> _Found:
-    # Imported here: the Hub's library would cost the window a good part of its first second.
-    from playground.hub.resolve import resolve
-
-    resolved = resolve(spec, Precision.BF16)
-    checkpoint = read_plain(resolved.folder, resolved.name)
-    return _Found(resolved.name, str(resolved.folder), resolved.commit, checkpoint)
 
 
 def _failure(error: PlaygroundError) -> Failure:

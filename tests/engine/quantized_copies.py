@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
+# The kernel for 2, 3 and 8 bits would be compiled, for longer than all else here takes.
+os.environ["TORCHDYNAMO_DISABLE"] = "1"
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer

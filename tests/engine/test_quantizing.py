@@ -243,7 +243,7 @@ def test_a_cancel_within_a_layer_leaves_nothing_and_the_engine_usable(
         assert Path(session.quantize(small).folder).is_dir()
 
 
-@pytest.mark.parametrize("at", [Activity.READING_WEIGHTS, Activity.CALIBRATING, Activity.WRITING])
+@pytest.mark.parametrize("at", [Activity.CALIBRATING, Activity.WRITING])
 def test_a_killed_engine_leaves_nothing(at: Activity, source: Path, tmp_path: Path) -> None:
     def kill(event: Event) -> None:
         if isinstance(event, Progress) and event.activity is at:
@@ -255,3 +255,22 @@ def test_a_killed_engine_leaves_nothing(at: Activity, source: Path, tmp_path: Pa
     remove_partial(output, session.process.pid)
     assert not output.exists()
     assert not partial_folder(output, session.process.pid).exists()
+
+
+def test_an_engine_whose_window_is_gone_clears_away_what_it_was_writing(tmp_path: Path) -> None:
+    half = tmp_path / "half"
+    half.mkdir()
+    (half / "model.safetensors").touch()
+    program = (
+        "import shutil, sys, threading\n"
+        "from playground.engine.inbox import Inbox\n"
+        "inbox = Inbox(0)\n"
+        "inbox.at_end = lambda: shutil.rmtree(sys.argv[1])\n"
+        "inbox.start()\n"
+        "threading.Event().wait()"  # as in a long call of a library
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(half)], input=b"", env=child_environment(), check=False
+    )
+    assert done.returncode == 0
+    assert not half.exists()

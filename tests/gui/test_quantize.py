@@ -164,9 +164,15 @@ def test_closing_asks_and_then_ends_the_engine(
     box = dialog.findChild(QMessageBox)
     next(b for b in box.buttons() if b is not box.escapeButton()).click()
     assert not dialog.isVisible()
+    # At once again, while the old engine may still be on its way out.
+    again = open_(tiny)
     assert is_gone(pid)
-    qtbot.waitUntil(lambda: not controller.state.running, timeout=LONG)
     assert library() == []
+    chosen(qtbot, again, controller)
+    controller.change(to=Precision.NF4)
+    with qtbot.waitSignal(controller.made, timeout=LONG):
+        controller.start()
+    assert library() == ["tiny-nf4"]
 
 
 @pytest.mark.parametrize(
