@@ -37,7 +37,7 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     for line in table([_HEAD, *map(_cells, planned)], left=(0, 2)):
         console.print(line)
     if any(row.note == NEEDS_GPTQ for row in planned):
-        console.note("GPTQ: what a GPTQ version of the model would take.")
+        console.note("GPTQ: what a GPTQ version of the model takes, a checkpoint of its own.")
     if not made.cache_known:
         console.note("The config does not tell the cache's size: it is left out.")
 

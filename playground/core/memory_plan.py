@@ -25,7 +25,7 @@ _LIBRARIES = {
     Precision.NF4: 30 * _MB,
     Precision.GPTQ: 175 * _MB,
 }
-#: On a GPU: CUDA's context and kernels. An assumption, until a load there corrects it.
+#: On a GPU: CUDA's context and kernels. An assumption, not measured.
 _CUDA_PROCESS = 500 * _MB
 #: Reading a prompt holds about so many copies of each token in the widest layer (measured 6 to
 #: 9 with Llama, Qwen3, GPT-2 and Gemma-2) …
@@ -39,8 +39,6 @@ _SCORES = 10
 _CONVERSION = 6
 #: More than this part of what is free is tight: predictions are good to about 10 %.
 TIGHT = 0.9
-
-
 #: A lane that cannot hold so many tokens is of no use; what refuses a load asks for no more.
 SHORTEST = 512
 

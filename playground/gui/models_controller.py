@@ -19,6 +19,7 @@ from playground.gui.background import Background
 from playground.gui.browser_rows import Room
 from playground.gui.browser_sources import HubPlace
 from playground.gui.downloads_controller import DownloadsController
+from playground.gui.fit_dialog import FitDialog
 from playground.gui.lane_plans import LaneChoice
 from playground.gui.lane_presenter import LanePresenter
 from playground.gui.lanes_controller import LanesController
@@ -135,6 +136,7 @@ class ModelsController(QObject):
     def _watch(self, presenter: LanePresenter) -> None:
         lane, view = presenter.lane, presenter.view
         view.modelRequested.connect(self._model_requested)
+        view.memoryRequested.connect(self._memory_requested)
         view.precisionChosen.connect(self._precision_chosen)
         view.deviceChosen.connect(self._device_chosen)
         view.environmentChosen.connect(self._environment_chosen)
@@ -153,6 +155,25 @@ class ModelsController(QObject):
     def _model_requested(self) -> None:
         if presenter := self._sender():
             self._choose_for(presenter)
+
+    @Slot()
+    def _memory_requested(self) -> None:
+        presenter = self._sender()
+        if presenter is None:
+            return
+        lane = presenter.lane
+        known = self._engines.get(lane.config.environment) or lane.facts
+        dialog = FitDialog(
+            lane.config,
+            presenter.model_label,
+            self._background,
+            lambda: known,
+            lane.gives_back,
+            self._place,
+            self._window,
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
 
     @Slot(object)
     def _precision_chosen(self, precision: Precision) -> None:

@@ -46,7 +46,7 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
         assert left is not None
         assert left.used == answer.prompt_tokens + 12
         assert left.left == 1024 - left.used
-        assert presenter.view.room.text() == f"{left.left:,} more tokens fit"
+        assert presenter.view.room.text() == f"{left.left:,} tokens left"
     assert not playground.window.prompt.modes.isHidden()
 
     dialog = FoundingDialog(playground.lanes, LaneConfig(), "classics-6m", playground.window)

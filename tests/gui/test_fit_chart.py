@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from control_support import MakeWindow
 from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
@@ -18,6 +19,7 @@ from playground.core.weight_sizes import ModelSizes
 from playground.gui.background import Background
 from playground.gui.browser_sources import HubPlace
 from playground.gui.fit_controller import FitController
+from playground.gui.fit_dialog import FitDialog
 from playground.gui.views.fit_chart import FitChart
 
 GB = 10**9
@@ -60,7 +62,7 @@ def test_every_precision_has_its_bar_verdict_and_context(
     assert "tight, 1,024 tokens" in lines["bf16"]
     assert "too large, none" in lines["GPTQ 4-bit"]
     assert "free now" in chart.text()
-    assert "needs a GPTQ version" in chart.text()
+    assert "as a GPTQ version" in chart.text()
     names = [w.accessibleName() for w in chart.bars.children() if hasattr(w, "accessibleName")]
     assert any("bf16: weights" in name and "cache for 1,024 tokens" in name for name in names)
 
@@ -132,3 +134,14 @@ def test_what_cannot_be_read_is_a_sentence(chart: FitChart, qtbot: QtBot, tmp_pa
     qtbot.waitUntil(lambda: "no folder" in chart.text(), timeout=10_000)
     assert chart.table is None
     assert background.close()
+
+
+def test_a_lanes_menu_opens_the_chart_of_its_model(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window()
+    view = playground.lanes.presenters[0].view
+    view.header.entries["memory"].trigger()
+    (dialog,) = playground.window.findChildren(FitDialog)
+    qtbot.waitUntil(lambda: dialog.chart.table is not None, timeout=10_000)
+    assert "bf16: " in dialog.chart.text()
+    dialog.reject()
+    assert dialog.chart.table is None

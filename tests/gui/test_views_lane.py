@@ -197,7 +197,7 @@ def test_a_refusal_for_lack_of_memory_offers_to_load_anyway(lane: LaneView, qtbo
 
 def test_the_room_left_is_said_under_the_text(lane: LaneView) -> None:
     lane.show_room(room_text(1000), room_tip(24, 1024, 2000, 8_000_000))
-    assert lane.room.text() == "1,000 more tokens fit"
+    assert lane.room.text() == "1,000 tokens left"
     assert lane.room.toolTip().splitlines() == [
         "Context: 24 of 1,024 tokens used",
         "Memory: 8.00 MB free, 2.00 kB a token in the cache",

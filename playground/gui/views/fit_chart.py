@@ -28,6 +28,9 @@ _TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
 _STEP = 512  # tokens
 #: A bar that is so many times what is free is cut: the others could not be told apart.
 _MOST = 2.0
+#: Where the longest bar is less than this part of what is free, the line is out of sight: the
+#: items of a small model could not be seen.
+_LEAST_FILL = 3
 _TYPING_MS = 250
 
 
@@ -234,13 +237,16 @@ def _full(table: FitTable) -> int:
     largest = max((row.plan.needed for row in table.rows if row.plan), default=1)
     if table.free is None:
         return largest
+    if largest * _LEAST_FILL < table.free:
+        return _LEAST_FILL * largest
     return int(max(1.04 * table.free, min(largest, _MOST * table.free)))
 
 
 def _free_text(table: FitTable) -> str:
     if table.free is None:
         return "What is free is not known"
-    return f"┆ {size_text(table.free)} free now"
+    free = f"{size_text(table.free)} free now"
+    return f"{free}, off to the right" if _full(table) < table.free else f"┆ {free}"
 
 
 def _notes(table: FitTable) -> str:
@@ -253,5 +259,5 @@ def _notes(table: FitTable) -> str:
     if not table.cache_known:
         told.append("The config does not tell the cache's size: it is left out.")
     if any(row.plan is not None and row.note for row in table.rows):
-        told.append("* needs a GPTQ version of the model; this is what one would take.")
+        told.append("* as a GPTQ version of the model, which is a checkpoint of its own.")
     return " ".join(told)

@@ -34,6 +34,7 @@ _MENU: tuple[tuple[str, str, str] | None, ...] = (
     ("right", "Move &right", "right"),
     ("enlarge", "&Enlarge", "enlarge"),
     None,
+    ("memory", "&Memory…", "fit"),
     ("unload", "&Unload", "unload"),
     ("remove", "Remo&ve lane", "close"),
 )

@@ -49,6 +49,7 @@ class LaneView(QFrame):
     loadRequested = Signal()
     unloadRequested = Signal()
     cancelRequested = Signal()
+    memoryRequested = Signal()
     duplicateRequested = Signal()
     removeRequested = Signal()
     moveRequested = Signal(int)
@@ -280,6 +281,7 @@ class LaneView(QFrame):
             self.moveRequested.emit(-1 if name == "left" else 1)
         else:
             signals = {
+                "memory": self.memoryRequested,
                 "duplicate": self.duplicateRequested,
                 "remove": self.removeRequested,
                 "enlarge": self.enlargeRequested,

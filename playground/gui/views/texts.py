@@ -162,7 +162,7 @@ def badge_tip(loaded: LoadedModel) -> str:
 
 def room_text(left: int | None) -> str:
     """How many more tokens fit into a lane, "" where that is not known."""
-    return "" if left is None else f"{left:,} more tokens fit" if left else "full"
+    return "" if left is None else f"{left:,} tokens left" if left else "full"
 
 
 def room_tip(used: int, context: int, token_bytes: int, free: int | None) -> str:
