@@ -27,7 +27,7 @@ class OwnLoopDecoder(Unprepared):
     def __init__(
         self, model: Any, eos_ids: frozenset[int], context: int, step: LeanStep | None
     ) -> None:
-        self.name = "own loop, lean step" if step else "own loop, kept cache"
+        self.name = f"own loop, {step.name if step else 'kept cache'}"
         self._model = model
         self._eos_ids = eos_ids
         self._layers = decoder_layers(model)

@@ -1,0 +1,220 @@
+"""The native products: against torch's, and a whole step of them against generate."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from playground.engine import native
+from playground.engine.lean_step import LeanStep, lean_step
+from playground.engine.native import NativeProducts, native_products
+from tests.engine.driver import PROMPTS
+from tests.engine.test_own_loop import LEAN, decoder_for, ids_of, make, prompt_of
+
+COMPILER = shutil.which("g++")
+pytestmark = pytest.mark.skipif(
+    COMPILER is None or sys.platform != "linux", reason="compiled by g++ on Linux only"
+)
+SHAPES = [(3072, 1024), (128, 2816), (1000, 96), (1, 32)]
+AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+
+
+@pytest.fixture
+def products() -> NativeProducts:
+    found = native_products()
+    assert found is not None
+    return found
+
+
+def near(ours: Any, theirs: Any, roundings: int = 1) -> bool:
+    """Whether results lie at most so many roundings of their dtype apart, or nearly cancel."""
+    ours, theirs = ours.float(), theirs.float()
+    step = torch.finfo(torch.bfloat16).eps * roundings
+    close = (ours - theirs).abs() <= theirs.abs() * step + 1e-4
+    return bool(close.all())
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("biased", [False, True])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_floats(
+    products: NativeProducts, shape: tuple[int, int], biased: bool, dtype: torch.dtype
+) -> None:
+    torch.manual_seed(0)
+    weight, x = torch.randn(shape).to(dtype), torch.randn(1, shape[1]).to(dtype)
+    bias = torch.randn(shape[0]).to(dtype) if biased else None
+    multiply = products.floats(weight, bias)
+    assert multiply is not None
+    exact = torch.nn.functional.linear(
+        x.double(), weight.double(), None if bias is None else bias.double()
+    )
+    ours = multiply(x)
+    assert (ours.dtype, ours.shape) == (dtype, (1, shape[0]))
+    # No farther from the truth than sums in fp32 and one rounding of the result take it.
+    terms = x.double().abs() @ weight.double().abs().T
+    allowed = terms * 2**-20 + exact.abs() * torch.finfo(dtype).eps * 0.51
+    assert ((ours.double() - exact).abs() <= allowed).all()
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_int8(products: NativeProducts, shape: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    weight = torch.randint(-127, 128, shape, dtype=torch.int8)
+    scale, x = torch.rand(shape[0]).bfloat16(), torch.randn(1, shape[1]).bfloat16()
+    multiply = products.int8(weight, scale)
+    assert multiply is not None
+    assert near(multiply(x), torch._weight_int8pack_mm(x, weight, scale))
+
+
+@pytest.mark.skipif(not AVX512, reason="torch packs int4 otherwise without AVX-512")
+@pytest.mark.parametrize("flags", [(), ("-mno-avx512bf16",)])
+@pytest.mark.parametrize("group", [32, 128])
+@pytest.mark.parametrize("shape", [(3072, 1024), (64, 128)])
+def test_int4(shape: tuple[int, int], group: int, flags: tuple[str, ...]) -> None:
+    """Both ways through it: with the processor's products of bf16 pairs, and without."""
+    assert COMPILER
+    products = NativeProducts(ctypes.CDLL(str(native.compiled(COMPILER, flags))))
+    torch.manual_seed(0)
+    weight = torch.randint(0, 16, shape, dtype=torch.int32)
+    packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(weight, 1)
+    scales_and_zeros = torch.randn(shape[1] // group, shape[0], 2).bfloat16()
+    x = torch.randn(1, shape[1]).bfloat16()
+    multiply = products.int4(packed, scales_and_zeros, group)
+    assert multiply is not None
+    theirs = torch.ops.aten._weight_int4pack_mm_for_cpu(x, packed, group, scales_and_zeros)
+    assert near(multiply(x), theirs)
+
+
+def test_what_it_does_not_take(products: NativeProducts) -> None:
+    assert products.floats(torch.ones(8, 32, dtype=torch.float16), None) is None
+    assert products.floats(torch.ones(8, 40), None) is None
+    assert products.floats(torch.ones(32, 8).T, None) is None
+    assert products.floats(torch.ones(8, 32), torch.ones(8).bfloat16()) is None
+    assert products.int8(torch.ones(8, 32), torch.ones(8).bfloat16()) is None
+    assert products.int4(torch.ones(60, 16).byte(), torch.ones(1, 60, 2).bfloat16(), 32) is None
+
+
+def test_an_input_in_another_dtype_or_order(products: NativeProducts) -> None:
+    weight = torch.eye(32).bfloat16()
+    multiply = products.floats(weight, None)
+    assert multiply is not None
+    x = torch.arange(64.0).view(32, 2).T[:1]
+    assert multiply(x).equal(x.bfloat16())
+
+
+def test_compiled_once_and_again_when_something_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    assert COMPILER
+    first = native.compiled(COMPILER)
+    made = first.stat().st_mtime_ns
+    assert native.compiled(COMPILER) == first
+    assert first.stat().st_mtime_ns == made
+    assert native.compiled(COMPILER, ("-DCHANGED",)) != first
+    assert sorted(first.parent.iterdir()) == sorted(first.parent.glob("products-*.so"))
+
+
+def test_without_a_working_compiler_the_step_is_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = tmp_path / "bin" / "g++"
+    broken.parent.mkdir()
+    broken.write_text("#!/bin/sh\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    monkeypatch.setenv("PATH", str(broken.parent) + os.pathsep + "/bin")
+    native._library.cache_clear()
+    try:
+        step = lean_step(make(LEAN["llama"]()), 2048, native_from=0)
+    finally:
+        native._library.cache_clear()
+    assert step is not None
+    assert step.name == "lean step"
+
+
+def test_a_small_model_is_decoded_bit_for_bit() -> None:
+    step = lean_step(make(LEAN["llama"]()), 2048)
+    assert step is not None
+    assert step.name == "lean step"
+
+
+@pytest.mark.parametrize("factor", [1.02, float("nan")])
+def test_a_wrong_product_is_not_taken(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
+    """Two hundredths are no matter of rounding."""
+    made = NativeProducts.floats
+
+    def spoilt(self: NativeProducts, weight: Any, bias: Any) -> native.Product | None:
+        multiply = made(self, weight, bias)
+        return multiply and (lambda x: multiply(x) * factor)
+
+    monkeypatch.setattr(NativeProducts, "floats", spoilt)
+    step = lean_step(make(LEAN["llama"]()), 2048, native_from=0)
+    assert step is not None
+    assert step.name == "lean step"
+
+
+def test_weights_are_not_copied() -> None:
+    """The joined weights serve both steps, and the modules look into them."""
+    model = make(LEAN["llama"]())
+    assert LeanStep(model, 2048, True)
+    attention = model.model.layers[0].self_attn
+    joined = attention.q_proj.weight.untyped_storage().data_ptr()
+    assert attention.v_proj.weight.untyped_storage().data_ptr() == joined
+    step = lean_step(model, 2048, native_from=0)
+    assert step is not None
+    assert step.name == "lean step, native products"
+    assert attention.k_proj.weight.untyped_storage().data_ptr() == joined
+
+
+@pytest.mark.parametrize("name", list(LEAN))
+def test_a_native_step_chooses_what_generate_chooses(name: str) -> None:
+    """In fp32, where no two logits are as good as equal; over the growth of the cache."""
+    from playground.engine.own_loop import OwnLoopDecoder
+
+    model = make(LEAN[name](), torch.float32)
+    step = lean_step(model, 2048, native_from=0)
+    assert isinstance(step, LeanStep)
+    assert step.name == "lean step, native products"
+    own = OwnLoopDecoder(model, frozenset(), 2048, step)
+    assert own.name == "own loop, lean step, native products"
+    generate = decoder_for(model, "generate")
+    for length in (500, 3):
+        prompt = prompt_of(length)
+        assert ids_of(own, prompt, 30)[0] == ids_of(generate, prompt, 30)[0]
+
+
+def test_native_steps_on_the_bundled_model(model_folder: Path, gptq_folder: Path) -> None:
+    """Every precision that has native products.
+
+    Where the tokens differ from generate's, the two had logits that another order of
+    summation swaps: each may move by the noise.
+    """
+    prompts = [*PROMPTS, "It was a dark and stormy night", "Call me Ishmael. Some years ago"]
+    job = {
+        "model": str(model_folder),
+        "gptq": str(gptq_folder),
+        "threads": 1,
+        "new_tokens": 64,
+        "prompts": prompts,
+    }
+    command = [sys.executable, "-m", "tests.engine.native_tokens", json.dumps(job)]
+    made = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert made.returncode == 0, made.stderr
+    found = json.loads(made.stdout.splitlines()[-1])
+    assert set(found) == {"fp32", "bf16", "int8wo", "gptq"}
+    for precision, answers in found.items():
+        assert answers["decoder"] == "own loop, lean step, native products", precision
+        assert answers["apart"] <= 2, precision
+        same = sum(a == b for a, b in zip(answers["own"], answers["generate"], strict=True))
+        assert same >= 3, precision
+        assert precision != "fp32" or same == len(prompts)
