@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
@@ -54,7 +54,7 @@ def comparison(
     if page.row.quantization:
         return None
     if gptq_beside:
-        return _plan([(page.spec, Precision.BF16), (page.spec, Precision.GPTQ)], [page.row])
+        return _plan([(page.spec, Precision.BF16), (page.spec, Precision.GPTQ)], [_measured(page)])
     versions = [row for group in groups if group.method == "gptq" for row in group.rows]
     best = min(versions, key=lambda row: not row.is_here, default=None)
     return versus(page, best) if best is not None else None
@@ -66,7 +66,7 @@ def versus(page: ModelPage, version: ModelRow) -> LanePlan | None:
     if precision is None or page.cannot_load or page.row.quantization:
         return None
     lanes = [(page.spec, Precision.BF16), (version.spec, precision)]
-    return _plan(lanes, [page.row, version])
+    return _plan(lanes, [_measured(page), version])
 
 
 def trial(page: ModelPage) -> LanePlan | None:
@@ -74,14 +74,14 @@ def trial(page: ModelPage) -> LanePlan | None:
     precision = precision_of(page.row)
     if precision is None or page.cannot_load:
         return None
-    return _plan([(page.spec, precision)], [page.row])
+    return _plan([(page.spec, precision)], [_measured(page)])
 
 
 def _with_base(page: ModelPage) -> LanePlan | None:
     if not page.base_models:
         return None
     base = ModelSpec(page.base_models[0])
-    first = _needs([page.row])
+    first = _needs([_measured(page)])
     first = f"{first} and {base.source}, if it is not here yet" if first else ""
     plan = _plan([(base, Precision.BF16), (page.spec, Precision.GPTQ)], [])
     return LanePlan(plan.label, plan.lanes, first or f"{base.source}, if it is not here yet")
@@ -91,6 +91,11 @@ def _plan(lanes: Sequence[LaneChoice], rows: Sequence[ModelRow]) -> LanePlan:
     names = [precision.label.partition(" ")[0] for _, precision in lanes]
     label = f"Compare {' and '.join(names)}" if len(names) > 1 else f"Run in {names[0]}"
     return LanePlan(label, tuple(lanes), _needs(rows))
+
+
+def _measured(page: ModelPage) -> ModelRow:
+    """The page's row with the size of the files that are really downloaded."""
+    return replace(page.row, size=page.load_bytes or page.row.size)
 
 
 def _needs(rows: Sequence[ModelRow]) -> str:

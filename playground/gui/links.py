@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, QUrl, Slot
-from PySide6.QtGui import QDesktopServices, QGuiApplication, QTextOption
+from PySide6.QtGui import QDesktopServices, QFont, QGuiApplication, QTextOption
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -57,7 +57,9 @@ class LinkQuestion(QDialog):
         shown.setReadOnly(True)
         shown.setTabChangesFocus(True)
         shown.setProperty("kind", "input")
-        shown.setFont(theme.mono_font())
+        letters = theme.mono_font()
+        letters.setFeature(QFont.Tag("calt"), 0)  # no two characters drawn as one
+        shown.setFont(letters)
         shown.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         shown.setFixedHeight(4 * shown.fontMetrics().lineSpacing())
         shown.setAccessibleName("The whole address")

@@ -200,7 +200,7 @@ def test_one_click_puts_bf16_and_gptq_side_by_side(
     quantized(hub, "a/model-AWQ", "awq", bits=4)
     page = open_page()
     shown(qtbot, page, hub_row())
-    assert "owner/model and 4.00 MB first" in view._first.text()
+    assert "downloads 120 kB and 4.00 MB first" in view._first.text()
     with qtbot.waitSignal(page.lanes_chosen) as chosen:
         click(qtbot, view.compare_button)
     model = ModelSpec("owner/model")
