@@ -39,7 +39,14 @@ _PHASES = (
     Activity.READING_WEIGHTS,
     Activity.QUANTIZING,
     Activity.WARMING_UP,
+    Activity.MEASURING,
 )
+#: What is told beside the phases, with its head in the table.
+_TOTALS = {
+    "to_ready_s": "to ready",
+    "first_token_s": "first token",
+    "to_first_token_s": "to the first token",
+}
 #: What of plain `from_pretrained`'s speed is to be reached.
 _TARGET = 0.9
 
@@ -88,7 +95,7 @@ def _starts(
     precision: Precision, args: argparse.Namespace, console: Console
 ) -> list[dict[str, Any]]:
     """One row a way of starting: seconds of each phase, to ready, and to the first token."""
-    runs: dict[str, list[dict[str, float]]] = {_FRESH: [], _SPARE: []}
+    runs: dict[str, list[dict[str, Any]]] = {_FRESH: [], _SPARE: []}
     for number, way in [(-1, _FRESH), (-1, _SPARE), *alternating(list(runs), args.rounds)]:
         console.status(f"{precision.value}: {way}, round {number + 1} of {args.rounds}")
         found = _start(precision, way == _SPARE, args.threads)
@@ -100,18 +107,18 @@ def _starts(
         {
             "precision": precision.value,
             "way": way,
-            **{name: median([run.get(name, 0.0) for run in found]) for name in _names(found)},
+            **{name: median([run[name] for run in found]) for name in _TOTALS},
+            "phases_s": {
+                phase.value: median([run["phases_s"].get(phase.value, 0.0) for run in found])
+                for phase in _PHASES
+            },
         }
         for way, found in runs.items()
     ]
 
 
-def _names(runs: list[dict[str, float]]) -> list[str]:
-    return list(dict.fromkeys(name for run in runs for name in run))
-
-
-def _start(precision: Precision, spare: bool, threads: int) -> dict[str, float]:
-    """Load the bundled model once and make two tokens; return the seconds of each phase."""
+def _start(precision: Precision, spare: bool, threads: int) -> dict[str, Any]:
+    """Load the bundled model once and make two tokens; return phases and totals in seconds."""
     name = "classics-6m-gptq" if precision is Precision.GPTQ else "classics-6m"
     request = LoadRequest(
         name=name,
@@ -137,24 +144,23 @@ def _start(precision: Precision, spare: bool, threads: int) -> dict[str, float]:
         session.observe = lambda _: None
         answer = session.generate(_PROMPT, _OPTIONS)
     return {
-        **timeline.phases(),
-        "first token": answer.times[0],
-        "to ready": ready - clicked,
-        "to the first token": ready - clicked + answer.times[0],
+        "to_ready_s": ready - clicked,
+        "first_token_s": answer.times[0],
+        "to_first_token_s": ready - clicked + answer.times[0],
+        "phases_s": timeline.phases(),
     }
 
 
 def _print_starts(rows: list[dict[str, Any]], console: Console) -> None:
-    phases = [phase.value for phase in _PHASES if any(row.get(phase.value) for row in rows)]
-    columns = [*phases, "to ready", "first token", "to the first token"]
-    lines = [("", "", *columns)]
+    phases = [p.value for p in _PHASES if any(row["phases_s"][p.value] for row in rows)]
+    lines = [("", "", *phases, *_TOTALS.values())]
     for row in rows:
-        cells = [seconds(row[name]) if row.get(name) else "" for name in columns]
-        lines.append((row["precision"], row["way"], *cells))
+        cells = [row["phases_s"][name] for name in phases] + [row[name] for name in _TOTALS]
+        lines.append((row["precision"], row["way"], *(seconds(s) if s else "" for s in cells)))
     for line in table(lines, left=(0, 1)):
         console.print(line)
     for fresh, spare in zip(rows[::2], rows[1::2], strict=True):
-        gain = ratio(fresh["to the first token"], spare["to the first token"])
+        gain = ratio(fresh["to_first_token_s"], spare["to_first_token_s"])
         console.print(f"{fresh['precision']}: {times(gain)} as fast with a spare.")
 
 
