@@ -26,6 +26,11 @@ class Precision(StrEnum):
         """One sentence on what the precision costs and gains."""
         return _EXPLANATIONS[self]
 
+    def explanation_on(self, device_id: str, capability: str) -> str:
+        """The same, as it is on a device; `capability` as in DeviceFacts, "" if not known."""
+        fast = device_id != "cpu" or not capability or "avx512_bf16" in capability.split()
+        return self.explanation if self is not Precision.NF4 or fast else _NF4_UNPACKED
+
     @property
     def bits_per_weight(self) -> float:
         """Bits a linear weight takes, with its scales (GPTQ: groups of 128)."""
@@ -75,6 +80,11 @@ _EXPLANATIONS = {
     Precision.NF4: "A quarter of bf16's memory, quantized while loading; slower than bf16.",
     Precision.GPTQ: "A quarter of bf16's memory, calibrated beforehand; may be faster than bf16.",
 }
+#: bitsandbytes has a product of packed weights for processors with avx512_bf16 only.
+_NF4_UNPACKED = (
+    "A quarter of bf16's memory, but slow on this processor: without avx512_bf16 every weight "
+    "is unpacked again at every token."
+)
 _BITS = {
     Precision.FP32: 32.0,
     Precision.BF16: 16.0,

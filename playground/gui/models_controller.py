@@ -319,7 +319,10 @@ class ModelsController(QObject):
         choices = [(device.id, device.name or device.id) for device in devices]
         if all(id_ != config.device for id_, _ in choices):
             choices.append((config.device, f"{config.device} (not there)"))
-        presenter.view.show_config(config, presenter.model_label, presenter.reasons, choices)
+        capability = next((d.capability for d in devices if d.id == config.device), "")
+        presenter.view.show_config(
+            config, presenter.model_label, presenter.reasons, choices, capability
+        )
         presenter.view.show_environments(config.environment, self._environment_choices())
         self.labels_changed.emit()
 

@@ -282,3 +282,23 @@ def test_figures_in_words() -> None:
         "90.0 s",
     ]
     assert clock_text(59.94) == "59.9 s"
+
+
+def test_nf4_on_a_processor_that_unpacks_it_says_so_beforehand(lane: LaneView) -> None:
+    combo = lane.header.precision
+    model = combo.model()
+    assert isinstance(model, QStandardItemModel)
+    reasons = dict.fromkeys(Precision, "")
+    for device, capability, slow in [
+        ("cpu", "avx2 avx512f avx512_vnni", True),
+        ("cpu", "avx2 avx512f avx512_bf16", False),
+        ("cuda:0", "9.0", False),
+        ("cpu", "", False),  # not known yet
+    ]:
+        config = LaneConfig(precision=Precision.NF4, device=device)
+        lane.show_config(config, "m", reasons, [(device, "a device")], capability)
+        item = model.item(combo.findData("nf4"))
+        assert item is not None
+        assert item.isEnabled()
+        assert ("slow on this processor" in item.text()) is slow
+        assert ("slow on this processor" in combo.toolTip()) is slow

@@ -107,7 +107,8 @@ class LaneHeader(QWidget):
         column.addWidget(self.environment)
         self._environment_group: QActionGroup | None = None
         self._environments_shown: tuple[str, list[tuple[str, str]]] | None = None
-        self._reasons: dict[Precision, str] = {}
+        #: Why it cannot be had ("" where it can), and that or what it costs and gains.
+        self._precisions: dict[Precision, tuple[str, str]] = {}
         self._devices: list[tuple[str, str]] = []
         theme.theme_changed.connect(self._tint)
         self._tint()
@@ -119,17 +120,22 @@ class LaneHeader(QWidget):
         label: str,
         precisions: Mapping[Precision, str],
         devices: Sequence[tuple[str, str]],
+        capability: str = "",
     ) -> None:
-        """Show the choices without emitting anything."""
+        """Show the choices without emitting anything; `capability` is the chosen device's."""
         self.model.set_full_text(label)
         self.model.setToolTip(f"{label}\nChoose another model, or drop a folder here")
         self.model.setAccessibleName(f"Model: {label}")
-        if dict(precisions) != self._reasons:
-            self._reasons = dict(precisions)
+        shown = {
+            precision: (reason, reason or precision.explanation_on(config.device, capability))
+            for precision, reason in precisions.items()
+        }
+        if shown != self._precisions:
+            self._precisions = shown
             self._fill_precisions()
         self.precision.setCurrentIndex(self.precision.findData(config.precision.value))
-        reason = self._reasons.get(config.precision, "")
-        self.precision.setToolTip(reason or config.precision.explanation)
+        _, text = shown.get(config.precision, ("", config.precision.explanation))
+        self.precision.setToolTip(text)
         if list(devices) != self._devices:
             self._devices = list(devices)
             self._fill_devices()
@@ -215,11 +221,11 @@ class LaneHeader(QWidget):
     def _fill_precisions(self) -> None:
         self.precision.clear()
         model = cast("QStandardItemModel", self.precision.model())
-        for precision, reason in self._reasons.items():
-            item = QStandardItem(f"{precision.label} — {reason or precision.explanation}")
+        for precision, (reason, text) in self._precisions.items():
+            item = QStandardItem(f"{precision.label} — {text}")
             item.setData(precision.value, Qt.ItemDataRole.UserRole)
             item.setData(precision.label.partition(" (")[0], ElidedComboBox.SHORT)
-            item.setToolTip(reason or precision.explanation)
+            item.setToolTip(text)
             item.setEnabled(not reason)
             model.appendRow(item)
 

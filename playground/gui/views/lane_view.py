@@ -150,12 +150,13 @@ class LaneView(QFrame):
         model_label: str,
         precisions: Mapping[Precision, str],
         devices: Sequence[tuple[str, str]],
+        capability: str = "",
     ) -> None:
         """Show what is chosen and what could be; a reason greys a precision out."""
         self._label = f"{model_label} · {config.precision.label.partition(' (')[0]}"
         if config.environment:
             self._label += f" · {config.environment}"
-        self.header.show_config(config, model_label, precisions, devices)
+        self.header.show_config(config, model_label, precisions, devices, capability)
         self._name()
 
     def show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
