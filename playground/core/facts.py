@@ -142,6 +142,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     timing: Timing
     created: str  # ISO 8601, UTC
     environment: str = ""  # the name of another Python than the playground's own
+    own_code: str = ""  # the commit whose Python code of the model's own ran
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+from playground.core.checkpoint import weight_files
 from playground.core.facts import Stamp
 from playground.core.generation import ChatPrompt, Prompt
 from playground.core.precision import Precision
@@ -50,6 +53,28 @@ for parent in list(model.modules()):
 """
 
 
+#: AutoGPTQ named the weights after the quantization, and kept the settings apart.
+_OLD_FOLDER = """
+import json
+import tempfile
+from pathlib import Path
+
+OLD, MODEL = Path(MODEL), Path(tempfile.mkdtemp())
+for path in OLD.iterdir():
+    name = path.name
+    if name.endswith(".safetensors.index.json"):
+        name = "model.safetensors.index.json"
+    elif name.endswith(".safetensors") and len(list(OLD.glob("*.safetensors"))) == 1:
+        name = "model.safetensors"
+    if name != "config.json":
+        (MODEL / name).symlink_to(path.resolve())
+config = json.loads((OLD / "config.json").read_text("utf-8"))
+settings = json.loads((OLD / "quantize_config.json").read_text("utf-8"))
+config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
+(MODEL / "config.json").write_text(json.dumps(config), "utf-8")
+"""
+
+
 def script(stamp: Stamp, prompt: Prompt) -> str:
     """Return the script. It prints the text that followed the prompt."""
     blocks = [_header(stamp), _load(stamp), _prompt(prompt), _generate(stamp)]
@@ -70,7 +95,9 @@ def _header(stamp: Stamp) -> str:
     return (
         f"# {stamp.model} ({stamp.commit or 'no commit'}), {stamp.requested_precision.label}\n"
         f"# made {stamp.created} on {stamp.device_name}, {stamp.kernel}\n"
-        f"# {versions}\n" + "\n".join(imports)
+        + (f"# in the engine environment {stamp.environment}\n" if stamp.environment else "")
+        + f"# {versions}\n"
+        + "\n".join(imports)
     )
 
 
@@ -87,11 +114,18 @@ def _load(stamp: Stamp) -> str:
             'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
             "bnb_4bit_compute_dtype=torch.bfloat16)"
         )
+    if stamp.own_code:
+        arguments.append("trust_remote_code=True")
+    own = ", trust_remote_code=True" if stamp.own_code else ""
     lines = [f"MODEL = {stamp.folder!r}"]
+    if precision is Precision.GPTQ and _written_by_auto_gptq(Path(stamp.folder)):
+        lines.append(_OLD_FOLDER)
+    if stamp.own_code:
+        lines.append(f"# This runs the model's own Python code, of commit {stamp.own_code}.")
     if stamp.threads:
         lines.append(f"torch.set_num_threads({stamp.threads})")
     lines += [
-        "tokenizer = AutoTokenizer.from_pretrained(MODEL)",
+        f"tokenizer = AutoTokenizer.from_pretrained(MODEL{own})",
         "model = AutoModelForCausalLM.from_pretrained(",
         "    MODEL,",
         *(f"    {argument}," for argument in arguments),
@@ -100,6 +134,15 @@ def _load(stamp: Stamp) -> str:
     if precision is Precision.INT8_WEIGHT_ONLY:
         lines.append(_WEIGHT_ONLY)
     return "\n".join(lines)
+
+
+def _written_by_auto_gptq(folder: Path) -> bool:
+    """Whether the folder keeps its settings and weights where transformers looks for neither."""
+    if not (folder / "quantize_config.json").is_file():
+        return False
+    index, files = weight_files(folder)
+    standard = index or (files[0] if len(files) == 1 else None)
+    return standard is not None and not standard.name.startswith("model.safetensors")
 
 
 def _dtype(stamp: Stamp) -> str:

@@ -164,6 +164,7 @@ class Answering:
             options=command.options,
             timing=command.timing,
             environment=loaded.request.environment,
+            own_code=loaded.request.trust_remote_code,
             created=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 

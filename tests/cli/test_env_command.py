@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from playground.core.environments import EngineEnvironment
 from playground.core.errors import EngineError, OptionsError
 from tests.cli.commands import json_lines, one_sentence, playground
 from tests.support.other_python import make_other_python
+
+#: An interpreter with auto-gptq, such as `playground env create auto-gptq` makes.
+FOREIGN = os.environ.get("PLAYGROUND_AUTO_GPTQ_PYTHON", "")
 
 
 @pytest.fixture(scope="module")
@@ -48,6 +52,25 @@ def test_a_lane_of_another_python_is_stamped_with_its_name(
     gone = playground("run", "--prompt", "x", "--environment", "second", env=env)
     assert gone.returncode == 1
     assert "no environment 'second'" in one_sentence(gone)
+
+
+@pytest.mark.skipif(not FOREIGN, reason="PLAYGROUND_AUTO_GPTQ_PYTHON names no interpreter")
+def test_auto_gptq_itself_gives_the_same_greedy_tokens(tmp_path: Path) -> None:
+    env = {"PLAYGROUND_HOME": str(tmp_path)}
+    added = playground("env", "add", FOREIGN, "--name", "auto-gptq", "--json", env=env)
+    assert added.returncode == 0, added.stderr
+    assert "transformers 5" in json_lines(added.stdout)[-1]["precisions"]["int8"]
+    run = ("run", "--precision", "gptq", "--prompt", "Alice was", "--new-tokens", "12", "--json")
+    there = playground(*run, "--environment", "auto-gptq", env=env)
+    assert there.returncode == 0, there.stderr
+    here = playground(*run, env=env)
+    told = json_lines(there.stdout)
+    answers = [told[-1], json_lines(here.stdout)[-1]]
+    assert answers[0]["token_ids"] == answers[1]["token_ids"]
+    assert answers[0]["stamp"]["kernel"].startswith("auto-gptq")
+    assert answers[0]["stamp"]["environment"] == "auto-gptq"
+    assert answers[0]["verified_precision"] == "gptq"
+    assert any(line["event"] == "tokens" for line in told)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from playground.client.session import Session
@@ -20,6 +21,8 @@ from playground.core.generation import (
 from playground.core.precision import Precision
 from playground.core.reproduce import script
 from playground.core.resources import resource
+from tests.support.old_gptq import Kind, write_pair
+from tests.support.own_code import write_own_code
 
 PLAIN, GPTQ = resource("models", "classics-6m"), resource("models", "classics-6m-gptq")
 SAMPLED = GenerationOptions(
@@ -36,6 +39,42 @@ SAMPLED = GenerationOptions(
     ],
     ids=["bf16 sampled", "int8 stop string", "gptq greedy"],
 )
+@pytest.mark.parametrize("kind", [Kind(bits=8, symmetric=False), Kind(shards=2)], ids=str)
+def test_the_script_loads_what_auto_gptq_wrote(tmp_path: Path, kind: Kind) -> None:
+    old, _ = write_pair(tmp_path / "pair", kind)
+    assert_again(tmp_path, old, Precision.GPTQ, GenerationOptions(max_new_tokens=6))
+
+
+def test_the_script_says_that_it_runs_the_models_own_code(tmp_path: Path) -> None:
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    commit = {"trust_remote_code": "sha256:agreed"}
+    text = assert_again(
+        tmp_path, folder, Precision.FP32, GenerationOptions(max_new_tokens=6), **commit
+    )
+    assert "own Python code, of commit sha256:agreed" in text
+
+
+def assert_again(
+    tmp_path: Path, folder: Path, precision: Precision, options: GenerationOptions, **more: str
+) -> str:
+    """Assert that an answer's script prints the answer, and return the script."""
+    prompt = RawPrompt("ab")
+    request = LoadRequest(
+        name="test", folder=str(folder), commit="", precision=precision, warm_up=False
+    )
+    with Session() as session:
+        session.load(msgspec.structs.replace(request, **more))
+        answer = session.generate(prompt, options)
+    program = tmp_path / "again.py"
+    text = script(answer.stamp, prompt)
+    program.write_text(text, "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.rstrip("\n").endswith(answer.text.rstrip("\n"))
+    return text
+
+
 def test_the_script_prints_the_answer(
     tmp_path: Path, folder: Path, precision: Precision, options: GenerationOptions
 ) -> None:

@@ -207,6 +207,7 @@ def stamp_text(answer: Answer) -> str:
         f"Kernel: {stamp.kernel}",
         f"Decoder: {stamp.decoder}",
         *([f"Environment: {stamp.environment}"] if stamp.environment else []),
+        *([f"The model's own code of commit {stamp.own_code}"] if stamp.own_code else []),
         f"Device: {stamp.device_name} ({stamp.device}), {stamp.threads} threads",
         "Versions: " + ", ".join(f"{k} {v}" for k, v in stamp.versions.items()),
         "Options: "
