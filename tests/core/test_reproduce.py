@@ -30,15 +30,6 @@ SAMPLED = GenerationOptions(
 )
 
 
-@pytest.mark.parametrize(
-    ("folder", "precision", "options"),
-    [
-        (PLAIN, Precision.BF16, SAMPLED),
-        (PLAIN, Precision.INT8, GenerationOptions(max_new_tokens=12, stop=(",",))),
-        (GPTQ, Precision.GPTQ, GenerationOptions(max_new_tokens=12, ignore_eos=True)),
-    ],
-    ids=["bf16 sampled", "int8 stop string", "gptq greedy"],
-)
 @pytest.mark.parametrize("kind", [Kind(bits=8, symmetric=False), Kind(shards=2)], ids=str)
 def test_the_script_loads_what_auto_gptq_wrote(tmp_path: Path, kind: Kind) -> None:
     old, _ = write_pair(tmp_path / "pair", kind)
@@ -75,6 +66,15 @@ def assert_again(
     return text
 
 
+@pytest.mark.parametrize(
+    ("folder", "precision", "options"),
+    [
+        (PLAIN, Precision.BF16, SAMPLED),
+        (PLAIN, Precision.INT8, GenerationOptions(max_new_tokens=12, stop=(",",))),
+        (GPTQ, Precision.GPTQ, GenerationOptions(max_new_tokens=12, ignore_eos=True)),
+    ],
+    ids=["bf16 sampled", "int8 stop string", "gptq greedy"],
+)
 def test_the_script_prints_the_answer(
     tmp_path: Path, folder: Path, precision: Precision, options: GenerationOptions
 ) -> None:
