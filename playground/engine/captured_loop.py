@@ -11,8 +11,15 @@ import torch
 
 from playground.core.generation import GenerationOptions
 from playground.core.kv_cache import cache_bucket
-from playground.engine.captured_step import Capture, FixedStep, StepRunner, uncaptured
-from playground.engine.captures import still_works
+from playground.engine.captured_step import (
+    READ_TOKENS,
+    Capture,
+    FixedRead,
+    FixedStep,
+    StepRunner,
+    uncaptured,
+)
+from playground.engine.captures import capture_reading, still_works
 from playground.engine.choosing import TokenChooser
 from playground.engine.decoding import Decoded, OnToken, Tell, silent
 from playground.engine.errors import is_out_of_memory
@@ -27,7 +34,10 @@ from playground.engine.kept_cache import KeptCache
 
 #: New tokens that are prepared for before a text begins; a longer one stops for a capture there.
 _AHEAD = 4096
-_CHECK_PROMPT = 12  # tokens
+#: Up to so many captured reads a prompt is read in them: the model's own way through Python
+#: takes longer than the device. Longer ones take it in one go.
+_READS = 3
+_CHECK_PROMPT = 12  # tokens, less than one read
 _CHECK_STEPS = 3
 #: Largest relative difference between a step's logits and the model's own. Rounding differs
 #: where kernels do, by a few percent in 16 bits; whatever is really wrong differs by about 1.
@@ -42,6 +52,8 @@ class _Bucket:
     cache: KeptCache
     step: FixedStep
     run: StepRunner
+    read: FixedRead
+    run_read: StepRunner
 
 
 class CapturedLoopDecoder:
@@ -163,15 +175,32 @@ class CapturedLoopDecoder:
         """Return logits [1, vocabulary] after the prompt's rest."""
         cache = self._bucket.cache
         kept = len(cache.ids)
+        reads = -(-len(ids) // READ_TOKENS)
+        few = reads <= _READS and kept + reads * READ_TOKENS <= self._bucket.slots
         try:
-            with interruptible(self._layers, should_stop):
-                logits = self._forward(cache, ids)
+            if few:
+                logits = self._read_captured(self._bucket, ids, kept, should_stop)
+            else:
+                with interruptible(self._layers, should_stop):
+                    logits = self._forward(cache, ids)
         except BaseException:
             # Some layers have the new tokens, others do not.
             cache.truncate(kept)
             raise
         cache.append(ids)
         return logits
+
+    def _read_captured(
+        self, bucket: _Bucket, ids: Sequence[int], kept: int, should_stop: ShouldStop
+    ) -> Any:
+        for start in range(0, len(ids), READ_TOKENS):
+            if reason := should_stop():
+                raise InterruptedForwardError(reason)
+            bucket.read.place(ids[start : start + READ_TOKENS], kept + start)
+            bucket.run_read()
+        for layer in bucket.cache.layers:
+            layer.length = kept + len(ids)
+        return bucket.read.logits
 
     def _forward(self, cache: KeptCache, ids: Sequence[int]) -> Any:
         """Return logits [1, vocabulary] after `ids`, whose states go into the cache."""
@@ -212,28 +241,27 @@ class CapturedLoopDecoder:
         self._forward(cache, [0])
         cache.reserve(min(slots, self._context) if self._context else slots)
         cache.truncate(0)
-        step = FixedStep(self._model, cache)
-        bucket = _Bucket(step.cache.slots, cache, step, capture(step, tell))
+        step, read = FixedStep(self._model, cache), FixedRead(self._model, cache)
+        run = capture(step, tell)
+        bucket = _Bucket(step.cache.slots, cache, step, run, read, capture_reading(read))
         tell("comparing with the model's own forward")
         self._check(bucket)
         return bucket
 
     def _check(self, bucket: _Bucket) -> None:
-        """Raise RuntimeError where the step's logits are not those of the model's forward."""
+        """Raise RuntimeError where captured logits are not those of the model's forward."""
         cache, step = bucket.cache, bucket.step
         vocabulary = step.logits.shape[-1]
         room = self._context or bucket.slots
         ids = [(7 * i + 3) % vocabulary for i in range(min(_CHECK_PROMPT, room - 1))]
         logits = self._forward(cache, ids)
+        _compare(self._read_captured(bucket, ids, 0, lambda: ""), logits)
         for position in range(len(ids), min(len(ids) + _CHECK_STEPS, room)):
             token = int(logits.argmax())
             logits = self._forward(cache, [token])
             step.place(token, position)
             bucket.run()
-            own = logits.float()
-            difference = float((step.logits.float() - own).norm() / own.norm())
-            if not difference <= _CHECK_BOUND:  # a NaN is no match either
-                raise RuntimeError(f"its logits differ from the model's by {difference:.0%}")
+            _compare(step.logits, logits)
         cache.truncate(0)
 
     def _move_to(self, bucket: _Bucket, tokens: int | None = None) -> None:
@@ -250,6 +278,13 @@ class CapturedLoopDecoder:
         bucket.cache.append(present.cache.ids[:count])
         present.cache.truncate(0)
         self._bucket = bucket
+
+
+def _compare(found: Any, own: Any) -> None:
+    own = own.float()
+    difference = float((found.float() - own).norm() / own.norm())
+    if not difference <= _CHECK_BOUND:  # a NaN is no match either
+        raise RuntimeError(f"its logits differ from the model's by {difference:.0%}")
 
 
 def _asking(tell: Tell, should_stop: ShouldStop) -> Callable[[str], None]:

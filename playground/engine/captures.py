@@ -7,9 +7,16 @@ from typing import Any
 
 import torch
 
-from playground.engine.captured_step import Capture, FixedStep, GraphRunner, StepRunner
+from playground.engine.captured_step import (
+    Capture,
+    EagerRunner,
+    FixedRead,
+    FixedStep,
+    GraphRunner,
+    StepRunner,
+)
 from playground.engine.compiled_layers import compiled_layers, keep_compiled_programs
-from playground.engine.decoding import Tell
+from playground.engine.decoding import Tell, silent
 
 
 def captures_for(model: Any) -> tuple[list[Capture], str]:
@@ -18,7 +25,15 @@ def captures_for(model: Any) -> tuple[list[Capture], str]:
         return [], ""
     if reason := waits_for_host(model):
         return [], f"The decode step is not captured in a CUDA graph: {reason}."
+    torch.cuda.set_device(model.device)  # graphs are captured and run on the present one
     return [_compiled(model), _as_it_is], ""
+
+
+def capture_reading(step: FixedRead) -> StepRunner:
+    """The runner for short prompts: nothing is compiled for it, which would take as long again."""
+    if step.device.type != "cuda":
+        return EagerRunner(step)
+    return GraphRunner(step, "", nullcontext(), silent)
 
 
 def waits_for_host(model: Any) -> str:

@@ -153,14 +153,31 @@ def test_stops_are_those_of_the_uncaptured_loop() -> None:
         assert (found, decoded.stop_reason) == (whole, "length")
         found, decoded = ids_of(decoder, prompt, 1, free)
         assert (found, decoded.stop_reason) == (whole[:1], "length")
-    results = []
     for decoder in (captured(model), decoder_for(model)):
-        asked = iter(["", "", ""] * 3 + ["cancelled"] * 9)
-        found, decoded = ids_of(decoder, prompt, 12, should_stop=lambda a=asked: next(a))  # type: ignore[misc]
-        assert found == whole[: len(found)]
-        results.append((found, decoded.stop_reason))
-    assert results[0] == results[1]
-    assert results[0][1] == "cancelled"
+        said: list[int] = []
+        decoded = decoder.decode(
+            prompt,
+            GenerationOptions(),
+            12,
+            lambda token, _, said=said: said.append(token),  # type: ignore[misc]
+            lambda said=said: "cancelled" if len(said) == 5 else "",  # type: ignore[misc]
+        )
+        assert (said, decoded.stop_reason) == (whole[:5], "cancelled")
+
+
+def test_a_short_rest_is_read_where_there_is_room_for_it() -> None:
+    model = make(LEAN["qwen3"](), torch.float32)
+    own, generate = captured(model), decoder_for(model, "generate")
+    for length in (16, 32, 48, 49):
+        prompt = prompt_of(length)
+        assert ids_of(own, prompt, 5)[0] == ids_of(generate, prompt, 5)[0]
+    # The rest is two tokens, and less than a whole read fits behind what is kept.
+    first = prompt_of(498)
+    answer = ids_of(own, first, 4)[0]
+    longer = [*first, *answer, *prompt_of(2, start=90)]
+    found, decoded = ids_of(own, longer, 5, reuse=True)
+    assert decoded.reused == 498 + 4 - 1
+    assert found == ids_of(generate, longer, 5)[0]
 
 
 def test_an_interrupted_prompt_leaves_a_usable_cache() -> None:
