@@ -20,12 +20,12 @@ FORMULAS = {
     "prefill tokens/s": "prompt tokens ÷ time from the start of the model's work to t₁",
     "decode tokens/s": "(n − 1) ÷ (tₙ − t₁)",
     "end to end": "tₙ − t_sent",
-    "floor": "(bytes of weights as stored + bytes of cached keys and values) ÷ the device's "
-    "bandwidth: what a token must read, and the least it can take. The bandwidth was measured "
-    "here once, as the median of several passes: two buffers larger than the caches read, or "
-    "one copied to the other (counted as a read and a write), whichever was faster",
-    "of floor": "floor at the middle token ÷ median inter-token latency: 100 % is as fast as the "
-    "memory allows. A model that fits into the processor's caches can be above it",
+    "floor": "(weights as stored + cached keys and values, in bytes) ÷ bandwidth: the least a "
+    "token takes",
+    "bandwidth": "measured here once: buffers beyond the caches, read, or copied (a read and a "
+    "write); median",
+    "of floor": "floor at the middle token ÷ p50; above 100 % where a model fits into the "
+    "processor's caches",
 }
 
 
