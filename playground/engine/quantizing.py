@@ -120,7 +120,8 @@ class _Work:
         if self._request.to is Precision.GPTQ:
             return self._gptq(checkpoint, device)
         weights = self._load(self._request.to)
-        return self._write(weights, checkpoint, device, "bfloat16", ())
+        computed_in = str(weights.model.dtype).removeprefix("torch.")
+        return self._write(weights, checkpoint, device, computed_in, ())
 
     def _gptq(self, checkpoint: Checkpoint, device: DeviceFacts) -> QuantizedModel:
         what, dtype, _, texts = self._prepare(checkpoint, device)
