@@ -56,8 +56,13 @@ def plan(request: QuantizeRequest, folder: Path) -> Plan:
         ) from error
     modules = list(model.get_submodule(name))
     layers = [get_layers(block) for block in modules]
+    if any(isinstance(layer, Conv1D) for found in layers for layer in found.values()):
+        raise ModelError(
+            "transformers cannot load GPTQ versions of GPT-2's kind.",
+            "Save it as int8 or NF4 instead, or choose another model.",
+        )
     widths = {
-        f"{name}.{number}.{inner}": _widths(layer)
+        f"{name}.{number}.{inner}": (layer.in_features, layer.out_features)
         for number, found in enumerate(layers)
         for inner, layer in found.items()
     }
@@ -67,7 +72,7 @@ def plan(request: QuantizeRequest, folder: Path) -> Plan:
         raise ModelError(
             "Most of this model's weights are not in linear layers that GPTQ can quantize here "
             "(experts are stored together, for one).",
-            "Save it as int8 or NF4 instead, or choose another model.",
+            "Choose another model, or a GPTQ version that its makers published.",
         )
     return Plan(
         blocks=name,
@@ -213,12 +218,6 @@ def _quantizer(request: QuantizeRequest, pieces: list[dict[str, Any]]) -> Any:
         model_seqlen=request.length,
         backend="gptq_torch",  # packs every number of bits
     )
-
-
-def _widths(layer: Any) -> tuple[int, int]:
-    """Inputs and outputs; GPT-2's kind of layer stores its weight the other way round."""
-    rows, columns = layer.weight.shape[:2]
-    return (rows, columns) if isinstance(layer, Conv1D) else (columns, rows)
 
 
 def _check_widths(request: QuantizeRequest, widths: dict[str, tuple[int, int]]) -> None:

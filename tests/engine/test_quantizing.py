@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from transformers import GPT2Config, GPT2LMHeadModel, MixtralConfig, MixtralForCausalLM
 
 from playground.client.engine_process import child_environment
 from playground.client.session import Interrupted, Session
@@ -214,6 +215,31 @@ def test_widths_that_no_word_divides(session: Session, tmp_path: Path) -> None:
     odd = write_files(tmp_path / "odd", tiny_model_files(hidden=40, layers=1))
     with pytest.raises(PlaygroundError, match="40 × 40"):
         session.estimate(ask(odd, tmp_path / "copy"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "words"),
+    [
+        (GPT2LMHeadModel, GPT2Config(n_embd=64, n_layer=1, n_head=2, vocab_size=256), "GPT-2's"),
+        (
+            MixtralForCausalLM,
+            MixtralConfig(
+                hidden_size=64, intermediate_size=128, num_hidden_layers=1, vocab_size=256,
+                num_attention_heads=2, num_key_value_heads=2, num_local_experts=4,
+            ),
+            "Most of this model's weights",
+        ),
+    ],
+    ids=["GPT-2", "experts"],
+)  # fmt: skip
+def test_architectures_that_would_not_load_or_not_be_quantized(
+    kind: Any, config: Any, words: str, session: Session, tmp_path: Path
+) -> None:
+    files = {name: data for name, data in tiny_model_files().items() if "token" in name}
+    kind(config).save_pretrained(write_files(tmp_path / "other", files))
+    with pytest.raises(PlaygroundError, match=words) as raised:
+        session.estimate(ask(tmp_path / "other", tmp_path / "copy"))
+    assert raised.value.cure
 
 
 def test_a_folder_that_cannot_be_written(session: Session, source: Path, tmp_path: Path) -> None:
