@@ -144,14 +144,18 @@ def _load_gptq(
                 quantization_config=GPTQConfig(bits=settings.bits, backend=kernel.backend),
             )
             if kernel.int4:
-                gptq_int4.repack(weights.model)
-            gptq.try_kernel(weights.model)
+                with progress.activity(Activity.WARMING_UP, "repacking the weights"):
+                    gptq_int4.repack(weights.model)
+            # Some kernels are compiled at their first call, which can take minutes.
+            with progress.activity(Activity.WARMING_UP, "building the kernel"):
+                gptq.try_kernel(weights.model)
         except Exception as error:
             last = kernel is choices[-1]
             if last or is_out_of_memory(error) or isinstance(error, ModelError):
                 raise
             name = "torch's int4 product" if kernel.int4 else kernel.backend
-            weights.notes.append(f"The kernel {name} cannot run here: {error}.")
+            cause = next(iter(str(error).splitlines()), "") or type(error).__name__
+            weights.notes.append(f"The kernel {name} cannot run here: {cause}")
             weights.model = None
         else:
             weights.notes += [kernel.note] if kernel.note else []
