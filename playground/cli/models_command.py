@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from playground.cli.console import Console, printable, size, table
-from playground.cli.memory_table import show_memory
+from playground.cli.memory_table import free_memory, show_memory
 from playground.core.errors import ModelError, PlaygroundError
+from playground.core.memory_plan import row_fit
 from playground.core.settings import SettingsStore
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
 from playground.hub.download_items import DownloadItem, DownloadState
@@ -60,9 +61,11 @@ def _search(args: argparse.Namespace, console: Console) -> int:
 
 
 def _rows(rows: Sequence[ModelRow], console: Console) -> int:
-    lines = [("Model", "Parameters", "Stored as", "Size", "Licence", "Downloads", "")]
+    lines = [("Model", "Parameters", "Stored as", "Size", "Here", "Licence", "Downloads", "")]
+    free = free_memory()
     for row in rows:
-        console.event("model", **_row_fields(row))
+        fits = row_fit(row.parameters, row.size, free, quantized=bool(row.quantization))
+        console.event("model", **_row_fields(row), fit=fits.value if fits else None)
         here = "here" if row.where is Where.HUB and row.is_here else ""
         notes = ", ".join(filter(None, ["gated" if row.gated else "", here, row.problem]))
         lines.append(
@@ -71,6 +74,7 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
                 f"{row.parameters / 1e9:.2f} B" if row.parameters is not None else "–",
                 printable(row.stored) or "–",
                 size(row.size) if row.size is not None else "–",
+                fits.value if fits else "–",
                 printable(row.licence) or "–",
                 f"{row.downloads:,}" if row.downloads is not None else "–",
                 notes,
@@ -79,7 +83,7 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
     if len(lines) == 1:
         console.note("No model fits.")
     else:
-        for line in table(lines, left=(0, 2, 4, 6)):
+        for line in table(lines, left=(0, 2, 4, 5, 7)):
             console.print(line)
     return 0
 

@@ -38,6 +38,7 @@ def test_from_the_search_to_the_deletion(hub: HubServer, tmp_path: Path) -> None
     (row,) = json_lines(done.stdout)
     assert (row["model"], row["licence"], row["downloads"]) == ("owner/model", "mit", 7)
     assert row["here"] is False
+    assert row["fit"] is None  # this Hub tells no sizes
     shown = run(hub, tmp_path, "show", "owner/model", "--card").stdout.decode()
     assert "LlamaForCausalLM" in shown
     assert "Longest context" in shown
@@ -50,6 +51,7 @@ def test_from_the_search_to_the_deletion(hub: HubServer, tmp_path: Path) -> None
     assert (Path(downloaded["folder"]) / "model.safetensors").is_file()
     rows = json_lines(run(hub, tmp_path, "list", "--json").stdout)
     assert [r["model"] for r in rows] == ["classics-6m", "owner/model"]
+    assert [r["fit"] for r in rows] == ["fits", "fits"]
     assert "would free" in run(hub, tmp_path, "delete", "owner/model").stdout.decode()
     assert Path(downloaded["folder"]).is_dir()
     done = run(hub, tmp_path, "delete", "owner/model", "--yes", "--json")
