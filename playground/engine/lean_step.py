@@ -6,9 +6,10 @@ logits equal to the model's own, bit for bit.
 
 On a large model reading the weights rules, and torch's products of one row read them at a
 fraction of the memory's speed. There the native products take their place, over the same
-stored weights. They too keep their sums in fp32, but add in another order, so that the last
-bit of a few results differs. Each is checked by itself, and then the logits: they may be as
-far from the model's own as another order of summation puts them (see `summation_noise`).
+stored weights, with a norm and an attention of the same kind. They too keep their sums in
+fp32, but add in another order, so that the last bit of a few results differs. Each product is
+checked by itself, and then the logits: they may be as far from the model's own as another
+order of summation puts them (see `summation_noise`).
 """
 
 from __future__ import annotations
@@ -65,7 +66,10 @@ class LeanStep:
         self._rotary = model.model.rotary_emb
         self._embedding = model.model.embed_tokens.weight.detach()
         self._layers = [_layer(layer, fuse, native) for layer in model.model.layers]
-        self._norm = _norm(model.model.norm)
+        self._norm = _norm(model.model.norm, native)
+        self._attend = native and native.attend(
+            self._heads, self._kv_heads, self._head_dim, self._scaling, self._embedding.dtype
+        )
         self._head = product([model.lm_head], native=native)
         self._cos = self._sin = self._embedding[:0]
 
@@ -88,19 +92,23 @@ class LeanStep:
             else:
                 queries, keys = states[:, :heads], states[:, heads:both]
                 turned = torch.cat((layer.query_norm(queries), layer.key_norm(keys)), 1)
-            turned = turned * cos + torch.roll(turned, half, -1) * sin
             keys, values = kept.buffers
-            keys[:, :, position] = turned[:, heads:, 0]
-            values[:, :, position] = states[:, both:, 0]
+            if self._attend:
+                fresh = states[:, both:]
+                mixed = self._attend(turned, fresh, cos, sin, keys, values, position)
+            else:
+                turned = turned * cos + torch.roll(turned, half, -1) * sin
+                keys[:, :, position] = turned[:, heads:, 0]
+                values[:, :, position] = states[:, both:, 0]
+                mixed = attend(
+                    turned[:, :heads],
+                    keys[:, :, :end],
+                    values[:, :, :end],
+                    scale=self._scaling,
+                    enable_gqa=heads != kv_heads,
+                ).reshape(1, heads * self._head_dim)
             kept.length = end
-            mixed = attend(
-                turned[:, :heads],
-                keys[:, :, :end],
-                values[:, :, :end],
-                scale=self._scaling,
-                enable_gqa=heads != kv_heads,
-            )
-            x = x + layer.out(mixed.reshape(1, heads * self._head_dim))
+            x = x + layer.out(mixed)
             gate_up = layer.gate_up(layer.middle_norm(x))
             x = x + layer.down(silu(gate_up[:, :inner]) * gate_up[:, inner:])
         return self._head(self._norm(x))
@@ -192,20 +200,22 @@ def _layer(layer: Any, fuse: bool, native: NativeProducts | None) -> _Layer:
     attention, mlp = layer.self_attn, layer.mlp
     query_norm, key_norm = (getattr(attention, name, None) for name in ("q_norm", "k_norm"))
     return _Layer(
-        input_norm=_norm(layer.input_layernorm),
+        input_norm=_norm(layer.input_layernorm, native),
         qkv=product([attention.q_proj, attention.k_proj, attention.v_proj], fuse, native),
         query_norm=_norm(query_norm) if query_norm is not None else None,
         key_norm=_norm(key_norm) if key_norm is not None else None,
         out=product([attention.o_proj], native=native),
-        middle_norm=_norm(layer.post_attention_layernorm),
+        middle_norm=_norm(layer.post_attention_layernorm, native),
         gate_up=product([mlp.gate_proj, mlp.up_proj], fuse, native),
         down=product([mlp.down_proj], native=native),
     )
 
 
-def _norm(module: Any) -> Norm:
+def _norm(module: Any, native: NativeProducts | None = None) -> Norm:
     """RMSNorm as transformers does it: normalized in fp32, rounded, then weighted."""
     weight, epsilon = module.weight.detach(), float(module.variance_epsilon)
+    if native and (made := native.norm(weight, epsilon)):
+        return made
     shape = tuple(weight.shape)
     dtype = weight.dtype
     normalize = torch.rms_norm

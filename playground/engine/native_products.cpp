@@ -1,8 +1,10 @@
-// The products of one token's row with weights as they are stored, read at the memory's speed.
+// The arithmetic of one token's step: products with weights as they are stored, read at the
+// memory's speed, and what lies between the products.
 //
 // Weights [rows, columns] lie row after row; columns are a multiple of 32. Sums are kept in fp32.
 // Vectors are written in the notation of GCC and Clang: they compile for any width.
 
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -42,6 +44,13 @@ bf16 rounded(float value) {
   return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
 }
 
+// A value as it is kept in T, back in fp32.
+template <class T> float kept(float value) { return value; }
+template <> float kept<bf16>(float value) { return wide(rounded(value)); }
+void store(float *to, float value) { *to = value; }
+void store(bf16 *to, float value) { *to = rounded(value); }
+float wide(float value) { return value; }
+
 // As fp32: of each block first the elements of even index, then the odd ones, if `apart`.
 const float *widened(const bf16 *x, long columns, bool apart) {
   static thread_local std::vector<float> kept;
@@ -63,7 +72,92 @@ Floats widened(const int8_t *from) {
 #endif
 }
 
+Floats widened(const float *from) { return load<Floats>(from); }
+
+Floats widened(const bf16 *from) {
+#ifdef __AVX512F__
+  return (Floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)), 16);
+#else
+  Floats value;
+  for (long i = 0; i < LANES; i++) value[i] = wide(from[i]);
+  return value;
+#endif
+}
+
+// RMSNorm: normalized in fp32, rounded, then weighted.
+template <class T>
+void normalize(const T *x, const T *weight, T *y, long columns, float epsilon) {
+  Floats squares = {};
+  for (long i = 0; i < columns; i += LANES) {
+    Floats part = widened(x + i);
+    squares += part * part;
+  }
+  const float factor = 1 / std::sqrt(total(squares) / columns + epsilon);
+  for (long i = 0; i < columns; i++)
+    store(y + i, kept<T>(wide(x[i]) * factor) * wide(weight[i]));
+}
+
+// Rotary embedding; the sign of the turned half lies in `sin`.
+template <class T> void turn(const T *x, const T *cos, const T *sin, T *to, long size) {
+  for (long i = 0; i < size; i++) {
+    const float other = wide(x[i < size / 2 ? i + size / 2 : i - size / 2]);
+    store(to + i, kept<T>(wide(x[i]) * wide(cos[i])) + kept<T>(other * wide(sin[i])));
+  }
+}
+
+// Turns queries and keys [heads + kv_heads, size], puts the keys and the new values
+// [kv_heads, size] into the cache [kv_heads, slots, size] at `position`, and mixes.
+template <class T>
+void attend(const T *turnable, const T *fresh, const T *cos, const T *sin, T *keys, T *values,
+            T *out, long heads, long kv_heads, long size, long slots, long position, float scale,
+            int threads) {
+  const long group = heads / kv_heads, tokens = position + 1;
+  const bool worth = tokens * heads * size > 1 << 16;
+#pragma omp parallel for schedule(static) num_threads(threads) if (worth)
+  for (long kv = 0; kv < kv_heads; kv++) {
+    T *key = keys + kv * slots * size, *value = values + kv * slots * size;
+    turn(turnable + (heads + kv) * size, cos, sin, key + position * size, size);
+    memcpy(value + position * size, fresh + kv * size, size * sizeof(T));
+    std::vector<T> query(size);
+    std::vector<float> wide_query(size), weights(tokens);
+    for (long head = kv * group; head < (kv + 1) * group; head++) {
+      turn(turnable + head * size, cos, sin, query.data(), size);
+      for (long i = 0; i < size; i++) wide_query[i] = wide(query[i]);
+      float most = -INFINITY, all = 0;
+      for (long t = 0; t < tokens; t++) {
+        Floats dot = {};
+        for (long i = 0; i < size; i += LANES)
+          dot += widened(key + t * size + i) * load<Floats>(&wide_query[i]);
+        weights[t] = total(dot) * scale;
+        most = std::fmax(most, weights[t]);
+      }
+      for (long t = 0; t < tokens; t++) all += weights[t] = std::exp(weights[t] - most);
+      for (long i = 0; i < size; i += LANES) {
+        Floats sum = {};
+        for (long t = 0; t < tokens; t++) sum += widened(value + t * size + i) * weights[t];
+        sum /= all;
+        for (long l = 0; l < LANES; l++) store(out + head * size + i + l, sum[l]);
+      }
+    }
+  }
+}
+
 }  // namespace
+
+#define BETWEEN(T, NAME)                                                                         \
+  extern "C" void normalize_##NAME(const T *x, const T *weight, T *y, long columns,              \
+                                   float epsilon) {                                              \
+    normalize(x, weight, y, columns, epsilon);                                                   \
+  }                                                                                              \
+  extern "C" void attend_##NAME(const T *turnable, const T *fresh, const T *cos, const T *sin,   \
+                                T *keys, T *values, T *out, long heads, long kv_heads,           \
+                                long size, long slots, long position, float scale,               \
+                                int threads) {                                                   \
+    attend(turnable, fresh, cos, sin, keys, values, out, heads, kv_heads, size, slots, position, \
+           scale, threads);                                                                      \
+  }
+BETWEEN(float, fp32)
+BETWEEN(bf16, bf16)
 
 #define PARALLEL _Pragma("omp parallel for schedule(static) num_threads(threads)")
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from playground.core.facts import LoadedModel
 from playground.core.generation import ChatPrompt, Message, RawPrompt
+from playground.core.precision import Precision
 from playground.core.protocol import Activity, Cancel, Event, Progress, Started, Tokens
 from tests.engine import reference as plain
 from tests.engine.driver import NEW_TOKENS, PROMPTS, Engine
@@ -109,6 +113,27 @@ def test_stop_string_is_left_out(engine: Engine) -> None:
     assert run.streamed == run.answer.text
     assert len(run.answer.token_ids) < len(whole.token_ids)
     assert whole.token_ids[: len(run.answer.token_ids)] == run.answer.token_ids
+
+
+def test_generate_stops_at_the_same_places(
+    engine: Engine, start: Callable[..., Engine], model_folder: Path
+) -> None:
+    """Stop strings and the limit: the other decoder gives the same tokens and reasons."""
+    other = start()
+    other.ready()
+    assert isinstance(other.load(model_folder, Precision.BF16, decoder="generate"), LoadedModel)
+    whole = engine.ask(PROMPT, max_new_tokens=NEW_TOKENS).answer
+    middle = len(whole.text) // 2
+    for stop in ((), (whole.text[middle : middle + 9],), (whole.text[-3:], whole.text[3:6])):
+        answers = [
+            e.ask(PROMPT, max_new_tokens=NEW_TOKENS, stop=stop).answer for e in (engine, other)
+        ]
+        assert {a.stamp.decoder for a in answers} == {
+            "own loop, lean step",
+            "transformers generate",
+        }
+        for field in ("text", "token_ids", "stop_reason"):
+            assert getattr(answers[0], field) == getattr(answers[1], field)
 
 
 def test_a_stop_string_that_does_not_come(engine: Engine) -> None:
