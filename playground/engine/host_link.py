@@ -14,11 +14,6 @@ _SLOTS = 4
 class HostLink(Protocol):
     """Ids in the order they were sent."""
 
-    @property
-    def waiting(self) -> int:
-        """How many ids were sent and not received."""
-        ...
-
     def send(self, token: Any) -> None:
         """Send the id in an int64 tensor of one element, as it is after all work so far."""
         ...
@@ -37,10 +32,6 @@ class DirectLink:
 
     def __init__(self) -> None:
         self._ids: deque[int] = deque()
-
-    @property
-    def waiting(self) -> int:
-        return len(self._ids)
 
     def send(self, token: Any) -> None:
         self._ids.append(int(token))
@@ -65,10 +56,6 @@ class PinnedLink:
         self._events = [torch.cuda.Event() for _ in range(_SLOTS)]
         self._sent = 0
         self._received = 0
-
-    @property
-    def waiting(self) -> int:
-        return self._sent - self._received
 
     def send(self, token: Any) -> None:
         slot = self._sent % _SLOTS

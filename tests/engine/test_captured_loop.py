@@ -16,7 +16,6 @@ from playground.engine.captures import waits_for_host
 from playground.engine.choose_decoder import choose_decoder
 from playground.engine.compiled_layers import compiled_layers
 from playground.engine.decoding import Decoder, Tell
-from playground.engine.host_link import DirectLink
 from tests.engine.test_own_loop import LEAN, decoder_for, ids_of, make, prompt_of
 
 CONTEXT = 2048
@@ -329,26 +328,22 @@ class QueueLink:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._arrived = DirectLink()
+        self._arrived: deque[int] = deque()
         self.ahead: list[int] = []
         self.dropped = 0
 
-    @property
-    def waiting(self) -> int:
-        return len(self._device.work)
-
     def send(self, token: Any) -> None:
-        self._device.work.append(lambda: self._arrived.send(token))
+        self._device.work.append(lambda: self._arrived.append(int(token)))
 
     def receive(self) -> int:
-        self._device.until(lambda: self._arrived.waiting > 0)
+        self._device.until(lambda: bool(self._arrived))
         self.ahead.append(self._device.steps_given - self._device.steps_done)
-        return self._arrived.receive()
+        return self._arrived.popleft()
 
     def clear(self) -> None:
         """The device finishes what it was given before it does anything else."""
         self._device.until(lambda: not self._device.work)
-        self.dropped = self._arrived.waiting
+        self.dropped = len(self._arrived)
         self._arrived.clear()
 
 
