@@ -75,6 +75,7 @@ class EnvironmentsDialog(QDialog):
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self.list.currentItemChanged.connect(self._show_chosen)
         self.details = QLabel()
+        self.details.setObjectName("scrolled")  # it lets the card's colour through
         self.details.setTextFormat(Qt.TextFormat.PlainText)
         self.details.setWordWrap(True)
         self.details.setAlignment(Qt.AlignmentFlag.AlignTop)
