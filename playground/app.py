@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import argparse
 import logging
-import logging.handlers
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 import msgspec
 from PySide6.QtCore import QTimer
@@ -146,7 +144,6 @@ class Playground:
 
 def main(args: argparse.Namespace) -> int:
     """Open the window; returns the exit code. Raises PlaygroundError where there is no screen."""
-    log_file = _start_log()
     application = _application(picture_only=args.screenshot is not None)
     store = SettingsStore()
     first_time = not store.path.exists()
@@ -156,7 +153,7 @@ def main(args: argparse.Namespace) -> int:
     store.values = _with_arguments(store.values, args)
     playground = Playground(store, keep_settings=not args.autorun, prefer_gpu=first_time or asked)
     window = playground.window
-    errors = UncaughtErrors(str(log_file), window)
+    errors = UncaughtErrors(str(paths.log_file()), window)
     errors.message.connect(window.messages.show_message)
     errors.install()
     signals = TerminationSignals(window)
@@ -181,7 +178,6 @@ def bench_gui(args: argparse.Namespace) -> int:
     """Measure the window itself; see app_benchmark."""
     from playground.app_benchmark import run
 
-    _start_log()
     _application(picture_only=True)
     return run(args)
 
@@ -240,20 +236,3 @@ def _spec(source: str) -> ModelSpec:
     from playground.hub.source import SourceKind, kind_of, parse_hub_id
 
     return parse_hub_id(source) if kind_of(source) is SourceKind.HUB else ModelSpec(source)
-
-
-def _start_log() -> Path:
-    """Log to a file that is bounded; where none can be written, to stderr."""
-    path = paths.log_dir() / "playground.log"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handler: logging.Handler = logging.handlers.RotatingFileHandler(
-            path, maxBytes=1_000_000, backupCount=1, encoding="utf-8"
-        )
-    except OSError:
-        handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    root.addHandler(handler)
-    root.setLevel(logging.INFO)
-    return path

@@ -31,6 +31,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(args: argparse.Namespace) -> int:
     """Run the command and tell its failure, which meets a reader that has gone as well."""
+    from playground.core.log import start_log
+
+    start_log()
     try:
         return _dispatch(args)
     except KeyboardInterrupt:

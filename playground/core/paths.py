@@ -38,6 +38,10 @@ def log_dir() -> Path:
     return _dir("log", platformdirs.user_log_path)
 
 
+def log_file() -> Path:
+    return log_dir() / "playground.log"
+
+
 def settings_file() -> Path:
     return config_dir() / "settings.toml"
 
