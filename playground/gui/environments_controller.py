@@ -21,7 +21,7 @@ from playground.core.environments import (
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
 from playground.core.settings import SettingsStore
-from playground.gui.background import Background, Task
+from playground.gui.background import Background
 
 #: Name, and what was found: the interpreter's version, an engine's facts, or what is wrong.
 _Found = tuple[str, str | EngineFacts | PlaygroundError]
@@ -61,7 +61,6 @@ class EnvironmentsController(QObject):
         self._background = background
         self._make_builder = make_builder
         self._builder: Builder | None = None
-        self._build: Task | None = None
         self._states: dict[str, EnvironmentState] = {}
         self._adding: EngineEnvironment | None = None  # being checked, and not in the list yet
         self._told.connect(self.progressed)
@@ -129,7 +128,7 @@ class EnvironmentsController(QObject):
             return
         self._builder = self._make_builder()
         self.building_changed.emit(True)
-        self._build = self._background.start(
+        self._background.start(
             partial(_build, self._builder, self._told.emit), self._built, self._build_failed
         )
 
@@ -214,7 +213,7 @@ class EnvironmentsController(QObject):
     # Inside
 
     def _end_building(self) -> None:
-        self._builder = self._build = None
+        self._builder = None
         self.building_changed.emit(False)
 
     def _forget(self, name: str) -> None:

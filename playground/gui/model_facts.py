@@ -54,7 +54,7 @@ def prepare(
 
     Raises ModelError with the cure.
     """
-    from playground.hub.consent import consent_to
+    from playground.hub.consent import consent_to, earlier
     from playground.hub.resolve import resolve
 
     resolved = resolve(config.model, config.precision)
@@ -62,9 +62,11 @@ def prepare(
     reason = precision_reasons(checkpoint, config.device, engine)[config.precision]
     if reason:
         raise ModelError(reason, "Choose another precision or device for this lane.")
-    agreed = consent_to(resolved, read_code(resolved.folder)) if checkpoint.remote_code else None
-    if agreed not in consents:
-        agreed = None
+    agreed = None
+    # Without a consent the code is of no interest: many models run without their own, too.
+    if checkpoint.remote_code and earlier(resolved, consents):
+        found = consent_to(resolved, read_code(resolved.folder))
+        agreed = found if found in consents else None
     request = LoadRequest(
         name=resolved.name,
         folder=str(resolved.folder),
