@@ -65,7 +65,9 @@ FAULTS = (
     "stderr-flood",  # 8 MB
     "hang",  # heeding neither cancel, nor the end of input, nor SIGTERM
 )
-PHASES = (*(a.name.lower() for a in Activity), "unloading")
+#: It loads and generates, and makes no quantized models.
+_NOT_PLAYED = (Activity.MEASURING_LAYER, Activity.CALIBRATING, Activity.WRITING)
+PHASES = (*(a.name.lower() for a in Activity if a not in _NOT_PLAYED), "unloading")
 #: Tokens sent before a fault at "generating" strikes.
 TOKENS_BEFORE_FAULT = 20
 BATCH_S = 0.016
