@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pytestqt.qtbot import QtBot
 
 from playground.gui.browser_rows import Entry, Heading
 from playground.gui.model_picker import ModelPicker
+from tests.support.hub_server import HubServer, Repository
+from tests.support.tiny_model import tiny_model_files
+
+FILES = tiny_model_files()
+COMMIT = "c" * 40
+MakePicker = Callable[..., ModelPicker]
 
 
 def names(picker: ModelPicker, heading: str = "") -> list[str]:
@@ -38,3 +46,27 @@ def select(picker: ModelPicker, name: str) -> None:
 def settle(qtbot: QtBot, picker: ModelPicker) -> None:
     """Wait until nothing is being asked or read."""
     qtbot.waitUntil(lambda: picker.browser.settled, timeout=60_000)
+
+
+def add(hub: HubServer, id_: str, *tags: str, gated: str | bool = False, **facts: object) -> None:
+    """Put a model into the Hub."""
+    known = {"pipeline_tag": "text-generation", **facts}
+    hub.add(Repository(id_, FILES, tags=tags, gated=gated, facts=known))
+
+
+def weights(count: float) -> dict[str, object]:
+    """What the Hub tells of so many parameters in bf16."""
+    return {"parameters": {"BF16": round(count)}, "total": round(count)}
+
+
+def lists(hub: HubServer) -> list[str]:
+    """The questions for lists that came."""
+    asked = [request for request in hub.requests if request.startswith("GET /api/models?")]
+    return [request for request in asked if "base_model" not in request]  # a page's, those
+
+
+def choose(combo: object, data: object) -> None:
+    """Make the entry with this data the current one."""
+    found = combo.findData(data)  # type: ignore[attr-defined]
+    assert found >= 0
+    combo.setCurrentIndex(found)  # type: ignore[attr-defined]

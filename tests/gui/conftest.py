@@ -12,7 +12,9 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
+from browser_support import MakePicker
 from control_support import MakeLane, MakeWindow, scripted_prepare
+from page_support import OpenPage
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
@@ -26,8 +28,12 @@ from playground.gui import theme
 from playground.gui.background import Background
 from playground.gui.browser_sources import HubPlace
 from playground.gui.downloads_controller import DownloadsController
+from playground.gui.fit_controller import FitController
 from playground.gui.lane_controller import LaneController
 from playground.gui.main_window import MainWindow
+from playground.gui.model_page_controller import ModelPageController
+from playground.gui.model_picker import ModelPicker, PickerShelf
+from playground.gui.views.model_page_view import ModelPageView
 from tests.support.hub_server import HubServer
 
 
@@ -150,3 +156,67 @@ def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[Do
     for fault in hub.faults:
         fault.release.set()
     assert made.close(30)
+
+
+@pytest.fixture
+def make_picker(
+    qtbot: QtBot,
+    hub: HubServer,
+    home: Path,
+    background: Background,
+    downloads: DownloadsController,
+) -> Iterator[MakePicker]:
+    """Open a browser; keywords are the shelf's, `endpoint` another Hub's address."""
+    made: list[ModelPicker] = []
+
+    def open_picker(endpoint: str = "", **shelf: object) -> ModelPicker:
+        picker = ModelPicker(
+            background,
+            downloads,
+            PickerShelf(**shelf),  # type: ignore[arg-type]
+            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
+        )
+        qtbot.addWidget(picker)
+        picker.open()
+        made.append(picker)
+        return picker
+
+    yield open_picker
+    for picker in made:
+        picker.reject()
+
+
+@pytest.fixture
+def page_view(qtbot: QtBot) -> ModelPageView:
+    made = ModelPageView()
+    qtbot.addWidget(made)
+    made.resize(580, 520)
+    made.show()
+    return made
+
+
+@pytest.fixture
+def open_page(
+    background: Background,
+    hub: HubServer,
+    home: Path,
+    page_view: ModelPageView,
+    downloads: DownloadsController,
+) -> Iterator[OpenPage]:
+    """Make the controller of the view; its Hub is the one on loopback."""
+    made: list[ModelPageController] = []
+
+    def begin(endpoint: str = "") -> ModelPageController:
+        controller = ModelPageController(
+            page_view,
+            background,
+            downloads,
+            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
+            fit=FitController(page_view.fit, background, lambda: None),
+        )
+        made.append(controller)
+        return controller
+
+    yield begin
+    for controller in made:
+        controller.close()
