@@ -25,36 +25,19 @@ from playground.core.lane import (
     UnloadAsked,
     advance,
 )
-from playground.core.protocol import (
-    Cancel,
-    Event,
-    Failed,
-    Finished,
-    Generate,
-    Ready,
-    Started,
-)
+from playground.core.protocol import Cancel, Event, Failed, Finished, Generate, Ready, Started
 from playground.gui.background import Background
 from playground.gui.generation import Generation
 from playground.gui.lane_engine import EngineFactory, LaneEngine
+from playground.gui.lane_outcomes import no_environment, process_ended
 from playground.gui.lane_preparation import FreeBytes, LanePreparation, Prepare
-from playground.gui.model_facts import (
-    Room,
-    free_bytes,
-    freed_text,
-    resident_bytes,
-    room,
-)
+from playground.gui.model_facts import free_bytes
 from playground.gui.worker import EngineEnd
 
 log = logging.getLogger(__name__)
 
 #: How long an engine may take to heed a stop before its end is offered.
 STOP_WAIT_MS = 2000
-_ENVIRONMENT_CURE = (
-    "Choose another engine environment in the lane's menu, or look at it under Lane, Engine "
-    "environments."
-)
 TakeSpare = Callable[[str], LaneEngine | None]
 _DEAF = "the engine does not react; stop once more to end its process"
 
@@ -134,23 +117,9 @@ class LaneController(QObject):
             return 0
         return self._preparation.claimed_bytes(device, self.pid)
 
-    def gives_back(self, device: str) -> int:
-        """What unloading the lane's model would free on `device`."""
-        loaded = self.state.loaded
-        if loaded is None or loaded.request.device != device:
-            return 0
-        return resident_bytes(self.pid) if device == "cpu" else loaded.memory_bytes
-
-    def room(self) -> Room | None:
-        """What is left for more tokens; None without a model."""
-        loaded = self.state.loaded
-        if loaded is None:
-            return None
-        generation = self.generation
-        used = 0
-        if generation is not None and generation.config == self.config:
-            used = generation.prompt_tokens + len(generation.trace)
-        return room(loaded, used, self._free(loaded.request.device, self.facts))
+    def free_bytes(self, device: str) -> int | None:
+        """What is free on `device` now, as far as the lane's engine can tell."""
+        return self._free(device, self.facts)
 
     def start_ahead(self) -> None:
         """Start an engine, so that it imports its libraries before it is needed."""
@@ -190,7 +159,7 @@ class LaneController(QObject):
         try:
             self._start_engine()
         except PlaygroundError as error:
-            self._apply(Refused(Failure(error.message, _ENVIRONMENT_CURE, error.detail)))
+            self._apply(Refused(no_environment(error)))
             return
         self._apply(LoadAsked(warm=self._engine.ready))
         if self._engine.progress is not None:
@@ -335,18 +304,12 @@ class LaneController(QObject):
 
     @Slot(object)
     def _on_ended(self, end: EngineEnd) -> None:
-        outcome, loaded = end.outcome, self.state.loaded
+        outcome = end.outcome
         if self.state.stage is Stage.GENERATING:
             self._break(Failure(outcome.text, outcome.cure, outcome.detail))
         self._preparation.abandon()
-        freed = freed_text(end.memory_bytes, loaded) if outcome.expected else ""
-        text, cure = outcome.text, outcome.cure
-        if self._engine.environment and self.state.stage is Stage.STARTING:
-            # No model has anything to do with it.
-            text = f"No engine can start in the environment {self._engine.environment}. {text}"
-            cure = _ENVIRONMENT_CURE
         if self.state.stage is not Stage.EMPTY or not outcome.expected:
-            self._apply(ProcessEnded(outcome.expected, text, cure, outcome.detail, freed))
+            self._apply(process_ended(end, self.state, self._engine.environment))
         self.gone.emit()
         ahead, self._ahead_next = self._ahead_next, False
         if self._load_next and not self._closing:

@@ -14,6 +14,7 @@ from playground.core.trace import LatencyFigures
 from playground.gui.conversation import Conversation, Exchange, Mode
 from playground.gui.generation import Generation
 from playground.gui.lane_controller import LaneController
+from playground.gui.lane_memory import room_left
 from playground.gui.views.lane_view import LaneView
 from playground.gui.views.texts import room_text, room_tip, stamp_text
 
@@ -107,7 +108,7 @@ class LanePresenter(QObject):
         self._show_room()
 
     def _show_room(self) -> None:
-        room = self.lane.room()
+        room = room_left(self.lane)
         if room is None:
             self.view.show_room("", "")
         else:

@@ -20,6 +20,7 @@ from playground.gui.browser_rows import Room
 from playground.gui.browser_sources import HubPlace
 from playground.gui.downloads_controller import DownloadsController
 from playground.gui.fit_dialog import FitDialog
+from playground.gui.lane_memory import gives_back
 from playground.gui.lane_plans import LaneChoice
 from playground.gui.lane_presenter import LanePresenter
 from playground.gui.lanes_controller import LanesController
@@ -168,7 +169,7 @@ class ModelsController(QObject):
             presenter.model_label,
             self._background,
             lambda: known,
-            lane.gives_back,
+            partial(gives_back, lane),
             self._place,
             self._window,
         )
@@ -220,7 +221,7 @@ class ModelsController(QObject):
             in_use=[lane.config.model for lane in self._lanes.lanes],
             room=partial(self._room_for, presenter),
             engine=partial(self._engine_of, presenter),
-            given_back=presenter.lane.gives_back,
+            given_back=partial(gives_back, presenter.lane),
         )
         picker = ModelPicker(
             self._background, self._downloads, shelf, self._window, place=self._place

@@ -17,6 +17,7 @@ from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.settings import Settings
 from playground.gui.founding_dialog import FoundingDialog
+from playground.gui.lane_memory import room_left
 
 #: Real loads, perhaps beside other work.
 PATIENT = 280_000
@@ -42,7 +43,7 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
         assert len(answer.token_ids) == 12
         assert presenter.view.stream.answer_text() == answer.text
         assert presenter.view.header.isVisible()
-        left = presenter.lane.room()
+        left = room_left(presenter.lane)
         assert left is not None
         assert left.used == answer.prompt_tokens + 12
         assert left.left == 1024 - left.used

@@ -76,6 +76,12 @@ def test_the_line_of_what_is_free_moves_and_bars_are_drawn(
     assert image(chart) != before
 
 
+def test_it_has_room_in_the_page_of_a_window_of_1280(chart: FitChart, sizes: ModelSizes) -> None:
+    for free in (20 * GB, 100_000_000):
+        chart.show_table(made(sizes, free))
+        assert chart.minimumSizeHint().width() <= 541
+
+
 def test_what_a_packed_checkpoint_cannot_be_is_one_sentence(chart: FitChart) -> None:
     packed = read_checkpoint(resource("models", "classics-6m-gptq")).sizes
     chart.show_table(made(packed, 8 * GB))

@@ -153,6 +153,16 @@ def test_distribution_counts_every_token(plot: LatencyPlot, qtbot: QtBot) -> Non
     assert plot.spread._shares[0][-1] == pytest.approx(100)
 
 
+def test_a_lanes_name_is_whole_where_the_others_leave_room(plot: LatencyPlot, qtbot: QtBot) -> None:
+    plot.resize(940, 230)
+    plot.set_lane(0, "a · bf16")
+    plot.set_lane(1, "a model with a longer name · GPTQ 4-bit")
+    long = plot._chips[1]
+    qtbot.waitUntil(lambda: long.text() == long.full_text())
+    plot.resize(560, 230)
+    qtbot.waitUntil(lambda: long.text() != long.full_text())
+
+
 def test_chip_hides_a_lane(plot: LatencyPlot) -> None:
     plot._chips[0].click()
     assert not plot.tokens._items[0].curve.isVisible()

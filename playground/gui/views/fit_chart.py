@@ -159,6 +159,7 @@ class FitChart(QWidget):
             key.addSpacing(6)
         key.addStretch(1)
         self._free = muted_label("")
+        self._free.setToolTip("┆ in the bars; → where it is beyond their right end")
         key.addWidget(self._free)
         grid.addLayout(key, 0, 0, 1, 4)
         longest = muted_label("longest context")
@@ -246,7 +247,7 @@ def _free_text(table: FitTable) -> str:
     if table.free is None:
         return "What is free is not known"
     free = f"{size_text(table.free)} free now"
-    return f"{free}, off to the right" if _full(table) < table.free else f"┆ {free}"
+    return f"{free} →" if _full(table) < table.free else f"┆ {free}"
 
 
 def _notes(table: FitTable) -> str:

@@ -11,6 +11,7 @@ from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
     QLabel,
+    QSizePolicy,
     QStackedWidget,
     QVBoxLayout,
     QWidget,
@@ -105,7 +106,7 @@ class LatencyPlot(QFrame):
             self._lanes = dict(sorted(self._lanes.items()))
             chip = self._chips[index] = _Chip(index)
             chip.toggled.connect(self._chip_toggled)
-            self._chip_row.insertWidget(list(self._lanes).index(index), chip, 100)
+            self._chip_row.insertWidget(list(self._lanes).index(index), chip)
             previous: QWidget = self.views.button(VIEWS[-1])
             for number in self._lanes:
                 self.setTabOrder(previous, self._chips[number])
@@ -276,13 +277,15 @@ class _Chip(ElidedButton):
         self.setProperty("kind", "chip")
         self.setIconSize(QSize(24, 12))
         self.set_room(48)
-        self.setMaximumWidth(260)
+        # As wide as its name, and less where the names together have no room.
+        self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         theme.theme_changed.connect(self._tint)
         self.toggled.connect(self._tint)
         self._tint()
 
     def set_name(self, name: str) -> None:
         self.set_full_text(name)
+        self.updateGeometry()
         self.setToolTip(f"{name}\nShow or hide this lane's line")
         self.setAccessibleName(f"Line of lane {self._index + 1}: {name}")
 

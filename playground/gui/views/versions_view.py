@@ -47,6 +47,7 @@ class VersionsView(QWidget):
         self.tree.setIndentation(12)
         header = self.tree.header()
         header.setStretchLastSection(False)
+        header.setMinimumSectionSize(8)  # the last one is empty where none is here
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
