@@ -29,6 +29,16 @@ def open_settings(playground: Playground) -> SettingsDialog:
     return dialog
 
 
+def test_the_pages_are_rows_of_one_height(make_window: MakeWindow) -> None:
+    dialog = open_settings(make_window())
+    rows = [dialog.pages.visualItemRect(dialog.pages.item(n)) for n in range(dialog.pages.count())]
+    assert {row.height() for row in rows} == {rows[0].height()}
+    assert [row.top() for row in rows] == [n * rows[0].height() for n in range(len(rows))]
+    needed = dialog.pages.sizeHintForRow(0)
+    assert rows[0].height() == needed > dialog.pages.fontMetrics().height()
+    dialog.close()
+
+
 def stored(tmp_path: Path) -> Settings:
     return SettingsStore(tmp_path / "settings.toml").values
 

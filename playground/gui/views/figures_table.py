@@ -160,7 +160,7 @@ class FiguresTable(QTableWidget):
         """Give every figure the room it can need, so that nothing jumps while it changes."""
         heads, cells = QFontMetrics(theme.ui_font(bold=True)), self.fontMetrics()
         needed = [
-            max(heads.horizontalAdvance(c.title) + 16, cells.horizontalAdvance(c.widest) + 12)
+            max(heads.horizontalAdvance(c.title), cells.horizontalAdvance(c.widest)) + 16
             for c in _COLUMNS
         ]
         spare = max(0, self.viewport().width() - sum(needed) - 220) // (len(_COLUMNS) + 4)

@@ -60,6 +60,7 @@ class SettingsDialog(QDialog):
         self.pages = QListWidget()
         self.pages.setAccessibleName("Pages")
         self.pages.setFixedWidth(150)
+        self.pages.ensurePolished()  # or its rows are laid out without the style sheet's padding
         self._stack = QStackedWidget()
         for title, page in (
             ("General", self._general(values)),
