@@ -20,10 +20,8 @@ class Actions(QObject):
         self._icons: dict[QAction, str] = {}
         make = self._make
 
-        self.run = make(
-            "&Run", "Ctrl+Return", "play", "Load what is not loaded, and run the prompt"
-        )
-        self.run.setShortcuts([QKeySequence("Ctrl+Return"), QKeySequence("Ctrl+Enter")])
+        self.run = make("&Run", "Ctrl+Enter", "play", "Load what is not loaded, and run the prompt")
+        self.run.setShortcuts([QKeySequence("Ctrl+Enter"), QKeySequence("Ctrl+Return")])
         self.stop = make("&Stop", "Esc", "stop", "Stop every lane after its current token")
         self.regenerate = make(
             "Re&generate", "Ctrl+R", "refresh", "Run the last prompt again in every lane"

@@ -84,6 +84,7 @@ class EnvironmentsDialog(QDialog):
             | Qt.TextInteractionFlag.TextSelectableByKeyboard
         )
         scrolled = QScrollArea()
+        scrolled.setAccessibleName("What is known of the environment")
         scrolled.setFrameShape(QFrame.Shape.NoFrame)
         scrolled.setWidgetResizable(True)
         scrolled.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)

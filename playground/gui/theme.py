@@ -257,11 +257,15 @@ def readable(shade: QColor, back: QColor, ratio: float) -> QColor:
 
 
 def icon(name: str, role: str = "text") -> QIcon:
-    """The icon `name` from the resources in the colour `role`; greyed where disabled."""
+    """The icon `name` from the resources in the colour `role`; greyed where disabled.
+
+    On a selected row it has the colour of the row's text.
+    """
     result = QIcon()
     for size in (16, 20, 24, 32, 48):
         result.addPixmap(pixmap(name, size, role))
         result.addPixmap(pixmap(name, size, "disabled"), QIcon.Mode.Disabled)
+        result.addPixmap(pixmap(name, size, "on_accent"), QIcon.Mode.Selected)
     return result
 
 

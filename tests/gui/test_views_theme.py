@@ -6,7 +6,8 @@ import xml.etree.ElementTree as ET
 from itertools import combinations
 
 import pytest
-from PySide6.QtGui import QColor, QFontDatabase, QPalette
+from PySide6.QtCore import QSize
+from PySide6.QtGui import QColor, QFontDatabase, QIcon, QPalette
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -107,6 +108,13 @@ def test_every_icon_is_tinted(qapp: QApplication) -> None:
             assert all(theme.contrast(shade, wanted) < 1.05 for shade in drawn), path.name
 
 
+def test_an_icon_is_seen_on_a_selected_row(qapp: QApplication) -> None:
+    for scheme in ("light", "dark"):
+        theme.apply_theme(qapp, scheme)
+        image = theme.icon("stop").pixmap(QSize(24, 24), 1.0, QIcon.Mode.Selected).toImage()
+        assert image.pixelColor(image.rect().center()) == theme.color("on_accent")
+
+
 def test_shortcuts_are_unique_and_every_action_is_explained(qtbot: QtBot) -> None:
     actions = Actions()
     keys: dict[str, str] = {}
@@ -116,7 +124,7 @@ def test_shortcuts_are_unique_and_every_action_is_explained(qtbot: QtBot) -> Non
         for sequence in action.shortcuts():
             assert sequence.toString() not in keys, action.text()
             keys[sequence.toString()] = action.text()
-    wanted = {"Ctrl+Return", "Esc", "Ctrl+Shift+P", "Ctrl+T", "Ctrl+W", "F1", "Ctrl+L"}
+    wanted = {"Ctrl+Enter", "Esc", "Ctrl+Shift+P", "Ctrl+T", "Ctrl+W", "F1", "Ctrl+L"}
     assert wanted | {f"Alt+{n}" for n in range(1, 5)} <= set(keys)
 
 

@@ -230,6 +230,8 @@ def test_palette_filters_and_runs(window: MainWindow, qtbot: QtBot) -> None:
     palette = window.findChild(CommandPalette)
     assert palette is not None
     assert len(palette.shown_names()) > 20
+    row = palette.list.visualItemRect(palette.list.currentItem())
+    assert row.height() > palette.list.fontMetrics().height() + 8  # room, as in every list
     qtbot.keyClicks(palette.field, "add la")
     assert palette.shown_names()[0] == "Add lane"
     with qtbot.waitSignal(window.actions.add_lane.triggered):

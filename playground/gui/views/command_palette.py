@@ -35,6 +35,7 @@ class CommandPalette(QDialog):
         self.list.setRootIsDecorated(False)
         self.list.setUniformRowHeights(True)
         self.list.setAccessibleName("Commands")
+        self.list.ensurePolished()  # or its rows are as high as without the style sheet
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._nothing = muted_label("No command has these letters in this order.")
         column = QVBoxLayout(self)

@@ -31,8 +31,8 @@ _FIGURES = (
 _MORE = {
     "peak memory": "the most the engine held while generating: device memory on CUDA, else the "
     "process's resident memory",
-    "badge": "what was counted in the loaded model: linear layers by kind, bytes by type; red "
-    "where it is not what was asked for",
+    "badge": "counted in the loaded model: linear layers by kind, bytes by type; red where not "
+    "as asked for",
     "diamond in the plot": "the TTFT of the lane; an arrow where it lies above the picture",
     "dotted line in the plot": "the floor of each lane; it rises as the cache grows",
     "level lines in the plot": "p50 (stronger) and p95 (fainter) of each lane",
@@ -85,7 +85,7 @@ def keys_help(actions: Sequence[QAction], parent: QWidget | None = None) -> List
     rows = [
         (
             action.shortcut().toString(QKeySequence.SequenceFormat.NativeText),
-            f"{action.text().replace('&', '')}: {action.statusTip()}",
+            f"{action.text().replace('&', '').rstrip('…')}: {action.statusTip()}",
         )
         for action in actions
         if not action.shortcut().isEmpty()
