@@ -163,6 +163,12 @@ def test_a_lanes_name_is_whole_where_the_others_leave_room(plot: LatencyPlot, qt
     qtbot.waitUntil(lambda: long.text() != long.full_text())
 
 
+def test_the_head_has_room_in_the_smallest_window(plot: LatencyPlot) -> None:
+    for index in range(4):
+        plot.set_lane(index, f"a model with a long name · lane {index}")
+    assert plot.minimumSizeHint().width() <= 472
+
+
 def test_chip_hides_a_lane(plot: LatencyPlot) -> None:
     plot._chips[0].click()
     assert not plot.tokens._items[0].curve.isVisible()

@@ -283,6 +283,9 @@ class _Chip(ElidedButton):
         self.toggled.connect(self._tint)
         self._tint()
 
+    def minimumSizeHint(self) -> QSize:
+        return QSize(32, super().minimumSizeHint().height())  # its line, in the smallest window
+
     def set_name(self, name: str) -> None:
         self.set_full_text(name)
         self.updateGeometry()
