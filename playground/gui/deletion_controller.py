@@ -6,15 +6,15 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Qt, Signal, Slot
-from PySide6.QtWidgets import QAbstractButton, QMessageBox, QWidget
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtWidgets import QWidget
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.gui.background import Background
 from playground.gui.model_facts import human_bytes
+from playground.gui.views.question import Question
 from playground.gui.views.texts import plain_line
-from playground.gui.views.widgets import plain_tip
 from playground.hub.catalog import Deletion, ModelRow, Where
 
 
@@ -38,7 +38,7 @@ class DeletionController(QObject):
         self._cache = cache
         self._plan: Deletion | None = None
         self._busy = False
-        self.question: QMessageBox | None = None
+        self.question: Question | None = None
 
     def ask(self, row: ModelRow) -> None:
         """Work out what deleting would free, and ask the user."""
@@ -49,38 +49,26 @@ class DeletionController(QObject):
     @Slot(object)
     def _planned(self, plan: Deletion) -> None:
         self._plan = plan
-        box = QMessageBox(self._window)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Delete a model")
-        box.setTextFormat(Qt.TextFormat.PlainText)
-        box.setText(f"Delete {plain_line(plan.row.name)}? That frees {human_bytes(plan.freed)}.")
-        # Of this text Qt guesses the format.
-        box.setInformativeText(plain_tip(_details(plan, plan.row.spec in self._in_use)))
-        box.addButton("&Delete", QMessageBox.ButtonRole.DestructiveRole)
-        keep = box.addButton("&Keep it", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(keep)
-        box.setEscapeButton(keep)
-        box.buttonClicked.connect(self._answered)
-        box.finished.connect(self._asked)
-        self.question = box
-        box.open()
+        self.question = Question(
+            self._window,
+            "Delete a model",
+            f"Delete {plain_line(plan.row.name)}? That frees {human_bytes(plan.freed)}.",
+            _details(plan, plan.row.spec in self._in_use),
+            do="&Delete",
+            keep="&Keep it",
+        )
+        self.question.answered.connect(self._answered)
+        self.question.open()
 
-    @Slot(QAbstractButton)
-    def _answered(self, button: QAbstractButton) -> None:
-        if self.question is None or self._plan is None:
-            return
-        if self.question.buttonRole(button) == QMessageBox.ButtonRole.DestructiveRole:
+    @Slot(bool)
+    def _answered(self, agreed: bool) -> None:
+        self.question = None
+        if agreed and self._plan is not None:
             self._background.start(
                 partial(_delete, self._plan, self._cache), self._done, self._failed
             )
         else:
             self._busy = False
-
-    @Slot()
-    def _asked(self) -> None:
-        if self.question is not None:
-            self.question.deleteLater()
-            self.question = None
 
     @Slot(object)
     def _done(self, freed: int) -> None:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QAbstractItemView,
     QDialog,
     QFileDialog,
@@ -14,7 +13,6 @@ from PySide6.QtWidgets import (
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QMessageBox,
     QProgressBar,
     QPushButton,
     QScrollArea,
@@ -28,6 +26,7 @@ from playground.client.environment_builder import made_folder
 from playground.client.environments import precisions, shown_versions
 from playground.core.environments import AUTO_GPTQ
 from playground.gui.environments_controller import EnvironmentsController, EnvironmentState
+from playground.gui.views.question import Question
 from playground.gui.views.widgets import ElidedLabel, muted_label, set_kind
 
 _WHAT = (
@@ -44,7 +43,7 @@ class EnvironmentsDialog(QDialog):
         self.setWindowTitle("Engine environments")
         self.resize(820, 440)
         self._environments = environments
-        self._question: QMessageBox | None = None
+        self._removing = ""  # the name that a question is about
         self._build()
         environments.changed.connect(self._show)
         environments.building_changed.connect(self._show_building)
@@ -231,34 +230,24 @@ class EnvironmentsDialog(QDialog):
     @Slot()
     def _ask_to_remove(self) -> None:
         state = self.chosen
-        if state is None or self._question is not None:
+        if state is None:
             return
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Remove an environment")
-        box.setText(f"Remove the environment {state.environment.name}?")
-        box.setInformativeText(removal_text(state))
-        box.addButton("&Remove", QMessageBox.ButtonRole.DestructiveRole)
-        keep = box.addButton("&Keep", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(keep)
-        box.setEscapeButton(keep)
-        box.setProperty("environment", state.environment.name)
-        box.buttonClicked.connect(self._answered)
-        box.finished.connect(self._asked)
-        self._question = box
-        box.open()
+        self._removing = state.environment.name
+        question = Question(
+            self,
+            "Remove an environment",
+            f"Remove the environment {self._removing}?",
+            removal_text(state),
+            do="&Remove",
+            keep="&Keep",
+        )
+        question.answered.connect(self._answered)
+        question.open()
 
-    @Slot(QAbstractButton)
-    def _answered(self, button: QAbstractButton) -> None:
-        box = self._question
-        if box and box.buttonRole(button) is QMessageBox.ButtonRole.DestructiveRole:
-            self._environments.remove(str(box.property("environment")))
-
-    @Slot()
-    def _asked(self) -> None:
-        if self._question is not None:
-            self._question.deleteLater()
-            self._question = None
+    @Slot(bool)
+    def _answered(self, agreed: bool) -> None:
+        if agreed:
+            self._environments.remove(self._removing)
 
 
 def details_text(state: EnvironmentState) -> str:

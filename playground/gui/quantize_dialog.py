@@ -7,12 +7,10 @@ import time
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
-    QAbstractButton,
     QDialog,
     QFrame,
     QHBoxLayout,
     QLabel,
-    QMessageBox,
     QPushButton,
     QVBoxLayout,
     QWidget,
@@ -29,6 +27,7 @@ from playground.gui.quantize_texts import (
     status_text,
 )
 from playground.gui.views.failure_panel import FailurePanel
+from playground.gui.views.question import Question
 from playground.gui.views.widgets import ThinBar, announce, muted_label, set_kind, wrapping_policy
 
 _CLOCK_MS = 250
@@ -43,7 +42,6 @@ class QuantizeDialog(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Make a quantized copy")
         self._controller = controller
-        self._question: QMessageBox | None = None
         self._shown_stage = controller.state.stage
         self._wanted = 0
         self._fitting = QTimer(self, singleShot=True, interval=0)
@@ -210,33 +208,23 @@ class QuantizeDialog(QDialog):
 
     def _ask(self) -> None:
         """Ask before work is thrown away. Doesn't block: the answer comes later."""
-        if self._question is not None:
+        if self.findChild(Question) is not None:
             return
-        box = QMessageBox(self)
-        box.setIcon(QMessageBox.Icon.Question)
-        box.setWindowTitle("Still at work")
-        box.setText("The copy is not finished.")
-        box.setInformativeText("Closing cancels it, and nothing of it stays.")
-        box.addButton("&Cancel it and close", QMessageBox.ButtonRole.DestructiveRole)
-        go_on = box.addButton("&Go on", QMessageBox.ButtonRole.RejectRole)
-        box.setDefaultButton(go_on)
-        box.setEscapeButton(go_on)
-        box.buttonClicked.connect(self._answered)
-        box.finished.connect(self._asked)
-        self._question = box
-        box.open()
+        question = Question(
+            self,
+            "Still at work",
+            "The copy is not finished.",
+            "Closing cancels it, and nothing of it stays.",
+            do="&Cancel it and close",
+            keep="&Go on",
+        )
+        question.answered.connect(self._answered)
+        question.open()
 
-    @Slot(QAbstractButton)
-    def _answered(self, button: QAbstractButton) -> None:
-        box = self._question
-        if box is not None and box.buttonRole(button) is QMessageBox.ButtonRole.DestructiveRole:
+    @Slot(bool)
+    def _answered(self, agreed: bool) -> None:
+        if agreed:
             self._leave()
-
-    @Slot()
-    def _asked(self) -> None:
-        if self._question is not None:
-            self._question.deleteLater()
-            self._question = None
 
     def _leave(self) -> None:
         self._clock.stop()
