@@ -166,9 +166,9 @@ def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     run.add_argument("--stop", action="append", default=[], metavar="TEXT", help="may be repeated")
     run.add_argument(
         "--decoder",
-        choices=("auto", "generate"),
+        choices=("auto", "exact", "generate"),
         default="auto",
-        help="generate keeps to transformers' own loop",
+        help="exact: own loop, but every bit as the model's forward; generate: transformers' loop",
     )
     run.add_argument(
         "--environment", default="", metavar="NAME", help="another Python, see `playground env`"

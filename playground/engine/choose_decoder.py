@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from typing import TYPE_CHECKING, Any
 
 from playground.engine import compat
@@ -25,8 +26,10 @@ def choose_decoder(
 ) -> tuple[Decoder, str]:
     """Return a decoder, and why it is not the fastest where nobody asked for that ("" if not).
 
-    `wanted` is "auto" or "generate". The model has run once: some kernels repack their
-    weights at their first call. `captures` are tried in turn; by default the device's own.
+    `wanted` is a DecoderChoice: "exact" takes the own loop only as far as it gives the logits of
+    the model's forward bit for bit, and so captures nothing. The model has run once: some
+    kernels repack their weights at their first call. `captures` are tried in turn; by default
+    the device's own.
     """
     if wanted == "generate":
         return GenerateDecoder(model, eos_ids), ""
@@ -37,7 +40,7 @@ def choose_decoder(
     from playground.engine.captured_loop import CapturedLoopDecoder
     from playground.engine.captures import captures_for, still_works
     from playground.engine.kept_cache import can_keep_cache
-    from playground.engine.lean_step import lean_step
+    from playground.engine.lean_step import NATIVE_FROM, lean_step
     from playground.engine.own_loop import OwnLoopDecoder
 
     reason = can_keep_cache(model)
@@ -47,7 +50,9 @@ def choose_decoder(
         note = f"Decoded by transformers' generate: the own loop does not serve {reason}."
         return GenerateDecoder(model, eos_ids), note
     note = ""
-    if captures is None:
+    if wanted == "exact":
+        captures = ()
+    elif captures is None:
         captures, note = captures_for(model)
     notes = [note] if note else []
     for capture in captures:
@@ -60,4 +65,6 @@ def choose_decoder(
                 raise
             cause = next(iter(str(error).splitlines()), "") or type(error).__name__
             notes.append(f"One way to capture the decode step failed: {cause}")
-    return OwnLoopDecoder(model, eos_ids, context, lean_step(model, context)), " ".join(notes)
+    native_from = math.inf if wanted == "exact" else NATIVE_FROM
+    step = lean_step(model, context, native_from)
+    return OwnLoopDecoder(model, eos_ids, context, step), " ".join(notes)

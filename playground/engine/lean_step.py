@@ -121,7 +121,7 @@ class LeanStep:
         self._cos, self._sin = cos[0], sin
 
 
-def lean_step(model: Any, context: int, native_from: int = NATIVE_FROM) -> LeanStep | None:
+def lean_step(model: Any, context: int, native_from: float = NATIVE_FROM) -> LeanStep | None:
     """Return a step whose logits agree with the model's own, or None.
 
     Native products are tried for a model that reads `native_from` bytes of weights a step.

@@ -16,7 +16,15 @@ from playground.engine.captures import waits_for_host
 from playground.engine.choose_decoder import choose_decoder
 from playground.engine.compiled_layers import compiled_layers
 from playground.engine.decoding import Decoder, Tell
-from tests.engine.test_own_loop import LEAN, decoder_for, ids_of, make, prompt_of
+from tests.engine.decoders import (
+    LEAN,
+    check_a_common_start,
+    check_sampling,
+    decoder_for,
+    ids_of,
+    make,
+    prompt_of,
+)
 
 CONTEXT = 2048
 
@@ -105,38 +113,12 @@ def test_preparing_can_be_stopped_and_done_again() -> None:
 
 def test_a_common_start_is_not_read_again() -> None:
     model = make(LEAN["llama"](), torch.float32)
-    own, generate = captured(model), decoder_for(model, "generate")
-    first = prompt_of(30)
-    answer, decoded = ids_of(own, first, 10)
-    assert decoded.reused == 0
-    longer = [*first, *answer, *prompt_of(6, start=40)]
-    again, decoded = ids_of(own, longer, 10, reuse=True)
-    assert decoded.reused == 30 + 10 - 1
-    assert again == ids_of(generate, longer, 10)[0]
-    other = [*first[:12], *prompt_of(9, start=77)]
-    found, decoded = ids_of(own, other, 10, reuse=True)
-    assert decoded.reused == 12
-    assert found == ids_of(generate, other, 10)[0]
+    check_a_common_start(captured(model), decoder_for(model, "generate"))
 
 
 def test_sampling_draws_what_generate_draws() -> None:
     model = make(LEAN["qwen2"](), torch.float32)
-    own, generate = captured(model), decoder_for(model, "generate")
-    for seed, changes in enumerate(
-        [
-            {},
-            {"temperature": 0.7, "top_k": 20},
-            {"top_k": 0, "top_p": 0.8},
-            {"top_k": 0, "min_p": 0.1},
-            {"repetition_penalty": 1.3, "temperature": 1.0},
-            {"greedy": True, "repetition_penalty": 1.3},
-        ]
-    ):
-        options = GenerationOptions(**{"greedy": False, "seed": seed, **changes})  # type: ignore[arg-type]
-        assert (
-            ids_of(own, prompt_of(8), 30, options)[0]
-            == ids_of(generate, prompt_of(8), 30, options)[0]
-        )
+    check_sampling(captured(model), decoder_for(model, "generate"))
 
 
 def test_stops_are_those_of_the_uncaptured_loop() -> None:

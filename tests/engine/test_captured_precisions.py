@@ -36,8 +36,8 @@ from playground.engine.inbox import Inbox
 from playground.engine.kept_cache import KeptCache
 from playground.engine.sender import Sender
 from playground.engine.verify import verify
+from tests.engine.decoders import ids_of
 from tests.engine.driver import PROMPTS
-from tests.engine.test_own_loop import ids_of
 
 
 @pytest.fixture(autouse=True)

@@ -13,12 +13,13 @@ from typing import Any
 
 import pytest
 import torch
+from transformers import LlamaConfig
 
 from playground.engine import native
 from playground.engine.lean_step import LeanStep, lean_step
 from playground.engine.native import NativeProducts, native_products
+from tests.engine.decoders import LEAN, SIZES, decoder_for, ids_of, make, prompt_of
 from tests.engine.driver import PROMPTS
-from tests.engine.test_own_loop import LEAN, decoder_for, ids_of, make, prompt_of
 
 COMPILER = shutil.which("g++")
 pytestmark = pytest.mark.skipif(
@@ -218,3 +219,13 @@ def test_native_steps_on_the_bundled_model(model_folder: Path, gptq_folder: Path
         same = sum(a == b for a, b in zip(answers["own"], answers["generate"], strict=True))
         assert same >= 3, precision
         assert precision != "fp32" or same == len(prompts)
+
+
+def test_a_large_model_is_decoded_by_them_unless_exactness_is_asked_for() -> None:
+    sizes = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 5}
+    model = make(LlamaConfig(**(SIZES | sizes)), torch.float32)  # 84 MB of weights
+    assert decoder_for(model).name == "own loop, lean step, native products"
+    exact = decoder_for(model, "exact")
+    assert exact.name == "own loop, lean step"
+    prompt = prompt_of(9)
+    assert ids_of(exact, prompt, 12)[0] == ids_of(decoder_for(model, "generate"), prompt, 12)[0]
