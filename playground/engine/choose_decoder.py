@@ -40,7 +40,7 @@ def choose_decoder(
     from playground.engine.captured_loop import CapturedLoopDecoder
     from playground.engine.captures import captures_for, still_works
     from playground.engine.kept_cache import can_keep_cache
-    from playground.engine.lean_step import NATIVE_FROM, lean_step
+    from playground.engine.lean_step import REORDERED_FROM, lean_step
     from playground.engine.own_loop import OwnLoopDecoder
 
     reason = can_keep_cache(model)
@@ -65,6 +65,6 @@ def choose_decoder(
                 raise
             cause = next(iter(str(error).splitlines()), "") or type(error).__name__
             notes.append(f"One way to capture the decode step failed: {cause}")
-    native_from = math.inf if wanted == "exact" else NATIVE_FROM
-    step = lean_step(model, context, native_from)
+    reordered_from = math.inf if wanted == "exact" else REORDERED_FROM
+    step = lean_step(model, context, reordered_from)
     return OwnLoopDecoder(model, eos_ids, context, step), " ".join(notes)

@@ -5,11 +5,12 @@ step does the same arithmetic in the same order, and is used only where a check 
 logits equal to the model's own, bit for bit.
 
 On a large model reading the weights rules, and torch's products of one row read them at a
-fraction of the memory's speed. There the native products take their place, over the same
-stored weights, with a norm and an attention of the same kind. They too keep their sums in
-fp32, but add in another order, so that the last bit of a few results differs. Each product is
-checked by itself, and then the logits: they may be as far from the model's own as another
-order of summation puts them (see `summation_noise`).
+fraction of the memory's speed. There native products take their place, over the same stored
+weights, and in either case a native norm and rotary embedding, which save Python's time. Those
+that add in the order of torch's libraries are taken first, where every one of them and then the
+logits are torch's bit for bit. Where they are not, on a large model those are taken that add in
+an order of their own: each is checked by itself, and then the logits may be as far from the
+model's own as another order of summation puts them (see `summation_noise`).
 """
 
 from __future__ import annotations
@@ -22,17 +23,24 @@ import torch
 
 from playground.core.kv_cache import cache_bucket
 from playground.engine.kept_cache import KeptCache
-from playground.engine.native import NativeProducts, Product, native_products
+from playground.engine.lean_attention import attention
+from playground.engine.native import NativeProducts, Product
+from playground.engine.native_library import library
 from playground.engine.products import product
 from playground.engine.step_bytes import weight_bytes
 
 #: Classes of transformers whose forward is what `LeanStep` does.
 _CLASSES = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
+_NAMES = {
+    None: "lean step",
+    True: "lean step, native products",
+    False: "lean step, native products in another order of sums",
+}
 _CHECK_PROMPT = 12  # tokens
 _CHECK_STEPS = 4
-#: Weights that a step reads, from which on the native products serve: less lies in caches,
-#: where Python's time rules, and equal bits cost nothing.
-NATIVE_FROM = 64 << 20
+#: Weights that a step reads, from which on products of another order serve: less lies in
+#: caches, where Python's time rules, and equal bits cost nothing.
+REORDERED_FROM = 64 << 20
 Norm = Callable[[Any], Any]
 
 
@@ -54,22 +62,21 @@ class LeanStep:
     def __init__(
         self, model: Any, context: int, fuse: bool, native: NativeProducts | None = None
     ) -> None:
-        self.name = "lean step, native products" if native else "lean step"
+        self.name = _NAMES[native.exact if native else None]
         config = model.config
         self._context = context
         self._heads = int(config.num_attention_heads)
         self._kv_heads = int(config.num_key_value_heads)
         self._inner = int(config.intermediate_size)
-        attention = model.model.layers[0].self_attn
-        self._head_dim = int(attention.head_dim)
-        self._scaling = float(attention.scaling)
+        first = model.model.layers[0].self_attn
+        self._head_dim = int(first.head_dim)
         self._rotary = model.model.rotary_emb
         self._embedding = model.model.embed_tokens.weight.detach()
         self._layers = [_layer(layer, fuse, native) for layer in model.model.layers]
         self._norm = _norm(model.model.norm, native)
-        self._attend = native and native.attend(
-            self._heads, self._kv_heads, self._head_dim, self._scaling, self._embedding.dtype
-        )
+        sizes = (self._heads, self._kv_heads, self._head_dim)
+        dtype = self._embedding.dtype
+        self._attend = attention(*sizes, float(first.scaling), dtype, native)
         self._head = product([model.lm_head], native=native)
         self._cos = self._sin = self._embedding[:0]
 
@@ -78,35 +85,19 @@ class LeanStep:
         position = cache.layers[0].length
         if position >= len(self._cos):
             self._make_rotations(cache_bucket(position + 1, self._context))
-        heads, kv_heads, half = self._heads, self._kv_heads, self._head_dim // 2
-        both, inner, end = heads + kv_heads, self._inner, position + 1
+        heads, kv_heads, inner = self._heads, self._kv_heads, self._inner
+        both, end = heads + kv_heads, position + 1
         cos, sin = self._cos[position], self._sin[position]
-        attend = torch._C._nn.scaled_dot_product_attention
-        silu = torch._C._nn.silu
+        attend, silu = self._attend, torch._C._nn.silu
         cache.reserve(end)
         x = self._embedding[token : token + 1]
         for layer, kept in zip(self._layers, cache.layers, strict=True):
             states = layer.qkv(layer.input_norm(x)).view(1, both + kv_heads, 1, self._head_dim)
-            if layer.query_norm is None or layer.key_norm is None:
-                turned = states[:, :both]
-            else:
+            turnable = states[:, :both]
+            if layer.query_norm is not None and layer.key_norm is not None:
                 queries, keys = states[:, :heads], states[:, heads:both]
-                turned = torch.cat((layer.query_norm(queries), layer.key_norm(keys)), 1)
-            keys, values = kept.buffers
-            if self._attend:
-                fresh = states[:, both:]
-                mixed = self._attend(turned, fresh, cos, sin, keys, values, position)
-            else:
-                turned = turned * cos + torch.roll(turned, half, -1) * sin
-                keys[:, :, position] = turned[:, heads:, 0]
-                values[:, :, position] = states[:, both:, 0]
-                mixed = attend(
-                    turned[:, :heads],
-                    keys[:, :, :end],
-                    values[:, :, :end],
-                    scale=self._scaling,
-                    enable_gqa=heads != kv_heads,
-                ).reshape(1, heads * self._head_dim)
+                turnable = torch.cat((layer.query_norm(queries), layer.key_norm(keys)), 1)
+            mixed = attend(turnable, states[:, both:], cos, sin, *kept.buffers, position)
             kept.length = end
             x = x + layer.out(mixed)
             gate_up = layer.gate_up(layer.middle_norm(x))
@@ -121,24 +112,33 @@ class LeanStep:
         self._cos, self._sin = cos[0], sin
 
 
-def lean_step(model: Any, context: int, native_from: float = NATIVE_FROM) -> LeanStep | None:
+def lean_step(model: Any, context: int, reordered_from: float = REORDERED_FROM) -> LeanStep | None:
     """Return a step whose logits agree with the model's own, or None.
 
-    Native products are tried for a model that reads `native_from` bytes of weights a step.
+    Sums in an order of their own are tried for a model that reads `reordered_from` bytes of
+    weights a step; math.inf asks for the model's bits.
     """
     if not _is_known(model):
         return None
     for fuse in (True, False):
         step = LeanStep(model, context, fuse)
         if _agrees(model, step, context, False):
-            native = native_products() if weight_bytes(model) >= native_from else None
-            return (native and _native(model, context, fuse, native)) or step
+            return _native(model, context, fuse, reordered_from) or step
     return None
 
 
-def _native(model: Any, context: int, fuse: bool, native: NativeProducts) -> LeanStep | None:
-    step = LeanStep(model, context, fuse, native)
-    return step if native.used and _agrees(model, step, context, True) else None
+def _native(model: Any, context: int, fuse: bool, reordered_from: float) -> LeanStep | None:
+    if (compiled := library()) is None:
+        return None
+    exact = NativeProducts(compiled, exact=True)
+    step = LeanStep(model, context, fuse, exact)
+    right = exact.used and not exact.wrong and _agrees(model, step, context, False)
+    found = step if right else None
+    if (found and not exact.missing) or weight_bytes(model) < reordered_from:
+        return found
+    reordered = NativeProducts(compiled, exact=False)
+    step = LeanStep(model, context, fuse, reordered)
+    return step if reordered.used and _agrees(model, step, context, True) else found
 
 
 def _is_known(model: Any) -> bool:
@@ -214,11 +214,17 @@ def _layer(layer: Any, fuse: bool, native: NativeProducts | None) -> _Layer:
 def _norm(module: Any, native: NativeProducts | None = None) -> Norm:
     """RMSNorm as transformers does it: normalized in fp32, rounded, then weighted."""
     weight, epsilon = module.weight.detach(), float(module.variance_epsilon)
-    if native and (made := native.norm(weight, epsilon)):
-        return made
     shape = tuple(weight.shape)
     dtype = weight.dtype
     normalize = torch.rms_norm
-    if dtype == torch.float32:
-        return lambda x: normalize(x, shape, None, epsilon) * weight
-    return lambda x: normalize(x.float(), shape, None, epsilon).to(dtype) * weight
+
+    def plain(x: Any) -> Any:
+        return normalize(x, shape, None, epsilon) * weight
+
+    def widened(x: Any) -> Any:
+        return normalize(x.float(), shape, None, epsilon).to(dtype) * weight
+
+    torchs = plain if dtype == torch.float32 else widened
+    if native is None:
+        return torchs
+    return native.norm(weight, epsilon) or torchs

@@ -1,54 +1,37 @@
-"""One token's arithmetic in C++: compiled on this machine once, kept, and called by ctypes.
+"""One token's arithmetic in C++, called by ctypes over the weights as they lie in memory.
 
-Products, measured on two cores with avx512_bf16, 3072 x 1024 weights out of the cache: torch's
-own of one row read 14 GB/s, oneDNN's with packed weights 23 (bf16) to 38 (fp32), those that
-torch.compile generates 34 to 41, these 48 to 57: what a plain sum reads. For int4
-torch.compile stays behind torch's own product, of whose speed this one has the double. Norm
-and attention took 12 to 15 % off a step of 350M parameters with a short text.
+Every product is there twice. The exact one adds in the order of torch's own libraries, and is
+taken where its results are theirs bit for bit; the other adds in an order of its own. Measured
+on two cores with avx512_bf16, 3072 x 1024 weights out of the cache: torch's own products of one
+row read 14 GB/s, oneDNN's with packed weights 23 (bf16) to 38 (fp32), those that torch.compile
+generates 34 to 41, these 48 to 57: what a plain sum reads. For int4 torch.compile stays behind
+torch's own product, of whose speed this one has the double; in torch's order it has none of
+that gain, so that there is no exact one.
 """
 
 from __future__ import annotations
 
 import ctypes
-import functools
-import hashlib
-import logging
-import os
-import platform
-import shutil
-import subprocess
-import sys
-import tempfile
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
 
-from playground.core import paths
-
-log = logging.getLogger(__name__)
-
-_SOURCE = Path(__file__).with_name("native_products.cpp")
-_FLAGS = ("-std=c++17", "-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-w")
-_COMPILE_S = 120.0  # more is taken for a compiler that hangs
 _BLOCK = 32  # columns that the loops take at once
 _LANES = 16  # values that the other loops take at once
 _INT4_ROWS = 64  # that torch packs together
+_EXACT_ROWS = {"fp32": 4, "bf16": 16, "int8": 4}  # that an exact product takes at once
+_EPSILON = 1e-6  # of a norm that is tried
+_INPUTS = 4  # that a function is compared over
+_TELLING_ROWS = 64  # whose results nearly cancel
 _POINTER, _LONG, _INT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int
-#: Pointers and sizes of each function; the threads come last.
-_SIGNATURES = {
-    "multiply_fp32": (4, 2),
-    "multiply_bf16": (4, 2),
-    "multiply_int8": (4, 2),
-    "multiply_int4": (4, 3),
-}
 _FLOATS = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 Product = Callable[[Any], Any]
 #: From queries and keys [1, heads + kv_heads, 1, size], values [1, kv_heads, 1, size], cos and
-#: sin [size], the cache's keys and values, and the position to [1, heads * size].
-Attend = Callable[[Any, Any, Any, Any, Any, Any, int], Any]
+#: sin [size], the cache's keys and values [1, kv_heads, slots, size], and the position, to what
+#: each function says. Keys and values are put into the cache.
+Keep = Callable[[Any, Any, Any, Any, Any, Any, int], Any]
 
 
 class NativeProducts:
@@ -57,22 +40,27 @@ class NativeProducts:
     A product keeps its weights alive and reads them where they are: nothing is copied.
     """
 
-    def __init__(self, library: ctypes.CDLL) -> None:
+    def __init__(self, library: ctypes.CDLL, exact: bool) -> None:
         self._library = library
-        self.used = 0  # products, of those that `checked` looked at
+        self.exact = exact
+        # Products of those that `checked` looked at:
+        self.used = 0
+        self.missing = 0
+        self.wrong = 0
+        self._norms: dict[int, bool] = {}  # by size, whether an exact one is
 
     def floats(self, weight: Any, bias: Any) -> Product | None:
         """A linear layer in fp32 or bf16: weight [out, in], bias [out] or None."""
         name = _FLOATS.get(weight.dtype)
         if name is None or (bias is not None and bias.dtype != weight.dtype):
             return None
-        return self._make(f"multiply_{name}", weight, bias, weight.dtype, weight.shape)
+        return self._product(name, weight, bias, weight.dtype, weight.shape)
 
     def int8(self, weight: Any, scale: Any) -> Product | None:
         """Weight int8 [out, in], scale bf16 [out]; the input is bf16."""
         if weight.dtype != torch.int8 or scale.dtype != torch.bfloat16:
             return None
-        return self._make("multiply_int8", weight, scale, torch.bfloat16, weight.shape)
+        return self._product("int8", weight, scale, torch.bfloat16, weight.shape)
 
     def int4(self, packed: Any, scales_and_zeros: Any, group: int) -> Product | None:
         """A weight as torch packs it for `_weight_int4pack_mm_for_cpu`; the input is bf16.
@@ -85,16 +73,69 @@ class NativeProducts:
         shape = (rows, groups * group)
         if packed.numel() * packed.element_size() * 2 != shape[0] * shape[1]:
             return None
-        return self._make("multiply_int4", packed, scales_and_zeros, torch.bfloat16, shape, group)
+        return self._product("int4", packed, scales_and_zeros, torch.bfloat16, shape, group)
 
     def norm(self, weight: Any, epsilon: float) -> Product | None:
         """RMSNorm of rows [1, size] as transformers does it, weight [size]."""
         dtype, size = weight.dtype, weight.numel()
-        if dtype not in _FLOATS or size % _LANES or not weight.is_contiguous():
+        if dtype not in _FLOATS or size % _BLOCK or not weight.is_contiguous():
             return None
-        function = getattr(self._library, f"normalize_{_FLOATS[dtype]}")
-        function.argtypes = [_POINTER] * 3 + [_LONG, ctypes.c_float]
-        function.restype = None
+        if self.exact and not self._sums_squares(size):
+            return None
+        return self._norm(weight, epsilon)
+
+    def keep(self, heads: int, kv_heads: int, size: int, dtype: Any) -> Keep | None:
+        """Turn and keep one token's states; gives the turned queries [1, heads, 1, size]."""
+        if dtype not in _FLOATS:
+            return None
+        return self._keep(f"keep_{_FLOATS[dtype]}", heads, kv_heads, size, dtype)
+
+    def attend(self, heads: int, kv_heads: int, size: int, scale: float, dtype: Any) -> Keep | None:
+        """Turn, keep and mix one token's states; gives [1, heads, 1, size].
+
+        There is an exact one in bf16 only.
+        """
+        if dtype not in _FLOATS or size % _LANES or heads % kv_heads:
+            return None
+        name = f"exact_attend_{_FLOATS[dtype]}" if self.exact else f"attend_{_FLOATS[dtype]}"
+        if not hasattr(self._library, name):
+            return None
+        more = (scale, torch.get_num_threads())
+        return self._keep(name, heads, kv_heads, size, dtype, *more)
+
+    def checked(self, made: Product | None, other: Product, weight: Any, dtype: Any) -> Product:
+        """Return the native product where it gives what the other gives, else the other.
+
+        An exact one gives the same bits; one wrong bit spoils all exact ones, for in most
+        results another order of sums does not show. Otherwise both keep sums in fp32: each
+        result may be rounded the other way, and where terms cancel the sums differ by a little
+        of the largest result. `weight` [out, in] is a part of the product's, for inputs that
+        tell orders apart.
+        """
+        if made is None or self.wrong:
+            self.missing += 1
+            return other
+        agree = torch.equal if self.exact else _near
+        for x in _inputs(weight, dtype, self.exact):
+            if not agree(made(x), other(x)):
+                self.wrong += 1
+                return other
+        self.used += 1
+        return made
+
+    def _sums_squares(self, size: int) -> bool:
+        """Whether the norm is torch's in fp32, where a single last bit shows."""
+        if size not in self._norms:
+            ours = self._norm(torch.ones(size), _EPSILON)
+            rows = torch.randn(_INPUTS, 1, size, generator=torch.Generator().manual_seed(0))
+            self._norms[size] = all(
+                torch.equal(ours(row), torch.rms_norm(row, (size,), None, _EPSILON)) for row in rows
+            )
+        return self._norms[size]
+
+    def _norm(self, weight: Any, epsilon: float) -> Product:
+        dtype, size = weight.dtype, weight.numel()
+        function = self._function(f"normalize_{_FLOATS[dtype]}", 3, 1, ctypes.c_float)
         empty = torch.empty
 
         def run(x: Any) -> Any:
@@ -105,72 +146,21 @@ class NativeProducts:
 
         return run
 
-    def attend(
-        self, heads: int, kv_heads: int, size: int, scale: float, dtype: Any
-    ) -> Attend | None:
-        """Turn, keep and mix one token's states: see `Attend`."""
-        if dtype not in _FLOATS or size % _LANES or heads % kv_heads:
-            return None
-        function = getattr(self._library, f"attend_{_FLOATS[dtype]}")
-        function.argtypes = [_POINTER] * 7 + [_LONG] * 5 + [ctypes.c_float, _INT]
-        function.restype = None
-        empty, threads = torch.empty, torch.get_num_threads()
-
-        def run(
-            turnable: Any, fresh: Any, cos: Any, sin: Any, keys: Any, values: Any, position: int
-        ) -> Any:
-            turnable, fresh = turnable.contiguous(), fresh.contiguous()
-            out = empty((1, heads * size), dtype=dtype)
-            function(
-                turnable.data_ptr(),
-                fresh.data_ptr(),
-                cos.data_ptr(),
-                sin.data_ptr(),
-                keys.data_ptr(),
-                values.data_ptr(),
-                out.data_ptr(),
-                heads,
-                kv_heads,
-                size,
-                keys.shape[2],
-                position,
-                scale,
-                threads,
-            )
-            return out
-
-        return run
-
-    def checked(self, made: Product | None, other: Product, columns: int, dtype: Any) -> Product:
-        """Return the native product where it gives what the other gives, else the other.
-
-        Both keep sums in fp32: for a random input each result may be rounded the other way,
-        and where terms cancel the sums differ by a little of the largest result.
-        """
-        if made is None:
-            return other
-        x = torch.randn(1, columns, generator=torch.Generator().manual_seed(0)).to(dtype)
-        theirs = other(x)
-        ours, theirs, step = made(x).float(), theirs.float(), torch.finfo(theirs.dtype).eps
-        allowed = theirs.abs() * step + theirs.abs().max() * 2**-16
-        if not bool(((ours - theirs).abs() <= allowed).all()):  # so that NaN fails
-            return other
-        self.used += 1
-        return made
-
-    def _make(
+    def _product(
         self, name: str, weight: Any, second: Any, dtype: Any, shape: Any, *more: int
     ) -> Product | None:
         rows, columns = shape
-        function = getattr(self._library, name, None)
         both = [tensor for tensor in (weight, second) if tensor is not None]
-        if function is None or columns % _BLOCK or not all(t.is_contiguous() for t in both):
+        if columns % _BLOCK or not all(t.is_contiguous() for t in both):
             return None
         if any(tensor.device.type != "cpu" for tensor in both):
             return None
-        pointers, sizes = _SIGNATURES[name]
-        function.argtypes = [*[_POINTER] * pointers, *[_LONG] * sizes, _INT]
-        function.restype = None
+        if self.exact and rows % _EXACT_ROWS.get(name, 1):
+            return None
+        name = f"exact_{name}" if self.exact else f"multiply_{name}"
+        if not hasattr(self._library, name):
+            return None
+        function = self._function(name, 4, 2 + len(more), _INT)
         sized = (rows, columns, *more, torch.get_num_threads())
         empty = torch.empty
 
@@ -189,48 +179,59 @@ class NativeProducts:
 
         return run
 
+    def _keep(
+        self, name: str, heads: int, kv_heads: int, size: int, dtype: Any, *more: Any
+    ) -> Keep:
+        function = self._function(name, 7, 5, *((ctypes.c_float, _INT) if more else ()))
+        empty = torch.empty
 
-def native_products() -> NativeProducts | None:
-    """Compile what is not there yet, and return it; None where that cannot be done here."""
-    library = _library()
-    return NativeProducts(library) if library else None
-
-
-@functools.cache
-def _library() -> ctypes.CDLL | None:
-    if sys.platform != "linux" or platform.machine() != "x86_64":
-        return None
-    compiler = next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)
-    try:
-        return ctypes.CDLL(str(compiled(compiler))) if compiler else None
-    except (OSError, subprocess.SubprocessError) as error:
-        log.warning("the native products could not be compiled: %s", error)
-        return None
-
-
-def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
-    """Return the library, made where it is not kept yet. Raises OSError, SubprocessError."""
-    flags = (*_FLAGS, *extra)
-    made_by = Path(compiler).resolve()
-    parts = (_SOURCE.read_text("utf-8"), *flags, made_by, made_by.stat().st_mtime_ns, _processor())
-    key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
-    path = paths.cache_dir() / "native" / f"products-{key}.so"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
-            new = Path(temporary) / path.name
-            subprocess.run(
-                [compiler, *flags, str(_SOURCE), "-o", str(new)],
-                check=True,
-                capture_output=True,
-                timeout=_COMPILE_S,
-                env={**os.environ, "LC_ALL": "C"},
+        def run(
+            turnable: Any, fresh: Any, cos: Any, sin: Any, keys: Any, values: Any, position: int
+        ) -> Any:
+            turnable, fresh = turnable.contiguous(), fresh.contiguous()
+            out = empty((1, heads, 1, size), dtype=dtype)
+            function(
+                turnable.data_ptr(),
+                fresh.data_ptr(),
+                cos.data_ptr(),
+                sin.data_ptr(),
+                keys.data_ptr(),
+                values.data_ptr(),
+                out.data_ptr(),
+                heads,
+                kv_heads,
+                size,
+                keys.shape[2],
+                position,
+                *more,
             )
-            new.replace(path)
-    return path
+            return out
+
+        return run
+
+    def _function(self, name: str, pointers: int, sizes: int, *more: Any) -> Any:
+        function = getattr(self._library, name)
+        function.argtypes = [*[_POINTER] * pointers, *[_LONG] * sizes, *more]
+        function.restype = None
+        return function
 
 
-def _processor() -> str:
-    """What -march=native looks at: a home folder may be shared by machines."""
-    lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    return "\n".join(sorted({line for line in lines if line.startswith(("flags", "model name"))}))
+def _inputs(weight: Any, dtype: Any, telling: bool) -> Iterator[Any]:
+    """Inputs [1, in] for a weight [out, in]: one at random, and `telling` ones.
+
+    Those are random, less what a few rows see of them: there large terms nearly cancel, and
+    their sum shows in which order they were added.
+    """
+    generator, columns = torch.Generator().manual_seed(0), weight.shape[1]
+    yield torch.randn(1, columns, generator=generator).to(dtype)
+    if telling:
+        seen = torch.linalg.qr(weight[: min(_TELLING_ROWS, columns // 2)].float().T)[0]
+        for _ in range(1, _INPUTS):
+            x = torch.randn(1, columns, generator=generator)
+            yield (x - x @ seen @ seen.T).to(dtype)
+
+
+def _near(ours: Any, theirs: Any) -> bool:
+    ours, theirs, step = ours.float(), theirs.float(), torch.finfo(theirs.dtype).eps
+    allowed = theirs.abs() * step + theirs.abs().max() * 2**-16
+    return bool(((ours - theirs).abs() <= allowed).all())  # so that NaN fails

@@ -1,55 +1,12 @@
 // The arithmetic of one token's step: products with weights as they are stored, read at the
 // memory's speed, and what lies between the products.
 //
-// Weights [rows, columns] lie row after row; columns are a multiple of 32. Sums are kept in fp32.
-// Vectors are written in the notation of GCC and Clang: they compile for any width.
+// Weights [rows, columns] lie row after row; columns are a multiple of 32. Sums are kept in fp32,
+// in whatever order is fastest.
 
-#include <cmath>
-#include <cstdint>
-#include <cstring>
-#include <vector>
-#ifdef __AVX512F__
-#include <immintrin.h>
-#endif
+#include "native_common.h"
 
 namespace {
-
-using bf16 = uint16_t;
-typedef float Floats __attribute__((vector_size(64)));
-typedef uint32_t Words __attribute__((vector_size(64)));
-constexpr long LANES = 16, BLOCK = 32;
-
-template <class T> T load(const void *from) {
-  T value;
-  memcpy(&value, from, sizeof value);
-  return value;
-}
-
-float total(Floats value) {
-  float part[LANES];
-  memcpy(part, &value, sizeof part);
-  for (long half = LANES / 2; half; half /= 2)
-    for (long i = 0; i < half; i++) part[i] += part[i + half];
-  return part[0];
-}
-
-float wide(bf16 value) {
-  uint32_t bits = uint32_t(value) << 16;
-  return load<float>(&bits);
-}
-
-bf16 rounded(float value) {
-  uint32_t bits = load<uint32_t>(&value);
-  if (value != value) return 0x7fc0;
-  return (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
-}
-
-// A value as it is kept in T, back in fp32.
-template <class T> float kept(float value) { return value; }
-template <> float kept<bf16>(float value) { return wide(rounded(value)); }
-void store(float *to, float value) { *to = value; }
-void store(bf16 *to, float value) { *to = rounded(value); }
-float wide(float value) { return value; }
 
 // As fp32: of each block first the elements of even index, then the odd ones, if `apart`.
 const float *widened(const bf16 *x, long columns, bool apart) {
@@ -60,49 +17,6 @@ const float *widened(const bf16 *x, long columns, bool apart) {
     for (long j = 0; j < BLOCK; j++)
       to[i + (apart ? j % 2 * LANES + j / 2 : j)] = wide(x[i + j]);
   return to;
-}
-
-Floats widened(const int8_t *from) {
-#ifdef __AVX512F__
-  return (Floats)_mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128((const __m128i *)from)));
-#else
-  Floats value;
-  for (long i = 0; i < LANES; i++) value[i] = from[i];
-  return value;
-#endif
-}
-
-Floats widened(const float *from) { return load<Floats>(from); }
-
-Floats widened(const bf16 *from) {
-#ifdef __AVX512F__
-  return (Floats)_mm512_slli_epi32(_mm512_cvtepu16_epi32(_mm256_loadu_si256((const __m256i *)from)), 16);
-#else
-  Floats value;
-  for (long i = 0; i < LANES; i++) value[i] = wide(from[i]);
-  return value;
-#endif
-}
-
-// RMSNorm: normalized in fp32, rounded, then weighted.
-template <class T>
-void normalize(const T *x, const T *weight, T *y, long columns, float epsilon) {
-  Floats squares = {};
-  for (long i = 0; i < columns; i += LANES) {
-    Floats part = widened(x + i);
-    squares += part * part;
-  }
-  const float factor = 1 / std::sqrt(total(squares) / columns + epsilon);
-  for (long i = 0; i < columns; i++)
-    store(y + i, kept<T>(wide(x[i]) * factor) * wide(weight[i]));
-}
-
-// Rotary embedding; the sign of the turned half lies in `sin`.
-template <class T> void turn(const T *x, const T *cos, const T *sin, T *to, long size) {
-  for (long i = 0; i < size; i++) {
-    const float other = wide(x[i < size / 2 ? i + size / 2 : i - size / 2]);
-    store(to + i, kept<T>(wide(x[i]) * wide(cos[i])) + kept<T>(other * wide(sin[i])));
-  }
 }
 
 // Turns queries and keys [heads + kv_heads, size], puts the keys and the new values
@@ -127,14 +41,15 @@ void attend(const T *turnable, const T *fresh, const T *cos, const T *sin, T *ke
       for (long t = 0; t < tokens; t++) {
         Floats dot = {};
         for (long i = 0; i < size; i += LANES)
-          dot += widened(key + t * size + i) * load<Floats>(&wide_query[i]);
+          dot = fused(widened(key + t * size + i), load<Floats>(&wide_query[i]), dot);
         weights[t] = total(dot) * scale;
         most = std::fmax(most, weights[t]);
       }
       for (long t = 0; t < tokens; t++) all += weights[t] = std::exp(weights[t] - most);
       for (long i = 0; i < size; i += LANES) {
         Floats sum = {};
-        for (long t = 0; t < tokens; t++) sum += widened(value + t * size + i) * weights[t];
+        for (long t = 0; t < tokens; t++)
+          sum = fused(widened(value + t * size + i), Floats{} + weights[t], sum);
         sum /= all;
         for (long l = 0; l < LANES; l++) store(out + head * size + i + l, sum[l]);
       }
@@ -144,11 +59,7 @@ void attend(const T *turnable, const T *fresh, const T *cos, const T *sin, T *ke
 
 }  // namespace
 
-#define BETWEEN(T, NAME)                                                                         \
-  extern "C" void normalize_##NAME(const T *x, const T *weight, T *y, long columns,              \
-                                   float epsilon) {                                              \
-    normalize(x, weight, y, columns, epsilon);                                                   \
-  }                                                                                              \
+#define ATTEND(T, NAME)                                                                          \
   extern "C" void attend_##NAME(const T *turnable, const T *fresh, const T *cos, const T *sin,   \
                                 T *keys, T *values, T *out, long heads, long kv_heads,           \
                                 long size, long slots, long position, float scale,               \
@@ -156,10 +67,8 @@ void attend(const T *turnable, const T *fresh, const T *cos, const T *sin, T *ke
     attend(turnable, fresh, cos, sin, keys, values, out, heads, kv_heads, size, slots, position, \
            scale, threads);                                                                      \
   }
-BETWEEN(float, fp32)
-BETWEEN(bf16, bf16)
-
-#define PARALLEL _Pragma("omp parallel for schedule(static) num_threads(threads)")
+ATTEND(float, fp32)
+ATTEND(bf16, bf16)
 
 extern "C" void multiply_fp32(const float *weight, const float *bias, const float *x, float *y,
                               long rows, long columns, int threads) {
@@ -167,8 +76,8 @@ extern "C" void multiply_fp32(const float *weight, const float *bias, const floa
     const float *from = weight + row * columns;
     Floats a = {}, b = {};
     for (long i = 0; i < columns; i += BLOCK) {
-      a += load<Floats>(from + i) * load<Floats>(x + i);
-      b += load<Floats>(from + i + LANES) * load<Floats>(x + i + LANES);
+      a = fused(load<Floats>(from + i), load<Floats>(x + i), a);
+      b = fused(load<Floats>(from + i + LANES), load<Floats>(x + i + LANES), b);
     }
     y[row] = total(a + b) + (bias ? bias[row] : 0);
   }
@@ -182,8 +91,8 @@ extern "C" void multiply_bf16(const bf16 *weight, const bf16 *bias, const bf16 *
     Floats a = {}, b = {};
     for (long i = 0; i < columns; i += BLOCK) {
       Words pairs = load<Words>(from + i);
-      a += (Floats)(pairs << 16) * load<Floats>(apart + i);
-      b += (Floats)(pairs & 0xffff0000u) * load<Floats>(apart + i + LANES);
+      a = fused((Floats)(pairs << 16), load<Floats>(apart + i), a);
+      b = fused((Floats)(pairs & 0xffff0000u), load<Floats>(apart + i + LANES), b);
     }
     y[row] = rounded(total(a + b) + (bias ? wide(bias[row]) : 0));
   }
@@ -196,8 +105,8 @@ extern "C" void multiply_int8(const int8_t *weight, const bf16 *scale, const bf1
     const int8_t *from = weight + row * columns;
     Floats a = {}, b = {};
     for (long i = 0; i < columns; i += BLOCK) {
-      a += widened(from + i) * load<Floats>(wide_x + i);
-      b += widened(from + i + LANES) * load<Floats>(wide_x + i + LANES);
+      a = fused(widened(from + i), load<Floats>(wide_x + i), a);
+      b = fused(widened(from + i + LANES), load<Floats>(wide_x + i + LANES), b);
     }
     y[row] = rounded(total(a + b) * wide(scale[row]));
   }

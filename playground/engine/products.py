@@ -57,7 +57,7 @@ def _plain(modules: Sequence[Any], native: NativeProducts | None) -> Product | N
 
     if native is None:
         return run
-    return native.checked(native.floats(weight, bias), run, weight.shape[1], weight.dtype)
+    return native.checked(native.floats(weight, bias), run, weight, weight.dtype)
 
 
 def _weight_only(modules: Sequence[Any], native: NativeProducts | None) -> Product | None:
@@ -76,7 +76,7 @@ def _weight_only(modules: Sequence[Any], native: NativeProducts | None) -> Produ
 
     if native is None:
         return run
-    return native.checked(native.int8(weight, scale), run, weight.shape[1], scale.dtype)
+    return native.checked(native.int8(weight, scale), run, weight, scale.dtype)
 
 
 def _joined(tensors: Sequence[Any]) -> Any:
@@ -164,9 +164,9 @@ def _int4_product(
 
     own: Product = torchs
     if native:
-        columns = scales_and_zeros.shape[0] * group
         made = native.int4(packed, scales_and_zeros, group)
-        own = native.checked(made, torchs, columns, scales_and_zeros.dtype)
+        no_rows = scales_and_zeros.new_empty(0, scales_and_zeros.shape[0] * group)
+        own = native.checked(made, torchs, no_rows, scales_and_zeros.dtype)
 
     def run(x: Any) -> Any:
         y = own(x if order is None else x[:, order])

@@ -1,8 +1,9 @@
-"""Prints what the own loop with native products and `generate` make of prompts, as JSON."""
+"""Prints what own loops with native products and `generate` make of prompts, as JSON."""
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 from typing import Any
 
@@ -12,7 +13,9 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from playground.core.generation import GenerationOptions
 from playground.engine.decoding import Decoder, GenerateDecoder
 from playground.engine.int8_weight_only import make_weight_only
-from playground.engine.lean_step import lean_step, summation_noise
+from playground.engine.lean_step import LeanStep, lean_step, summation_noise
+from playground.engine.native import NativeProducts
+from playground.engine.native_library import library
 from playground.engine.own_loop import OwnLoopDecoder
 from tests.engine.reference import HOW
 
@@ -34,16 +37,18 @@ def main() -> None:
         generate = GenerateDecoder(model, frozenset())
         prompts = [tokenizer(prompt)["input_ids"] for prompt in job["prompts"]]
         _ids(generate, prompts[0], 1)  # some kernels repack their weights at their first call
-        step = lean_step(model, 2048, native_from=0)
-        own = OwnLoopDecoder(model, frozenset(), 2048, step)
-        found[precision] = {
-            "decoder": own.name,
-            "own": [_ids(own, prompt, job["new_tokens"]) for prompt in prompts],
-            "generate": [_ids(generate, prompt, job["new_tokens"]) for prompt in prompts],
+        compiled = library()
+        assert compiled
+        reordered = LeanStep(model, 2048, True, NativeProducts(compiled, exact=False))
+        answers = found[precision] = {
+            "generate": [_ids(generate, prompt, job["new_tokens"]) for prompt in prompts]
         }
-        found[precision]["apart"] = max(
+        for step in (lean_step(model, 2048, reordered_from=math.inf), reordered):
+            own = OwnLoopDecoder(model, frozenset(), 2048, step)
+            answers[own.name] = [_ids(own, prompt, job["new_tokens"]) for prompt in prompts]
+        answers["apart"] = max(
             _apart(model, prompt, ids)
-            for prompt, ids in zip(prompts, found[precision]["own"], strict=True)
+            for prompt, ids in zip(prompts, answers[own.name], strict=True)
         )
     json.dump(found, sys.stdout)
 
