@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import fcntl
-import os
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -16,7 +14,7 @@ from pathlib import Path
 import msgspec
 import torch
 
-from playground.core import paths
+from playground.core import locks, paths
 from playground.engine import memory
 
 #: Passes over the memory, of which the median counts; fewer where they take too long.
@@ -71,7 +69,7 @@ def bandwidth(device: str, name: str) -> Bandwidth:
 
     One process at a time measures; a folder that cannot be written only means measuring again.
     """
-    with _alone():
+    with locks.alone(_file().with_suffix(".lock")):
         stored = _read()
         key = _key(device, name)
         before = stored.get(key)
@@ -192,15 +190,3 @@ def _write(values: dict[str, Bandwidth]) -> None:
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(msgspec.json.format(msgspec.json.encode(values)))
         Path(file.name).replace(path)
-
-
-@contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """Let no other process measure meanwhile, where the folder can be written."""
-    with contextlib.ExitStack() as stack:
-        with contextlib.suppress(OSError):
-            _file().parent.mkdir(parents=True, exist_ok=True)
-            lock = os.open(_file().with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o644)
-            stack.callback(os.close, lock)  # which lets go of it
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        yield

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -15,9 +15,13 @@ from playground.engine.native import Keep, NativeProducts
 Attention = Callable[[Any, Any, Any, Any, Any, Any, int], Any]
 
 
-#: Tokens at which an attention is tried: less and more than a vector, and than the 512 that
-#: torch takes together.
-_TRIED = (3, 16, 45, 530)
+_TOGETHER = 512  # tokens, that torch takes
+#: Tokens at which an attention is tried: less and more than a vector, and than these.
+_TRIED = (7, 48, 62, 530)
+#: Heads of a trial, whatever the model has: so many results tell more.
+_HEADS = 16
+_SUMS = 32  # trials of the order in which probabilities are added
+_HARDLY = -17.5  # a score whose probability is below the last bit of a sum of a few
 
 
 def attention(
@@ -36,7 +40,7 @@ def attention(
     def natively(*states: Any) -> Any:
         return whole(*states).view(1, heads * size)
 
-    if native.exact and not _same(natively, torchs, *shape, dtype):
+    if native.exact and not _attends_as_torch(native, size, scale, dtype):
         return torchs
     return natively
 
@@ -63,22 +67,52 @@ def _torchs(heads: int, kv_heads: int, size: int, scale: float, kept: Keep | Non
     return run
 
 
-def _same(
-    one: Attention, other: Attention, heads: int, kv_heads: int, size: int, dtype: Any
-) -> bool:
-    """Whether two give the same bits over states at random, some of which count for more."""
-    generator = torch.Generator().manual_seed(0)
-
-    def states(*shape: int) -> Any:
-        return (torch.randn(1, *shape, size, generator=generator) * 2).to(dtype)
-
-    for tokens in _TRIED:
-        turnable, fresh = states(heads + kv_heads, 1), states(kv_heads, 1)
-        keys, values = states(kv_heads, tokens), states(kv_heads, tokens)
-        cos, sin = states(1)[0, 0], states(1)[0, 0]
-        mixes = [
-            attend(turnable, fresh, cos, sin, keys, values, tokens - 1) for attend in (one, other)
-        ]
-        if not torch.equal(*mixes):
+def _attends_as_torch(native: NativeProducts, size: int, scale: float, dtype: Any) -> bool:
+    """Whether the native attention gives torch's bits where other orders of sums would not."""
+    ours = native.attend(_HEADS, _HEADS, size, scale, dtype)
+    if ours is None:
+        return False
+    torchs = _torchs(_HEADS, _HEADS, size, scale, None)
+    cos, sin = torch.ones(size, dtype=dtype), torch.zeros(size, dtype=dtype)
+    for query, keys, values in _telling_states(size, scale):
+        keys, values = keys.to(dtype), values.to(dtype)
+        turnable = torch.cat((query.to(dtype), keys[:, :, -1:]), 1)
+        states = (turnable, values[:, :, -1:], cos, sin, keys, values, keys.shape[2] - 1)
+        if not torch.equal(ours(*states).view(1, _HEADS * size), torchs(*states)):
             return False
     return True
+
+
+def _telling_states(size: int, scale: float) -> Iterator[tuple[Any, Any, Any]]:
+    """Queries [1, heads, 1, size], keys and values [1, heads, tokens, size]."""
+    generator = torch.Generator().manual_seed(0)
+
+    def states(tokens: int) -> Any:
+        return torch.randn(1, _HEADS, tokens, size, generator=generator)
+
+    def nearly_cancelling(tokens: int, over: int) -> tuple[Any, Any]:
+        """Of terms of many magnitudes each other one nearly the opposite, and their order."""
+        large = states(tokens) * torch.exp(2 * states(tokens))
+        half = large.narrow(over, 0, (large.shape[over] + 1) // 2)
+        noise = 1 + 0.008 * torch.randn(half.shape, generator=generator)
+        order = torch.randperm(large.shape[over], generator=generator)
+        return torch.cat((half, -half * noise), over).index_select(over, order), order
+
+    for tokens in _TRIED:
+        # In the mix: keys that come twice have values that nearly cancel.
+        values, order = nearly_cancelling(tokens, 2)
+        keys = states((tokens + 1) // 2)
+        yield states(1), torch.cat((keys, keys), 2)[:, :, order], values
+        # In the scores.
+        keys, order = nearly_cancelling(tokens, 3)
+        query = states(1)[..., : size // 2]
+        yield torch.cat((query, query), 3)[..., order], keys, states(tokens)
+    values = states(_TOGETHER)
+    for _ in range(_SUMS):
+        # In the probabilities: how many of the small ones count depends on what they meet.
+        query, keys = torch.zeros(1, _HEADS, 1, size), torch.zeros_like(values)
+        query[..., 0] = 1 / scale
+        keys[..., 0] = _HARDLY
+        for place in torch.randint(_TOGETHER, (2,), generator=generator):
+            keys[:, :, place, 0] = -0.5 * torch.rand(_HEADS, generator=generator)
+        yield query, keys, values

@@ -15,7 +15,7 @@ model's own as another order of summation puts them (see `summation_noise`).
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -118,27 +118,32 @@ def lean_step(model: Any, context: int, reordered_from: float = REORDERED_FROM) 
     Sums in an order of their own are tried for a model that reads `reordered_from` bytes of
     weights a step; math.inf asks for the model's bits.
     """
-    if not _is_known(model):
+    if not _is_known(model) or (context and context <= _CHECK_PROMPT):
         return None
-    for fuse in (True, False):
-        step = LeanStep(model, context, fuse)
-        if _agrees(model, step, context, False):
-            return _native(model, context, fuse, reordered_from) or step
+    reference = _Reference(model, context)
+    for step, with_noise in _candidates(model, context, reordered_from):
+        if reference.agrees(step, with_noise):
+            return step
     return None
 
 
-def _native(model: Any, context: int, fuse: bool, reordered_from: float) -> LeanStep | None:
-    if (compiled := library()) is None:
-        return None
-    exact = NativeProducts(compiled, exact=True)
-    step = LeanStep(model, context, fuse, exact)
-    right = exact.used and not exact.wrong and _agrees(model, step, context, False)
-    found = step if right else None
-    if (found and not exact.missing) or weight_bytes(model) < reordered_from:
-        return found
-    reordered = NativeProducts(compiled, exact=False)
-    step = LeanStep(model, context, fuse, reordered)
-    return step if reordered.used and _agrees(model, step, context, True) else found
+def _candidates(model: Any, context: int, reordered_from: float) -> Iterator[tuple[LeanStep, bool]]:
+    """Steps, the fastest first, and whether they may differ by the noise of summation."""
+    if compiled := library():
+        exact = NativeProducts(compiled, exact=True)
+        step = LeanStep(model, context, True, exact)
+        right = bool(exact.used and not exact.wrong)
+        if right and not exact.missing:
+            yield step, False
+        if weight_bytes(model) >= reordered_from:
+            reordered = NativeProducts(compiled, exact=False)
+            faster = LeanStep(model, context, True, reordered)
+            if reordered.used:
+                yield faster, True
+        if right and exact.missing:
+            yield step, False
+    for fuse in (True, False):
+        yield LeanStep(model, context, fuse), False
 
 
 def _is_known(model: Any) -> bool:
@@ -153,31 +158,43 @@ def _is_known(model: Any) -> bool:
     )
 
 
-@torch.inference_mode()
-def _agrees(model: Any, step: LeanStep, context: int, with_noise: bool) -> bool:
-    """Compare some steps: equal, or with no more difference than `summation_noise` allows."""
-    vocabulary = int(model.config.vocab_size)
-    ids = [(7 * i + 3) % vocabulary for i in range(_CHECK_PROMPT)]
-    steps = min(_CHECK_STEPS, context - len(ids)) if context else _CHECK_STEPS
-    if steps < 1:
-        return False
-    caches = KeptCache(model, context), KeptCache(model, context)
-    for cache in caches:
-        logits = model(torch.tensor([ids]), use_cache=True, **cache.argument).logits[:, -1]
-    for _ in range(steps):
-        token = int(logits.argmax())
-        own = model(torch.tensor([[token]]), use_cache=True, **caches[0].argument)
-        logits = own.logits[:, -1]
-        lean = step(token, caches[1])
-        if with_noise:
-            # Written so that NaN fails.
-            if not float((lean.float() - logits.float()).abs().max()) <= summation_noise(
-                model, logits
-            ):
+class _Reference:
+    """Some steps as the model itself computes them."""
+
+    @torch.inference_mode()
+    def __init__(self, model: Any, context: int) -> None:
+        self._model, self._context = model, context
+        vocabulary = int(model.config.vocab_size)
+        self._prompt = [(7 * i + 3) % vocabulary for i in range(_CHECK_PROMPT)]
+        steps = min(_CHECK_STEPS, context - _CHECK_PROMPT) if context else _CHECK_STEPS
+        cache, logits = self._read()
+        self._tokens: list[int] = []
+        self._logits: list[Any] = []
+        for _ in range(steps):
+            self._tokens.append(int(logits.argmax()))
+            ids = torch.tensor([self._tokens[-1:]])
+            logits = model(ids, use_cache=True, **cache.argument).logits[:, -1]
+            self._logits.append(logits)
+
+    @torch.inference_mode()
+    def agrees(self, step: LeanStep, with_noise: bool) -> bool:
+        """Compare logits: equal, or no farther apart than `summation_noise` allows."""
+        cache, _ = self._read()
+        for token, theirs in zip(self._tokens, self._logits, strict=True):
+            ours = step(token, cache)
+            if not with_noise:
+                if not torch.equal(ours, theirs):
+                    return False
+                continue
+            apart = float((ours.float() - theirs.float()).abs().max())
+            if not apart <= summation_noise(self._model, theirs):  # so that NaN fails
                 return False
-        elif not torch.equal(logits, lean):
-            return False
-    return True
+        return True
+
+    def _read(self) -> tuple[KeptCache, Any]:
+        cache = KeptCache(self._model, self._context)
+        ids = torch.tensor([self._prompt])
+        return cache, self._model(ids, use_cache=True, **cache.argument).logits[:, -1]
 
 
 def summation_noise(model: Any, logits: Any) -> float:

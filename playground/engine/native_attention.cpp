@@ -2,8 +2,9 @@
 // with AVX-512 (its flash attention, over its own products), which takes a tenth of the memory's
 // speed. Keys [kv_heads, slots, size] and values likewise; sums in fp32.
 //
-// 512 keys are taken together. A score is a sum in four lanes; probabilities are rounded to bf16,
-// their sum is not; of the weighted values, four at a time make a sum that is added to the mix.
+// 512 keys are taken together. A score is a sum in four lanes. Probabilities are rounded to bf16;
+// their sum, of two vectors in turn, is not. Of the weighted values four at a time make a sum that
+// is added to the mix; the last ones, less than four, are added one by one from the end.
 
 #include "native_common.h"
 
@@ -54,13 +55,13 @@ float score(const float *query, const bf16 *keys, float *scores, long count, lon
 // Scores become probabilities times their sum, which is returned.
 float weigh(float *scores, long count, float most) {
   const long whole = count / LANES * LANES;
-  Floats sums = {};
+  Floats sums[2] = {};
   for (long t = 0; t < whole; t += LANES) {
     const Floats weights = exponential(load<Floats>(scores + t) - most);
-    sums += weights;
+    sums[t / LANES % 2] += weights;
     memcpy(scores + t, &weights, sizeof weights);
   }
-  float sum = total(sums);
+  float sum = total(sums[0] + sums[1]);
   for (long t = whole; t < count; t++) sum += scores[t] = std::exp(scores[t] - most);
   for (long t = 0; t < count; t++) scores[t] = kept<bf16>(scores[t]);
   return sum;
@@ -73,7 +74,7 @@ void mix(const float *weights, const bf16 *values, float *to, long count, long s
     auto part = [&](long t) { return widened(values + t * size + i) * weights[t]; };
     for (long t = 0; t < whole; t += 4)
       sum += (part(t) + part(t + 2)) + (part(t + 1) + part(t + 3));
-    for (long t = whole; t < count; t++) sum += part(t);
+    for (long t = count - 1; t >= whole; t--) sum += part(t);
     memcpy(to + i, &sum, sizeof sum);
   }
 }
@@ -105,7 +106,7 @@ extern "C" void exact_attend_bf16(const bf16 *turnable, const bf16 *fresh, const
         most = std::fmax(
             most, score(wide_query.data(), key + start * size, scores, count, size, scale));
         const float part = weigh(scores, count, most), factor = std::exp(before - most);
-        sum = part + factor * sum;
+        sum = std::fma(factor, sum, part);
         if (start)
           for (long i = 0; i < size; i++) mixed[i] *= factor;
         mix(scores, value + start * size, mixed.data(), count, size);

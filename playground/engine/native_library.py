@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from playground.core import paths
+from playground.core import locks, paths
 
 log = logging.getLogger(__name__)
 
@@ -50,8 +50,10 @@ def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
     parts = (*texts, *flags, made_by, made_by.stat().st_mtime_ns, _processor())
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
     path = paths.cache_dir() / "native" / f"products-{key}.so"
-    if not path.is_file():
-        path.parent.mkdir(parents=True, exist_ok=True)
+    # Lanes that start together compile once.
+    with locks.alone(path.with_name("compiling.lock")):
+        if path.is_file():
+            return path
         with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
             new = Path(temporary) / path.name
             subprocess.run(
@@ -62,7 +64,7 @@ def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
                 env={**os.environ, "LC_ALL": "C"},
             )
             new.replace(path)
-    return path
+        return path
 
 
 def _processor() -> str:

@@ -49,9 +49,9 @@ def test_generate_can_be_asked_for_and_says_the_same() -> None:
         arguments = ("--new-tokens", "12", "--decoder", decoder, "--json")
         done = playground("run", "--prompt", PROMPT, *arguments)
         last = json_lines(done.stdout)[-1]
-        texts[last["stamp"]["decoder"]] = last["token_ids"]
+        texts[last["stamp"]["decoder"].partition(",")[0]] = last["token_ids"]
         assert last["reused_tokens"] == 0
-    assert texts["own loop, lean step"] == texts["transformers generate"]
+    assert texts["own loop"] == texts["transformers generate"]
 
 
 def test_people_get_text_on_stdout_and_the_rest_on_stderr() -> None:

@@ -59,7 +59,7 @@ def test_events_and_times(engine: Engine) -> None:
     assert tuple(t for b in batches for t in b.times) == answer.times
     assert run.streamed == answer.text
     assert answer.peak_memory_bytes > 100e6
-    assert answer.stamp.decoder == "own loop, lean step"
+    assert answer.stamp.decoder.startswith("own loop, lean step")
     assert answer.stamp.versions["torch"]
     assert answer.stamp.created.endswith("+00:00")
 
@@ -128,10 +128,9 @@ def test_generate_stops_at_the_same_places(
         answers = [
             e.ask(PROMPT, max_new_tokens=NEW_TOKENS, stop=stop).answer for e in (engine, other)
         ]
-        assert {a.stamp.decoder for a in answers} == {
-            "own loop, lean step",
-            "transformers generate",
-        }
+        own, generate = (a.stamp.decoder for a in answers)
+        assert own.startswith("own loop, lean step")
+        assert generate == "transformers generate"
         for field in ("text", "token_ids", "stop_reason"):
             assert getattr(answers[0], field) == getattr(answers[1], field)
 

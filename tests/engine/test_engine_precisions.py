@@ -71,7 +71,7 @@ def test_precision(
 
     for prompt, expected_ids in zip(PROMPTS, reference[precision.value], strict=True):
         run = engine.ask(prompt, max_new_tokens=NEW_TOKENS)
-        assert run.answer.stamp.decoder == "own loop, lean step"
+        assert run.answer.stamp.decoder.startswith("own loop, lean step")
         assert list(run.answer.token_ids) == expected_ids
         assert run.answer.stamp.verified == loaded.verified
         assert run.answer.stamp.threads == THREADS

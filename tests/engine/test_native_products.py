@@ -6,9 +6,9 @@ import ctypes
 import json
 import operator
 import os
-import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -23,14 +23,9 @@ from playground.engine.native_library import library
 from playground.engine.own_loop import OwnLoopDecoder
 from tests.engine.decoders import LEAN, SIZES, decoder_for, ids_of, make, prompt_of
 from tests.engine.driver import PROMPTS
+from tests.engine.natives import COMPILER, KNOWN_ORDER, native_products, needs_compiler
 
-COMPILER = shutil.which("g++")
-pytestmark = pytest.mark.skipif(
-    COMPILER is None or sys.platform != "linux", reason="compiled by g++ on Linux only"
-)
-#: A processor whose orders of sums the exact products have, and on which they must agree.
-KNOWN = all(word in Path("/proc/cpuinfo").read_text() for word in ("AuthenticAMD", "avx512_bf16"))
-needs_known_order = pytest.mark.skipif(not KNOWN, reason="torch may add in another order here")
+pytestmark = needs_compiler
 SHAPES = [(3072, 1024), (128, 2816), (1000, 96), (1, 32)]
 NATIVE = "own loop, lean step, native products"
 REORDERED = f"{NATIVE} in another order of sums"
@@ -40,12 +35,6 @@ AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 @pytest.fixture
 def products() -> NativeProducts:
     return native_products(exact=False)
-
-
-def native_products(exact: bool) -> NativeProducts:
-    found = library()
-    assert found is not None
-    return NativeProducts(found, exact)
 
 
 def near(ours: Any, theirs: Any, roundings: int = 1) -> bool:
@@ -107,64 +96,6 @@ def test_int4(shape: tuple[int, int], group: int, flags: tuple[str, ...]) -> Non
     assert near(multiply(x), theirs)
 
 
-@needs_known_order
-@pytest.mark.parametrize("biased", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("shape", [(3072, 1024), (128, 2816), (1008, 96), (16, 32), (8192, 512)])
-def test_exact_floats(shape: tuple[int, int], dtype: torch.dtype, biased: bool) -> None:
-    torch.manual_seed(0)
-    weight = torch.randn(shape).to(dtype)
-    bias = torch.randn(shape[0]).to(dtype) if biased else None
-    multiply = native_products(exact=True).floats(weight, bias)
-    assert multiply is not None
-    for x in native._inputs(weight, dtype, telling=True):
-        assert multiply(x).equal(torch.nn.functional.linear(x, weight, bias))
-
-
-@needs_known_order
-@pytest.mark.parametrize("shape", [(3072, 1024), (128, 2816), (1008, 96), (4, 32)])
-def test_exact_int8(shape: tuple[int, int]) -> None:
-    torch.manual_seed(0)
-    weight = torch.randint(-127, 128, shape, dtype=torch.int8)
-    scale = torch.rand(shape[0]).bfloat16()
-    multiply = native_products(exact=True).int8(weight, scale)
-    assert multiply is not None
-    for x in native._inputs(weight, torch.bfloat16, telling=True):
-        assert multiply(x).equal(torch._weight_int8pack_mm(x, weight, scale))
-
-
-@needs_known_order
-@pytest.mark.parametrize("size", [32, 96, 512, 1024, 2560, 4096, 16384])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_exact_norm(size: int, dtype: torch.dtype) -> None:
-    torch.manual_seed(0)
-    weight = torch.rand(size).to(dtype)
-    norm = native_products(exact=True).norm(weight, 1e-5)
-    assert norm is not None
-    for _ in range(8):
-        x = (torch.randn(1, size) * 10).to(dtype)
-        theirs = torch.rms_norm(x.float(), (size,), None, 1e-5).to(dtype) * weight
-        assert norm(x).equal(theirs)
-
-
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("shape", [(1024, 1024), (128, 2816), (64, 128)])
-def test_another_order_of_sums_is_found_out(shape: tuple[int, int], dtype: torch.dtype) -> None:
-    """Were torch to add in another order, exact products would not be taken for its own."""
-    torch.manual_seed(0)
-    weight = torch.randn(shape).to(dtype)
-    reordered = native_products(exact=False).floats(weight, None)
-    assert reordered is not None
-    exact = native_products(exact=True)
-    assert exact.checked(exact.floats(weight, None), reordered, weight, dtype) is reordered
-    assert (exact.used, exact.wrong) == (0, 1)
-    same = exact.floats(weight, None)
-    assert same is not None
-    other = exact.floats(weight, None)
-    assert other is not None
-    assert exact.checked(same, other, weight, dtype) is other, "one wrong bit spoils them all"
-
-
 def test_what_it_does_not_take(products: NativeProducts) -> None:
     assert products.floats(torch.ones(8, 32, dtype=torch.float16), None) is None
     assert products.floats(torch.ones(8, 40), None) is None
@@ -192,7 +123,21 @@ def test_compiled_once_and_again_when_something_changes(
     assert native_library.compiled(COMPILER) == first
     assert first.stat().st_mtime_ns == made
     assert native_library.compiled(COMPILER, ("-DCHANGED",)) != first
-    assert sorted(first.parent.iterdir()) == sorted(first.parent.glob("products-*.so"))
+    left = set(first.parent.iterdir()) - set(first.parent.glob("products-*.so"))
+    assert {path.name for path in left} == {"compiling.lock"}
+
+
+def test_lanes_that_start_together_compile_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "home"))
+    calls, counting = tmp_path / "calls", tmp_path / "g++"
+    counting.write_text(f'#!/bin/sh\necho called >> "{calls}"\nexec {COMPILER} "$@"\n')
+    counting.chmod(0o755)
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(native_library.compiled, [str(counting)] * 2)
+    assert one == other
+    assert calls.read_text() == "called\n"
 
 
 def test_without_a_working_compiler_the_step_is_exact(
@@ -275,7 +220,7 @@ def test_native_steps_on_the_bundled_model(model_folder: Path, gptq_folder: Path
     for precision, answers in found.items():
         exact, reordered = (name for name in answers if name.startswith("own loop"))
         assert reordered == REORDERED
-        assert exact == NATIVE or not KNOWN, precision
+        assert exact == NATIVE or not KNOWN_ORDER, precision
         assert answers[exact] == answers["generate"], precision
         assert answers["apart"] <= 2, precision
         same = map(operator.eq, answers[reordered], answers["generate"])

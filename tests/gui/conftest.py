@@ -22,6 +22,7 @@ from pytestqt.qtbot import QtBot
 from playground.app import Playground
 from playground.client.engine_process import EngineProcess
 from playground.client.scripted_engine import scripted_command
+from playground.core import paths
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
 from playground.gui import theme
@@ -39,8 +40,12 @@ from tests.support.hub_server import HubServer
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Settings and logs of a test live and die with it."""
+    """Settings and logs of a test live and die with it; what engines compile does not."""
+    compiled = paths.cache_dir() / "native"
+    compiled.mkdir(parents=True, exist_ok=True)
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "home"))
+    paths.cache_dir().mkdir(parents=True)
+    (paths.cache_dir() / "native").symlink_to(compiled)
 
 
 @pytest.fixture(autouse=True)
