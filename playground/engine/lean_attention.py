@@ -21,7 +21,7 @@ _TRIED = (7, 48, 62, 530)
 #: Heads of a trial, whatever the model has: so many results tell more.
 _HEADS = 16
 _SUMS = 32  # trials of the order in which probabilities are added
-_HARDLY = -17.5  # a score whose probability is below the last bit of a sum of a few
+_HARDLY = -17.5  # a score whose probability is less than half the last bit of a likely one's
 
 
 def attention(
