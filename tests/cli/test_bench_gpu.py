@@ -27,7 +27,9 @@ def test_the_whole_benchmark_runs_on_the_cpu(tmp_path: Path) -> None:
     assert last == {"event": "finished", **result}
     assert result["conditions"]["device"] == "cpu"
     assert result["conditions"]["bandwidth_bytes_per_s"] > 1e8
-    assert result["conditions"]["versions"]["torch"] == torch.__version__
+    # The wheel's metadata may lack the local part ("+cu130") that torch itself names.
+    told = result["conditions"]["versions"]["torch"]
+    assert told.partition("+")[0] == torch.__version__.partition("+")[0]
     assert result["failed"] == result["left_out"] == []
     assert [m["precision"] for m in result["models"]] == PRECISIONS
     for model in result["models"]:
