@@ -28,6 +28,36 @@ def test_table_copies_as_tsv(window: MainWindow, qtbot: QtBot) -> None:
     assert table.rowCount() == 1
 
 
+def test_names_have_their_room_and_figures_keep_their_places(
+    window: MainWindow, qtbot: QtBot
+) -> None:
+    table = window.table
+    window.show()
+    qtbot.waitExposed(window)
+    names = ("classics-6m · bf16", "classics-6m · int8", "classics-6m · GPTQ 4-bit")
+    for index, name in enumerate(names):
+        table.set_row(index, name, LatencyTrace().figures(), None)
+
+    def widths() -> list[int]:
+        return [table.columnWidth(column) for column in range(table.columnCount())]
+
+    before = widths()
+    assert before[0] >= table.sizeHintForColumn(0) > 0
+    slow = LatencyTrace([0.0123 + 0.5557 * i for i in range(2_000)])
+    for index, name in enumerate(names):
+        table.set_row(index, name, slow.figures(45_678, 0.5), 23_400_000_000)
+    assert widths() == before
+    # Cells begin and end with a padding; what does not fit between is elided.
+    for column in range(1, table.columnCount()):
+        assert table.sizeHintForColumn(column) <= before[column]
+    assert not table.horizontalScrollBar().isVisible()
+    table.set_row(2, "A-Model-With-A-Very-Long-Name-Instruct · GPTQ 4-bit", slow.figures(), None)
+    assert not table.horizontalScrollBar().isVisible()
+    assert all(w <= b for w, b in zip(widths()[1:], before[1:], strict=True))
+    for column in range(1, table.columnCount()):
+        assert table.sizeHintForColumn(column) <= table.columnWidth(column)
+
+
 def test_prompt_panel(window: MainWindow, qtbot: QtBot) -> None:
     prompt = window.prompt
     text = "no\u00a0break\nline <b> \u202e 🎉"

@@ -35,6 +35,11 @@ from playground.gui.views.texts import (
     three_digits,
 )
 
+#: Both sides of a cell: the style sheet's, what Qt adds to it, and a pixel for rounding.
+_PADDING = 15
+#: The least for the names, so that a long one joining moves little.
+_NAME = 160
+
 
 @dataclass(frozen=True)
 class _Column:
@@ -59,7 +64,7 @@ _COLUMNS = (
     _Column("End to end", "99.9 s", "end to end", lambda f, m: seconds_text(f.end_to_end_s)),
     _Column(
         "Peak",
-        "9,999 MB",
+        "99.9 GB",
         "the most memory the engine held while generating: on the device (CUDA), else resident",
         lambda f, m: size_text(m),
     ),
@@ -77,6 +82,7 @@ class FiguresTable(QTableWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(_COLUMNS) + 1, parent)
+        self.setObjectName("figures")
         self.setAccessibleName("Figures of every lane")
         self.setAccessibleDescription("Ctrl+C copies the selected cells, or the whole table")
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -115,7 +121,9 @@ class FiguresTable(QTableWidget):
         for item, text in zip(items, texts, strict=True):
             if item.text() != text:
                 item.setText(text)
-        items[0].setToolTip(name)
+        if items[0].toolTip() != name:
+            items[0].setToolTip(name)
+            self._size_columns()
 
     def remove_row(self, index: int) -> None:
         """Take a lane's row out; the other rows keep their lanes."""
@@ -123,6 +131,7 @@ class FiguresTable(QTableWidget):
         if items is not None:
             self.removeRow(items[0].row())
             self.updateGeometry()
+            self._size_columns()
 
     def as_tsv(self, selected_only: bool = False) -> str:
         """The header and the rows, tab-separated; with `selected_only` the chosen cells."""
@@ -157,13 +166,17 @@ class FiguresTable(QTableWidget):
         self._size_columns()
 
     def _size_columns(self) -> None:
-        """Give every figure the room it can need, so that nothing jumps while it changes."""
+        """Give every figure the room it can need, so that nothing jumps while it changes.
+
+        The longest name comes next; what is left then is shared out.
+        """
         heads, cells = QFontMetrics(theme.ui_font(bold=True)), self.fontMetrics()
         needed = [
-            max(heads.horizontalAdvance(c.title), cells.horizontalAdvance(c.widest)) + 16
+            max(heads.horizontalAdvance(c.title), cells.horizontalAdvance(c.widest)) + _PADDING
             for c in _COLUMNS
         ]
-        spare = max(0, self.viewport().width() - sum(needed) - 220) // (len(_COLUMNS) + 4)
+        name = max(_NAME, self.sizeHintForColumn(0))
+        spare = max(0, self.viewport().width() - sum(needed) - name) // (len(_COLUMNS) + 4)
         for place, width in enumerate(needed, start=1):
             self.setColumnWidth(place, width + spare)
 
