@@ -14,6 +14,7 @@ from playground.cli.models import (
     chosen_device,
     load_request,
     local_model,
+    tell_slowness,
     with_trust,
 )
 from playground.client.session import Session
@@ -40,6 +41,7 @@ class Lane:
             facts = self.session.ready()
             device = chosen_device(args.device, facts)
             check_here(resolved, self.precision, device, facts)
+            tell_slowness(self.precision, device, facts, self._console)
             request = load_request(resolved, self.precision, device, args.threads)
             self.loaded = self.session.load(with_trust(request, resolved, args.trust_remote_code))
         except PlaygroundError as error:

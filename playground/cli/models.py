@@ -67,6 +67,13 @@ def check_here(resolved: Resolved, precision: Precision, device: str, facts: Eng
         raise ModelError(f"{precision.label} is not available here: {reason}")
 
 
+def tell_slowness(precision: Precision, device: str, facts: EngineFacts, console: Console) -> None:
+    """Say before a load that the precision is slow on the device, in JSON mode too."""
+    capability = next((known.capability for known in facts.devices if known.id == device), "")
+    if reason := precision.slowness_on(device, capability):
+        console.warn(f"{precision.label}: {reason}")
+
+
 def chosen_device(asked: str, facts: EngineFacts) -> str:
     """The device asked for, else the first GPU, else the processor."""
     if asked:

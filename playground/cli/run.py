@@ -17,6 +17,7 @@ from playground.cli.models import (
     load_request,
     local_model,
     model_spec,
+    tell_slowness,
     with_trust,
 )
 from playground.client.environments import process_of
@@ -54,6 +55,7 @@ def run(args: argparse.Namespace) -> int:
         facts = session.ready()
         device = chosen_device(args.device, facts)
         check_here(resolved, args.precision, device, facts)
+        tell_slowness(args.precision, device, facts, console)
         request = load_request(resolved, args.precision, device, args.threads)
         request = with_trust(request, resolved, args.trust_remote_code)
         try:

@@ -110,7 +110,7 @@ class ScriptedEngine:
         threading.Thread(target=self._listen, daemon=True).start()
         self._phase(Activity.STARTING)
         self._phase(Activity.IMPORTING)
-        self._emit(Ready(facts=_facts()))
+        self._emit(Ready(facts=_facts(self._args.capability)))
         while True:
             command = self._commands.get()
             if isinstance(command, Load):
@@ -309,11 +309,14 @@ class ScriptedEngine:
         )
 
 
-def _facts() -> EngineFacts:
+def _facts(capability: str) -> EngineFacts:
     probe = Probe(ok=True, detail="scripted")
+    device = DeviceFacts(
+        id="cpu", name="no device", total_bytes=0, free_bytes=0, capability=capability
+    )
     return EngineFacts(
         python=platform.python_version(),
-        devices=(DeviceFacts(id="cpu", name="no device", total_bytes=0, free_bytes=0),),
+        devices=(device,),
         versions={},
         probes=dict.fromkeys(("bitsandbytes", "gptqmodel", "optimum"), probe),
     )
@@ -341,6 +344,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--bandwidth", type=float, default=0.0, help="bytes/s of the floor; 0: no floor"
     )
+    parser.add_argument("--capability", default="", help="the device's, as in DeviceFacts")
     parser.add_argument("--verified", default="", help="precision that is found after loading")
     parser.add_argument("--fault", choices=FAULTS)
     parser.add_argument("--at", choices=PHASES, help="phase at whose beginning the fault strikes")

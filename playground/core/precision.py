@@ -28,8 +28,12 @@ class Precision(StrEnum):
 
     def explanation_on(self, device_id: str, capability: str) -> str:
         """The same, as it is on a device; `capability` as in DeviceFacts, "" if not known."""
+        return self.slowness_on(device_id, capability) or self.explanation
+
+    def slowness_on(self, device_id: str, capability: str) -> str:
+        """Why the precision is slow on a device of this kind, "" where it is not."""
         fast = device_id != "cpu" or not capability or "avx512_bf16" in capability.split()
-        return self.explanation if self is not Precision.NF4 or fast else _NF4_UNPACKED
+        return "" if self is not Precision.NF4 or fast else _NF4_UNPACKED
 
     @property
     def bits_per_weight(self) -> float:
