@@ -1,4 +1,8 @@
-"""How fast a device reads its memory: measured once, and kept in the cache folder."""
+"""How fast a device reads its memory: measured once, and kept in the cache folder.
+
+A measurement that something disturbed is made again, up to five times at once and then once a
+day, until one was calm.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +11,10 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 import torch
@@ -31,8 +36,9 @@ _SHARE = 8  # of the free memory, both buffers together at most
 #: were passes in which the threads had less than this part of their time on a core.
 _STEADY = 1.25
 _ON_CORE = 0.8
-#: On a machine that is never calm the best of so many measurements has to do.
+#: On a machine that is not calm the best of so many measurements has to do for a while.
 _ATTEMPTS = 5
+_WHILE = timedelta(days=1)
 _CPUS = Path("/sys/devices/system/cpu")
 
 
@@ -41,18 +47,21 @@ class Bandwidth(msgspec.Struct, frozen=True):
 
     `bytes_per_s` is the faster of two kinds of passes, by its median: "read" (a dot product
     of two buffers, both read) and "copy" (of one to the other, counted as one read and one
-    write). `steady` says that nothing else seemed to use the device meanwhile.
+    write). `steady` says that nothing else seemed to use the device meanwhile. `measured` is the
+    time of the last of `attempts` measurements.
     """
 
     bytes_per_s: float
     kind: str
     steady: bool
-    measured: str  # ISO 8601, UTC
+    measured: Annotated[datetime, msgspec.Meta(tz=True)]
     attempts: int = 1
 
     @property
-    def final(self) -> bool:
-        return self.steady or self.attempts >= _ATTEMPTS
+    def holds(self) -> bool:
+        """Whether it needs no other measurement now."""
+        age = abs(datetime.now(UTC) - self.measured)  # a clock may have been put back
+        return self.steady or (self.attempts >= _ATTEMPTS and age < _WHILE)
 
 
 def known(device: str, name: str) -> Bandwidth | None:
@@ -61,7 +70,7 @@ def known(device: str, name: str) -> Bandwidth | None:
     `device` is torch's name of it, `name` its maker's. What was disturbed is measured anew.
     """
     found = _read().get(_key(device, name))
-    return found if found is not None and found.final else None
+    return found if found is not None and found.holds else None
 
 
 def bandwidth(device: str, name: str) -> Bandwidth:
@@ -73,14 +82,17 @@ def bandwidth(device: str, name: str) -> Bandwidth:
         stored = _read()
         key = _key(device, name)
         before = stored.get(key)
-        if before is not None and before.final:
+        if before is not None and before.holds:
             return before
         found = measure(device)
         if before is not None:
             # Whatever else used the device made the figure smaller, never larger.
             best = max((found, before), key=lambda b: b.bytes_per_s)
             found = msgspec.structs.replace(
-                best, steady=found.steady and best is found, attempts=before.attempts + 1
+                best,
+                steady=found.steady and best is found,
+                measured=found.measured,
+                attempts=before.attempts + 1,
             )
         _write({**stored, key: found})
         return found
@@ -111,7 +123,7 @@ def measure(device: str) -> Bandwidth:
     del kinds, work, one, other
     if device != "cpu":
         torch.cuda.empty_cache()  # the buffers are no part of any model's memory
-    return Bandwidth(best[1], best[0], steady, datetime.now(UTC).isoformat(timespec="seconds"))
+    return Bandwidth(best[1], best[0], steady, datetime.now(UTC))
 
 
 def _pass_times(device: str, work: Callable[[], object]) -> list[float]:

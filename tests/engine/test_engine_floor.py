@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -122,11 +124,48 @@ def test_the_bandwidth_is_measured_until_a_measurement_was_calm(
         assert found.attempts == attempt
         assert found.bytes_per_s >= best
         best = found.bytes_per_s
-        if found.final:
+        if found.holds:
             break
     assert bandwidth.known("cpu", name) == bandwidth.bandwidth("cpu", name) == found
     assert 1e8 < best < 1e13
     assert bandwidth.known("cpu", "another") is None
+
+
+@pytest.mark.parametrize(
+    ("days", "rate", "steady", "again"),
+    [
+        (2, 1e6, False, True),  # its five measurements were all disturbed
+        (-2, 1e6, False, True),  # the clock was put back
+        (0, 1e6, False, False),
+        (2, 1e15, False, True),
+        (400, 1e6, True, False),
+    ],
+)
+def test_a_disturbed_bandwidth_is_measured_again_the_next_day(
+    days: int,
+    rate: float,
+    steady: bool,
+    again: bool,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    name = "this machine"
+    bandwidth.bandwidth("cpu", name)
+    file = tmp_path / "cache" / "bandwidth.json"
+    ((key, entry),) = json.loads(file.read_bytes()).items()
+    measured = datetime.now(UTC) - timedelta(days=days)
+    entry |= {"bytes_per_s": rate, "steady": steady, "attempts": 5}
+    file.write_text(json.dumps({key: entry | {"measured": measured.isoformat()}}), "utf-8")
+    assert (bandwidth.known("cpu", name) is None) is again
+    found = bandwidth.bandwidth("cpu", name)
+    assert found.attempts == 5 + again
+    assert (found.bytes_per_s > rate) is (again and rate == 1e6)
+    assert found.bytes_per_s >= rate
+    recent = abs(datetime.now(UTC) - found.measured) < timedelta(hours=1)
+    assert recent is (again or days == 0)
+    # Whatever the new measurement was like, it does for the day.
+    assert bandwidth.known("cpu", name) == found
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(
