@@ -24,6 +24,7 @@ from playground.core.lane import LaneConfig
 from playground.gui import founding_table
 from playground.gui.founding_controller import FoundingController
 from playground.gui.lanes_controller import LanesController
+from playground.gui.views.widgets import set_name
 
 
 class FoundingDialog(QDialog):
@@ -78,7 +79,7 @@ class FoundingDialog(QDialog):
         )
         self.repeats = QSpinBox()
         self.repeats.setRange(founding.MIN_REPEATS, 1000)
-        self.repeats.setAccessibleName("Repeats")
+        set_name(self.repeats, "Repeats")
         label = QLabel("&Repeats")
         label.setBuddy(self.repeats)
         self.start_button = QPushButton("&Start")

@@ -24,7 +24,7 @@ from playground.core.quantizing import QuantizeRequest
 from playground.core.quantizing_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES
 from playground.gui.quantize_texts import KINDS, TIPS
 from playground.gui.views.segments import Segments
-from playground.gui.views.widgets import ElidedLabel, muted_label
+from playground.gui.views.widgets import ElidedLabel, muted_label, set_name
 
 _SHIPPED = "the shipped sample (English prose)"
 
@@ -200,7 +200,7 @@ def _label(text: str, buddy: QWidget) -> QLabel:
 
 def _combo(name: str, tip: str, choices: list[tuple[str, int]]) -> QComboBox:
     combo = QComboBox()
-    combo.setAccessibleName(name)
+    set_name(combo, name)
     combo.setAccessibleDescription(tip)
     combo.setToolTip(tip)
     for text, value in choices:
@@ -212,7 +212,7 @@ def _spin(name: str, tip: str, allowed: tuple[int, int], step: int) -> QSpinBox:
     spin = QSpinBox()
     spin.setRange(*allowed)
     spin.setSingleStep(step)
-    spin.setAccessibleName(name)
+    set_name(spin, name)
     spin.setAccessibleDescription(tip)
     spin.setToolTip(tip)
     return spin

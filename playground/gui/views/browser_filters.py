@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 from playground.core.memory_plan import Fit
 from playground.gui.browser_rows import Scope
 from playground.gui.views.segments import Segments
-from playground.gui.views.widgets import ElidedComboBox
+from playground.gui.views.widgets import ElidedComboBox, set_name
 from playground.hub.catalog import LIBRARIES, LICENCES, TASKS, SearchFilters, Sort
 from playground.hub.rows import METHODS
 
@@ -181,6 +181,6 @@ def _combo(name: str, choices: Sequence[tuple[str, object]], tip: str = "") -> E
     combo = ElidedComboBox()
     for text, value in choices:
         combo.addItem(text, value)
-    combo.setAccessibleName(name)
+    set_name(combo, name)
     combo.setToolTip(tip or name)
     return combo

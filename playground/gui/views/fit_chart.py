@@ -22,7 +22,7 @@ from playground.gui.views.fit_bars import ITEM_NAMES, FitBar, FitKey, items_text
 from playground.gui.views.fit_figures import FitFigures, longest_text, short_name
 from playground.gui.views.segments import Segments
 from playground.gui.views.texts import size_text
-from playground.gui.views.widgets import muted_label, plain_tip, set_kind
+from playground.gui.views.widgets import muted_label, plain_tip, set_kind, set_name
 
 _TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
 _STEP = 512  # tokens
@@ -116,7 +116,7 @@ class FitChart(QWidget):
         self.context.setSingleStep(_STEP)
         self.context.setGroupSeparatorShown(True)
         self.context.setSuffix(" tokens")
-        self.context.setAccessibleName("Context: prompt and answer together")
+        set_name(self.context, "Context: prompt and answer together")
         self.context.setToolTip("Prompt and answer together; the cache grows with it")
         self.context.valueChanged.connect(self._typing.start)
         room = self.context.fontMetrics().horizontalAdvance("1,048,576 tokens")
@@ -124,7 +124,7 @@ class FitChart(QWidget):
         label = QLabel("Conte&xt")
         label.setBuddy(self.context)
         self.device = QComboBox()
-        self.device.setAccessibleName("Device")
+        set_name(self.device, "Device")
         self.device.currentIndexChanged.connect(self._tell_device)
         self._device_label = QLabel("De&vice")
         self._device_label.setBuddy(self.device)

@@ -18,6 +18,7 @@ from playground.gui.views.widgets import (
     ElidedComboBox,
     LaneSwatch,
     ThemedToolButton,
+    set_name,
     tool_button,
 )
 
@@ -78,10 +79,10 @@ class LaneHeader(QWidget):
         self.environment.hide()
 
         self.precision = ElidedComboBox()
-        self.precision.setAccessibleName("Precision")
+        set_name(self.precision, "Precision")
         self.precision.activated.connect(self._precision_activated)
         self.device = ElidedComboBox()
-        self.device.setAccessibleName("Device")
+        set_name(self.device, "Device")
         self.device.activated.connect(self._device_activated)
         self.load_button = ThemedToolButton("load")
         self.load_button.setProperty("kind", "")

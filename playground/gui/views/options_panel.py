@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from playground.core.generation import LABELS, RANGES, GenerationOptions, Timing
 from playground.gui.views.segments import Segments
-from playground.gui.views.widgets import tool_button
+from playground.gui.views.widgets import set_name, tool_button
 
 _TIPS = {
     "max_new_tokens": "How many tokens each lane makes at most",
@@ -85,7 +85,7 @@ class OptionsPanel(QWidget):
             grid, 6, 0, "repetition_penalty", "Rep. penalt&y",
             _DoubleSpin("repetition_penalty", 2, 0.05),
         )  # fmt: skip
-        self._fields["repetition_penalty"].setAccessibleName("Repetition penalty")
+        set_name(self._fields["repetition_penalty"], "Repetition penalty")
         self.stop = QLineEdit()
         self.stop.setPlaceholderText(r"e.g. \n\n | END")
         self.stop.setToolTip(
@@ -176,7 +176,7 @@ class OptionsPanel(QWidget):
         field: _Spin | _DoubleSpin,
         widget: QWidget | None = None,
     ) -> None:
-        field.setAccessibleName(LABELS[name])
+        set_name(field, LABELS[name])
         low, high = RANGES[name]
         field.setToolTip(f"{_TIPS[name]} ({low:g} to {high:,.12g})")
         field.setAccessibleDescription(_TIPS[name])

@@ -13,6 +13,7 @@ from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from playground.gui import theme
 from playground.gui.views.texts import three_digits
+from playground.gui.views.widgets import set_name
 
 pg.setConfigOptions(antialias=False, useOpenGL=False, background=None)
 
@@ -62,7 +63,7 @@ class PlotCanvas(QWidget):
         self.box.sigRangeChangedManually.connect(self._moved)
         self.plot.setFrameShape(self.plot.Shape.NoFrame)
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
-        self.plot.setAccessibleName(name)
+        set_name(self.plot, name)
         self.plot.setAccessibleDescription(
             "Left and right read values, with Shift ten at a time; plus and minus zoom; "
             "0 shows everything"

@@ -18,8 +18,10 @@ from PySide6.QtGui import (
     QWheelEvent,
 )
 from PySide6.QtWidgets import (
+    QAbstractScrollArea,
     QComboBox,
     QLabel,
+    QLineEdit,
     QPushButton,
     QSizePolicy,
     QStyle,
@@ -46,6 +48,18 @@ def plain_tip(text: str) -> str:
     if "<" not in text:
         return text
     return f"<span>{html.escape(text)}</span>".replace("\n", "<br>")
+
+
+def set_name(control: QWidget, name: str) -> None:
+    """Give a control its accessible name, and so its parts that can have the focus: Qt leaves
+    the line of a spin box, the list of a combo box and a viewport without one."""
+    parts: list[QWidget] = [control, *control.findChildren(QLineEdit)]
+    if isinstance(control, QComboBox):
+        parts.append(control.view())
+    elif isinstance(control, QAbstractScrollArea):
+        parts.append(control.viewport())
+    for part in parts:
+        part.setAccessibleName(name)
 
 
 def announce(widget: QWidget, text: str) -> None:
