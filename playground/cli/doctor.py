@@ -21,6 +21,7 @@ from playground.core import paths
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, LoadedModel, ModelSpec
 from playground.core.generation import GenerationOptions, RawPrompt
+from playground.core.machine import machine_memory
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress
 from playground.core.qt_platform import missing_libraries, usable_platform
@@ -117,7 +118,7 @@ def _try(
 
 
 def _tell_machine(facts: EngineFacts, console: Console) -> None:
-    memory = psutil.virtual_memory()
+    memory = machine_memory()
     console.event(
         "machine",
         playground=__version__,
@@ -126,7 +127,7 @@ def _tell_machine(facts: EngineFacts, console: Console) -> None:
         versions=facts.versions,
         probes=msgspec.to_builtins(facts.probes),
         memory_bytes=memory.total,
-        memory_free_bytes=memory.available,
+        memory_free_bytes=memory.free,
     )
     versions = " · ".join(f"{name} {version}" for name, version in facts.versions.items())
     console.print(f"playground {__version__} · Python {facts.python} · {versions}")

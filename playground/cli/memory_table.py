@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import psutil
-
 from playground.cli.console import Console, printable, size, table
 from playground.core.errors import ModelError
 from playground.core.fit_table import NEEDS_GPTQ, FitRow, FitTable, fit_table
+from playground.core.machine import machine_memory
 from playground.core.memory_plan import Place
 from playground.core.weight_sizes import model_sizes
 from playground.hub.catalog import ModelPage
@@ -29,7 +28,7 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
         console.note(f"What it takes in memory is not known: {printable(str(error))}")
         return
     sizes = model_sizes(tensors.tensors, tensors.config, tensors.weight_bytes)
-    free = free_memory()
+    free = machine_memory().free
     made = fit_table(sizes, place=Place(), free=free, context=context)
     console.event("memory", **_fields(made))
     console.print(f"\nMemory on the CPU at {made.context:,} tokens; {size(free)} are free now.")
@@ -40,11 +39,6 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
         console.note("GPTQ: what a GPTQ version of the model takes, a checkpoint of its own.")
     if not made.cache_known:
         console.note("The config does not tell the cache's size: it is left out.")
-
-
-def free_memory() -> int:
-    """Bytes of main memory that programs can have now."""
-    return int(psutil.virtual_memory().available)
 
 
 def _cells(row: FitRow) -> tuple[str, ...]:

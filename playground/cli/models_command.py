@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from playground.cli.console import Console, printable, size, table
-from playground.cli.memory_table import free_memory, show_memory
+from playground.cli.memory_table import show_memory
 from playground.core.errors import ModelError, PlaygroundError
+from playground.core.machine import machine_memory
 from playground.core.memory_plan import row_fit
 from playground.core.settings import SettingsStore
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
@@ -62,7 +63,7 @@ def _search(args: argparse.Namespace, console: Console) -> int:
 
 def _rows(rows: Sequence[ModelRow], console: Console) -> int:
     lines = [("Model", "Parameters", "Stored as", "Size", "Here", "Licence", "Downloads", "")]
-    free = free_memory()
+    free = machine_memory().free
     for row in rows:
         fits = row_fit(row.parameters, row.size, free, quantized=bool(row.quantization))
         console.event("model", **_row_fields(row), fit=fits.value if fits else None)

@@ -20,7 +20,7 @@ import msgspec
 import torch
 
 from playground.core import locks, paths
-from playground.engine import memory
+from playground.core.machine import machine_memory
 
 #: Passes over the memory, of which the median counts; fewer where they take too long.
 _PASSES = 9
@@ -156,7 +156,7 @@ def _time_on_cuda(work: Callable[[], object]) -> float:
 def _buffer_bytes(device: str) -> int:
     """Bytes of one buffer: both together leave every cache and fit into the free memory."""
     if device == "cpu":
-        free, caches = memory.machine_memory()[1], _last_level_caches()
+        free, caches = machine_memory().free, _last_level_caches()
     else:
         free = torch.cuda.mem_get_info(device)[0]
         caches = int(getattr(torch.cuda.get_device_properties(device), "L2_cache_size", 0))

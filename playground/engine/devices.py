@@ -5,16 +5,13 @@ from __future__ import annotations
 import platform
 import shutil
 import subprocess
-from pathlib import Path
 
 import torch
 
 from playground.core.errors import ModelError
 from playground.core.facts import DeviceFacts, EngineFacts
+from playground.core.machine import machine_memory, processor
 from playground.engine import libraries, memory
-
-#: Instruction sets that decide which CPU kernels are fast, by /proc/cpuinfo's names.
-_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8")
 
 
 def engine_facts() -> EngineFacts:
@@ -29,16 +26,13 @@ def engine_facts() -> EngineFacts:
 
 
 def cpu() -> DeviceFacts:
-    total, free = memory.machine_memory()
-    info = _cpuinfo()
-    flags = set(info.get("flags", info.get("Features", "")).split())
-    known = [flag for flag in _CPU_FLAGS if flag in flags]
+    main, own = machine_memory(), processor()
     return DeviceFacts(
         id="cpu",
-        name=info.get("model name") or platform.processor() or platform.machine() or "CPU",
-        total_bytes=total,
-        free_bytes=free,
-        capability=" ".join(known) or torch.backends.cpu.get_cpu_capability().lower(),
+        name=own.name,
+        total_bytes=main.total,
+        free_bytes=main.free,
+        capability=own.capability or torch.backends.cpu.get_cpu_capability().lower(),
     )
 
 
@@ -99,13 +93,3 @@ def _free_by_uuid() -> dict[str, int]:
         if mebibytes.strip().isdigit():
             free[uuid.strip().removeprefix("GPU-")] = int(mebibytes) * 1024 * 1024
     return free
-
-
-def _cpuinfo() -> dict[str, str]:
-    """Return the first processor's fields."""
-    try:
-        text = Path("/proc/cpuinfo").read_text("utf-8", "replace").split("\n\n", 1)[0]
-    except OSError:
-        return {}
-    pairs = (line.partition(":") for line in text.splitlines())
-    return {name.strip(): value.strip() for name, _, value in pairs}

@@ -14,6 +14,7 @@ from playground.core import memory_plan
 from playground.core.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.errors import MemoryShortageError, ModelError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
+from playground.core.machine import machine_memory
 from playground.core.memory_corrections import Load, learn, learned
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
@@ -231,7 +232,7 @@ def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFa
     free, needed = device.free_bytes, made.needed
     if on_cpu:
         # This process has its libraries already.
-        free += memory.free_swap() + held
+        free += machine_memory().swap + held
     if device.free_bytes and needed > free:
         raise MemoryShortageError(
             f"As {precision.label} it needs about {_gib(needed)}, {_gib(made.weights.total)} of "

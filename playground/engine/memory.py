@@ -1,4 +1,4 @@
-"""Memory of this machine and of this process, from /proc where there is one. Sizes in bytes."""
+"""Memory of this process, from /proc where there is one. Sizes in bytes."""
 
 from __future__ import annotations
 
@@ -9,26 +9,10 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-_CGROUP = Path("/sys/fs/cgroup")
 #: Names of glibc's malloc.h, and the values that its own adjustment comes to at most.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 _USUAL_MMAP, _USUAL_TRIM = 32 * 2**20, 64 * 2**20
 _LARGE = 2**20
-
-
-def machine_memory() -> tuple[int, int]:
-    """Return (total, free), where free is what programs can get without swapping."""
-    total, free = _system_memory()
-    limit, used = _cgroup_memory()
-    if 0 < limit < total:
-        total, free = limit, min(free, max(0, limit - used))
-    return total, free
-
-
-def free_swap() -> int:
-    """Swap space that nothing uses yet; 0 where a container may not use it."""
-    limit, _ = _cgroup_memory()
-    return 0 if limit else _meminfo().get("SwapFree", 0)
 
 
 def resident() -> int:
@@ -68,41 +52,6 @@ def large_blocks_apart() -> Iterator[None]:
         mallopt(_MMAP_THRESHOLD, _USUAL_MMAP)
         mallopt(_TRIM_THRESHOLD, _USUAL_TRIM)
         trim(0)
-
-
-def _system_memory() -> tuple[int, int]:
-    meminfo = _meminfo()
-    if "MemTotal" in meminfo:
-        return meminfo["MemTotal"], meminfo.get("MemAvailable", meminfo.get("MemFree", 0))
-    try:
-        import psutil  # a foreign environment may lack it
-    except ImportError:
-        return 0, 0
-    memory = psutil.virtual_memory()
-    return int(memory.total), int(memory.available)
-
-
-def _meminfo() -> dict[str, int]:
-    try:
-        lines = Path("/proc/meminfo").read_text("ascii").splitlines()
-    except OSError:
-        return {}
-    return {line.split(":")[0]: int(line.split()[1]) * 1024 for line in lines if " kB" in line}
-
-
-def _cgroup_memory() -> tuple[int, int]:
-    """The container's limit and what it uses, without file pages it can drop; 0 if unlimited."""
-    for limit, used, inactive in (
-        ("memory.max", "memory.current", "inactive_file"),
-        ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
-    ):
-        with contextlib.suppress(OSError, ValueError):
-            most = int((_CGROUP / limit).read_text("ascii"))
-            now = int((_CGROUP / used).read_text("ascii"))
-            stat = (_CGROUP / used).with_name("memory.stat").read_text("ascii")
-            droppable = dict(line.split(" ", 1) for line in stat.splitlines()).get(inactive, "0")
-            return most, max(0, now - int(droppable))
-    return 0, 0
 
 
 def _status(field: str) -> int:

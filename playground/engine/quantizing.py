@@ -19,6 +19,7 @@ from transformers.utils import logging as transformers_logging
 from playground.core.checkpoint import Checkpoint
 from playground.core.errors import EngineError, OptionsError
 from playground.core.facts import DeviceFacts, LoadRequest
+from playground.core.machine import machine_memory
 from playground.core.precision import Precision
 from playground.core.protocol import (
     Activity,
@@ -175,7 +176,7 @@ class _Work:
         self, checkpoint: Checkpoint, device: DeviceFacts, what: quantizing_gptq.Plan
     ) -> torch.dtype:
         """fp32 where it fits, because the Hessians come from what it computes; else bf16."""
-        free = device.free_bytes + (memory.free_swap() if device.id == "cpu" else 0)
+        free = device.free_bytes + (machine_memory().swap if device.id == "cpu" else 0)
         for dtype in (torch.float32, torch.bfloat16):
             needed = quantizing_gptq.memory_needed(self._request, checkpoint, what, dtype)
             if needed <= free or not free:

@@ -11,6 +11,7 @@ from playground.core.checkpoint import Checkpoint, precision_reasons, read_check
 from playground.core.errors import ModelError
 from playground.core.facts import EngineFacts, LoadedModel, LoadRequest, ModelSpec
 from playground.core.lane import Failure, LaneConfig
+from playground.core.machine import machine_memory
 from playground.core.memory_corrections import learned
 from playground.core.memory_plan import SHORTEST, MemoryPlan, Place, plan, tokens_left
 from playground.core.precision import Precision
@@ -98,7 +99,7 @@ def place_of(device: str, engine: EngineFacts | None) -> Place:
 def free_bytes(device: str, engine: EngineFacts | None) -> int | None:
     """Memory free for a model: on the CPU now, elsewhere when the engine looked; None: unknown."""
     if device == "cpu":
-        return int(psutil.virtual_memory().available)
+        return machine_memory().free
     found = [d.free_bytes for d in engine.devices if d.id == device] if engine else []
     return found[0] if found else None
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 
-import psutil
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.core.errors import PlaygroundError
+from playground.core.machine import machine_memory
 from playground.gui.lane_engine import EngineFactory, LaneEngine
 from playground.gui.model_facts import human_bytes
 from playground.gui.worker import EngineEnd
@@ -23,7 +23,7 @@ _ENOUGH_FAILURES = 2
 
 
 def _available() -> int:
-    return int(psutil.virtual_memory().available)
+    return machine_memory().free
 
 
 class SpareEngines(QObject):
