@@ -7,7 +7,8 @@ from typing import Any
 from playground.cli.console import Console, printable, size, table
 from playground.core.errors import ModelError
 from playground.core.fit_table import NEEDS_GPTQ, FitRow, FitTable, fit_table
-from playground.core.machine import machine_memory
+from playground.core.machine import machine_memory, processor
+from playground.core.memory_corrections import learned
 from playground.core.memory_plan import Place
 from playground.core.weight_sizes import model_sizes
 from playground.hub.catalog import ModelPage
@@ -29,7 +30,9 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
         return
     sizes = model_sizes(tensors.tensors, tensors.config, tensors.weight_bytes)
     free = machine_memory().free
-    made = fit_table(sizes, place=Place(), free=free, context=context)
+    own = processor()
+    place = Place(capability=own.capability, learned=learned(own.name))
+    made = fit_table(sizes, place=place, free=free, context=context)
     console.event("memory", **_fields(made))
     console.print(f"\nMemory on the CPU at {made.context:,} tokens; {size(free)} are free now.")
     planned = [row for row in made.rows if row.plan is not None]
@@ -79,6 +82,7 @@ def _row_fields(row: FitRow) -> dict[str, Any]:
         "process_bytes": plan.process,
         "workspace_bytes": plan.workspace,
         "loading_bytes": plan.loading,
+        "correction_bytes": plan.correction,
         "pages_bytes": plan.pages,
         "note": row.note,
     }

@@ -9,6 +9,9 @@ from pathlib import Path
 import pytest
 
 from playground.cli.arguments import parse
+from playground.core.machine import processor
+from playground.core.memory_corrections import Load, learn
+from playground.core.precision import Precision
 from tests.cli.commands import command, json_lines, one_sentence
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -76,6 +79,28 @@ def test_folders_of_the_users(hub: HubServer, tmp_path: Path) -> None:
     assert "NF4 4-bit (bitsandbytes)" in shown
     assert page["load_bytes"] == sum(map(len, FILES.values()))
     assert not hub.requests
+
+
+def test_memory_is_judged_with_what_loads_on_this_machine_taught(
+    hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_files(tmp_path / "mine", FILES)
+
+    def judged() -> dict[str, dict[str, int]]:
+        show = ("show", str(folder), "--context", "512", "--json")
+        precisions = json_lines(run(hub, tmp_path, *show).stdout)[-1]["precisions"]
+        assert isinstance(precisions, dict)
+        return precisions
+
+    before = judged()
+    assert before["bf16"]["correction_bytes"] == 0
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "own"))
+    predicted = before["bf16"]["needed_bytes"]
+    learn(processor().name, Load(Precision.BF16, predicted, predicted * 5 // 4))
+    after = judged()
+    assert after["bf16"]["needed_bytes"] == pytest.approx(predicted * 5 / 4, abs=2)
+    assert after["bf16"]["correction_bytes"] == pytest.approx(predicted / 4, abs=2)
+    assert after["fp32"] == before["fp32"]
 
 
 @pytest.mark.parametrize(
