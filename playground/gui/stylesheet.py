@@ -178,6 +178,7 @@ QListView::item:selected, QTreeView::item:selected { background: $accent; color:
 QScrollArea, QScrollArea > QWidget > QWidget#scrolled, QScrollArea > QWidget > QSplitter {
     background: transparent; border: none;
 }
+QAbstractScrollArea::corner { background: transparent; border: none; }
 QScrollBar:vertical { background: transparent; width: 10px; margin: 0; }
 QScrollBar:horizontal { background: transparent; height: 10px; margin: 0; }
 QScrollBar::handle { background: $outline; border-radius: 3px; margin: 2px; }

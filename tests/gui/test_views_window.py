@@ -112,6 +112,37 @@ def test_nothing_is_clipped_at_1280_by_720(
     assert not window.table.verticalScrollBar().isVisible()
 
 
+@pytest.mark.parametrize("lanes", [1, 3])
+def test_a_hint_can_be_read_in_the_smallest_window(
+    window: MainWindow, qtbot: QtBot, lanes: int
+) -> None:
+    for index in range(lanes):
+        window.lanes.insert(index, LaneView())
+    window.resize(window.minimumSize())
+    window.show()
+    qtbot.waitExposed(window)
+    stream = window.lanes.views()[-1].stream
+    hint = stream.accessibleDescription()
+    assert "Load to load it only" in hint
+    flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
+    room = stream.viewport().rect().adjusted(16, 8, -16, -8)
+    needed = stream.fontMetrics().boundingRect(room, int(flags), hint)
+    assert room.contains(needed)
+    area = window.lanes.findChild(QScrollArea)
+    assert area is not None
+
+    stream.setFocus(Qt.FocusReason.TabFocusReason)
+    area.ensureWidgetVisible(stream, 0, 0)  # as the Tab key does
+    assert not outside(window, stream)
+    # A text scrolls in the view, which then takes what it gets.
+    least = stream.minimumSizeHint().height()
+    stream.append("A text.")
+    assert stream.minimumSizeHint().height() < least
+    qtbot.waitUntil(lambda: not area.verticalScrollBar().isVisible())
+    stream.clear_all()
+    assert stream.minimumSizeHint().height() == least
+
+
 def test_no_text_is_wider_than_its_widget(window: MainWindow, qtbot: QtBot) -> None:
     fill(window, 4)
     window.show()
@@ -131,10 +162,8 @@ def test_no_text_is_wider_than_its_widget(window: MainWindow, qtbot: QtBot) -> N
     table = window.table
     for row in range(table.rowCount()):
         for column in range(1, table.columnCount()):
-            item = table.item(row, column)
-            assert item is not None
-            room = table.columnWidth(column) - 16
-            assert table.fontMetrics().horizontalAdvance(item.text()) <= room, item.text()
+            needed = table.sizeHintForIndex(table.model().index(row, column)).width()
+            assert needed <= table.columnWidth(column), table.item(row, column).text()
 
 
 def test_everything_interactive_has_a_name(window: MainWindow) -> None:

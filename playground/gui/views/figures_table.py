@@ -37,8 +37,8 @@ from playground.gui.views.texts import (
 
 #: Both sides of a cell: the style sheet's, what Qt adds to it, and a pixel for rounding.
 _PADDING = 15
-#: The least for the names, so that a long one joining moves little.
-_NAME = 160
+#: The least for the names, which then scroll with the figures: the bundled model's fit in.
+_NAME = 192
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,6 @@ class FiguresTable(QTableWidget):
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         header.setMinimumSectionSize(60)
         self._size_columns()
         theme.theme_changed.connect(self._tint)
@@ -168,15 +167,18 @@ class FiguresTable(QTableWidget):
     def _size_columns(self) -> None:
         """Give every figure the room it can need, so that nothing jumps while it changes.
 
-        The longest name comes next; what is left then is shared out.
+        The longest name comes next, and what is left then is shared out; a name that is longer
+        than what the figures leave is elided.
         """
         heads, cells = QFontMetrics(theme.ui_font(bold=True)), self.fontMetrics()
         needed = [
             max(heads.horizontalAdvance(c.title), cells.horizontalAdvance(c.widest)) + _PADDING
             for c in _COLUMNS
         ]
+        left = self.viewport().width() - sum(needed)
         name = max(_NAME, self.sizeHintForColumn(0))
-        spare = max(0, self.viewport().width() - sum(needed) - name) // (len(_COLUMNS) + 4)
+        spare = max(0, left - name) // (len(_COLUMNS) + 4)
+        self.setColumnWidth(0, max(_NAME, left - spare * len(_COLUMNS)))
         for place, width in enumerate(needed, start=1):
             self.setColumnWidth(place, width + spare)
 

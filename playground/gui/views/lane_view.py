@@ -97,7 +97,6 @@ class LaneView(QFrame):
         self.failure.hide()
         self.failure.reviewRequested.connect(self.reviewRequested)
         self.stream = StreamView()
-        self.stream.setMinimumHeight(40)
         self.stamp = ElidedLabel()
         self.stamp.setProperty("tone", "muted")
         self.stamp.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)

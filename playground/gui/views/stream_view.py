@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QMimeData, QRect, Qt
+from PySide6.QtCore import QMargins, QMimeData, QRect, QSize, Qt
 from PySide6.QtGui import (
     QColor,
     QFont,
@@ -22,6 +22,10 @@ from playground.gui.views.widgets import only_text, tool_button
 #: Of a longer prompt only head and tail are shown; the whole of it is in the prompt panel.
 _SHOWN_PROMPT = 20_000
 _ROLE = QTextFormat.Property.UserProperty + 1
+_LEAST = QSize(196, 40)  # of the text, in the narrowest lane
+_BORDER = QSize(2, 2)  # both sides, of the style sheet: it shows the focus
+_AROUND_HINT = QMargins(16, 8, 16, 8)
+_HINT_FLAGS = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
 _NAMES = {"user": "You", "assistant": "Model", "system": "System"}
 
 #: Characters that Qt's document would act on, or that have no shape, and what is shown for them.
@@ -82,6 +86,7 @@ class StreamView(QPlainTextEdit):
         if text != self._hint:
             self._hint = text
             self.setAccessibleDescription(text)
+            self.updateGeometry()
             self.viewport().update()
 
     def begin_turn(self, role: str, text: str) -> None:
@@ -125,6 +130,7 @@ class StreamView(QPlainTextEdit):
         self._turns.clear()
         self.end_turn()
         self.clear()
+        self.updateGeometry()
 
     def answer_text(self) -> str:
         """The last answer exactly as the model gave it, "" where there is none."""
@@ -152,6 +158,22 @@ class StreamView(QPlainTextEdit):
 
     # Qt's side
 
+    def minimumSizeHint(self) -> QSize:
+        """With room for the whole hint where it is shown, whatever the width will be."""
+        if not self._shows_hint():
+            return _LEAST + _BORDER
+        narrowest = QRect(0, 0, _LEAST.width(), 10_000).marginsRemoved(_AROUND_HINT)
+        text = self.fontMetrics().boundingRect(narrowest, _HINT_FLAGS, self._hint)
+        return _LEAST.expandedTo(text.marginsAdded(_AROUND_HINT).size()) + _BORDER
+
+    def inputMethodQuery(  # type: ignore[override]  # noqa: N802  # Qt's name and virtual
+        self, query: Qt.InputMethodQuery
+    ) -> object:
+        """What a scroll area around brings into sight: with a hint, all of it and no cursor."""
+        if query is Qt.InputMethodQuery.ImCursorRectangle and self._shows_hint():
+            return self.rect()
+        return super().inputMethodQuery(query)
+
     def createMimeDataFromSelection(self) -> QMimeData:
         return only_text(super().createMimeDataFromSelection(), self.selected_text())
 
@@ -173,20 +195,23 @@ class StreamView(QPlainTextEdit):
         back.fillRect(event.rect(), theme.color("surface"))
         back.end()
         super().paintEvent(event)
-        if not self._hint or not self.document().isEmpty():
+        if not self._shows_hint():
             return
         painter = QPainter(self.viewport())
         painter.setPen(theme.color("muted"))
-        area = self.viewport().rect().adjusted(16, 8, -16, -8)
-        flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap
-        painter.drawText(area, int(flags), self._hint)
+        area = self.viewport().rect().marginsRemoved(_AROUND_HINT)
+        painter.drawText(area, _HINT_FLAGS, self._hint)
 
     # Inside
+
+    def _shows_hint(self) -> bool:
+        return bool(self._hint) and self.document().isEmpty()
 
     def _insert(self, pieces: list[tuple[str, str]]) -> None:
         """Insert (text, format) pieces at the end as one edit block."""
         bar = self.verticalScrollBar()
         pinned, place = self._at_end(), bar.value()
+        hinted = self._shows_hint()
         user = self.textCursor()
         anchor, position = user.anchor(), user.position()
         cursor = QTextCursor(self.document())
@@ -203,6 +228,8 @@ class StreamView(QPlainTextEdit):
             user.setPosition(position, QTextCursor.MoveMode.KeepAnchor)
             self.setTextCursor(user)
         bar.setValue(bar.maximum() if pinned else place)
+        if hinted:
+            self.updateGeometry()
 
     def _insert_text(self, cursor: QTextCursor, text: str, shape: QTextCharFormat) -> None:
         if self._after_cr and text.startswith("\n"):
