@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
+from functools import partial
 from typing import Any
 
 import torch
@@ -18,10 +20,10 @@ Attention = Callable[[Any, Any, Any, Any, Any, Any, int], Any]
 _TOGETHER = 512  # tokens, that torch takes
 #: Tokens at which an attention is tried: less and more than a vector, and than these.
 _TRIED = (7, 48, 62, 530)
-#: Heads of a trial, whatever the model has: so many results tell more.
-_HEADS = 16
-_SUMS = 32  # trials of the order in which probabilities are added
-_HARDLY = -17.5  # a score whose probability is less than half the last bit of a likely one's
+_RESULTS = 1024  # of a trial, at least, whatever heads the model has: so many tell more
+_SUMS = (2, 1)  # vectors in which torch adds up probabilities: since 2.13 or before, and before
+#: A score whose probability is less than half the last bit of the likely one's.
+_HARDLY = -17.375
 
 
 def attention(
@@ -33,16 +35,17 @@ def attention(
     """
     shape = (heads, kv_heads, size)
     torchs = _torchs(*shape, scale, native.keep(*shape, dtype) if native else None)
-    whole = native.attend(*shape, scale, dtype) if native else None
-    if native is None or whole is None:
+    if native is None:
         return torchs
-
-    def natively(*states: Any) -> Any:
-        return whole(*states).view(1, heads * size)
-
-    if native.exact and not _attends_as_torch(native, size, scale, dtype):
+    sums = torchs_sums(native) if native.exact else 0
+    whole = native.attend(*shape, scale, dtype, sums)
+    if whole is None or (native.exact and not _attends_as_torch(native, size, scale, dtype, sums)):
         return torchs
-    return natively
+    return partial(_flat, whole, heads * size)
+
+
+def _flat(whole: Keep, width: int, *states: Any) -> Any:
+    return whole(*states).view(1, width)
 
 
 def _torchs(heads: int, kv_heads: int, size: int, scale: float, kept: Keep | None) -> Attention:
@@ -67,28 +70,54 @@ def _torchs(heads: int, kv_heads: int, size: int, scale: float, kept: Keep | Non
     return run
 
 
-def _attends_as_torch(native: NativeProducts, size: int, scale: float, dtype: Any) -> bool:
+def torchs_sums(native: NativeProducts) -> int:
+    """In how many vectors in turn torch adds up probabilities; 0 if in none of those known.
+
+    How many of the small ones count depends on what was added up before they meet the large
+    one: that is in torch's logarithm of the sum, by many times what logarithms may differ.
+    """
+    places = range(0, _TOGETHER, 37)
+    scores = torch.full((len(places), _TOGETHER), _HARDLY)
+    for row, place in zip(scores, places, strict=True):
+        row[place] = 0
+    query = torch.zeros(1, len(places), 1, 16, dtype=torch.bfloat16)
+    query[..., 0] = 1
+    keys = torch.zeros(1, len(places), _TOGETHER, 16, dtype=torch.bfloat16)
+    keys[0, :, :, 0] = scores
+    attend = torch.ops.aten._scaled_dot_product_flash_attention_for_cpu
+    theirs = attend(query, keys, keys, scale=1.0)[1].flatten()
+    for sums in _SUMS:
+        ours = torch.tensor([native.weigh(row, sums) or math.nan for row in scores])
+        if bool(((ours.log() - theirs).abs() < 2**-26).all()):
+            return sums
+    return 0
+
+
+def _attends_as_torch(
+    native: NativeProducts, size: int, scale: float, dtype: Any, sums: int
+) -> bool:
     """Whether the native attention gives torch's bits where other orders of sums would not."""
-    ours = native.attend(_HEADS, _HEADS, size, scale, dtype)
+    heads = max(1, _RESULTS // size)
+    ours = native.attend(heads, heads, size, scale, dtype, sums)
     if ours is None:
         return False
-    torchs = _torchs(_HEADS, _HEADS, size, scale, None)
+    torchs = _torchs(heads, heads, size, scale, None)
     cos, sin = torch.ones(size, dtype=dtype), torch.zeros(size, dtype=dtype)
-    for query, keys, values in _telling_states(size, scale):
+    for query, keys, values in _telling_states(heads, size):
         keys, values = keys.to(dtype), values.to(dtype)
         turnable = torch.cat((query.to(dtype), keys[:, :, -1:]), 1)
         states = (turnable, values[:, :, -1:], cos, sin, keys, values, keys.shape[2] - 1)
-        if not torch.equal(ours(*states).view(1, _HEADS * size), torchs(*states)):
+        if not torch.equal(ours(*states).view(1, heads * size), torchs(*states)):
             return False
     return True
 
 
-def _telling_states(size: int, scale: float) -> Iterator[tuple[Any, Any, Any]]:
+def _telling_states(heads: int, size: int) -> Iterator[tuple[Any, Any, Any]]:
     """Queries [1, heads, 1, size], keys and values [1, heads, tokens, size]."""
     generator = torch.Generator().manual_seed(0)
 
     def states(tokens: int) -> Any:
-        return torch.randn(1, _HEADS, tokens, size, generator=generator)
+        return torch.randn(1, heads, tokens, size, generator=generator)
 
     def nearly_cancelling(tokens: int, over: int) -> tuple[Any, Any]:
         """Of terms of many magnitudes each other one nearly the opposite, and their order."""
@@ -107,12 +136,3 @@ def _telling_states(size: int, scale: float) -> Iterator[tuple[Any, Any, Any]]:
         keys, order = nearly_cancelling(tokens, 3)
         query = states(1)[..., : size // 2]
         yield torch.cat((query, query), 3)[..., order], keys, states(tokens)
-    values = states(_TOGETHER)
-    for _ in range(_SUMS):
-        # In the probabilities: how many of the small ones count depends on what they meet.
-        query, keys = torch.zeros(1, _HEADS, 1, size), torch.zeros_like(values)
-        query[..., 0] = 1 / scale
-        keys[..., 0] = _HARDLY
-        for place in torch.randint(_TOGETHER, (2,), generator=generator):
-            keys[:, :, place, 0] = -0.5 * torch.rand(_HEADS, generator=generator)
-        yield query, keys, values

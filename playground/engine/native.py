@@ -90,18 +90,32 @@ class NativeProducts:
             return None
         return self._keep(f"keep_{_FLOATS[dtype]}", heads, kv_heads, size, dtype)
 
-    def attend(self, heads: int, kv_heads: int, size: int, scale: float, dtype: Any) -> Keep | None:
+    def attend(
+        self, heads: int, kv_heads: int, size: int, scale: float, dtype: Any, sums: int = 0
+    ) -> Keep | None:
         """Turn, keep and mix one token's states; gives [1, heads, 1, size].
 
-        There is an exact one in bf16 only.
+        An exact one there is in bf16 only, for the `sums` of `weigh` that torch has.
         """
         if dtype not in _FLOATS or size % _LANES or heads % kv_heads:
             return None
-        name = f"exact_attend_{_FLOATS[dtype]}" if self.exact else f"attend_{_FLOATS[dtype]}"
+        name = f"attend_{_FLOATS[dtype]}"
+        if self.exact:
+            name = f"exact_{name}_{sums}"
         if not hasattr(self._library, name):
             return None
         more = (scale, torch.get_num_threads())
         return self._keep(name, heads, kv_heads, size, dtype, *more)
+
+    def weigh(self, scores: Any, sums: int) -> float | None:
+        """Add up e to the `scores` [tokens], fp32, none above 0, in so many vectors in turn."""
+        name = f"exact_weigh_{sums}"
+        if not hasattr(self._library, name):
+            return None
+        function = self._function(name, 1, 1)
+        function.restype = ctypes.c_float
+        scores = scores.float().clone()
+        return float(function(scores.data_ptr(), scores.numel()))
 
     def checked(self, made: Product | None, other: Product, weight: Any, dtype: Any) -> Product:
         """Return the native product where it gives what the other gives, else the other.

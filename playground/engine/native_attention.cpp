@@ -3,8 +3,9 @@
 // speed. Keys [kv_heads, slots, size] and values likewise; sums in fp32.
 //
 // 512 keys are taken together. A score is a sum in four lanes. Probabilities are rounded to bf16;
-// their sum, of two vectors in turn, is not. Of the weighted values four at a time make a sum that
-// is added to the mix; the last ones, less than four, are added one by one from the end.
+// their sum, of SUMS vectors in turn, is not: two in torch 2.13, one in torch 2.11. Of the weighted
+// values four at a time make a sum that is added to the mix; the last ones, less than four, are
+// added one by one from the end.
 
 #include "native_common.h"
 
@@ -53,15 +54,16 @@ float score(const float *query, const bf16 *keys, float *scores, long count, lon
 }
 
 // Scores become probabilities times their sum, which is returned.
-float weigh(float *scores, long count, float most) {
+template <long SUMS> float weigh(float *scores, long count, float most) {
   const long whole = count / LANES * LANES;
-  Floats sums[2] = {};
+  Floats sums[SUMS] = {};
   for (long t = 0; t < whole; t += LANES) {
     const Floats weights = exponential(load<Floats>(scores + t) - most);
-    sums[t / LANES % 2] += weights;
+    sums[t / LANES % SUMS] += weights;
     memcpy(scores + t, &weights, sizeof weights);
   }
-  float sum = total(sums[0] + sums[1]);
+  for (long i = 1; i < SUMS; i++) sums[0] += sums[i];
+  float sum = total(sums[0]);
   for (long t = whole; t < count; t++) sum += scores[t] = std::exp(scores[t] - most);
   for (long t = 0; t < count; t++) scores[t] = kept<bf16>(scores[t]);
   return sum;
@@ -79,13 +81,11 @@ void mix(const float *weights, const bf16 *values, float *to, long count, long s
   }
 }
 
-}  // namespace
-
 // As attend_bf16: turns, keeps and mixes one token's states.
-extern "C" void exact_attend_bf16(const bf16 *turnable, const bf16 *fresh, const bf16 *cos,
-                                  const bf16 *sin, bf16 *keys, bf16 *values, bf16 *out, long heads,
-                                  long kv_heads, long size, long slots, long position, float scale,
-                                  int threads) {
+template <long SUMS>
+void attend(const bf16 *turnable, const bf16 *fresh, const bf16 *cos, const bf16 *sin, bf16 *keys,
+            bf16 *values, bf16 *out, long heads, long kv_heads, long size, long slots,
+            long position, float scale, int threads) {
   const long group = heads / kv_heads, tokens = position + 1;
   const bool worth = tokens * heads * size > 1 << 16;
 #pragma omp parallel for schedule(static) num_threads(threads) if (worth)
@@ -105,7 +105,7 @@ extern "C" void exact_attend_bf16(const bf16 *turnable, const bf16 *fresh, const
         const float before = most;
         most = std::fmax(
             most, score(wide_query.data(), key + start * size, scores, count, size, scale));
-        const float part = weigh(scores, count, most), factor = std::exp(before - most);
+        const float part = weigh<SUMS>(scores, count, most), factor = std::exp(before - most);
         sum = std::fma(factor, sum, part);
         if (start)
           for (long i = 0; i < size; i++) mixed[i] *= factor;
@@ -116,5 +116,21 @@ extern "C" void exact_attend_bf16(const bf16 *turnable, const bf16 *fresh, const
     }
   }
 }
+
+}  // namespace
+
+#define ATTEND(SUMS)                                                                              \
+  extern "C" void exact_attend_bf16_##SUMS(                                                       \
+      const bf16 *turnable, const bf16 *fresh, const bf16 *cos, const bf16 *sin, bf16 *keys,      \
+      bf16 *values, bf16 *out, long heads, long kv_heads, long size, long slots, long position,   \
+      float scale, int threads) {                                                                 \
+    attend<SUMS>(turnable, fresh, cos, sin, keys, values, out, heads, kv_heads, size, slots,      \
+                 position, scale, threads);                                                       \
+  }                                                                                               \
+  extern "C" float exact_weigh_##SUMS(float *scores, long count) {                                \
+    return weigh<SUMS>(scores, count, 0);                                                         \
+  }
+ATTEND(1)
+ATTEND(2)
 
 #endif
