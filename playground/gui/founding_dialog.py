@@ -91,7 +91,10 @@ class FoundingDialog(QDialog):
         self.progress.setAccessibleName("Progress of the measurement")
         self.progress.setTextVisible(False)
         self.table = QTableWidget(len(founding.PRECISIONS), len(founding_table.HEADER))
-        self.table.setHorizontalHeaderLabels(list(founding_table.HEADER))
+        for place, text in enumerate(founding_table.HEADER):
+            head = QTableWidgetItem(text)
+            head.setTextAlignment(_alignment(place))
+            self.table.setHorizontalHeaderItem(place, head)
         self.table.setAccessibleName("Medians beside the published figures")
         self.table.verticalHeader().hide()
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
@@ -138,12 +141,7 @@ class FoundingDialog(QDialog):
         for number, row in enumerate(founding_table.rows(self.measurement.answers)):
             for column, text in enumerate(row.cells()):
                 item = QTableWidgetItem(text)
-                side = (
-                    Qt.AlignmentFlag.AlignLeft
-                    if column in (0, len(founding_table.HEADER) - 1)
-                    else Qt.AlignmentFlag.AlignRight
-                )
-                item.setTextAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+                item.setTextAlignment(_alignment(column))
                 self.table.setItem(number, column, item)
 
     @Slot(str)
@@ -166,6 +164,13 @@ class FoundingDialog(QDialog):
             f"Measured: {stamp.model} on {stamp.device_name}, {stamp.threads} thread(s); kernels: "
             f"{kernels}; medians of {'–'.join(str(n) for n in sorted(counts))} runs."
         )
+
+
+def _alignment(column: int) -> Qt.AlignmentFlag:
+    """Numbers to the right, what names them and where they come from to the left."""
+    named = column in (0, len(founding_table.HEADER) - 1)
+    side = Qt.AlignmentFlag.AlignLeft if named else Qt.AlignmentFlag.AlignRight
+    return side | Qt.AlignmentFlag.AlignVCenter
 
 
 def _plain(text: str) -> QLabel:

@@ -160,12 +160,14 @@ QTableView {
 }
 QTableView:focus { border-color: $accent; }
 QTableView::item { padding: 0 8px; }
+QTableView[kind="wrapped"]::item { padding: 5px 8px; }
 QTableView#figures::item { padding: 0 4px; }
 QHeaderView { background: transparent; border: none; }
 QHeaderView::section {
     background: $surface; color: $muted; border: none; border-bottom: 1px solid $border;
     padding: 4px 8px; font-weight: 600;
 }
+QTableView QHeaderView::section { padding: 4px 11px; }  /* where its cells' texts begin */
 QTableView#figures QHeaderView::section { padding: 4px 7px; }
 QTableCornerButton::section { background: transparent; border: none; }
 

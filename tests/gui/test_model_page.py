@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from control_support import LONG
 from page_support import CARD, FILES, OpenPage, cells, click, hub_row, quantized, shown
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QRect, Qt
 from PySide6.QtGui import QTextCursor
 from PySide6.QtWidgets import QApplication, QWidget
 from pytestqt.qtbot import QtBot
@@ -76,6 +76,33 @@ def test_all_that_a_page_tells(
     assert page_view.download_button.text().replace("&", "") == "Download 120 kB"
     assert not page_view.access_button.isVisible()
     assert not [request for request in hub.requests if "/cdn/" in request]
+
+
+def test_every_word_of_a_result_is_shown(
+    qapp: QApplication,
+    qtbot: QtBot,
+    hub: HubServer,
+    page_view: ModelPageView,
+    open_page: OpenPage,
+) -> None:
+    theme.apply_theme(qapp, "light")
+    card = CARD.replace(b"accuracy bf16", b"inst_level_strict_acc and prompt_level_strict_acc")
+    card = card.replace(b"A leaderboard", b"Open LLM Leaderboard")
+    hub.add(Repository("owner/model", FILES | {"README.md": card}))
+    shown(qtbot, open_page(), hub_row())
+    page_view.show_section("results")
+    table, rows = page_view.results, page_view.results.rows
+    one_line = table.fontMetrics().height()
+    qtbot.waitUntil(lambda: table.rowHeight(0) >= 2 * one_line)
+    texts = cells(table)[0]
+    for column, text in enumerate(texts):
+        room = QRect(0, 0, table.columnWidth(column) - 22, table.rowHeight(0))
+        needed = table.fontMetrics().boundingRect(room, int(Qt.TextFlag.TextWordWrap), text)
+        assert room.contains(needed), text
+    # A card may have a thousand of them, and measuring all would stop the window.
+    rows.set_rows([tuple(texts)] * 1000, ["all of it"] * 1000)
+    assert table.rowHeight(999) > 2 * one_line
+    assert rows.index(999, 4).data(Qt.ItemDataRole.ToolTipRole) == "all of it"
 
 
 def test_a_result_leads_to_its_source_and_into_a_lane(

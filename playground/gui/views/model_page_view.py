@@ -92,7 +92,7 @@ class ModelPageView(QFrame):
         self.fit = FitChart()
         self.versions = VersionsView()
         self.results = RowsTable(
-            "Evaluation results", RESULT_COLUMNS, right=(1,), widths={3: 112, 4: 112}
+            "Evaluation results", RESULT_COLUMNS, right=(1,), widths={3: 112, 4: 112}, wrap=True
         )
         self._caveat = muted_label(CAVEAT, wrap=True)
         self._no_results = QWidget()  # takes the table's room

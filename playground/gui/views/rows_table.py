@@ -4,13 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QMargins,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+    Slot,
+)
 from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
-from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QTableView, QWidget
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
 
 from playground.gui.views.widgets import plain_tip
 
 _Index = QModelIndex | QPersistentModelIndex
+#: Rows of wrapped texts whose heights are measured: each takes half a millisecond.
+_MEASURED_ROWS = 60
+_PADDING = QMargins(8, 0, 8, 0)
 
 
 class RowsModel(QAbstractTableModel):
@@ -61,6 +80,15 @@ class RowsModel(QAbstractTableModel):
         return side | Qt.AlignmentFlag.AlignVCenter
 
 
+class _Wrapping(QStyledItemDelegate):
+    """Knows of the style sheet's padding, which Qt forgets where it wraps a text to measure it."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
+        narrow = QStyleOptionViewItem(option)
+        narrow.rect = option.rect.marginsRemoved(_PADDING)
+        return super().sizeHint(narrow, index)
+
+
 class RowsTable(QTableView):
     """Shows a RowsModel; Enter or a double click uses a row, Ctrl+C copies it."""
 
@@ -73,10 +101,12 @@ class RowsTable(QTableView):
         *,
         right: Sequence[int] = (),
         widths: Mapping[int, int] | None = None,
+        wrap: bool = False,
         parent: QWidget | None = None,
     ) -> None:
         """`right` are columns of numbers. The first column takes the room that the others leave:
-        those of `widths` have a fixed one in pixels, the others what their texts need."""
+        those of `widths` have a fixed one in pixels, the others what their texts need. With
+        `wrap` a row is as high as its texts need (two lines where there are very many)."""
         super().__init__(parent)
         self.rows = RowsModel(headings, right)
         self.setModel(self.rows)
@@ -86,11 +116,17 @@ class RowsTable(QTableView):
         self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.setTabKeyNavigation(False)
         self.setShowGrid(False)
-        self.setWordWrap(False)
+        self.setWordWrap(wrap)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.verticalHeader().hide()
         self.verticalHeader().setDefaultSectionSize(26)
+        if wrap:
+            self.setProperty("kind", "wrapped")
+            self.setItemDelegate(_Wrapping(self))
+            self.verticalHeader().setDefaultSectionSize(46)  # two lines
+            self.rows.modelReset.connect(self._fit_rows)
+            self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         header = self.horizontalHeader()
         header.setHighlightSections(False)
         header.setMinimumSectionSize(56)
@@ -110,6 +146,13 @@ class RowsTable(QTableView):
             self.used.emit(self.currentIndex().row())
         else:
             super().keyPressEvent(event)
+
+    @Slot()
+    def _fit_rows(self) -> None:
+        """Let rows have the height that they need; of very many, all have the same."""
+        modes = QHeaderView.ResizeMode
+        few = self.rows.rowCount() <= _MEASURED_ROWS
+        self.verticalHeader().setSectionResizeMode(modes.ResizeToContents if few else modes.Fixed)
 
     def _use(self, index: QModelIndex) -> None:
         self.used.emit(index.row())
