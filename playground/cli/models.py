@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import types
+from typing import TypeVar
 
 import msgspec
 
@@ -12,12 +13,15 @@ from playground.core.checkpoint import precision_reasons, read_checkpoint
 from playground.core.errors import ModelError, OptionsError, RemoteCodeError
 from playground.core.facts import EngineFacts, LoadRequest, ModelSpec
 from playground.core.precision import Precision
+from playground.core.quantizing import QuantizeRequest
 from playground.core.remote_code import check_place, read_code
 from playground.hub.cache import find_cached
 from playground.hub.download import Download
 from playground.hub.download_events import Advanced, Broken, Cancelled, Planned
 from playground.hub.resolve import Resolved, resolve
 from playground.hub.source import SourceKind, kind_of, parse_hub_id
+
+RequestT = TypeVar("RequestT", LoadRequest, QuantizeRequest)
 
 
 def model_spec(source: str, revision: str = "") -> ModelSpec:
@@ -97,7 +101,7 @@ def load_request(
     )
 
 
-def with_trust(request: LoadRequest, resolved: Resolved, commit: str) -> LoadRequest:
+def with_trust(request: RequestT, resolved: Resolved, commit: str) -> RequestT:
     """The request with the user's word that the code of this commit may run, "" is no word.
 
     Raises ModelError where the model's code is of another commit, or not the model's own.

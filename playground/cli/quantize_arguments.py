@@ -23,6 +23,10 @@ def add_quantize(commands: argparse._SubParsersAction[Any]) -> None:
         "--model", default="bundled", metavar="M", help="a folder, a Hub id, or bundled"
     )
     quantize.add_argument("--revision", default="", help="of a Hub model: branch, tag or commit")
+    quantize.add_argument(
+        "--trust-remote-code", default="", metavar="COMMIT",
+        help="run the model's own Python code, of this commit and no other",
+    )  # fmt: skip
     quantize.add_argument("--to", choices=[t.value for t in TARGETS], default=TARGETS[0].value)
     quantize.add_argument(
         "--output", type=Path, metavar="DIR", help="the folder to make; in the model library, "

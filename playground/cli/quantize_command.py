@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from pathlib import Path
 
 import msgspec
 
 from playground.cli.console import Console, size
 from playground.cli.interrupts import interrupting
-from playground.cli.models import chosen_device, model_here, model_spec
+from playground.cli.models import (
+    asked_for_trust,
+    chosen_device,
+    model_here,
+    model_spec,
+    with_trust,
+)
 from playground.client.session import Session
+from playground.core.errors import RemoteCodeError
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Quantizing
 from playground.core.quantizing import (
@@ -22,12 +30,14 @@ from playground.core.quantizing import (
     remove_partial,
 )
 from playground.core.words import human_duration
+from playground.hub.resolve import Resolved
 
 
 def quantize(args: argparse.Namespace) -> int:
     """Write the copy. Raises PlaygroundError, or Interrupted with nothing left behind."""
     console = Console(json=args.json)
-    request = _request(args, console)
+    resolved = model_here(model_spec(args.model, args.revision), Precision.BF16, console)
+    request = with_trust(_request(args, resolved), resolved, args.trust_remote_code)
     check_request(request)  # before libraries are imported for seconds
     session = Session(lambda event: _show(event, console))
     try:
@@ -41,6 +51,8 @@ def quantize(args: argparse.Namespace) -> int:
                 console.event("finished")
                 return 0
             made = session.quantize(request)
+    except RemoteCodeError as error:
+        raise asked_for_trust(error, resolved) from error
     finally:
         remove_partial(Path(request.output), session.process.pid)
     console.end_status()
@@ -48,8 +60,7 @@ def quantize(args: argparse.Namespace) -> int:
     return 0
 
 
-def _request(args: argparse.Namespace, console: Console) -> QuantizeRequest:
-    resolved = model_here(model_spec(args.model, args.revision), Precision.BF16, console)
+def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
     request = QuantizeRequest(
         name=resolved.name,
         folder=str(resolved.folder),
@@ -111,5 +122,6 @@ def _tell(made: QuantizedModel, console: Console) -> None:
     console.note(
         f"{size(made.weight_bytes)} of weights (from {size(made.source_bytes)}) in "
         f"{human_duration(made.seconds)}, at most {size(made.peak_memory_bytes)} of memory. "
-        f"Run it: playground run --model {made.folder} --precision {made.precision} --prompt …"
+        f"Run it: playground run --model {shlex.quote(made.folder)} "
+        f"--precision {made.precision} --prompt …"
     )

@@ -29,7 +29,8 @@ class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     `folder` is the model's resolved local folder, `output` the folder to make. The options from
     `bits` on are GPTQ's; `calibration` is a UTF-8 text file ("": the shipped sample), of which
     `samples` pieces of `length` tokens are read. `trust_remote_code` is the commit the user
-    agreed to. `insist` goes on also where memory seems too small.
+    agreed to, or "", and `code` the hash of the code they saw. `insist` goes on also where memory
+    seems too small.
     """
 
     name: str
@@ -47,6 +48,7 @@ class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     device: str = "cpu"
     threads: int = 0
     trust_remote_code: str = ""
+    code: str = ""
     insist: bool = False
 
     def check(self) -> None:

@@ -18,6 +18,7 @@ from playground.core.machine import machine_memory
 from playground.core.memory_corrections import Load, learn, learned
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
+from playground.core.quantizing import QuantizeRequest
 from playground.core.remote_code import check_place, read_code
 from playground.engine import auto_gptq, compat, gptq, gptq_int4, libraries, memory
 from playground.engine.devices import check_device
@@ -49,7 +50,7 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
     with progress.activity(Activity.READING_WEIGHTS):
         checkpoint = read_checkpoint(Path(request.folder))
         _check_precision(checkpoint, request.precision)
-        _check_agreement(request)
+        check_agreement(request)
         device = check_device(request.device)
         if not request.insist:
             _check_memory(checkpoint, request.precision, device)
@@ -204,7 +205,8 @@ def _import_libraries(precision: Precision, progress: LoadProgress) -> None:
             importlib.import_module(library)
 
 
-def _check_agreement(request: LoadRequest) -> None:
+def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
+    """Raise RemoteCodeError where the model's code is not what the user agreed to, if to any."""
     agreed = request.trust_remote_code
     if not agreed:
         return

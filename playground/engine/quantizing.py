@@ -17,7 +17,7 @@ import torch
 from transformers.utils import logging as transformers_logging
 
 from playground.core.checkpoint import Checkpoint
-from playground.core.errors import EngineError, OptionsError
+from playground.core.errors import EngineError, OptionsError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.machine import machine_memory
 from playground.core.precision import Precision
@@ -76,6 +76,7 @@ def carry_out(command: MeasureQuantizing | Quantize, sender: Sender, inbox: Inbo
             shown.detail,
             request_id=command.request_id,
             alive=not is_fatal(error),
+            remote_code=isinstance(shown, RemoteCodeError),
         )
     finally:
         del work
@@ -140,6 +141,7 @@ class _Work:
     def _check(self) -> tuple[Checkpoint, DeviceFacts]:
         request = self._request
         checkpoint = check_request(request)
+        loading.check_agreement(request)  # GPTQ runs the model's code before it loads the weights
         probes = libraries.probes()
         for library in request.to.libraries:
             probe = probes.get(library)
@@ -219,6 +221,7 @@ class _Work:
                 device=request.device,
                 threads=request.threads,
                 trust_remote_code=request.trust_remote_code,
+                code=request.code,
                 # GPTQ has looked at the memory itself, which is more than a load's.
                 insist=request.insist or request.to is Precision.GPTQ,
             ),

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from playground.client.session import Session
+from playground.core.errors import RemoteCodeError
+from playground.core.quantizing import QuantizeRequest
+from playground.core.remote_code import read_code
 from tests.cli.commands import json_lines, one_sentence, playground
 from tests.support.own_code import write_own_code
 
@@ -17,6 +21,11 @@ def env(tmp_path: Path) -> dict[str, str]:
     return {"HF_MODULES_CACHE": str(tmp_path / "modules")}
 
 
+def commit_in(sentence: str) -> str:
+    """The commit that a refusal names."""
+    return sentence.rpartition("--trust-remote-code ")[2].rstrip("`.")
+
+
 def test_only_the_commit_that_was_looked_at_runs(tmp_path: Path, env: dict[str, str]) -> None:
     trace = tmp_path / "trace"
     folder = write_own_code(tmp_path / "own model", trace)
@@ -25,7 +34,7 @@ def test_only_the_commit_that_was_looked_at_runs(tmp_path: Path, env: dict[str, 
     assert refused.returncode == 1
     sentence = one_sentence(refused)
     assert "nobody agreed yet" in sentence
-    commit = sentence.rpartition("--trust-remote-code ")[2].rstrip("`.")
+    commit = commit_in(sentence)
     assert commit.startswith("sha256:")
     wrong = playground(*RUN, *model, "--trust-remote-code", "sha256:0123", env=env)
     assert wrong.returncode == 1
@@ -40,6 +49,63 @@ def test_only_the_commit_that_was_looked_at_runs(tmp_path: Path, env: dict[str, 
     changed = playground(*RUN, *model, "--trust-remote-code", commit, env=env)
     assert changed.returncode == 1
     assert f"not of {commit}" in one_sentence(changed)
+
+
+@pytest.mark.parametrize("to", ["int8", "gptq"])
+def test_a_copy_is_made_with_the_code_that_was_looked_at(
+    to: str, tmp_path: Path, env: dict[str, str]
+) -> None:
+    if to == "gptq":
+        pytest.importorskip("gptqmodel")
+    trace, output = tmp_path / "trace", tmp_path / "copy"
+    folder = write_own_code(tmp_path / "own model", trace)
+    quantize = ("quantize", "--model", str(folder), "--to", to, "--output", str(output))
+    quantize += ("--group-size", "32", "--samples", "4", "--length", "32", "--threads", "1")
+    refused = playground(*quantize, env=env)
+    assert refused.returncode == 1
+    sentence = one_sentence(refused)
+    assert "nobody agreed yet" in sentence
+    trust = ("--trust-remote-code", commit_in(sentence))
+    wrong = playground(*quantize, "--trust-remote-code", "sha256:0123", env=env)
+    assert wrong.returncode == 1
+    assert f"is of commit {trust[1]}, not of sha256:0123" in one_sentence(wrong)
+    assert not trace.exists()
+    assert not output.exists()
+    made = playground(*quantize, *trust, env=env)
+    assert made.returncode == 0, made.stderr
+    assert trace.exists()
+    # The copy brings the code along, and nobody's word for it.
+    assert (output / "own.py").read_bytes() == (folder / "own.py").read_bytes()
+    run = ("run", "--model", str(output), "--precision", to, "--prompt", "ab", "--new-tokens", "2")
+    asked = playground(*run, env=env)
+    assert asked.returncode == 1
+    trust = ("--trust-remote-code", commit_in(one_sentence(asked)))
+    ran = playground(*run, "--ignore-eos", *trust, "--json", env=env)
+    assert ran.returncode == 0, ran.stderr
+    assert json_lines(ran.stdout)[-1]["verified_precision"] == to
+
+
+def test_code_that_changed_since_is_not_run_by_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    seen = read_code(folder).digest
+    with (folder / "own.py").open("a") as file:
+        file.write("# changed\n")
+    request = QuantizeRequest(
+        name="own",
+        folder=str(folder),
+        commit="1234",
+        output=str(tmp_path / "copy"),
+        trust_remote_code="1234",
+        code=seen,
+    )
+    with Session() as session:
+        for ask in (session.estimate, session.quantize):
+            with pytest.raises(RemoteCodeError, match="not the one any more"):
+                ask(request)
+    assert not (tmp_path / "trace").exists()
 
 
 def test_code_of_another_repository_never_runs(tmp_path: Path, env: dict[str, str]) -> None:
