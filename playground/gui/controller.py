@@ -49,6 +49,7 @@ class Controller(QObject):
         self._last_options: GenerationOptions | None = None
         self.run_controller.begun.connect(self._begun)
         self.run_controller.finished.connect(self._finished)
+        self.run_controller.waits.connect(self._waits)
         lanes.added.connect(self._watch)
         lanes.removed.connect(self._unwatch)
         lanes.arranged.connect(self.check_chat)
@@ -251,6 +252,11 @@ class Controller(QObject):
     def _begun(self) -> None:
         self._prompt.set_running(True)
         self.running_changed.emit(True)
+
+    @Slot(object, bool)
+    def _waits(self, lane: LaneController, waits: bool) -> None:
+        if presenter := self._lanes.presenter_of(lane):
+            presenter.show_waiting(waits)
 
     @Slot(object)
     def _finished(self, result: RunResult) -> None:

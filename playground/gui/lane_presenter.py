@@ -32,6 +32,7 @@ class LanePresenter(QObject):
         self.model_label = ""
         self.reasons: dict[Precision, str] = {}  # why a precision cannot be had, where it cannot
         self._pieces: list[str] | None = None  # of the answer that is coming
+        self._waits = False
         lane.state_changed.connect(self.show_state)
         lane.text_arrived.connect(self._show_text)
         lane.answered.connect(self._answered)
@@ -104,8 +105,13 @@ class LanePresenter(QObject):
 
     @Slot()
     def show_state(self) -> None:
-        self.view.show_state(self.lane.state, time.monotonic())
+        self.view.show_state(self.lane.state, time.monotonic(), self._waits)
         self._show_room()
+
+    def show_waiting(self, waits: bool) -> None:
+        """Say that the lane waits for its turn in a run, or not any more."""
+        self._waits = waits
+        self.show_state()
 
     def _show_room(self) -> None:
         room = room_left(self.lane)

@@ -29,6 +29,7 @@ class RunController(QObject):
 
     begun = Signal()
     finished = Signal(object)  # a RunResult; always comes after `begun`
+    waits = Signal(object, bool)  # a lane, and whether it waits for its turn in this run
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -60,11 +61,12 @@ class RunController(QObject):
         """
         if self.running or not lanes:
             return
-        self._lanes, self._waiting = list(lanes), list(lanes)
+        self._lanes = list(lanes)
         self._current, self._answered = [], []
         self._prompt_for, self._options, self._timing = prompt_for, options, timing
         self._loading, self._stopped = True, False
         self.begun.emit()
+        self._let_wait(lanes)
         for lane in self._lanes:
             lane.state_changed.connect(self._advance)
             lane.answered.connect(self._note_answer)
@@ -79,7 +81,7 @@ class RunController(QObject):
             return
         self._stopped = True
         lanes = list(self._lanes)
-        self._waiting = []
+        self._let_wait(())
         for lane in lanes:
             lane.cancel()
         self._advance()
@@ -89,7 +91,8 @@ class RunController(QObject):
         if lane not in self._lanes:
             return
         self._disconnect(lane)
-        for group in (self._lanes, self._waiting, self._current):
+        self._let_wait([other for other in self._waiting if other is not lane])
+        for group in (self._lanes, self._current):
             if lane in group:
                 group.remove(lane)
         self._advance()
@@ -128,13 +131,20 @@ class RunController(QObject):
             lane = self._waiting[0]
             if lane.state.stage in _MOVING:
                 return False  # its model was changed meanwhile
-            self._waiting.pop(0)
+            self._let_wait(self._waiting[1:])
             self._generate(lane)
             return True
-        together, self._waiting = self._waiting, []
+        together = self._waiting
+        self._let_wait(())
         for lane in together:
             self._generate(lane)
         return True
+
+    def _let_wait(self, lanes: Sequence[LaneController]) -> None:
+        before, self._waiting = self._waiting, list(lanes)
+        for lane in dict.fromkeys((*before, *lanes)):
+            if (lane in before) != (lane in self._waiting):
+                self.waits.emit(lane, lane in self._waiting)
 
     def _generate(self, lane: LaneController) -> None:
         if not lane.state.can_generate or self._prompt_for is None:

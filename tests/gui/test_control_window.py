@@ -97,6 +97,22 @@ def test_lanes_answer_one_after_the_other_and_the_order_alternates(
     assert stamps == {"in turn"}
 
 
+def test_lanes_that_wait_for_their_turn_say_so(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    window, lanes = playground.window, playground.lanes.presenters
+    window.options.set_options(GenerationOptions(max_new_tokens=1_000_000))
+    window.prompt.set_prompt_text("Once")
+    playground.controller.run()
+    qtbot.waitUntil(lambda: lanes[0].figures()[0].tokens > 20, timeout=LONG)
+    statuses = [presenter.view.status.full_text() for presenter in lanes]
+    assert statuses[0].startswith("generating")
+    assert statuses[1:] == ["waiting for its turn"] * 2
+    assert "its turn" in lanes[1].view.stream.accessibleDescription()
+    with qtbot.waitSignal(playground.controller.finished, timeout=LONG):
+        playground.controller.stop()
+    assert all(p.view.status.full_text().startswith("ready") for p in lanes)
+
+
 def test_together_is_stamped(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window(*FAST)
     playground.window.options.set_timing("together")

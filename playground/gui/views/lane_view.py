@@ -66,6 +66,7 @@ class LaneView(QFrame):
         self._index = 0
         self._label = ""
         self._state = LaneState()
+        self._waits = False
         self._announced = ""
 
         self.header = LaneHeader()
@@ -162,13 +163,16 @@ class LaneView(QFrame):
         """Show in which Python the engine runs ("" is the playground's own), and could run."""
         self.header.show_environments(chosen, choices)
 
-    def show_state(self, state: LaneState, now: float) -> None:
-        """Show the lane's state at the monotonic time `now`; cheap when little changed."""
-        self.status.set_full_text(texts.status_text(state, now))
+    def show_state(self, state: LaneState, now: float, waits: bool = False) -> None:
+        """Show the lane's state at the monotonic time `now`, and whether it waits for its turn.
+
+        Cheap when little changed.
+        """
+        self.status.set_full_text(texts.status_text(state, now, waits))
         self.bar.set_progress(state.busy, state.fraction, texts.moves(state))
-        if state is self._state and self._announced:
+        if state is self._state and waits is self._waits and self._announced:
             return
-        self._state = state
+        self._state, self._waits = state, waits
         holds = state.loaded is not None
         active = state.stage in (Stage.STARTING, Stage.LOADING, Stage.GENERATING)
         self.header.set_loaded(holds)
@@ -192,7 +196,7 @@ class LaneView(QFrame):
         self.anyway_button.setVisible(bool(state.failure and state.failure.may_insist))
         self.stream.setVisible(state.failure is None or not self.stream.document().isEmpty())
         set_kind(self.status, "tone", "danger" if state.failure else "muted")
-        self.stream.set_hint(_hint(state))
+        self.stream.set_hint(_hint(state, waits))
         for name in ("regenerate", "answer", "script", "stamp"):
             self.header.entries[name].setEnabled(not generating)
         self._say(texts.stage_text(state), state.failure)
@@ -316,10 +320,12 @@ class LaneView(QFrame):
             announce(self, spoken)
 
 
-def _hint(state: LaneState) -> str:
+def _hint(state: LaneState, waits: bool) -> str:
     if state.stage is Stage.EMPTY:
         return "Press Ctrl+Enter to load this lane and run the prompt, or Load to load it only."
     if state.stage is Stage.READY:
+        if waits:
+            return "It runs when every lane is loaded and its turn has come."
         return "Ready. Type a prompt and press Ctrl+Enter."
     if state.stage is Stage.FAILED:
         return ""

@@ -97,10 +97,13 @@ def _activity_text(state: LaneState) -> str:
     return str(state.activity)
 
 
-def status_text(state: LaneState, now: float) -> str:
-    """The status line: activity, detail and a clock while the lane is busy."""
+def status_text(state: LaneState, now: float, waits: bool = False) -> str:
+    """The status line: activity, detail and a clock while the lane is busy.
+
+    `waits`: the lane is part of a run, and its turn has not come.
+    """
     if not state.busy:
-        return stage_text(state)
+        return "waiting for its turn" if waits and state.stage is Stage.READY else stage_text(state)
     # The clock comes first: a narrow lane elides from the end.
     parts = [_activity_text(state), clock_text(now - state.since)]
     if state.fraction is not None:
