@@ -126,6 +126,7 @@ class Playground:
             lane.start_ahead()
         if self._goes_on:
             self.downloads.start()
+            self.models.wanted.go_on()
 
     def end(self) -> bool:
         """End every engine, download and thread; False where something of it still runs."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Qt, Signal, Slot
@@ -13,6 +13,7 @@ from playground.core.facts import ModelSpec
 from playground.gui.background import Background
 from playground.gui.download_texts import summary
 from playground.gui.downloads_window import DownloadsWindow
+from playground.gui.lane_plans import LaneChoice
 from playground.gui.links import ask_to_open
 from playground.gui.login_dialog import Login, LoginDialog
 from playground.gui.views.downloads_panel import DownloadsPanel
@@ -84,6 +85,11 @@ class DownloadsController(QObject):
         self._refresh()
         return item
 
+    def want(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
+        """Keep with these entries, and with no others, which lanes wait for them."""
+        if self._queue is not None:
+            self._queue.want(keys, lanes)
+
     def attach(self, panel: DownloadsPanel) -> None:
         """Let a panel show the queue and change it, for as long as the panel lives."""
         panel.cancelRequested.connect(self.cancel)
@@ -150,9 +156,10 @@ class DownloadsController(QObject):
         if all(known.key != item.key for known in self.items()):
             return  # taken out since
         self._summarize()
+        if item.state is DownloadState.FINISHED:  # before others say what follows from it
+            self.message.emit(f"{item.key} is on this machine now.", "info", "")
         self.changed.emit(item)
         if item.state is DownloadState.FINISHED:
-            self.message.emit(f"{item.key} is on this machine now.", "info", "")
             self.finished.emit(item)
 
     def _refresh(self) -> None:

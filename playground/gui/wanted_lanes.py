@@ -1,4 +1,7 @@
-"""Lanes that a model's page asks for: set up at once, or when their models have arrived."""
+"""Lanes that a model's page asks for: set up at once, or when their models have arrived.
+
+What waits is kept with the downloads, so that it outlives the window.
+"""
 
 from __future__ import annotations
 
@@ -46,11 +49,27 @@ class WantedLanes(QObject):
         self._target: LanePresenter | None = None
         self._waiting: set[str] = set()  # keys of downloads
         downloads.changed.connect(self._download_changed)
+        downloads.listed.connect(self._downloads_listed)
+
+    def go_on(self) -> None:
+        """Take up what the last window was waiting for; its downloads are going on."""
+        kept = [item for item in self._downloads.items() if item.lanes]
+        if not kept or self._wish:
+            return
+        wish = kept[-1].lanes
+        left = [i for i in kept if i.lanes == wish and i.state is not DownloadState.FINISHED]
+        if any(item.state is DownloadState.CANCELLED for item in left):
+            self._downloads.want((), ())
+        elif left:
+            self._wait(wish, left)
+        else:  # all had come when the window closed
+            self.take(wish)
 
     def take(self, wish: Sequence[LaneChoice], target: LanePresenter | None = None) -> None:
         """Set up lanes: a single one in `target` (else the current lane), several from the left."""
         self._wish, self._target = tuple(wish)[:MAX_LANES], target
         self._waiting.clear()
+        self._downloads.want((), ())
         specs = [spec for spec, _ in self._wish]
         self._background.start(
             partial(_looked_for, self._wish, specs, self._place), self._looked, self._failed
@@ -64,16 +83,22 @@ class WantedLanes(QObject):
         if not absent:
             self._set_up()
             return
-        items = [self._downloads.add(spec) for spec in absent]
-        if None in items:  # its name is wrong, which was told
+        items = [item for item in map(self._downloads.add, absent) if item is not None]
+        if len(items) < len(absent):  # a name is wrong, which was told
             self._wish = ()
             return
-        self._waiting = {item.key for item in items if item is not None}
-        names = " and ".join(spec.source for spec in absent)
-        count = "The lane is" if len(self._wish) == 1 else "The lanes are"
+        self._wait(wish, items)
+
+    def _wait(self, wish: tuple[LaneChoice, ...], items: Sequence[DownloadItem]) -> None:
+        self._wish, self._waiting = wish, {item.key for item in items}
+        self._downloads.want(self._waiting, wish)
+        coming = [item.spec for item in items if not item.state.is_over]
+        if not coming:
+            return  # they failed, and wait for another try
+        one = len(coming) == 1
         self.message.emit(
-            f"{names} {'comes' if len(absent) == 1 else 'come'} first. {count} set up when "
-            f"{'it is' if len(absent) == 1 else 'they are'} here.",
+            f"{_names(coming)} {'comes' if one else 'come'} first. "
+            f"{_lanes(wish)} set up when {'it is' if one else 'they are'} here.",
             "info",
             "See View, Downloads.",
         )
@@ -90,20 +115,41 @@ class WantedLanes(QObject):
         if item.state is DownloadState.FINISHED:
             self._waiting.discard(item.key)
             if not self._waiting:
-                self._set_up()
+                self._arrived()
         elif item.state is DownloadState.CANCELLED:
-            self._waiting.clear()
-            self._wish = ()
-            self.message.emit(f"Without {item.key} the lanes stay as they are.", "info", "")
+            self._do_without(item.key)
         elif item.state is DownloadState.FAILED:
             self.message.emit(f"{item.key}: {item.message}", "error", item.cure)
 
-    def _set_up(self) -> None:
+    @Slot(object)
+    def _downloads_listed(self, items: Sequence[DownloadItem]) -> None:
+        gone = self._waiting - {item.key for item in items}
+        if gone:
+            self._do_without(min(gone))
+
+    def _do_without(self, key: str) -> None:
+        self._waiting.clear()
+        self._wish = ()
+        self._downloads.want((), ())
+        self.message.emit(f"Without {key} the lanes stay as they are.", "info", "")
+
+    def _arrived(self) -> None:
+        wish = self._wish
+        self._downloads.want((), ())
+        if self._set_up():
+            models = list(dict.fromkeys(spec for spec, _ in wish))
+            are = "is" if len(models) == 1 else "are"
+            lanes = _lanes(wish).lower()
+            self.message.emit(
+                f"{_names(models)} {are} on this machine now, and {lanes} set up.", "info", ""
+            )
+
+    def _set_up(self) -> bool:
+        """Give the lanes what was wished for; False where there is none to take it."""
         wish, self._wish = self._wish, ()
         if len(wish) == 1:
             target = self._target if self._target in self._lanes.presenters else None
-            self._give(target or self._lanes.current, wish[0])
-            return
+            return self._give(target or self._lanes.current, wish[0])
         while len(self._lanes.presenters) < len(wish):
             self._lanes.add()
         for presenter, choice in zip(self._lanes.presenters, wish, strict=False):
@@ -112,14 +158,24 @@ class WantedLanes(QObject):
         for presenter in self._lanes.presenters[len(wish) :]:
             if presenter.lane.state.stage is Stage.EMPTY and presenter.conversation.last is None:
                 self._lanes.remove(presenter)
+        return True
 
-    def _give(self, presenter: LanePresenter | None, choice: LaneChoice) -> None:
+    def _give(self, presenter: LanePresenter | None, choice: LaneChoice) -> bool:
         if presenter is None:
-            return
+            return False
         spec, precision = choice
         lane = presenter.lane
         lane.set_config(replace(lane.config, model=spec, precision=precision))
         self.model_chosen.emit(presenter, spec)
+        return True
+
+
+def _names(specs: Sequence[ModelSpec]) -> str:
+    return " and ".join(spec.source for spec in specs)
+
+
+def _lanes(wish: Sequence[LaneChoice]) -> str:
+    return "The lane is" if len(wish) == 1 else "The lanes are"
 
 
 def _looked_for(

@@ -7,6 +7,7 @@ from enum import StrEnum
 import msgspec
 
 from playground.core.facts import ModelSpec
+from playground.core.precision import Precision
 
 
 class DownloadState(StrEnum):
@@ -35,7 +36,8 @@ class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
     `commit` is pinned: what was asked for first stays what is downloaded, over retries and
     restarts. `total_bytes` is 0 until the plan is known, which is before the first byte.
     `message` and `cure` explain RETRYING and FAILED. `ask_at` is the page where a gated model
-    is asked for, `needs_login` that logging in is the next step.
+    is asked for, `needs_login` that logging in is the next step. `lanes` are what a window shall
+    set up when this and all others with the same lanes are here: a model and a precision each.
     """
 
     key: str
@@ -56,6 +58,7 @@ class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
     needs_login: bool = False
     folder: str = ""  # where it lies, once finished
     added: float = 0.0
+    lanes: tuple[tuple[ModelSpec, Precision], ...] = ()
 
     @property
     def fraction(self) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import msgspec
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
+from playground.core.precision import Precision
 from playground.hub import queue_file
 from playground.hub.download import Download
 from playground.hub.download_events import (
@@ -115,6 +116,15 @@ class DownloadQueue:
             self._forget_oldest()
             self._tell(item)
             return item
+
+    def want(self, keys: Collection[str], lanes: tuple[tuple[ModelSpec, Precision], ...]) -> None:
+        """Keep with these entries, and with no others, which lanes wait for them."""
+        with self._changed:
+            for key, item in self._items.items():
+                changed = msgspec.structs.replace(item, lanes=lanes if key in keys else ())
+                self._items[key] = changed
+                self._dirty = self._dirty or changed != item
+            self._changed.notify_all()
 
     def cancel(self, key: str) -> None:
         """Stop an entry or take it off its turn. Finished files stay, unfinished ones go."""

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 from browser_support import select, settle
 from control_support import LONG, MakeWindow
@@ -26,6 +27,8 @@ from playground.gui.model_picker import ModelPicker
 from playground.gui.views.downloads_panel import DownloadsPanel
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
 from playground.hub.download import child_environment
+from playground.hub.download_items import DownloadItem, DownloadState
+from playground.hub.queue_file import queue_file, save
 from playground.hub.resolve import BUNDLED_NAME
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
@@ -98,6 +101,9 @@ def test_from_the_search_to_two_lanes_without_leaving_the_window(
     qtbot.waitUntil(lambda: len(window.lanes.lanes) == 2, timeout=LONG)
     assert configs(window) == [(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)]
     assert set(window.store.values.recents) == {BASE, GPTQ}
+    told = f"{BASE.source} and {GPTQ.source} are on this machine now, and the lanes are set up."
+    assert told in window.window.messages.text()
+    assert not any(item.lanes for item in window.downloads.items())
     qtbot.waitUntil(lambda: not window.window.indicator.isVisible(), timeout=LONG)
 
 
@@ -127,6 +133,19 @@ def test_a_cancelled_download_leaves_the_lanes_as_they_are(
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
     window.downloads.cancel(BASE.source)
     qtbot.waitUntil(lambda: "stay as they are" in window.window.messages.text(), timeout=LONG)
+    with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
+        hold.release.set()
+    assert configs(window) == [(ModelSpec(), Precision.INT8)]
+
+
+def test_a_download_taken_out_leaves_the_lanes_as_they_are(
+    qtbot: QtBot, both: HubServer, window: Playground
+) -> None:
+    hold = both.add_fault(Fault("GET /cdn/", after=1000, times=1))
+    window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
+    qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
+    window.downloads.remove(GPTQ.source)
+    assert f"Without {GPTQ.source} the lanes stay" in window.window.messages.text()
     with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
         hold.release.set()
     assert configs(window) == [(ModelSpec(), Precision.INT8)]
@@ -177,6 +196,56 @@ def test_a_download_outlives_its_window(
     row = shown.row(BASE.source)
     assert row is not None
     assert "are on this machine" in row.state_text()
+
+
+@pytest.mark.parametrize("pattern", ["model/resolve", "model-GPTQ/resolve"])
+def test_lanes_that_wait_for_downloads_outlive_their_window(
+    qtbot: QtBot,
+    make_window: MakeWindow,
+    both: HubServer,
+    home: Path,
+    window: Playground,
+    pattern: str,
+) -> None:
+    """Whether the window closes in the first download or, with that one here, in the second."""
+    hold = both.add_fault(Fault(f"GET /(owner|a)/{pattern}/.*/tokenizer.json", after=100, times=1))
+    window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
+    qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
+    window.window.close()
+    assert window.end()
+    following = make_window(
+        place=HubPlace(both.endpoint, both.cache(home)), environment=both.environment(home)
+    )
+    following.start_ahead()
+    assert "The lanes are set up when" in following.window.messages.text()
+    wanted = [(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)]
+    qtbot.waitUntil(lambda: configs(following)[:2] == wanted, timeout=LONG)
+    qtbot.waitUntil(lambda: "lanes are set up." in following.window.messages.text(), timeout=LONG)
+    assert not any(item.lanes for item in following.downloads.items())
+
+
+def test_a_wish_whose_downloads_ended_with_the_window_is_met(
+    qtbot: QtBot, make_window: MakeWindow, both: HubServer, home: Path
+) -> None:
+    cache = both.cache(home)
+    put_snapshot(cache, BASE.source, "a" * 40, FILES, "main")
+    lanes = ((BASE, Precision.NF4),)
+    done = DownloadItem(
+        key=BASE.source, spec=BASE, state=DownloadState.FINISHED, lanes=lanes, added=1.0
+    )
+    save(queue_file(), [done])
+    window = make_window(place=HubPlace(both.endpoint, cache), environment=both.environment(home))
+    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
+        window.start_ahead()
+    assert configs(window)[0] == (BASE, Precision.NF4)
+    assert not window.downloads.items()[0].lanes
+    # One that was taken back is not waited for.
+    assert window.end()
+    save(queue_file(), [msgspec.structs.replace(done, state=DownloadState.CANCELLED)])
+    following = make_window(place=HubPlace(both.endpoint, cache))
+    following.start_ahead()
+    assert "set up" not in following.window.messages.text()
+    assert not following.downloads.items()[0].lanes
 
 
 def test_a_user_logs_in_and_compares_with_nothing_but_the_environment(
