@@ -187,7 +187,8 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
         )
     if reason := precision_reasons(checkpoint, "cpu", None)[precision]:
         raise ModelError(reason, "Choose a precision that this model offers.")
-    probes = libraries.probes()
+    # Looking for libraries takes milliseconds, of which a load from the page cache has few.
+    probes = libraries.probes() if precision.libraries else {}
     for library in precision.libraries:
         if library in probes and not probes[library].ok:
             raise ModelError(
@@ -197,7 +198,7 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
 
 def _import_libraries(precision: Precision, progress: LoadProgress) -> None:
     """Import what only this precision needs; it takes seconds, which are not the weights'."""
-    probes = libraries.probes()
+    probes = libraries.probes() if precision.libraries else {}
     for library in precision.libraries:
         if library not in probes:
             continue
