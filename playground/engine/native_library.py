@@ -26,6 +26,7 @@ _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-ffp-contract=off"),
     *("-fopenmp", "-shared", "-fPIC", "-w"),
 )
+_UNFINISHED = "compiling-"
 _COMPILE_S = 120.0  # more is taken for a compiler that hangs
 
 
@@ -54,7 +55,9 @@ def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
     with locks.alone(path.with_name("compiling.lock")):
         if path.is_file():
             return path
-        with tempfile.TemporaryDirectory(dir=path.parent) as temporary:
+        for left in path.parent.glob(f"{_UNFINISHED}*"):  # of an engine that was killed
+            shutil.rmtree(left, ignore_errors=True)
+        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as temporary:
             new = Path(temporary) / path.name
             subprocess.run(
                 [compiler, *flags, *map(str, _SOURCES), "-o", str(new)],
