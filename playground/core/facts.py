@@ -10,7 +10,7 @@ from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.precision import Precision
 
-DecoderChoice = Literal["auto", "exact", "generate"]
+DecoderChoice = Literal["auto", "exact", "fast", "generate"]
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):
@@ -61,7 +61,8 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     engine reads folders only). `name` and `commit` are for the stamp. `trust_remote_code` is
     the commit the user agreed to, or "", and `code` the hash of the code they saw. `insist`
     loads also what memory seems too small for. `decoder` "generate" keeps to transformers' own
-    loop, "exact" to the bits of the model's forward. `environment` names the engine's Python
+    loop, "exact" to the bits of the model's forward, "fast" takes the fastest sums on a CPU also
+    where the model's bits can be had. `environment` names the engine's Python
     for the stamp, "" is the playground's own.
     """
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 from typing import TYPE_CHECKING, Any
 
 from playground.engine import compat
@@ -27,7 +26,8 @@ def choose_decoder(
     """Return a decoder, and why it is not the fastest where nobody asked for that ("" if not).
 
     `wanted` is a DecoderChoice: "exact" takes the own loop only as far as it gives the logits of
-    the model's forward bit for bit, and so captures nothing. The model has run once: some
+    the model's forward bit for bit, and so captures nothing; "fast" asks on a CPU for the
+    fastest step whatever its order of sums. The model has run once: some
     kernels repack their weights at their first call. `captures` are tried in turn; by default
     the device's own.
     """
@@ -40,7 +40,7 @@ def choose_decoder(
     from playground.engine.captured_loop import CapturedLoopDecoder
     from playground.engine.captures import captures_for, still_works
     from playground.engine.kept_cache import can_keep_cache
-    from playground.engine.lean_step import REORDERED_FROM, lean_step
+    from playground.engine.lean_step import lean_step
     from playground.engine.own_loop import OwnLoopDecoder
 
     reason = can_keep_cache(model)
@@ -65,6 +65,5 @@ def choose_decoder(
                 raise
             cause = next(iter(str(error).splitlines()), "") or type(error).__name__
             notes.append(f"One way to capture the decode step failed: {cause}")
-    reordered_from = math.inf if wanted == "exact" else REORDERED_FROM
-    step = lean_step(model, context, reordered_from)
+    step = lean_step(model, context, wanted)
     return OwnLoopDecoder(model, eos_ids, context, step), " ".join(notes)

@@ -112,35 +112,42 @@ class LeanStep:
         self._cos, self._sin = cos[0], sin
 
 
-def lean_step(model: Any, context: int, reordered_from: float = REORDERED_FROM) -> LeanStep | None:
+def lean_step(
+    model: Any, context: int, wanted: str = "auto", reordered_from: int = REORDERED_FROM
+) -> LeanStep | None:
     """Return a step whose logits agree with the model's own, or None.
 
-    Sums in an order of their own are tried for a model that reads `reordered_from` bytes of
-    weights a step; math.inf asks for the model's bits.
+    Sums in an order of their own may be taken for a model that reads `reordered_from` bytes of
+    weights a step: never where `wanted` is "exact", where the model's bits can't be had
+    natively where it is "auto", and always where it is "fast".
     """
     if not _is_known(model) or (context and context <= _CHECK_PROMPT):
         return None
     reference = _Reference(model, context)
-    for step, with_noise in _candidates(model, context, reordered_from):
+    may_differ = wanted != "exact" and weight_bytes(model) >= reordered_from
+    for step, with_noise in _candidates(model, context, may_differ, wanted == "fast"):
         if reference.agrees(step, with_noise):
             return step
     return None
 
 
-def _candidates(model: Any, context: int, reordered_from: float) -> Iterator[tuple[LeanStep, bool]]:
-    """Steps, the fastest first, and whether they may differ by the noise of summation."""
+def _candidates(
+    model: Any, context: int, may_differ: bool, fastest: bool
+) -> Iterator[tuple[LeanStep, bool]]:
+    """Steps in the order to try them, and whether each may differ by the noise of summation."""
     if compiled := library():
         exact = NativeProducts(compiled, exact=True)
         step = LeanStep(model, context, True, exact)
         right = bool(exact.used and not exact.wrong)
-        if right and not exact.missing:
+        first = right and not exact.missing and not (may_differ and fastest)
+        if first:
             yield step, False
-        if weight_bytes(model) >= reordered_from:
+        if may_differ:
             reordered = NativeProducts(compiled, exact=False)
             faster = LeanStep(model, context, True, reordered)
             if reordered.used:
                 yield faster, True
-        if right and exact.missing:
+        if right and not first:
             yield step, False
     for fuse in (True, False):
         yield LeanStep(model, context, fuse), False

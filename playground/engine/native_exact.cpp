@@ -5,8 +5,8 @@
 // term is lost (FPRev, Xie et al. 2025, arXiv:2411.00442). A library may choose another one on
 // another processor or in another release: the caller compares before it uses these.
 //
-// Weights [rows, columns] lie row after row. Rows are taken in blocks, whose bytes follow each
-// other, and what comes AHEAD bytes later is fetched meanwhile: the processor by itself does not
+// Weights [rows, columns] lie row after row. Where rows are taken in blocks, whose bytes follow
+// each other, what comes AHEAD bytes later is fetched meanwhile: the processor by itself does not
 // see one stream in so many rows.
 
 #include "native_common.h"
@@ -93,31 +93,29 @@ BETWEEN(float, fp32)
 BETWEEN(bf16, bf16)
 
 // MKL's sgemv for a processor that is not Intel's: four lanes without fused products, the first
-// four terms one after the other. Rows are a multiple of 4.
+// four terms one after the other. Rows are a multiple of 4; those taken together lie far apart, so
+// that the processor sees as many long streams, and fetches them by itself.
 extern "C" void exact_fp32(const float *weight, const float *bias, const float *x, float *y,
                            long rows, long columns, int threads) {
-  constexpr long ROWS = 4, WIDTH = 4, LINE = 16;
-  PARALLEL for (long block = 0; block < rows / ROWS; block++) {
-    const float *from = weight + block * ROWS * columns;
+  constexpr long ROWS = 4, WIDTH = 4;
+  const long apart = rows / ROWS;
+  PARALLEL for (long block = 0; block < apart; block++) {
+    const float *from = weight + block * columns;
     Four sums[ROWS];
     for (long row = 0; row < ROWS; row++) {
-      float first = from[row * columns] * x[0];
-      for (long i = 1; i < WIDTH; i++) first += from[row * columns + i] * x[i];
+      const float *terms = from + row * apart * columns;
+      float first = terms[0] * x[0];
+      for (long i = 1; i < WIDTH; i++) first += terms[i] * x[i];
       sums[row] = Four{first, 0, 0, 0};
     }
-    auto add = [&](long i) {
+    for (long i = WIDTH; i < columns; i += WIDTH) {
       const Four value = load<Four>(x + i);
       for (long row = 0; row < ROWS; row++)
-        sums[row] += load<Four>(from + row * columns + i) * value;
-    };
-    for (long i = WIDTH; i < LINE; i += WIDTH) add(i);
-    for (long i = LINE; i < columns; i += LINE) {
-      fetch(from, ROWS * i * sizeof(float), ROWS * LINE * sizeof(float));
-      for (long j = 0; j < LINE; j += WIDTH) add(i + j);
+        sums[row] += load<Four>(from + row * apart * columns + i) * value;
     }
     for (long row = 0; row < ROWS; row++) {
       const Four sum = sums[row];
-      const long at = block * ROWS + row;
+      const long at = row * apart + block;
       y[at] = (sum[0] + sum[2]) + (sum[1] + sum[3]) + (bias ? bias[at] : 0);
     }
   }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import sys
 from typing import Any
 
@@ -43,7 +42,7 @@ def main() -> None:
         answers = found[precision] = {
             "generate": [_ids(generate, prompt, job["new_tokens"]) for prompt in prompts]
         }
-        for step in (lean_step(model, 2048, reordered_from=math.inf), reordered):
+        for step in (lean_step(model, 2048, "exact"), reordered):
             own = OwnLoopDecoder(model, frozenset(), 2048, step)
             answers[own.name] = [_ids(own, prompt, job["new_tokens"]) for prompt in prompts]
         answers["apart"] = max(

@@ -230,6 +230,16 @@ def test_native_steps_on_the_bundled_model(model_folder: Path, gptq_folder: Path
         assert sum(same) >= (len(prompts) if precision == "fp32" else 3), precision
 
 
+def test_the_fastest_sums_can_be_asked_for() -> None:
+    sizes = {"hidden_size": 512, "intermediate_size": 2048, "num_hidden_layers": 5}
+    model = make(LlamaConfig(**(SIZES | sizes)), torch.float32)  # 84 MB of weights
+    assert decoder_for(model, "fast").name == REORDERED
+    if KNOWN_ORDER:
+        assert decoder_for(model).name == decoder_for(model, "exact").name == NATIVE
+    small = make(LEAN["llama"]())
+    assert decoder_for(small, "fast").name == decoder_for(small).name
+
+
 def test_a_large_model_in_an_unknown_order_unless_exactness_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
