@@ -16,7 +16,6 @@ from playground.engine.native import Keep, NativeProducts
 #: [1, heads * size]. Keys and values are put into the cache.
 Attention = Callable[[Any, Any, Any, Any, Any, Any, int], Any]
 
-
 _TOGETHER = 512  # tokens, that torch takes
 #: Tokens at which an attention is tried: less and more than a vector, and than these.
 _TRIED = (7, 48, 62, 530)
@@ -39,7 +38,9 @@ def attention(
         return torchs
     sums = torchs_sums(native) if native.exact else 0
     whole = native.attend(*shape, scale, dtype, sums)
-    if whole is None or (native.exact and not _attends_as_torch(native, size, scale, dtype, sums)):
+    if whole is None:
+        return torchs
+    if native.exact and not _attends_as_torch(native, heads // kv_heads, size, scale, dtype, sums):
         return torchs
     return partial(_flat, whole, heads * size)
 
@@ -94,16 +95,22 @@ def torchs_sums(native: NativeProducts) -> int:
 
 
 def _attends_as_torch(
-    native: NativeProducts, size: int, scale: float, dtype: Any, sums: int
+    native: NativeProducts, group: int, size: int, scale: float, dtype: Any, sums: int
 ) -> bool:
-    """Whether the native attention gives torch's bits where other orders of sums would not."""
-    heads = max(1, _RESULTS // size)
-    ours = native.attend(heads, heads, size, scale, dtype, sums)
+    """Whether the native attention gives torch's bits where other orders of sums would not.
+
+    `group` queries share a key.
+    """
+    kv_heads = max(1, _RESULTS // (size * group))
+    heads = kv_heads * group
+    ours = native.attend(heads, kv_heads, size, scale, dtype, sums)
     if ours is None:
         return False
-    torchs = _torchs(heads, heads, size, scale, None)
+    torchs = _torchs(heads, kv_heads, size, scale, None)
     cos, sin = torch.ones(size, dtype=dtype), torch.zeros(size, dtype=dtype)
-    for query, keys, values in _telling_states(heads, size):
+    for query, keys, values in _telling_states(kv_heads, size):
+        query = query.repeat_interleave(group, 1)
+        query[:, 1::2] *= 1.5  # so that they differ
         keys, values = keys.to(dtype), values.to(dtype)
         turnable = torch.cat((query.to(dtype), keys[:, :, -1:]), 1)
         states = (turnable, values[:, :, -1:], cos, sin, keys, values, keys.shape[2] - 1)

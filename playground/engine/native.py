@@ -126,7 +126,7 @@ class NativeProducts:
         of the largest result. `weight` [out, in] is a part of the product's, for inputs that
         tell orders apart.
         """
-        if made is None or self.wrong:
+        if made is None or (self.exact and self.wrong):
             self.missing += 1
             return other
         agree = torch.equal if self.exact else _near
