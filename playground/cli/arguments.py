@@ -6,13 +6,12 @@ import argparse
 import difflib
 import math
 from pathlib import Path
-from typing import NoReturn, get_args
+from typing import NoReturn
 
 from playground import __version__
 from playground.cli.env_arguments import add_env
 from playground.cli.models_arguments import add_models
 from playground.cli.quantize_arguments import add_quantize
-from playground.core.facts import DecoderChoice
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` tells the options of one."
@@ -167,7 +166,7 @@ def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     run.add_argument("--stop", action="append", default=[], metavar="TEXT", help="may be repeated")
     run.add_argument(
         "--decoder",
-        choices=get_args(DecoderChoice),
+        choices=("auto", "exact", "fast", "generate"),
         default="auto",
         help="exact: own loop, every bit as the model's forward; fast: sums in any order, also "
         "where the model's bits can be had; generate: transformers' loop",
