@@ -135,20 +135,20 @@ def _candidates(
     model: Any, context: int, may_differ: bool, fastest: bool
 ) -> Iterator[tuple[LeanStep, bool]]:
     """Steps in the order to try them, and whether each may differ by the noise of summation."""
-    if compiled := library():
-        exact = NativeProducts(compiled, exact=True)
-        step = LeanStep(model, context, True, exact)
-        right = bool(exact.used and not exact.wrong)
-        first = right and not exact.missing and not (may_differ and fastest)
-        if first:
-            yield step, False
-        if may_differ:
-            reordered = NativeProducts(compiled, exact=False)
-            faster = LeanStep(model, context, True, reordered)
-            if reordered.used:
-                yield faster, True
-        if right and not first:
-            yield step, False
+    compiled, held = library(), None
+    for exact in (False, True) if fastest else (True, False):
+        if compiled is None or not (exact or may_differ):
+            continue
+        products = NativeProducts(compiled, exact)
+        step = LeanStep(model, context, True, products)
+        if not products.used or (exact and products.wrong):
+            continue
+        if exact and products.missing and may_differ:
+            held = step  # torch's products in it are slow
+        else:
+            yield step, not exact
+    if held:
+        yield held, False
     for fuse in (True, False):
         yield LeanStep(model, context, fuse), False
 

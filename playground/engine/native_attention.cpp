@@ -14,9 +14,6 @@
 namespace {
 
 constexpr long TOGETHER = 512;
-typedef float Four __attribute__((vector_size(16)));
-
-Floats all(float value) { return Floats{} + value; }
 
 Four widened_four(const bf16 *from) {
   return (Four)_mm_slli_epi32(_mm_cvtepu16_epi32(_mm_loadl_epi64((const __m128i *)from)), 16);
@@ -86,35 +83,24 @@ template <long SUMS>
 void attend(const bf16 *turnable, const bf16 *fresh, const bf16 *cos, const bf16 *sin, bf16 *keys,
             bf16 *values, bf16 *out, long heads, long kv_heads, long size, long slots,
             long position, float scale, int threads) {
-  const long group = heads / kv_heads, tokens = position + 1;
-  const bool worth = tokens * heads * size > 1 << 16;
-#pragma omp parallel for schedule(static) num_threads(threads) if (worth)
-  for (long kv = 0; kv < kv_heads; kv++) {
-    bf16 *key = keys + kv * slots * size, *value = values + kv * slots * size;
-    turn(turnable + (heads + kv) * size, cos, sin, key + position * size, size);
-    memcpy(value + position * size, fresh + kv * size, size * sizeof(bf16));
-    std::vector<bf16> query(size);
-    std::vector<float> wide_query(size), mixed(size);
-    float scores[TOGETHER];
-    for (long head = kv * group; head < (kv + 1) * group; head++) {
-      turn(turnable + head * size, cos, sin, query.data(), size);
-      for (long i = 0; i < size; i++) wide_query[i] = wide(query[i]), mixed[i] = 0;
-      float most = -INFINITY, sum = 0;
-      for (long start = 0; start < tokens; start += TOGETHER) {
-        const long count = tokens - start < TOGETHER ? tokens - start : TOGETHER;
-        const float before = most;
-        most = std::fmax(
-            most, score(wide_query.data(), key + start * size, scores, count, size, scale));
-        const float part = weigh<SUMS>(scores, count, most), factor = std::exp(before - most);
-        sum = std::fma(factor, sum, part);
-        if (start)
-          for (long i = 0; i < size; i++) mixed[i] *= factor;
-        mix(scores, value + start * size, mixed.data(), count, size);
-      }
-      const float reciprocal = 1 / sum;
-      for (long i = 0; i < size; i++) out[head * size + i] = rounded(mixed[i] * reciprocal);
+  auto one = [&](const float *query, const bf16 *key, const bf16 *value, bf16 *to) {
+    std::vector<float> mixed(size);
+    float scores[TOGETHER], most = -INFINITY, sum = 0;
+    for (long start = 0; start <= position; start += TOGETHER) {
+      const long left = position + 1 - start, count = left < TOGETHER ? left : TOGETHER;
+      const float before = most;
+      most = std::fmax(most, score(query, key + start * size, scores, count, size, scale));
+      const float part = weigh<SUMS>(scores, count, most), factor = std::exp(before - most);
+      sum = std::fma(factor, sum, part);
+      if (start)
+        for (long i = 0; i < size; i++) mixed[i] *= factor;
+      mix(scores, value + start * size, mixed.data(), count, size);
     }
-  }
+    const float reciprocal = 1 / sum;
+    for (long i = 0; i < size; i++) to[i] = rounded(mixed[i] * reciprocal);
+  };
+  over_heads(turnable, fresh, cos, sin, keys, values, out, heads, kv_heads, size, slots, position,
+             threads, one);
 }
 
 }  // namespace

@@ -1,4 +1,4 @@
-// What the native sources share: vectors, bf16, and the rotary embedding.
+// What the native sources share: vectors, bf16, the rotary embedding and the way over heads.
 //
 // Vectors are written in the notation of GCC and Clang: they compile for any width. Products and
 // sums are not contracted by the compiler (-ffp-contract=off): where one rounding is meant,
@@ -18,6 +18,7 @@ namespace {
 
 using bf16 = uint16_t;
 typedef float Floats __attribute__((vector_size(64)));
+typedef float Four __attribute__((vector_size(16)));
 typedef uint32_t Words __attribute__((vector_size(64)));
 constexpr long LANES = 16, BLOCK = 32;
 
@@ -90,6 +91,32 @@ Floats fused(Floats a, Floats b, Floats c) {
 #else
   return a * b + c;
 #endif
+}
+
+Floats all(float value) { return Floats{} + value; }
+
+// Turns queries and keys [heads + kv_heads, size], puts the keys and the new values
+// [kv_heads, size] into the cache [kv_heads, slots, size] at `position`, and lets `mix` make of
+// each query, in fp32, and of its head's keys and values what comes to `out` [heads, size].
+template <class T, class Mix>
+void over_heads(const T *turnable, const T *fresh, const T *cos, const T *sin, T *keys, T *values,
+                T *out, long heads, long kv_heads, long size, long slots, long position,
+                int threads, const Mix &mix) {
+  const long group = heads / kv_heads;
+  const bool worth = (position + 1) * heads * size > 1 << 16;
+#pragma omp parallel for schedule(static) num_threads(threads) if (worth)
+  for (long kv = 0; kv < kv_heads; kv++) {
+    T *key = keys + kv * slots * size, *value = values + kv * slots * size;
+    turn(turnable + (heads + kv) * size, cos, sin, key + position * size, size);
+    memcpy(value + position * size, fresh + kv * size, size * sizeof(T));
+    std::vector<T> query(size);
+    std::vector<float> wide_query(size);
+    for (long head = kv * group; head < (kv + 1) * group; head++) {
+      turn(turnable + head * size, cos, sin, query.data(), size);
+      for (long i = 0; i < size; i++) wide_query[i] = wide(query[i]);
+      mix(wide_query.data(), key, value, out + head * size);
+    }
+  }
 }
 
 }  // namespace

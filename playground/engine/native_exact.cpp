@@ -13,7 +13,6 @@
 
 namespace {
 
-typedef float Four __attribute__((vector_size(16)));
 constexpr long AHEAD = 32 << 10;
 
 void fetch(const void *block, long offset, long bytes) {

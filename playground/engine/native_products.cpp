@@ -19,42 +19,33 @@ const float *widened(const bf16 *x, long columns, bool apart) {
   return to;
 }
 
-// Turns queries and keys [heads + kv_heads, size], puts the keys and the new values
-// [kv_heads, size] into the cache [kv_heads, slots, size] at `position`, and mixes.
+// Attention as over_heads has it.
 template <class T>
 void attend(const T *turnable, const T *fresh, const T *cos, const T *sin, T *keys, T *values,
             T *out, long heads, long kv_heads, long size, long slots, long position, float scale,
             int threads) {
-  const long group = heads / kv_heads, tokens = position + 1;
-  const bool worth = tokens * heads * size > 1 << 16;
-#pragma omp parallel for schedule(static) num_threads(threads) if (worth)
-  for (long kv = 0; kv < kv_heads; kv++) {
-    T *key = keys + kv * slots * size, *value = values + kv * slots * size;
-    turn(turnable + (heads + kv) * size, cos, sin, key + position * size, size);
-    memcpy(value + position * size, fresh + kv * size, size * sizeof(T));
-    std::vector<T> query(size);
-    std::vector<float> wide_query(size), weights(tokens);
-    for (long head = kv * group; head < (kv + 1) * group; head++) {
-      turn(turnable + head * size, cos, sin, query.data(), size);
-      for (long i = 0; i < size; i++) wide_query[i] = wide(query[i]);
-      float most = -INFINITY, all = 0;
-      for (long t = 0; t < tokens; t++) {
-        Floats dot = {};
-        for (long i = 0; i < size; i += LANES)
-          dot = fused(widened(key + t * size + i), load<Floats>(&wide_query[i]), dot);
-        weights[t] = total(dot) * scale;
-        most = std::fmax(most, weights[t]);
-      }
-      for (long t = 0; t < tokens; t++) all += weights[t] = std::exp(weights[t] - most);
-      for (long i = 0; i < size; i += LANES) {
-        Floats sum = {};
-        for (long t = 0; t < tokens; t++)
-          sum = fused(widened(value + t * size + i), Floats{} + weights[t], sum);
-        sum /= all;
-        for (long l = 0; l < LANES; l++) store(out + head * size + i + l, sum[l]);
-      }
+  const long tokens = position + 1;
+  auto one = [&](const float *query, const T *key, const T *value, T *to) {
+    std::vector<float> weights(tokens);
+    float most = -INFINITY, sum = 0;
+    for (long t = 0; t < tokens; t++) {
+      Floats dot = {};
+      for (long i = 0; i < size; i += LANES)
+        dot = fused(widened(key + t * size + i), load<Floats>(query + i), dot);
+      weights[t] = total(dot) * scale;
+      most = std::fmax(most, weights[t]);
     }
-  }
+    for (long t = 0; t < tokens; t++) sum += weights[t] = std::exp(weights[t] - most);
+    for (long i = 0; i < size; i += LANES) {
+      Floats mixed = {};
+      for (long t = 0; t < tokens; t++)
+        mixed = fused(widened(value + t * size + i), all(weights[t]), mixed);
+      mixed /= sum;
+      for (long l = 0; l < LANES; l++) store(to + i + l, mixed[l]);
+    }
+  };
+  over_heads(turnable, fresh, cos, sin, keys, values, out, heads, kv_heads, size, slots, position,
+             threads, one);
 }
 
 }  // namespace
