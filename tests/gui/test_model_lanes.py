@@ -125,12 +125,18 @@ def test_what_is_here_goes_into_lanes_at_once(
     assert configs(window) == [(BASE, Precision.BF16), (BASE, Precision.INT8)]
 
 
-def test_a_cancelled_download_leaves_the_lanes_as_they_are(
-    qtbot: QtBot, both: HubServer, window: Playground
-) -> None:
+def held_wish(qtbot: QtBot, both: HubServer, window: Playground) -> Fault:
+    """Wish for bf16 and GPTQ, of which the first file stops coming until it is let go."""
     hold = both.add_fault(Fault("GET /cdn/", after=1000, times=1))
     window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
+    return hold
+
+
+def test_a_cancelled_download_leaves_the_lanes_as_they_are(
+    qtbot: QtBot, both: HubServer, window: Playground
+) -> None:
+    hold = held_wish(qtbot, both, window)
     window.downloads.cancel(BASE.source)
     qtbot.waitUntil(lambda: "stay as they are" in window.window.messages.text(), timeout=LONG)
     with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
@@ -141,9 +147,7 @@ def test_a_cancelled_download_leaves_the_lanes_as_they_are(
 def test_a_download_taken_out_leaves_the_lanes_as_they_are(
     qtbot: QtBot, both: HubServer, window: Playground
 ) -> None:
-    hold = both.add_fault(Fault("GET /cdn/", after=1000, times=1))
-    window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
-    qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
+    hold = held_wish(qtbot, both, window)
     window.downloads.remove(GPTQ.source)
     assert f"Without {GPTQ.source} the lanes stay" in window.window.messages.text()
     with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
