@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import argparse
 import difflib
-import math
 from pathlib import Path
 from typing import NoReturn
 
 from playground import __version__
-from playground.cli.env_arguments import add_env
-from playground.cli.models_arguments import add_models
-from playground.cli.quantize_arguments import add_quantize
+from playground.cli.env.arguments import add_env
+from playground.cli.models.arguments import add_models
+from playground.cli.quantize.arguments import add_quantize
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` tells the options of one."
@@ -54,7 +53,7 @@ def build_parser() -> argparse.ArgumentParser:
         "screen, else in the terminal, with the window's picture in playground.png.",
         allow_abbrev=False,
     )
-    demo.add_argument("--new-tokens", type=_positive, default=96, metavar="N")
+    demo.add_argument("--new-tokens", type=positive, default=96, metavar="N")
     return parser
 
 
@@ -88,20 +87,11 @@ def size(text: str) -> str:
     return f"{int(width)}x{int(height)}"
 
 
-def _positive(text: str) -> int:
+def positive(text: str) -> int:
+    """Read a whole number above 0."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        value = 0.0
-    if not (math.isfinite(value) and value > 0):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number above 0")
-    return value
 
 
 def _add_window_options(parser: argparse.ArgumentParser) -> None:
@@ -112,7 +102,7 @@ def _add_window_options(parser: argparse.ArgumentParser) -> None:
         "--screenshot", type=Path, metavar="FILE", help="save a picture when done, and quit"
     )
     group.add_argument("--theme", choices=("system", "light", "dark"))
-    group.add_argument("--new-tokens", type=_positive, metavar="N")
+    group.add_argument("--new-tokens", type=positive, metavar="N")
     group.add_argument("--model", metavar="M", help="a folder, a Hub id, or bundled")
     group.add_argument(
         "--precisions", metavar="P,P", type=lambda text: _joined(precision_list(text))
@@ -136,7 +126,7 @@ def _add_model_options(parser: argparse.ArgumentParser) -> None:
         help="run the model's own Python code, of this commit and no other",
     )
     parser.add_argument("--device", default="", help="cpu, cuda:0, …; the first GPU if left out")
-    parser.add_argument("--threads", type=_positive, default=0, metavar="N", help="CPU threads")
+    parser.add_argument("--threads", type=positive, default=0, metavar="N", help="CPU threads")
     parser.add_argument(
         "--json", action="store_true", help="one JSON object a line, the last one `finished`"
     )
@@ -188,7 +178,7 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
     bench.add_argument("--prompt", metavar="T", help="- reads it from stdin")
     bench.add_argument("--precisions", type=precision_list, metavar="P,P")
     bench.add_argument("--new-tokens", type=int, metavar="N")
-    bench.add_argument("--repeats", type=_positive, metavar="R")
+    bench.add_argument("--repeats", type=positive, metavar="R")
     bench.add_argument(
         "--founding",
         action="store_true",
@@ -196,71 +186,6 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
         "published figures",
     )
     _add_model_options(bench)
-    what = bench.add_subparsers(dest="what", metavar="gui|speed|start|gpu", parser_class=Parser)
-    gui = what.add_parser(
-        "gui",
-        help="measure the window itself, fed by scripted engines",
-        description="Event-loop lateness, GUI thread load and memory while scripted engines "
-        "stream into the window.",
-        allow_abbrev=False,
-    )
-    gui.add_argument("--lanes", type=int, choices=(1, 2, 3, 4), default=3)
-    gui.add_argument("--rate", type=_rate, default=1000.0, help="tokens/s of each lane")
-    gui.add_argument("--tokens", type=_positive, default=100_000, help="of each lane")
-    gui.add_argument("--json", action="store_true")
-    speed = what.add_parser(
-        "speed",
-        help="measure the decode loop against generate and llama.cpp",
-        description="The bundled model and a random Llama of 350M parameters, decoded by the own "
-        "loop, by transformers' generate and (with the extra [peer]) by llama.cpp.",
-        allow_abbrev=False,
-    )
-    speed.add_argument("--rounds", type=_positive, default=5)
-    speed.add_argument("--threads", type=_positive, default=2, help="CPU threads of each")
-    speed.add_argument("--bundled-only", action="store_true", help="leave the random model out")
-    speed.add_argument("--json", action="store_true")
-    start = what.add_parser(
-        "start",
-        help="measure the way to a loaded model and to its first token",
-        description="The bundled model in a fresh engine and in one that was started ahead, by "
-        "phase; and the weights of a random Llama of 350M parameters against plain "
-        "from_pretrained.",
-        allow_abbrev=False,
-    )
-    start.add_argument("--rounds", type=_positive, default=5)
-    start.add_argument(
-        "--precisions",
-        type=precision_list,
-        default=(Precision.BF16, Precision.GPTQ),
-        metavar="P,P",
-    )
-    start.add_argument("--threads", type=_positive, default=0, help="CPU threads of each")
-    start.add_argument("--bundled-only", action="store_true", help="leave the random model out")
-    start.add_argument("--json", action="store_true")
-    gpu = what.add_parser(
-        "gpu",
-        help="measure every precision on a GPU against its memory's bandwidth",
-        description="A Llama 2 of 7B random parameters is made on the GPU in every precision: "
-        "correctness against generate, the time of a token with 512 and 4,096 cache slots, the "
-        "founding comparison. At most 9 minutes.",
-        allow_abbrev=False,
-    )
-    gpu.add_argument("--device", default="cuda:0", metavar="D")
-    gpu.add_argument(
-        "--shape",
-        choices=("llama-2-7b", "tiny"),
-        default="llama-2-7b",
-        help="tiny with --device cpu tries the benchmark itself",
-    )
-    gpu.add_argument("--rounds", type=_positive, default=3)
-    gpu.add_argument(
-        "--output",
-        type=Path,
-        default=Path("playground-bench-gpu.json"),
-        metavar="FILE",
-        help="gets all figures with their conditions as JSON",
-    )
-    gpu.add_argument("--json", action="store_true")
 
 
 def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:

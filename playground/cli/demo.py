@@ -19,8 +19,8 @@ from playground.core.errors import EngineError, PlaygroundError
 from playground.core.facts import Answer, ModelSpec
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.protocol import Event, Finished, Tokens
-from playground.core.qt_platform import usable_platform
 from playground.core.settings import DEFAULT_LANES
+from playground.core.system.qt_platform import usable_platform
 from playground.core.trace import LatencyTrace
 
 PROMPT = "Once upon a time"

@@ -15,17 +15,17 @@ from playground import __version__
 from playground.cli.console import Console, rate, size, table
 from playground.cli.figures import figures_of
 from playground.cli.interrupts import interrupting
-from playground.cli.models import check_here, chosen_device, load_request, local_model
+from playground.cli.requests import check_here, chosen_device, load_request, local_model
 from playground.client.session import Interrupted, Session
-from playground.core import paths
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, LoadedModel, ModelSpec
 from playground.core.generation import GenerationOptions, RawPrompt
-from playground.core.machine import machine_memory
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress
-from playground.core.qt_platform import missing_libraries, usable_platform
-from playground.hub.cache import cache_folder
+from playground.core.system import paths
+from playground.core.system.machine import machine_memory
+from playground.core.system.qt_platform import missing_libraries, usable_platform
+from playground.hub.local.cache import cache_folder
 
 _PROMPT = RawPrompt("The old house stood at the end of")
 _OPTIONS = GenerationOptions(max_new_tokens=16, greedy=True, ignore_eos=True)

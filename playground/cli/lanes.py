@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 from playground.cli.console import Console
 from playground.cli.figures import loaded_fields, what_runs
-from playground.cli.models import (
+from playground.cli.requests import (
     asked_for_trust,
     check_here,
     chosen_device,
@@ -22,7 +22,7 @@ from playground.core.errors import PlaygroundError, RemoteCodeError
 from playground.core.facts import LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress
-from playground.hub.resolve import Resolved
+from playground.hub.local.resolve import Resolved
 
 
 class Lane:

@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import os
 import sys
+from collections.abc import Callable
 
 from playground.cli.arguments import parse
 from playground.cli.window import window
@@ -17,25 +18,30 @@ INTERRUPTED = 130
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line and return the exit code: 0 only on success."""
     args = parse(arguments)
+    return guarded(_dispatch, args)
+
+
+def guarded(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
+    """Run a command and return the exit code; whatever it raises is reported in one sentence."""
     for stream in (sys.stdout, sys.stderr):
         # A terminal that lacks a character must not end an answer.
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a test's stream
     try:
-        return _run(args)
+        return _run(command, args)
     except BrokenPipeError:
         # Whoever read our output (`head`) has gone; the interpreter's last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _run(args: argparse.Namespace) -> int:
+def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     """Run the command and tell its failure, which meets a reader that has gone as well."""
-    from playground.core.log import start_log
+    from playground.core.system.log import start_log
 
     start_log()
     try:
-        return _dispatch(args)
+        return command(args)
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -50,22 +56,8 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.run import run
 
             return run(args)
-        case "bench" if args.what == "gui":
-            return window().bench_gui(args)
-        case "bench" if args.what == "speed":
-            from playground.cli.bench_speed import bench_speed
-
-            return bench_speed(args)
-        case "bench" if args.what == "start":
-            from playground.cli.bench_start import bench_start
-
-            return bench_start(args)
-        case "bench" if args.what == "gpu":
-            from playground.cli.bench_gpu import bench_gpu
-
-            return bench_gpu(args)
         case "bench":
-            from playground.cli.bench import bench
+            from playground.cli.bench.command import bench
 
             return bench(args)
         case "doctor":
@@ -73,15 +65,15 @@ def _dispatch(args: argparse.Namespace) -> int:
 
             return doctor(args)
         case "env":
-            from playground.cli.env_command import env
+            from playground.cli.env.command import env
 
             return env(args)
         case "quantize":
-            from playground.cli.quantize_command import quantize
+            from playground.cli.quantize.command import quantize
 
             return quantize(args)
         case "models":
-            from playground.cli.models_command import models
+            from playground.cli.models.command import models
 
             return models(args)
         case "demo":

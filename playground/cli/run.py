@@ -10,7 +10,7 @@ import msgspec
 from playground.cli.console import Console, table
 from playground.cli.figures import HEAD, answer_fields, figures_of, loaded_fields, row, what_runs
 from playground.cli.interrupts import interrupting
-from playground.cli.models import (
+from playground.cli.requests import (
     asked_for_trust,
     check_here,
     chosen_device,
@@ -22,7 +22,6 @@ from playground.cli.models import (
 )
 from playground.client.environments import process_of
 from playground.client.session import Session
-from playground.core.checkpoint import read_checkpoint
 from playground.core.errors import ModelError, OptionsError, RemoteCodeError
 from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import (
@@ -33,6 +32,7 @@ from playground.core.generation import (
     RawPrompt,
     clean_prompt_text,
 )
+from playground.core.model.checkpoint import read_checkpoint
 from playground.core.protocol import Activity, Event, Finished, Progress, Started, Tokens
 from playground.core.settings import SettingsStore
 

@@ -7,23 +7,20 @@ from typing import Any, Protocol, cast
 
 
 class Window(Protocol):
-    """What playground.app offers to commands; both return an exit code."""
+    """What playground.app.main offers to commands."""
 
     def main(self, args: Any) -> int:
-        """Open the window."""
-
-    def bench_gui(self, args: Any) -> int:
-        """Measure the window."""
+        """Open the window; returns the exit code."""
 
 
 def window() -> Window:
     """Import the window's side. Raises PlaygroundError naming libraries that Qt lacks here."""
     module: ModuleType
     try:
-        from playground import app as module
+        from playground.app import main as module
     except ImportError as error:
         from playground.core.errors import PlaygroundError
-        from playground.core.qt_platform import libraries_sentence, missing_libraries
+        from playground.core.system.qt_platform import libraries_sentence, missing_libraries
 
         missing = missing_libraries("xcb")
         if not missing:

@@ -17,9 +17,9 @@ from functools import partial
 from pathlib import Path
 
 from playground.client.environments import bare, check
-from playground.core import paths
 from playground.core.environments import AUTO_GPTQ, EngineEnvironment, check_name
 from playground.core.errors import EngineError
+from playground.core.system import paths
 
 #: What works together with auto-gptq 0.7.1, on a CPU too, and what an engine needs beside.
 PINNED = (

@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from playground.client.engine_process import EngineProcess
-from playground.core import paths
-from playground.core.checkpoint import library_reason
 from playground.core.environments import OWN, EngineEnvironment, find
 from playground.core.errors import EngineError
 from playground.core.facts import EngineFacts
+from playground.core.model.checkpoint import library_reason
 from playground.core.precision import Precision
 from playground.core.protocol import Failed, Ready
+from playground.core.system import paths
 
 #: Seconds that starting an interpreter, and importing the engine's libraries in it, may take.
 _PYTHON_WAIT_S = 20.0

@@ -10,6 +10,7 @@ from playground.client.engine_process import EngineProcess
 from playground.core.errors import EngineError, RemoteCodeError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
+from playground.core.model.quantize_plan import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.protocol import (
     Cancel,
     Estimated,
@@ -28,7 +29,6 @@ from playground.core.protocol import (
     Started,
     Tokens,
 )
-from playground.core.quantizing import Estimate, QuantizedModel, QuantizeRequest
 
 AnswerT = TypeVar("AnswerT", Finished, Estimated, Quantized)
 

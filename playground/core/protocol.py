@@ -16,7 +16,12 @@ import msgspec
 from playground.core.errors import ProtocolError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
-from playground.core.quantizing import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
+from playground.core.model.quantize_plan import (
+    Estimate,
+    LayerProgress,
+    QuantizedModel,
+    QuantizeRequest,
+)
 
 PROTOCOL_VERSION = 1
 MAGIC = b"LMP1"

@@ -16,7 +16,7 @@ def main() -> None:
     os.dup2(null, 0)
     os.close(null)
 
-    from playground.engine.server import serve
+    from playground.engine.serving.server import serve
 
     serve(commands, events)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.core.facts import ModelSpec
-from playground.core.safetensors_header import StoredTensor
+from playground.core.model.safetensors_header import StoredTensor
 
 #: Tasks to filter by, the Hub's name and the one for people.
 TASKS: Mapping[str, str] = {

@@ -20,16 +20,19 @@ def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     return env
 
 
-def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-m", "playground", *arguments]
+def command(*arguments: str, module: str = "playground") -> list[str]:
+    return [sys.executable, "-m", module, *arguments]
 
 
 def playground(
-    *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b""
+    *arguments: str,
+    env: Mapping[str, str] | None = None,
+    stdin: bytes = b"",
+    module: str = "playground",
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a command line to its end."""
     return subprocess.run(
-        command(*arguments),
+        command(*arguments, module=module),
         input=stdin,
         capture_output=True,
         env=environment(env),
@@ -52,3 +55,10 @@ def one_sentence(done: subprocess.CompletedProcess[bytes]) -> str:
     assert len(told) == 1, lines
     assert "Traceback" not in done.stderr.decode()
     return told[0].removeprefix("playground: ")
+
+
+def benchmark(
+    name: str, *arguments: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a benchmark to its end."""
+    return playground(*arguments, env=env, module=f"tests.benchmarks.{name}")

@@ -193,7 +193,6 @@ def test_an_unknown_device() -> None:
         (["run"], "--prompt"),
         (["bench", "--precisions", "bf16,bf16"], "names a precision twice"),
         (["bench", "--repeats", "0"], "not a whole number above 0"),
-        (["bench", "gui", "--rate", "0"], "not a number above 0"),
         (["demo", "--new-tokens", "-1"], "not a whole number above 0"),
         (["--size", "big"], "give it as 1280x720"),
         (["dance"], "dance"),

@@ -11,12 +11,12 @@ import pytest
 
 from playground.cli.console import Console
 from playground.cli.lanes import Lane
-from playground.cli.models import local_model
-from playground.client.scripted_engine import scripted_command
+from playground.cli.requests import local_model
 from playground.client.session import Session
 from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
 from tests.cli.commands import json_lines, playground
+from tests.support.scripted_engine import scripted_command
 
 OLD, NEW = "avx2 avx512f avx512_vnni", "avx2 avx512f avx512_bf16"
 

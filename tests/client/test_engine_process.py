@@ -15,7 +15,6 @@ import pytest
 
 from playground.client import engine_process
 from playground.client.engine_process import STDERR_KEPT, EngineProcess, child_environment
-from playground.client.scripted_engine import PHASES, scripted_command
 from playground.core.errors import EngineError, ProtocolError
 from playground.core.facts import LoadRequest
 from playground.core.generation import GenerationOptions, RawPrompt
@@ -34,6 +33,7 @@ from playground.core.protocol import (
     Tokens,
 )
 from tests.client.processes import is_gone, until
+from tests.support.scripted_engine import PHASES, scripted_command
 
 REQUEST = LoadRequest(name="scripted", folder="", commit="", precision=Precision.BF16)
 
@@ -233,7 +233,7 @@ def test_no_engine_survives_its_client(busy: bool) -> None:
     program = (
         "import time\n"
         "from playground.client.engine_process import EngineProcess\n"
-        "from playground.client.scripted_engine import scripted_command\n"
+        "from tests.support.scripted_engine import scripted_command\n"
         "from tests.client.test_engine_process import REQUEST, generate\n"
         "from playground.core.protocol import Load\n"
         f"engine = EngineProcess(scripted_command({options})); engine.start()\n"

@@ -15,7 +15,7 @@ from playground.core.facts import LoadRequest
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Finished, Generate, Load, Progress, Tokens
-from playground.core.resources import resource
+from playground.core.system.resources import resource
 from tests.client.processes import is_gone, until
 
 REQUEST = LoadRequest(

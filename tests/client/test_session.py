@@ -6,7 +6,6 @@ import threading
 
 import pytest
 
-from playground.client.scripted_engine import TOKENS_BEFORE_FAULT, scripted_command
 from playground.client.session import Interrupted, Session
 from playground.core.errors import EngineError, OptionsError
 from playground.core.generation import GenerationOptions, RawPrompt
@@ -14,6 +13,7 @@ from playground.core.precision import Precision
 from playground.core.protocol import Event, Finished, Progress, Started, Tokens
 from tests.client.processes import is_gone
 from tests.client.test_engine_process import REQUEST
+from tests.support.scripted_engine import TOKENS_BEFORE_FAULT, scripted_command
 
 PROMPT = RawPrompt("The old house")
 OPTIONS = GenerationOptions(max_new_tokens=100)

@@ -13,7 +13,6 @@ import tomli_w
 from playground.core.environments import EngineEnvironment
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
-from playground.core.files import write_atomically
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
@@ -28,6 +27,7 @@ from playground.core.settings import (
     with_favourite,
     with_recent,
 )
+from playground.core.system.files import write_atomically
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from playground.client.engine_process import child_environment
 from playground.core.facts import LoadedModel
 from playground.core.precision import Precision
-from playground.core.resources import resource
+from playground.core.system.resources import resource
 from tests.engine.driver import NEW_TOKENS, PROMPTS, THREADS, Engine
 
 

@@ -16,8 +16,8 @@ from transformers import (
 )
 
 from playground.core.generation import GenerationOptions
-from playground.engine.choose_decoder import choose_decoder
-from playground.engine.decoding import Decoded, Decoder
+from playground.engine.decoding.decoder import Decoded, Decoder
+from playground.engine.serving.choose_decoder import choose_decoder
 
 SIZES: dict[str, Any] = {
     "vocab_size": 300,

@@ -17,7 +17,7 @@ from transformers import (
     GPTQConfig,
 )
 
-from playground.engine.int8_weight_only import make_weight_only
+from playground.engine.loading.int8_weight_only import make_weight_only
 
 BF16 = torch.bfloat16
 NF4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=BF16)

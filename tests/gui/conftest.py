@@ -12,30 +12,30 @@ import pytest
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
-from browser_support import MakePicker
-from control_support import MakeLane, MakeWindow, scripted_prepare
-from page_support import OpenPage
 from PySide6.QtCore import QCoreApplication, QEvent
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from playground.app import Playground
+from playground.app.main import Playground
 from playground.client.engine_process import EngineProcess
-from playground.client.scripted_engine import scripted_command
-from playground.core import paths
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
-from playground.gui import theme
-from playground.gui.background import Background
-from playground.gui.browser_sources import HubPlace
-from playground.gui.downloads_controller import DownloadsController
-from playground.gui.fit_controller import FitController
-from playground.gui.lane_controller import LaneController
-from playground.gui.main_window import MainWindow
-from playground.gui.model_page_controller import ModelPageController
-from playground.gui.model_picker import ModelPicker, PickerShelf
-from playground.gui.views.model_page_view import ModelPageView
+from playground.core.system import paths
+from playground.gui.downloads.controller import DownloadsController
+from playground.gui.lanes.lane import LaneController
+from playground.gui.memory.controller import FitController
+from playground.gui.model_page.controller import ModelPageController
+from playground.gui.model_page.view import ModelPageView
+from playground.gui.models.picker import ModelPicker, PickerShelf
+from playground.gui.toolkit import theme
+from playground.gui.toolkit.background import Background
+from playground.gui.window.main_window import MainWindow
+from playground.hub.pages.browse import HubPlace
+from tests.gui.browser.support import MakePicker
+from tests.gui.model_page.support import OpenPage
+from tests.gui.support import MakeLane, MakeWindow, scripted_prepare
 from tests.support.hub_server import HubServer
+from tests.support.scripted_engine import scripted_command
 
 
 @pytest.fixture(autouse=True)

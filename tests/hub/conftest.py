@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from playground.core.facts import ModelSpec
-from playground.hub.download import Download
-from playground.hub.download_events import DownloadEvent
-from playground.hub.site import HubSite
+from playground.hub.downloads.download import Download
+from playground.hub.downloads.events import DownloadEvent
+from playground.hub.site.api import HubSite
 from tests.support.hub_server import HubServer
 
 Start = Callable[..., Download]

@@ -8,7 +8,7 @@ import pytest
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
-from playground.hub.files import needed_files
+from playground.hub.downloads.needed_files import needed_files
 from playground.hub.redaction import redact
 from playground.hub.source import SourceKind, kind_of, parse_hub_id
 

@@ -1,0 +1,1 @@
+"""The composition root: builds the application and starts Qt's event loop."""

@@ -1,0 +1,232 @@
+"""The composition root: builds the window, its controllers and their connections."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import replace
+
+import msgspec
+from PySide6.QtCore import QTimer
+from PySide6.QtWidgets import QApplication
+
+from playground.client.engine_process import EngineProcess
+from playground.client.environments import process_of
+from playground.core.errors import PlaygroundError
+from playground.core.facts import EngineFacts, ModelSpec
+from playground.core.lane import LaneConfig
+from playground.core.precision import Precision
+from playground.core.settings import MAX_LANES, Settings, SettingsStore
+from playground.core.system import paths
+from playground.core.system.qt_platform import usable_platform
+from playground.gui.downloads.controller import DownloadsController
+from playground.gui.engines.engine_slot import EngineFactory
+from playground.gui.engines.standby import SpareEngines
+from playground.gui.environments.controller import EnvironmentsController
+from playground.gui.figures.controller import FiguresController
+from playground.gui.lanes.lane import LaneController
+from playground.gui.lanes.lanes import LanesController
+from playground.gui.lanes.preparation import Prepare
+from playground.gui.models.controller import ModelsController
+from playground.gui.prompt.controller import Controller
+from playground.gui.quantize.entry import QuantizeEntry
+from playground.gui.remote_code.controller import RemoteCodeController
+from playground.gui.settings.controller import SettingsController
+from playground.gui.toolkit import theme
+from playground.gui.toolkit.background import Background
+from playground.gui.window import connections
+from playground.gui.window.autorun import Autorun
+from playground.gui.window.main_window import MainWindow
+from playground.gui.window.process_signals import TerminationSignals, UncaughtErrors
+from playground.hub.local.prepare import Prepared, prepare
+from playground.hub.pages.browse import HubPlace
+
+log = logging.getLogger(__name__)
+
+#: Engines are killed at the window's end; this is for their threads to notice (milliseconds).
+_END_WAIT_MS = 5000
+
+
+class Playground:
+    """One window and all that moves it."""
+
+    def __init__(
+        self,
+        store: SettingsStore,
+        *,
+        make_engine: EngineFactory | None = None,
+        prepare: Prepare | None = None,
+        keep_settings: bool = True,
+        prefer_gpu: bool = False,
+        place: HubPlace | None = None,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        """`place` is the Hub and the cache to choose models from, `environment` that of the
+        downloads, if not the usual ones."""
+        self.store = store
+        self._goes_on = keep_settings
+        self.window = window = MainWindow()
+        self.background = Background(window)
+        make = make_engine or self._engine
+        self.spares = SpareEngines(make, parent=window)
+        self.lanes = LanesController(
+            window.lanes,
+            self.background,
+            make,
+            self.spares,
+            prepare or self._prepare,
+            parent=window,
+        )
+        self.downloads = DownloadsController(self.background, window, environment=environment)
+        self.models = ModelsController(
+            self.lanes,
+            store,
+            self.background,
+            self.downloads,
+            window,
+            prefer_gpu=prefer_gpu,
+            place=place,
+        )
+        self.remote_code = RemoteCodeController(self.lanes, store, self.background, window)
+        self.environments = EnvironmentsController(store, self.background, window)
+        self.figures = FiguresController(self.lanes, window.plot, window.table, window)
+        self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)
+        self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
+        self.quantize = QuantizeEntry(
+            self.lanes, make_engine or self._engine, self.background, window
+        )
+        self.models.labels_changed.connect(self.figures.rename)
+        connections.connect_prompt(window, self.controller)
+        connections.connect_lanes(window, self.lanes, self.controller)
+        connections.connect_models(window, self.models, self.controller)
+        connections.connect_downloads(window, self.downloads)
+        connections.connect_environments(window, self.environments, self.models)
+        connections.connect_quantizing(window, self.quantize, self.models)
+        connections.connect_spares(window, self.spares)
+        connections.connect_copying(window, self.controller)
+        connections.connect_messages(window, self.lanes, self.controller)
+        self.remote_code.message.connect(window.messages.show_message)
+        window.actions.quit.triggered.connect(window.close)
+        window.closing.connect(self.settings.save)
+        window.closing.connect(self.lanes.shut_down)
+        window.closing.connect(self.environments.shut_down)
+        self.settings.restore()
+
+    def start_ahead(self) -> None:
+        """Let an engine of each environment import while the user reads, and downloads go on.
+
+        What it finds also tells which precisions can be had there.
+        """
+        first: dict[str, LaneController] = {}
+        for lane in self.lanes.lanes:
+            first.setdefault(lane.config.environment, lane)
+        for lane in first.values():
+            lane.start_ahead()
+        if self._goes_on:
+            self.downloads.start()
+            self.models.wanted.go_on()
+
+    def end(self) -> bool:
+        """End every engine, download and thread; False where something of it still runs."""
+        self.lanes.shut_down()
+        self.quantize.shut_down()
+        lanes_gone = self.lanes.wait(_END_WAIT_MS) and self.quantize.wait(_END_WAIT_MS)
+        downloads_gone = self.downloads.close()
+        return self.background.close() and lanes_gone and downloads_gone
+
+    def _engine(self, environment: str) -> EngineProcess:
+        return process_of(environment, self.store.values.environments)
+
+    def _prepare(self, config: LaneConfig, engine: EngineFacts | None) -> Prepared:
+        return prepare(config, engine, self.store.values.code_consents)
+
+
+def main(args: argparse.Namespace) -> int:
+    """Open the window; returns the exit code. Raises PlaygroundError where there is no screen."""
+    application = make_application(picture_only=args.screenshot is not None)
+    store = SettingsStore()
+    first_time = not store.path.exists()
+    asked = bool(args.autorun or args.model or args.precisions)
+    if args.autorun:
+        store.values = Settings()  # a picture shall not depend on what was chosen last
+    store.values = _with_arguments(store.values, args)
+    playground = Playground(store, keep_settings=not args.autorun, prefer_gpu=first_time or asked)
+    window = playground.window
+    errors = UncaughtErrors(str(paths.log_file()), window)
+    errors.message.connect(window.messages.show_message)
+    errors.install()
+    signals = TerminationSignals(window)
+    signals.asked.connect(window.close)
+    if args.size:
+        window.resize(*(int(side) for side in args.size.split("x")))
+    window.show()
+    QTimer.singleShot(0, playground.start_ahead)
+    if args.autorun or args.screenshot:
+        autorun = Autorun(window, playground.controller, run=args.autorun, picture=args.screenshot)
+        QTimer.singleShot(0, autorun.start)
+    code = application.exec()
+    window.hide()
+    if not playground.end():
+        log.warning("an engine or a task did not end in time")
+    signals.restore()
+    sys.excepthook = sys.__excepthook__
+    return code
+
+
+def make_application(*, picture_only: bool) -> QApplication:
+    """Make Qt's application on a platform that works here."""
+    platform, reason = usable_platform()
+    if not platform and picture_only:
+        platform, reason = usable_platform({"QT_QPA_PLATFORM": "offscreen"})
+    if not platform:
+        raise PlaygroundError(
+            reason,
+            "Without a screen, `playground demo` and `playground run` work in the terminal.",
+        )
+    os.environ["QT_QPA_PLATFORM"] = platform
+    application = QApplication.instance()
+    if not isinstance(application, QApplication):
+        application = QApplication(sys.argv[:1])
+    application.setApplicationName(paths.APPLICATION)
+    application.setApplicationDisplayName("Language model playground")
+    theme.apply_theme(application)  # before any widget: sizes come from the fonts
+    return application
+
+
+def _with_arguments(values: Settings, args: argparse.Namespace) -> Settings:
+    """The settings with what the command line asks for."""
+    changes: dict[str, object] = {}
+    if args.autorun:
+        changes["keep_spare"] = False  # it ends, or goes on with what it has loaded
+    if args.theme:
+        changes["theme"] = args.theme
+    if args.prompt is not None:
+        changes["prompt"] = args.prompt
+        changes["prompt_mode"] = "raw"
+    if args.new_tokens:
+        options = msgspec.structs.replace(values.options, max_new_tokens=args.new_tokens)
+        options.check()
+        changes["options"] = options
+    lanes = values.lanes
+    if args.precisions:
+        names = args.precisions.split(",")
+        if len(names) > MAX_LANES:
+            raise PlaygroundError(
+                f"{len(names)} precisions are more than the {MAX_LANES} lanes of the window.",
+                "Name fewer.",
+            )
+        lanes = tuple(replace(lanes[0], precision=Precision(name)) for name in names)
+    if args.model:
+        spec = _spec(args.model)
+        lanes = tuple(replace(lane, model=spec) for lane in lanes)
+    changes["lanes"] = lanes
+    return msgspec.structs.replace(values, **changes)
+
+
+def _spec(source: str) -> ModelSpec:
+    from playground.hub.source import SourceKind, kind_of, parse_hub_id
+
+    return parse_hub_id(source) if kind_of(source) is SourceKind.HUB else ModelSpec(source)

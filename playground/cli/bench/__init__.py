@@ -1,0 +1,1 @@
+"""`playground bench`: precisions timed against each other, and the founding comparison."""

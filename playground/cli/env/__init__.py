@@ -1,0 +1,1 @@
+"""`playground env`: the Python environments that engines can run in."""

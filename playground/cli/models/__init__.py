@@ -1,0 +1,1 @@
+"""`playground models`: search, show, download and delete models."""

@@ -1,0 +1,254 @@
+"""`playground models`: find, show, download and delete models without a window."""
+
+from __future__ import annotations
+
+import argparse
+import queue
+import signal
+import tempfile
+import types
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from playground.cli.console import Console, printable, size, table
+from playground.cli.models.memory_table import show_memory
+from playground.core.errors import ModelError, PlaygroundError
+from playground.core.memory.plan import row_fit
+from playground.core.settings import SettingsStore
+from playground.core.system.machine import machine_memory
+from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
+from playground.hub.downloads.items import DownloadItem, DownloadState
+from playground.hub.source import SourceKind, kind_of, parse_hub_id
+
+
+def models(args: argparse.Namespace) -> int:
+    """Run one action; 0 where all of it worked. Raises PlaygroundError."""
+    console = Console(json=args.json)
+    match args.action:
+        case "search":
+            return _search(args, console)
+        case "list":
+            return _rows(_local(args), console)
+        case "show":
+            return _show(args, console)
+        case "download":
+            return _download(args.models, console)
+        case _:
+            return _delete(args, console)
+
+
+def _search(args: argparse.Namespace, console: Console) -> int:
+    from playground.hub.local.models import ids_here, local_models
+    from playground.hub.site.api import HubSite
+    from playground.hub.site.search import Search
+
+    filters = SearchFilters(
+        text=args.text,
+        task=args.task,
+        author=args.author,
+        min_parameters=args.min_parameters,
+        max_parameters=args.max_parameters,
+        licence=args.licence,
+        library=args.library,
+        gated=args.gated,
+        sort=Sort[args.sort.upper()],
+        page_size=min(args.limit, 100),
+    )
+    search, found = Search(filters, HubSite(), ids_here(local_models())), list[ModelRow]()
+    while len(found) < args.limit and not search.exhausted:
+        found += search.next_page().rows
+    return _rows(found[: args.limit], console)
+
+
+def _rows(rows: Sequence[ModelRow], console: Console) -> int:
+    lines = [("Model", "Parameters", "Stored as", "Size", "Here", "Licence", "Downloads", "")]
+    free = machine_memory().free
+    for row in rows:
+        fits = row_fit(row.parameters, row.size, free, quantized=bool(row.quantization))
+        console.event("model", **_row_fields(row), fit=fits.value if fits else None)
+        here = "here" if row.where is Where.HUB and row.is_here else ""
+        notes = ", ".join(filter(None, ["gated" if row.gated else "", here, row.problem]))
+        lines.append(
+            (
+                _title(row),
+                f"{row.parameters / 1e9:.2f} B" if row.parameters is not None else "–",
+                printable(row.stored) or "–",
+                size(row.size) if row.size is not None else "–",
+                fits.value if fits else "–",
+                printable(row.licence) or "–",
+                f"{row.downloads:,}" if row.downloads is not None else "–",
+                notes,
+            )
+        )
+    if len(lines) == 1:
+        console.note("No model fits.")
+    else:
+        for line in table(lines, left=(0, 2, 4, 5, 7)):
+            console.print(line)
+    return 0
+
+
+def _show(args: argparse.Namespace, console: Console) -> int:
+    from playground.hub.local.models import folder_row
+    from playground.hub.pages.model_page import local_page, read_page
+    from playground.hub.site.api import HubSite
+
+    row = next((r for r in _local(args) if args.model == _title(r)), None)
+    if row is not None and row.where is not Where.CACHE:
+        page = local_page(row)
+    elif kind_of(args.model) is SourceKind.FOLDER:
+        page = local_page(folder_row(Path(args.model).expanduser().absolute()))
+    else:
+        page = read_page(parse_hub_id(args.model), HubSite())
+    console.event("page", **_page_fields(page), card=page.card if args.card else "")
+    facts = _page_fields(page)
+    for name in ("files", "evaluations", "notes"):
+        facts.pop(name)
+    for name, value in facts.items():
+        if value not in ("", None, 0, []):
+            shown = size(value) if name.endswith("_bytes") else str(value)
+            console.print(f"{name.replace('_', ' '):16} {printable(shown)}")
+    for file in page.files:
+        told = size(file.size) if file.size is not None else "–"
+        console.print(
+            f"{'file' if file.needed else '(not needed)':16} {printable(file.name)}  {told}"
+        )
+    for result in page.evaluations:
+        parts = (result.dataset, result.metric, result.value, result.precision, result.source)
+        console.print(f"{'result':16} {printable(' · '.join(filter(None, parts)))}")
+    for note in page.notes:
+        console.note(note)
+    show_memory(page, console, args.context)
+    if args.card:
+        console.print(f"\n{printable(page.card)}")
+    return 0
+
+
+def _download(ids: Iterable[str], console: Console) -> int:
+    from playground.hub.downloads.queue import DownloadQueue
+
+    specs = [parse_hub_id(text) for text in ids]
+    news: queue.SimpleQueue[DownloadItem | None] = queue.SimpleQueue()
+
+    def interrupt(_: int, __: types.FrameType | None) -> None:
+        news.put(None)
+
+    with tempfile.TemporaryDirectory(prefix="playground-") as folder:
+        downloads = DownloadQueue(news.put, Path(folder) / "downloads.json")
+        previous = signal.signal(signal.SIGINT, interrupt)
+        try:
+            open_ = {downloads.add(spec).key for spec in specs}
+            downloads.start()
+            failed: PlaygroundError | None = None
+            while open_:
+                item = news.get()
+                if item is None:
+                    raise KeyboardInterrupt
+                failed = _tell(item, console) or failed
+                if item.state.is_over:
+                    open_.discard(item.key)
+        finally:
+            downloads.close()
+            signal.signal(signal.SIGINT, previous)
+            console.end_status()
+    if failed is not None:
+        raise failed
+    return 0
+
+
+def _tell(item: DownloadItem, console: Console) -> PlaygroundError | None:
+    """Print how a download stands; its error where it has failed for good."""
+    match item.state:
+        case DownloadState.RUNNING:
+            left = "" if item.remaining_s is None else f" · {item.remaining_s:.0f} s left"
+            done, total = size(item.done_bytes), size(item.total_bytes)
+            console.status(f"{item.key} · {done} of {total}{left}")
+        case DownloadState.RETRYING:
+            console.note(f"{item.key}: {item.message} It goes on by itself.")
+        case DownloadState.FINISHED:
+            console.event("downloaded", model=item.key, commit=item.commit, folder=item.folder)
+            console.print(f"{item.key}: {size(item.total_bytes)} in {item.folder}")
+        case DownloadState.FAILED:
+            return ModelError(item.message, item.cure)
+        case _:
+            pass
+    return None
+
+
+def _delete(args: argparse.Namespace, console: Console) -> int:
+    from playground.hub.local.deletion import delete, plan_deletion
+
+    row = next((r for r in _local(args) if args.model in (_title(r), str(r.folder))), None)
+    if row is None:
+        raise ModelError(
+            f"{args.model} is not on this machine.", "See `playground models list` for what is."
+        )
+    plan = plan_deletion(row)
+    if not args.yes:
+        console.event("would_delete", model=_title(row), freed=plan.freed, keeps=plan.keeps)
+        console.print(f"Deleting {_title(row)} would free {size(plan.freed)}. {plan.keeps}".strip())
+        console.note("Add --yes to delete it.")
+        return 0
+    freed = delete(plan)
+    console.event("deleted", model=_title(row), freed=freed)
+    console.print(f"{_title(row)} is deleted; {size(freed)} are free. {plan.keeps}".strip())
+    return 0
+
+
+def _local(args: argparse.Namespace) -> list[ModelRow]:
+    from playground.hub.local.models import local_models
+
+    folders = [*SettingsStore().values.model_folders, *args.folder]
+    return local_models([Path(folder) for folder in folders])
+
+
+def _title(row: ModelRow) -> str:
+    """The name that the command line takes."""
+    if row.where is Where.FOLDER:
+        return row.spec.source
+    return f"{row.name}@{row.spec.revision}" if row.spec.revision else row.name
+
+
+def _row_fields(row: ModelRow) -> dict[str, Any]:
+    return {
+        "model": _title(row),
+        "where": row.where.value,
+        "parameters": row.parameters,
+        "stored": row.stored,
+        "size": row.size,
+        "licence": row.licence,
+        "downloads": row.downloads,
+        "likes": row.likes,
+        "updated": row.updated.isoformat() if row.updated else None,
+        "gated": row.gated,
+        "here": row.is_here,
+        "problem": row.problem,
+    }
+
+
+def _page_fields(page: ModelPage) -> dict[str, Any]:
+    return {
+        "model": page.row.name,
+        "commit": page.commit,
+        "address": page.page_url,
+        "architecture": page.architecture,
+        "parameters": page.row.parameters,
+        "stored": page.row.stored,
+        "context_length": page.context_length,
+        "licence": page.licence,
+        "gate": page.gate.value,
+        "ask_at": page.ask_at,
+        "load_bytes": page.load_bytes,
+        "skipped_bytes": page.skipped_bytes,
+        "base_models": list(page.base_models),
+        "tokenizer": page.tokenizer_class,
+        "cannot_load": page.cannot_load,
+        "files": [{"name": f.name, "size": f.size, "needed": f.needed} for f in page.files],
+        "evaluations": [
+            {"dataset": r.dataset, "metric": r.metric, "value": r.value, "source": r.source,
+             "measured_on": r.measured_on, "precision": r.precision}
+            for r in page.evaluations
+        ],
+        "notes": list(page.notes),
+    }  # fmt: skip

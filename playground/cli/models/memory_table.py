@@ -1,0 +1,88 @@
+"""The memory part of `playground models show`: every precision against what is free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from playground.cli.console import Console, printable, size, table
+from playground.core.errors import ModelError
+from playground.core.memory.corrections import learned
+from playground.core.memory.plan import Place
+from playground.core.memory.table import NEEDS_GPTQ, FitRow, FitTable, fit_table
+from playground.core.model.weights import model_sizes
+from playground.core.system.machine import machine_memory, processor
+from playground.hub.catalog import ModelPage
+
+_HEAD = ("Precision", "Needed", "Verdict", "Longest context", "Weights", "Cache", "Overhead")
+
+
+def show_memory(page: ModelPage, console: Console, context: int) -> None:
+    """Read the tensors' shapes and print the table; what cannot be read is a note."""
+    from playground.hub.pages.tensor_tables import read_tensors
+    from playground.hub.site.api import HubSite
+
+    if page.cannot_load:
+        return
+    try:
+        tensors = read_tensors(page.spec, HubSite(), page.commit)
+    except ModelError as error:
+        console.note(f"What it takes in memory is not known: {printable(str(error))}")
+        return
+    sizes = model_sizes(tensors.tensors, tensors.config, tensors.weight_bytes)
+    free = machine_memory().free
+    own = processor()
+    place = Place(capability=own.capability, learned=learned(own.name))
+    made = fit_table(sizes, place=place, free=free, context=context)
+    console.event("memory", **_fields(made))
+    console.print(f"\nMemory on the CPU at {made.context:,} tokens; {size(free)} are free now.")
+    planned = [row for row in made.rows if row.plan is not None]
+    for line in table([_HEAD, *map(_cells, planned)], left=(0, 2)):
+        console.print(line)
+    if any(row.note == NEEDS_GPTQ for row in planned):
+        console.note("GPTQ: what a GPTQ version of the model takes, a checkpoint of its own.")
+    if not made.cache_known:
+        console.note("The config does not tell the cache's size: it is left out.")
+
+
+def _cells(row: FitRow) -> tuple[str, ...]:
+    plan = row.plan
+    if plan is None:
+        return (row.precision.label, *["–"] * (len(_HEAD) - 1))
+    return (
+        row.precision.label,
+        size(plan.needed),
+        row.fit.value if row.fit else "–",
+        f"{row.longest:,}" if row.longest else "none",
+        size(plan.weights.total),
+        size(plan.cache),
+        size(plan.overhead),
+    )
+
+
+def _fields(made: FitTable) -> dict[str, Any]:
+    return {
+        "device": made.device,
+        "free_bytes": made.free,
+        "context": made.context,
+        "precisions": {row.precision.value: _row_fields(row) for row in made.rows},
+    }
+
+
+def _row_fields(row: FitRow) -> dict[str, Any]:
+    plan = row.plan
+    if plan is None:
+        return {"fit": None, "note": row.note}
+    return {
+        "fit": row.fit.value if row.fit else None,
+        "longest_context": row.longest,
+        "needed_bytes": plan.needed,
+        "peak_bytes": plan.peak,
+        "weights_bytes": plan.weights.total,
+        "cache_bytes": plan.cache,
+        "process_bytes": plan.process,
+        "workspace_bytes": plan.workspace,
+        "loading_bytes": plan.loading,
+        "correction_bytes": plan.correction,
+        "pages_bytes": plan.pages,
+        "note": row.note,
+    }

@@ -1,0 +1,1 @@
+"""`playground quantize`: a quantized copy of a model, as a folder."""

@@ -1,0 +1,127 @@
+"""`playground quantize`: a quantized copy of a model, as a folder."""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+from pathlib import Path
+
+import msgspec
+
+from playground.cli.console import Console, size
+from playground.cli.interrupts import interrupting
+from playground.cli.requests import (
+    asked_for_trust,
+    chosen_device,
+    model_here,
+    model_spec,
+    with_trust,
+)
+from playground.client.session import Session
+from playground.core.errors import RemoteCodeError
+from playground.core.model.quantize_plan import (
+    Estimate,
+    QuantizedModel,
+    QuantizeRequest,
+    check_request,
+    default_output,
+    remove_partial,
+)
+from playground.core.precision import Precision
+from playground.core.protocol import Event, Progress, Quantizing
+from playground.core.words import human_duration
+from playground.hub.local.resolve import Resolved
+
+
+def quantize(args: argparse.Namespace) -> int:
+    """Write the copy. Raises PlaygroundError, or Interrupted with nothing left behind."""
+    console = Console(json=args.json)
+    resolved = model_here(model_spec(args.model, args.revision), Precision.BF16, console)
+    request = with_trust(_request(args, resolved), resolved, args.trust_remote_code)
+    check_request(request)  # before libraries are imported for seconds
+    session = Session(lambda event: _show(event, console))
+    try:
+        with interrupting([session]), session:
+            facts = session.ready()
+            device = chosen_device(args.device, facts)
+            request = msgspec.structs.replace(request, device=device)
+            estimate = session.estimate(request)
+            _tell_estimate(estimate, console)
+            if args.estimate:
+                console.event("finished")
+                return 0
+            made = session.quantize(request)
+    except RemoteCodeError as error:
+        raise asked_for_trust(error, resolved) from error
+    finally:
+        remove_partial(Path(request.output), session.process.pid)
+    console.end_status()
+    _tell(made, console)
+    return 0
+
+
+def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
+    request = QuantizeRequest(
+        name=resolved.name,
+        folder=str(resolved.folder),
+        commit=resolved.commit,
+        output="",
+        to=Precision(args.to),
+        bits=args.bits,
+        group_size=args.group_size,
+        act_order=args.act_order,
+        symmetric=not args.asymmetric,
+        calibration=str(args.calibration.expanduser().absolute()) if args.calibration else "",
+        samples=args.samples,
+        length=args.length,
+        threads=args.threads,
+        insist=args.insist,
+    )
+    output = args.output.expanduser().absolute() if args.output else default_output(request)
+    return msgspec.structs.replace(request, output=str(output))
+
+
+def _show(event: Event, console: Console) -> None:
+    if isinstance(event, Progress):
+        part = f" · {event.fraction:.0%}" if event.fraction is not None else ""
+        about = f" · {event.detail}" if event.detail else ""
+        console.status(f"{event.activity}{about}{part}")
+        console.event("progress", activity=event.activity, fraction=event.fraction)
+    elif isinstance(event, Quantizing):
+        at = event.progress
+        text = f"layer {at.layer} of {at.layers}"
+        if at.layer_s:
+            text += f" · the last took {at.layer_s:.1f} s"
+        if console.live:  # in a log one line a layer is enough
+            text += f" · {at.fraction:.0%}"
+            if at.left_s is not None:
+                text += f" · about {human_duration(at.left_s)} left"
+        console.status(text)
+        console.event("layer", **msgspec.to_builtins(at))
+
+
+def _tell_estimate(estimate: Estimate, console: Console) -> None:
+    console.event("estimate", **msgspec.to_builtins(estimate))
+    console.note(estimate_text(estimate))
+    console.note(estimate.basis)
+
+
+def estimate_text(estimate: Estimate) -> str:
+    """The estimate in one line."""
+    costs = f"{size(estimate.memory_bytes)} of memory, {size(estimate.disk_bytes)} on the disk"
+    if not estimate.most_s:
+        return f"It needs about {costs}."
+    least, most = human_duration(estimate.least_s), human_duration(estimate.most_s)
+    time = least if least == most else f"{least} to {most}"
+    return f"It takes about {time}, {costs}."
+
+
+def _tell(made: QuantizedModel, console: Console) -> None:
+    console.event("finished", **msgspec.to_builtins(made))
+    console.print(made.folder)
+    console.note(
+        f"{size(made.weight_bytes)} of weights (from {size(made.source_bytes)}) in "
+        f"{human_duration(made.seconds)}, at most {size(made.peak_memory_bytes)} of memory. "
+        f"Run it: playground run --model {shlex.quote(made.folder)} "
+        f"--precision {made.precision} --prompt …"
+    )

@@ -1,0 +1,89 @@
+"""What fits where: a model at every precision against what is free on one device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from playground.core.memory.plan import (
+    SHORTEST,
+    Fit,
+    MemoryPlan,
+    Place,
+    default_context,
+    fit,
+    longest_context,
+    plan,
+)
+from playground.core.model.weights import ModelSizes
+from playground.core.precision import Precision
+
+NEEDS_GPTQ = "as a GPTQ version of it"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitRow:
+    """One precision. `plan` is None where the checkpoint cannot have it; `note` says why, or what
+    the row is about. `fit` and `longest` (tokens) are None where nobody knows what is free.
+    """
+
+    precision: Precision
+    plan: MemoryPlan | None = None
+    fit: Fit | None = None
+    longest: int | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FitTable:
+    """All precisions on one device. `free` in bytes, with `given_back` by a lane in it; `context`
+    in tokens, at most `most_context`.
+    """
+
+    device: str
+    free: int | None
+    given_back: int
+    context: int
+    most_context: int
+    rows: tuple[FitRow, ...]
+    cache_known: bool = True
+
+
+def fit_table(
+    sizes: ModelSizes,
+    *,
+    place: Place,
+    free: int | None = None,
+    given_back: int = 0,
+    context: int = 0,
+) -> FitTable:
+    """Plan a model at every precision. `context` 0 is `default_context`; `given_back` comes on
+    top of `free`.
+    """
+    most = sizes.context or 2**17
+    context = min(context or default_context(sizes), most)
+    room = None if free is None else free + given_back
+    rows = tuple(_row(sizes, precision, place, room, context) for precision in Precision)
+    return FitTable(
+        device=place.device,
+        free=room,
+        given_back=given_back,
+        context=context,
+        most_context=max(most, SHORTEST),
+        rows=rows,
+        cache_known=sizes.cache is not None,
+    )
+
+
+def _row(
+    sizes: ModelSizes, precision: Precision, place: Place, free: int | None, context: int
+) -> FitRow:
+    if not sizes.offers(precision):
+        return FitRow(precision=precision, note=f"stored as {sizes.quantization.upper()}")
+    note = ""
+    if precision is Precision.GPTQ and not sizes.quantization:
+        note = NEEDS_GPTQ
+    made = plan(sizes, precision, place, context)
+    if free is None:
+        return FitRow(precision=precision, plan=made, note=note)
+    longest = longest_context(sizes, precision, free, place)
+    return FitRow(precision=precision, plan=made, fit=fit(made, free), longest=longest, note=note)

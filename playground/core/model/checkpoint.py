@@ -1,0 +1,247 @@
+"""What a model folder holds, found without torch: facts for the user, errors before a load."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from playground.core.errors import ModelError
+from playground.core.facts import EngineFacts
+from playground.core.model.kv_cache import whole
+from playground.core.model.remote_code import brings_code
+from playground.core.model.safetensors_header import BITS, StoredTensor, read_header
+from playground.core.model.weights import ModelSizes, model_sizes, quantization_of
+from playground.core.precision import Precision
+
+_TOKENIZER_FILES = (
+    "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
+    "sentencepiece.bpe.model", "tekken.json",
+)  # fmt: skip
+_PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
+#: The config's names for quantization methods whose weights a precision of ours can run.
+_QUANTIZED_AS = {"gptq": Precision.GPTQ, "int8": Precision.INT8, "nf4": Precision.NF4}
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model folder that can be loaded. Sizes in bytes; `parameters` counts logical weights."""
+
+    folder: Path
+    architecture: str
+    model_type: str
+    quantization: str  # "" | "gptq" | "int8" | "nf4" | another method's own name
+    stored_dtype: str
+    parameters: int
+    weight_bytes: int
+    context_length: int
+    vocabulary: int
+    has_chat_template: bool
+    remote_code: bool
+    sizes: ModelSizes  # for memory_plan
+
+
+def read_checkpoint(folder: Path) -> Checkpoint:
+    """Describe the model in `folder`. Raises ModelError naming what is wrong and the cure."""
+    config = _read_config(folder)
+    tensors, weight_bytes = _read_weights(folder)
+    if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
+        raise ModelError(
+            f"The model in {folder.name} lacks its tokenizer.",
+            "Add the tokenizer files (tokenizer.json or tokenizer.model) of the model it "
+            "was made from.",
+        )
+    text_config = config.get("text_config")
+    inner = text_config if isinstance(text_config, dict) else config
+    sizes = model_sizes(tensors, _with_settings(folder, config), weight_bytes)
+    architectures = config.get("architectures")
+    first = architectures[0] if isinstance(architectures, list) and architectures else "unknown"
+    return Checkpoint(
+        folder=folder,
+        architecture=str(first),
+        model_type=str(config.get("model_type", "unknown")),
+        quantization=sizes.quantization,
+        stored_dtype=_main_dtype(tensors),
+        parameters=sizes.parameters,
+        weight_bytes=weight_bytes,
+        context_length=sizes.context,
+        vocabulary=whole(inner, "vocab_size"),
+        has_chat_template=_has_chat_template(folder),
+        remote_code=brings_code(folder),
+        sizes=sizes,
+    )
+
+
+def precision_reasons(
+    checkpoint: Checkpoint, device_id: str, facts: EngineFacts | None
+) -> dict[Precision, str]:
+    """Return for every precision "" where it can be had, else a sentence saying why not.
+
+    `facts` are an engine's findings on libraries and devices; None while they are unknown,
+    when only the model's own reasons are given.
+    """
+    reasons = {}
+    for precision in Precision:
+        reasons[precision] = _model_reason(checkpoint, precision) or library_reason(
+            precision, device_id, facts
+        )
+    return reasons
+
+
+def _model_reason(checkpoint: Checkpoint, precision: Precision) -> str:
+    method = checkpoint.quantization
+    if not method:
+        if precision is Precision.GPTQ and find_gptq_sibling(checkpoint.folder) is None:
+            return "This model is not GPTQ-quantized: choose a GPTQ checkpoint of it."
+        return ""
+    stored = _QUANTIZED_AS.get(method)
+    if stored is None:
+        return f"This checkpoint is quantized with {method}, which the playground cannot run."
+    if stored is Precision.INT8 and precision is Precision.INT8_WEIGHT_ONLY:
+        return ""
+    if precision is not stored:
+        return f"This checkpoint is stored as {stored.label} and cannot be another precision."
+    return ""
+
+
+def library_reason(precision: Precision, device_id: str, facts: EngineFacts | None) -> str:
+    """Why an engine's environment cannot do a precision on a device, "" where it can."""
+    if facts is None:
+        return ""
+    for library in precision.libraries:
+        # An environment probes only what matters there.
+        probe = facts.probes.get(library)
+        if probe is not None and not probe.ok:
+            return f"{probe.detail} {probe.cure}".strip()
+    if all(device.id != device_id for device in facts.devices):
+        return f"The device {device_id} is not there."
+    return ""
+
+
+def find_gptq_sibling(folder: Path) -> Path | None:
+    """Return the GPTQ checkpoint kept beside a plain one: a folder named `<folder>-gptq…`."""
+    for sibling in sorted(folder.parent.glob("*")):
+        if not sibling.name.lower().startswith(f"{folder.name.lower()}-gptq"):
+            continue
+        try:
+            config = _with_settings(sibling, _read_config(sibling))
+            if quantization_of(config)[0] == "gptq":
+                return sibling
+        except ModelError:
+            continue
+    return None
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    path = folder / "config.json"
+    if not folder.is_dir():
+        raise ModelError(
+            f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
+        )
+    try:
+        str(folder).encode("utf-8")
+    except UnicodeEncodeError as error:
+        # No message could carry it to an engine.
+        raise ModelError(
+            "The path of the model's folder holds bytes that are no text.",
+            "Rename the folder.",
+            repr(folder),
+        ) from error
+    if not path.is_file():
+        raise ModelError(
+            f"The folder {folder.name} holds no model: it has no config.json.",
+            "Choose the folder of a Hugging Face model, with its config.json and safetensors.",
+        )
+    return _read_json(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(
+            f"{path.name} in {path.parent.name} cannot be read.",
+            "Download the model again.",
+            str(error),
+        ) from error
+    if not isinstance(value, dict):
+        raise ModelError(
+            f"{path.name} in {path.parent.name} is damaged.", "Download the model again."
+        )
+    return value
+
+
+def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
+    """Return the index of a sharded checkpoint (None without one) and its safetensors files.
+
+    AutoGPTQ named both after the quantization, and named the one that counts in its settings.
+    """
+    standard = folder / "model.safetensors.index.json"
+    if standard.is_file():
+        return standard, []
+    files = sorted(folder.glob("*.safetensors"))
+    path = folder / "quantize_config.json"
+    if not path.is_file() or (folder / "model.safetensors").is_file():
+        return None, files
+    indexes = sorted(folder.glob("*.safetensors.index.json"))
+    base = _read_json(path).get("model_file_base_name")
+    # A slash would lead out of the folder.
+    named = folder / f"{base}.safetensors" if isinstance(base, str) and "/" not in base else None
+    if named is not None and named in files:
+        return None, [named]
+    return (indexes[0], []) if len(indexes) == 1 else (None, files)
+
+
+def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
+    index, files = weight_files(folder)
+    if index is not None:
+        weight_map = _read_json(index).get("weight_map")
+        names = (
+            sorted({str(n) for n in weight_map.values()}) if isinstance(weight_map, dict) else []
+        )
+        missing = [n for n in names if not (folder / n).is_file()]
+        if missing or not names:
+            raise ModelError(
+                f"The model in {folder.name} is incomplete: {', '.join(missing[:3]) or 'weights'} "
+                "missing.",
+                "Download the model again; finished files are kept.",
+            )
+        files = [folder / n for n in names]
+    if not files:
+        if any(any(folder.glob(pattern)) for pattern in _PICKLES):
+            raise ModelError(
+                f"The model in {folder.name} has pickled weights only, which can run code.",
+                "Choose a version with safetensors, or convert it with `save_pretrained`.",
+            )
+        raise ModelError(
+            f"The model in {folder.name} has no weights.",
+            "Download the model again: it needs a *.safetensors file.",
+        )
+    tensors: list[StoredTensor] = []
+    for path in files:
+        tensors += read_header(path)
+    return tensors, sum(path.stat().st_size for path in files)
+
+
+def _with_settings(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
+    """The config with the settings that folders written by AutoGPTQ keep apart from it."""
+    path = folder / "quantize_config.json"
+    if isinstance(config.get("quantization_config"), dict) or not path.is_file():
+        return config
+    return {**config, "quantization_config": {"quant_method": "gptq", **_read_json(path)}}
+
+
+def _main_dtype(tensors: list[StoredTensor]) -> str:
+    sizes: dict[str, int] = {}
+    for tensor in tensors:
+        bytes_ = tensor.elements * BITS.get(tensor.dtype, 8) // 8
+        sizes[tensor.dtype] = sizes.get(tensor.dtype, 0) + bytes_
+    return max(sizes, key=lambda k: sizes[k]).lower() if sizes else "unknown"
+
+
+def _has_chat_template(folder: Path) -> bool:
+    if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
+        return True
+    path = folder / "tokenizer_config.json"
+    return path.is_file() and bool(_read_json(path).get("chat_template"))

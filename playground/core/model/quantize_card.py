@@ -1,0 +1,78 @@
+"""The card of a copy that was made here: what, from which commit, how, how long."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import statistics
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+from playground.core.model.quantize_plan import QuantizedModel, QuantizeRequest
+from playground.core.precision import Precision
+
+
+def card(
+    request: QuantizeRequest,
+    made: QuantizedModel,
+    computed_in: str,
+    device_name: str,
+    versions: Mapping[str, str],
+) -> str:
+    """Return README.md: front matter as the Hub reads it, and a page for people."""
+    folder = Path(made.folder).name
+    front = [
+        "---",
+        # A JSON string is a YAML string, whatever is in the name.
+        f"base_model: {json.dumps(request.name, ensure_ascii=False)}",
+        "base_model_relation: quantized",
+        "library_name: transformers",
+        "pipeline_tag: text-generation",
+        "---",
+    ]
+    how = _gptq(request) if request.to is Precision.GPTQ else _bitsandbytes(request)
+    smaller = made.source_bytes / made.weight_bytes if made.weight_bytes else 0.0
+    took = f"{made.seconds:.0f} s"
+    if made.layer_s:
+        took += f" (a layer: {statistics.median(made.layer_s):.1f} s, the median of "
+        took += f"{len(made.layer_s)})"
+    facts = [
+        f"- **Made from** `{request.name}`, commit `{request.commit or 'unknown'}`.",
+        *how,
+        f"- **Size**: {made.weight_bytes / 1e6:.1f} MB of weights, {smaller:.2f} times smaller "
+        "than the files it was made from.",
+        f"- **Took** {took} on {device_name} (`{request.device}`), computed in {computed_in}, "
+        f"with at most {made.peak_memory_bytes / 2**30:.2f} GiB of memory.",
+        f"- **Made** {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')} with "
+        + ", ".join(f"{name} {version}" for name, version in versions.items())
+        + ".",
+    ]
+    after = (
+        "The licence and the limits of the model it was made from hold for this copy too. Its "
+        "quality was not measured: compare it with the original on your own prompts."
+    )
+    return "\n".join([*front, "", f"# {folder}", "", *facts, "", after, ""])
+
+
+def _gptq(request: QuantizeRequest) -> list[str]:
+    path = request.calibration_file
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    groups = (
+        f"groups of {request.group_size}" if request.group_size > 0 else "one scale for each row"
+    )
+    order = "with act-order" if request.act_order else "without act-order"
+    sides = "symmetric" if request.symmetric else "not symmetric (stored as gptq_v2)"
+    return [
+        f"- **How**: GPTQ, {request.bits} bits, {groups}, {order}, {sides}. Embeddings, norms and "
+        "the head are not quantized.",
+        f"- **Calibrated** with {request.samples} pieces of {request.length} tokens of "
+        f"`{path.name}`, sha256 `{digest}`.",
+    ]
+
+
+def _bitsandbytes(request: QuantizeRequest) -> list[str]:
+    return [
+        f"- **How**: {request.to.label}, quantized while it was loaded, and saved as it was then. "
+        "Embeddings, norms and the head are not quantized.",
+    ]

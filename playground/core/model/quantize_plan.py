@@ -1,0 +1,310 @@
+"""Making a quantized copy of a model: what is asked for, what it costs, and what came of it."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from playground.core.errors import ModelError, OptionsError
+from playground.core.memory import plan as memory_plan
+from playground.core.model.checkpoint import Checkpoint, read_checkpoint
+from playground.core.precision import Precision
+from playground.core.quantizing_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES, TARGETS
+from playground.core.system import paths
+from playground.core.system.resources import resource
+
+#: A copy is written here, under a name that nothing lists, and renamed when it is whole.
+_PARTIAL = re.compile(r"^\..+\.partial-(\d+)$")
+_SPARE = 64 * 2**20
+
+
+class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an engine needs to write a quantized copy of a model.
+
+    `folder` is the model's resolved local folder, `output` the folder to make. The options from
+    `bits` on are GPTQ's; `calibration` is a UTF-8 text file ("": the shipped sample), of which
+    `samples` pieces of `length` tokens are read. `trust_remote_code` is the commit the user
+    agreed to, or "", and `code` the hash of the code they saw. `insist` goes on also where memory
+    seems too small.
+    """
+
+    name: str
+    folder: str
+    commit: str
+    output: str
+    to: Precision = Precision.GPTQ
+    bits: int = 4
+    group_size: int = 128
+    act_order: bool = False
+    symmetric: bool = True
+    calibration: str = ""
+    samples: int = 64
+    length: int = 512
+    device: str = "cpu"
+    threads: int = 0
+    trust_remote_code: str = ""
+    code: str = ""
+    insist: bool = False
+
+    def check(self) -> None:
+        """Raise OptionsError naming what is allowed and what was given."""
+        if self.to not in TARGETS:
+            names = ", ".join(target.value for target in TARGETS)
+            raise OptionsError(
+                f"A copy cannot be saved as {self.to.label}.", f"Choose one of: {names}."
+            )
+        if self.to is not Precision.GPTQ:
+            return
+        _check_choice("Bits", self.bits, BITS)
+        _check_choice("The group size", self.group_size, GROUP_SIZES)
+        for what, value, (least, most) in (
+            ("The number of texts", self.samples, SAMPLES),
+            ("The length of a text", self.length, LENGTHS),
+        ):
+            if not least <= value <= most:
+                raise OptionsError(
+                    f"{what} is {value}.", f"Give a whole number from {least} to {most}."
+                )
+
+    @property
+    def calibration_file(self) -> Path:
+        return Path(self.calibration) if self.calibration else shipped_sample()
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a copy costs: seconds from `least_s` to `most_s` (both 0: not known), bytes, and why.
+
+    `memory_bytes` is the engine's highest use, `disk_bytes` the size of the folder. `basis` is
+    a sentence on what was measured and what is arithmetic.
+    """
+
+    least_s: float
+    most_s: float
+    memory_bytes: int
+    disk_bytes: int
+    basis: str
+
+
+class LayerProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """GPTQ is at layer `layer` (from 1) of `layers`; seconds since it began and until its end.
+
+    `fraction` is 0 to 1 over all layers. `layer_s` is what the last whole layer took, 0 before
+    there is one. `left_s` comes from the work done so far; None at the very beginning.
+    """
+
+    layer: int
+    layers: int
+    fraction: float
+    elapsed_s: float
+    left_s: float | None
+    layer_s: float = 0.0
+
+
+class QuantizedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy that was written. Sizes in bytes, times in seconds."""
+
+    folder: str
+    precision: Precision
+    weight_bytes: int
+    source_bytes: int
+    seconds: float
+    peak_memory_bytes: int
+    layer_s: tuple[float, ...] = ()
+
+
+def shipped_sample() -> Path:
+    """The calibration text that comes with the playground: passages of 22 English works."""
+    return resource("calibration", "classics.txt")
+
+
+def default_name(request: QuantizeRequest) -> str:
+    """The folder's name: `<model>-gptq-4bit-128g`, `<model>-int8`, `<model>-nf4`."""
+    model = request.name.rsplit("/", 1)[-1] or "model"
+    if request.to is not Precision.GPTQ:
+        return f"{model}-{request.to.value}"
+    group = f"-{request.group_size}g" if request.group_size > 0 else ""
+    extras = ("-actorder" if request.act_order else "") + ("" if request.symmetric else "-asym")
+    return f"{model}-gptq-{request.bits}bit{group}{extras}"
+
+
+def default_output(request: QuantizeRequest) -> Path:
+    """Where a copy goes unless somebody says otherwise: into the model library."""
+    return paths.library_dir() / default_name(request)
+
+
+def check_request(request: QuantizeRequest, free_disk: int | None = None) -> Checkpoint:
+    """Check what can be known without the libraries; return the model's description.
+
+    `free_disk` (bytes) stands in for the disk's own answer. Raises PlaygroundError.
+    """
+    request.check()
+    checkpoint = read_plain(Path(request.folder), request.name)
+    output = Path(request.output)
+    if not output.is_absolute() or not output.name:
+        raise OptionsError("The new folder needs a whole path.", "Name a folder.")
+    if output.exists() or output.is_symlink():
+        raise OptionsError(
+            f"There is already a folder {output.name} in {output.parent}.",
+            "Choose another name, or delete that folder.",
+        )
+    needed = disk_bytes(request, checkpoint) + _SPARE
+    free = _free_disk(output) if free_disk is None else free_disk
+    if needed > free:
+        raise OptionsError(
+            f"The copy needs {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free on the disk "
+            f"with {output.parent}.",
+            "Free some space, or choose a folder on another disk.",
+        )
+    if request.to is Precision.GPTQ:
+        read_calibration(request.calibration_file)
+    return checkpoint
+
+
+def read_plain(folder: Path, name: str) -> Checkpoint:
+    """Describe a model that can be quantized. Raises ModelError where it is so already."""
+    checkpoint = read_checkpoint(folder)
+    if checkpoint.quantization:
+        raise ModelError(
+            f"{name} is quantized already ({checkpoint.quantization}).",
+            "Choose the model it was made from, in bf16, fp16 or fp32.",
+        )
+    return checkpoint
+
+
+def read_calibration(path: Path) -> str:
+    """Return a calibration file's text. Raises OptionsError where it is none."""
+    try:
+        data = path.read_bytes() if path.stat().st_size <= _MOST_TEXT else None
+    except OSError as error:
+        raise OptionsError(
+            f"The calibration text {path} cannot be read: {error.strerror}.",
+            "Choose a text file that may be read.",
+        ) from error
+    if data is None:
+        raise OptionsError(
+            f"The calibration text {path.name} is larger than {_MOST_TEXT // 2**20} MiB.",
+            "Choose a part of it: some hundred kilobytes are enough.",
+        )
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        text = "\0"
+    if "\0" in text:
+        raise OptionsError(
+            f"The calibration file {path.name} is no text.", "Choose a plain text file in UTF-8."
+        )
+    if not text.strip():
+        raise OptionsError(
+            f"The calibration text {path.name} is empty.",
+            "Choose a text like those the model is going to read.",
+        )
+    return text
+
+
+def disk_bytes(request: QuantizeRequest, checkpoint: Checkpoint) -> int:
+    """Size of the copy by arithmetic: linear layers at the target, everything else as bf16."""
+    sizes = checkpoint.sizes
+    if request.to is not Precision.GPTQ:
+        return sizes.weights(request.to).total
+    # An fp16 scale and a packed zero for each group.
+    group = request.group_size if request.group_size > 0 else 1024
+    bits = request.bits + (16 + request.bits) / group
+    return int(sizes.linear_values * bits / 8) + 2 * sum(sizes.rest.values())
+
+
+def operations(request: QuantizeRequest, checkpoint: Checkpoint) -> float:
+    """Floating-point operations of GPTQ's passes over the calibration text, by arithmetic.
+
+    Each linear layer of a block (7 in most models) is calibrated by a pass of its own over all
+    texts, and one more pass feeds the next block: 2 operations a weight and token, 8 times. The
+    Hessians and their inverses come on top.
+    """
+    return 2.0 * checkpoint.sizes.linear_values * request.samples * request.length * 8
+
+
+def arithmetic(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
+    """A wide range until something is measured, with the figures it comes from."""
+    disk = disk_bytes(request, checkpoint)
+    if request.to is not Precision.GPTQ:
+        return Estimate(
+            least_s=0.0,
+            most_s=0.0,
+            memory_bytes=load_bytes(request, checkpoint, request.to),
+            disk_bytes=disk,
+            basis="Arithmetic. It takes as long as loading the model at this precision, and "
+            "writing the files.",
+        )
+    work = operations(request, checkpoint)
+    slow, fast = _SPEEDS["cpu" if request.device == "cpu" else "gpu"]
+    return Estimate(
+        least_s=work / fast,
+        most_s=work / slow,
+        memory_bytes=load_bytes(request, checkpoint, Precision.FP32) + disk,
+        disk_bytes=disk,
+        basis=f"Arithmetic, nothing is measured yet: {work / 1e12:,.1f} trillion operations at "
+        f"{slow / 1e9:,.0f} to {fast / 1e9:,.0f} billion a second; the model in fp32 beside the "
+        "packed weights.",
+    )
+
+
+def load_bytes(request: QuantizeRequest, checkpoint: Checkpoint, precision: Precision) -> int:
+    """The most that loading the model at a precision takes, with the libraries of the target."""
+    place = memory_plan.Place(device=request.device)
+    loaded, target = (
+        memory_plan.plan(checkpoint.sizes, each, place, memory_plan.SHORTEST)
+        for each in (precision, request.to)
+    )
+    return loaded.peak - loaded.process + target.process
+
+
+def partial_folder(output: Path, pid: int) -> Path:
+    """Where the engine with this process id writes a copy until it is whole."""
+    return output.with_name(f".{output.name}.partial-{pid}")
+
+
+def remove_partial(output: Path, pid: int) -> None:
+    """Remove what an engine that was killed had written."""
+    shutil.rmtree(partial_folder(output, pid), ignore_errors=True)
+
+
+def sweep_partials(library: Path) -> None:
+    """Remove what engines left that were killed together with the program that watched them."""
+    with contextlib.suppress(OSError):
+        for path in list(library.iterdir()):
+            found = _PARTIAL.match(path.name)
+            if found and not _runs(int(found[1])):
+                shutil.rmtree(path, ignore_errors=True)
+
+
+_MOST_TEXT = 64 * 2**20
+#: Operations a second that such devices may do, for the range before a measurement.
+_SPEEDS = {"cpu": (1e10, 5e11), "gpu": (2e12, 2e14)}
+
+
+def _check_choice(what: str, value: int, allowed: Sequence[int]) -> None:
+    if value not in allowed:
+        choices = ", ".join(str(choice) for choice in allowed)
+        raise OptionsError(f"{what}: {value} is not possible.", f"Choose one of: {choices}.")
+
+
+def _free_disk(output: Path) -> int:
+    folder = output.parent
+    while not folder.is_dir() and folder != folder.parent:
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def _runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True

@@ -1,0 +1,205 @@
+"""Turns a stamp into a short Python script that makes the answer again with transformers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playground.core.facts import Stamp
+from playground.core.generation import ChatPrompt, Prompt
+from playground.core.model.checkpoint import weight_files
+from playground.core.precision import Precision
+
+_PLAIN_DTYPES = {
+    Precision.FP32: "torch.float32",
+    Precision.BF16: "torch.bfloat16",
+    Precision.FP16: "torch.float16",
+}
+
+
+#: The classes that gptqmodel's kernels go by, and the names it takes to choose one.
+_GPTQ_BACKENDS = {
+    "TorchAtenLinear": "gptq_torch_aten",
+    "MarlinLinear": "gptq_marlin",
+    "TritonV2Linear": "gptq_triton",
+    "TorchLinear": "gptq_torch",
+    # The engine's own repacking; the weights mean the same.
+    "_weight_int4pack_mm": "gptq_torch",
+}
+
+
+#: The product that the engine puts in the place of bitsandbytes' own.
+_WEIGHT_ONLY = """
+
+class WeightOnly(torch.nn.Module):
+    def __init__(self, layer):
+        super().__init__()
+        self.weight, self.bias = layer.weight.CB, layer.bias
+        self.scale = (layer.weight.SCB / 127.0).to(torch.bfloat16)
+
+    def forward(self, x):
+        rows = x.reshape(-1, x.shape[-1])
+        if rows.device.type == "cpu" and len(rows) <= 16:
+            y = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale).to(x.dtype)
+        else:
+            y = torch.nn.functional.linear(rows, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
+        y = y if self.bias is None else y + self.bias.to(x.dtype)
+        return y.view(*x.shape[:-1], -1)
+
+
+for parent in list(model.modules()):
+    for name, child in list(parent.named_children()):
+        if type(child).__name__ == "Linear8bitLt":
+            setattr(parent, name, WeightOnly(child))
+"""
+
+
+#: AutoGPTQ named the weights after the quantization, and kept the settings apart.
+_OLD_FOLDER = """
+import json
+import tempfile
+from pathlib import Path
+
+OLD, MODEL = Path(MODEL), Path(tempfile.mkdtemp())
+for path in OLD.iterdir():
+    name = path.name
+    if name.endswith(".safetensors.index.json"):
+        name = "model.safetensors.index.json"
+    elif name.endswith(".safetensors") and len(list(OLD.glob("*.safetensors"))) == 1:
+        name = "model.safetensors"
+    if name != "config.json":
+        (MODEL / name).symlink_to(path.resolve())
+config = json.loads((OLD / "config.json").read_text("utf-8"))
+settings = json.loads((OLD / "quantize_config.json").read_text("utf-8"))
+config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
+(MODEL / "config.json").write_text(json.dumps(config), "utf-8")
+"""
+
+
+def script(stamp: Stamp, prompt: Prompt) -> str:
+    """Return the script. It prints the text that followed the prompt."""
+    blocks = [_header(stamp), _load(stamp), _prompt(prompt), _generate(stamp)]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _header(stamp: Stamp) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in sorted(stamp.versions.items()))
+    imports = ["import torch"]
+    names = ["AutoModelForCausalLM", "AutoTokenizer", "GenerationConfig"]
+    if "bitsandbytes" in stamp.requested_precision.libraries:
+        names.append("BitsAndBytesConfig")
+    if stamp.requested_precision is Precision.GPTQ:
+        # gptqmodel's worker pool fails on two cores without it.
+        imports.insert(0, 'import os\n\nos.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")')
+        names.append("GPTQConfig")
+    imports.append(f"from transformers import {', '.join(sorted(names))}")
+    return (
+        f"# {stamp.model} ({stamp.commit or 'no commit'}), {stamp.requested_precision.label}\n"
+        f"# made {stamp.created} on {stamp.device_name}, {stamp.kernel}\n"
+        + (f"# in the engine environment {stamp.environment}\n" if stamp.environment else "")
+        + f"# {versions}\n"
+        + "\n".join(imports)
+    )
+
+
+def _load(stamp: Stamp) -> str:
+    precision = stamp.requested_precision
+    arguments = [f"dtype={_dtype(stamp)}", f"device_map={stamp.device!r}"]
+    if precision is Precision.GPTQ:
+        backend = _GPTQ_BACKENDS.get(stamp.kernel.rsplit(" ", 1)[-1], "auto")
+        arguments.append(f'quantization_config=GPTQConfig(bits=4, backend="{backend}")')
+    elif precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
+        arguments.append("quantization_config=BitsAndBytesConfig(load_in_8bit=True)")
+    elif precision is Precision.NF4:
+        arguments.append(
+            'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
+            "bnb_4bit_compute_dtype=torch.bfloat16)"
+        )
+    if stamp.own_code:
+        arguments.append("trust_remote_code=True")
+    own = ", trust_remote_code=True" if stamp.own_code else ""
+    lines = [f"MODEL = {stamp.folder!r}"]
+    if precision is Precision.GPTQ and _written_by_auto_gptq(Path(stamp.folder)):
+        lines.append(_OLD_FOLDER)
+    if stamp.own_code:
+        lines.append(f"# This runs the model's own Python code, of commit {stamp.own_code}.")
+    if stamp.threads:
+        lines.append(f"torch.set_num_threads({stamp.threads})")
+    lines += [
+        f"tokenizer = AutoTokenizer.from_pretrained(MODEL{own})",
+        "model = AutoModelForCausalLM.from_pretrained(",
+        "    MODEL,",
+        *(f"    {argument}," for argument in arguments),
+        ")",
+    ]
+    if precision is Precision.INT8_WEIGHT_ONLY:
+        lines.append(_WEIGHT_ONLY)
+    return "\n".join(lines)
+
+
+def _written_by_auto_gptq(folder: Path) -> bool:
+    """Whether the folder keeps its settings and weights where transformers looks for neither."""
+    if not (folder / "quantize_config.json").is_file():
+        return False
+    index, files = weight_files(folder)
+    standard = index or (files[0] if len(files) == 1 else None)
+    return standard is not None and not standard.name.startswith("model.safetensors")
+
+
+def _dtype(stamp: Stamp) -> str:
+    """The dtype of what is not quantized, as it was found in the loaded model."""
+    plain = _PLAIN_DTYPES.get(stamp.requested_precision)
+    if plain is not None:
+        return plain
+    sizes = stamp.verified.bytes_by_dtype
+    return "torch.bfloat16" if sizes.get("bf16", 0) >= sizes.get("fp16", 0) else "torch.float16"
+
+
+def _prompt(prompt: Prompt) -> str:
+    if isinstance(prompt, ChatPrompt):
+        turns = ",\n".join(
+            f'    {{"role": {m.role!r}, "content": {m.content!r}}}' for m in prompt.messages
+        )
+        return (
+            f"messages = [\n{turns},\n]\n"
+            "inputs = tokenizer.apply_chat_template(\n"
+            '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True\n'
+            ").to(model.device)"
+        )
+    return (
+        f"PROMPT = {prompt.text!r}\n"
+        'inputs = tokenizer(PROMPT, return_tensors="pt").to(model.device)'
+    )
+
+
+def _generate(stamp: Stamp) -> str:
+    options = stamp.options
+    eos = "None" if options.ignore_eos else "model.generation_config.eos_token_id"
+    arguments = [
+        f"max_new_tokens={options.max_new_tokens}",
+        f"eos_token_id={eos}",
+        f"do_sample={not options.greedy}",
+    ]
+    if not options.greedy:
+        arguments += [
+            f"{name}={getattr(options, name)}" for name in ("temperature", "top_k", "top_p")
+        ]
+        if options.min_p:
+            arguments.append(f"min_p={options.min_p}")
+    if options.repetition_penalty != 1.0:
+        arguments.append(f"repetition_penalty={options.repetition_penalty}")
+    if options.stop:
+        arguments.append(f"stop_strings={list(options.stop)!r}")
+    lines = [
+        "settings = GenerationConfig(",
+        *(f"    {argument}," for argument in arguments),
+        ")",
+        "model.generation_config = GenerationConfig()  # nothing of the checkpoint's own",
+        f"torch.manual_seed({options.seed})",
+        "output = model.generate(**inputs, generation_config=settings, tokenizer=tokenizer)",
+        'new_tokens = output[0, inputs["input_ids"].shape[1] :]',
+        "text = tokenizer.decode(new_tokens, skip_special_tokens=True)",
+    ]
+    if options.stop:
+        lines += [f"for stop in {list(options.stop)!r}:", "    text = text.split(stop)[0]"]
+    lines.append("print(text)")
+    return "\n".join(lines)

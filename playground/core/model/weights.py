@@ -1,0 +1,245 @@
+"""What a model's weights take at each precision, from the shapes of its tensors alone."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from playground.core.model.kv_cache import CacheShape, cache_shape, whole
+from playground.core.model.safetensors_header import StoredTensor
+from playground.core.precision import Precision
+
+#: Leaf names of tensors that only help to unpack a weight.
+_HELPERS = frozenset({
+    "qzeros", "scales", "g_idx", "SCB", "absmax", "quant_map", "nested_absmax",
+    "nested_quant_map", "weight_format",
+})  # fmt: skip
+#: Leaf names of buffers that old checkpoints hold and no load takes.
+_BUFFERS = ("inv_freq", "masked_bias", "attn.bias", "attention.bias")
+_HEADS = ("lm_head.weight", "embed_out.weight", "output.weight")
+#: Outputs first in a weight's shape, except in these families' blocks.
+_TRANSPOSED = {"gpt2": ("c_attn", "c_proj", "c_fc")}
+_EXPERTS = ("experts",)
+#: Layers that the lean step puts together, and the families it serves.
+_FUSED = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
+_LEAN = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+_STORED: Mapping[str, tuple[Precision, ...]] = {
+    "gptq": (Precision.GPTQ,),
+    "int8": (Precision.INT8, Precision.INT8_WEIGHT_ONLY),
+    "nf4": (Precision.NF4,),
+}
+_PLAIN = {Precision.FP32: "F32", Precision.BF16: "BF16", Precision.FP16: "F16"}
+NF4_BLOCK = 64  # values that share a scale in bitsandbytes' default
+_GPTQ_GROUP = 128  # of a GPTQ version that is not there yet
+
+
+@dataclass(frozen=True)
+class WeightBytes:
+    """A model's weights in memory: `layers` linear layers' values, `scales` what unpacks them,
+    `rest` everything else (embeddings, head, norms, biases).
+
+    `mapped` are those of them which on a CPU are pages of the file itself.
+    """
+
+    layers: int
+    scales: int
+    rest: int
+    mapped: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.layers + self.scales + self.rest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelSizes:
+    """Counts of a checkpoint's values. Made by `model_sizes`.
+
+    `linear` are the values of the linear layers inside blocks, by the dtype they are stored in
+    ("" for packed ones), `experts` those of them in mixtures of experts; `rows`, `columns` their
+    outputs and inputs added up, `groups` their (group, output) pairs, `largest` the values of
+    the largest. `rest` are all other values by dtype. `fused` are those that the lean step holds
+    twice. `widest` is the widest layer inside a block, `context` in tokens (0: unknown).
+    """
+
+    quantization: str  # "" | "gptq" | "int8" | "nf4" | another method's own name
+    bits: int  # of a packed GPTQ weight, else 0
+    linear: Mapping[str, int]
+    rest: Mapping[str, int]
+    rows: int
+    columns: int
+    groups: int
+    experts: int
+    largest: int
+    fused: int
+    nested: bool  # scales of 4-bit weights are quantized themselves
+    file_bytes: int
+    context: int
+    widest: int
+    heads: int
+    eager: bool  # attention writes a whole table of scores
+    lean: bool
+    cache: CacheShape | None = field(default=None)
+
+    @property
+    def parameters(self) -> int:
+        return self.linear_values + sum(self.rest.values())
+
+    @property
+    def linear_values(self) -> int:
+        return sum(self.linear.values())
+
+    def offers(self, precision: Precision) -> bool:
+        """Whether a load at the precision is possible, or would be with a GPTQ version."""
+        return not self.quantization or precision in _STORED.get(self.quantization, ())
+
+    def weights(
+        self, precision: Precision, device: str = "cpu", capability: str = ""
+    ) -> WeightBytes:
+        """Bytes of the weights once loaded on a device, whose `capability` is DeviceFacts'.
+
+        Quantized precisions take the linear layers inside blocks; what is outside (embeddings,
+        the head) and experts that bitsandbytes leaves alone stay at 16 bits.
+        """
+        count, rest = self.linear_values, sum(self.rest.values())
+        if precision.is_plain:
+            size = int(precision.bits_per_weight) // 8
+            same = _PLAIN[precision]
+            mapped = size * (self.linear.get(same, 0) + self.rest.get(same, 0))
+            return WeightBytes(size * count, 0, size * rest, mapped)
+        mapped = 2 * self.rest.get("BF16", 0)
+        if precision is Precision.GPTQ:
+            layers, scales = self._gptq(device)
+            return WeightBytes(layers, scales, 2 * rest, mapped)
+        if precision is Precision.NF4:
+            block = 2.0 if device == "cpu" and "avx512_bf16" in capability else 4.0
+            if self.nested and block == 4.0:
+                block = 1.0 + 4 / 256  # scales in 8 bits, 256 of them share one
+            quantized = count - self.experts
+            layers, scales = quantized // 2, int(quantized / NF4_BLOCK * block)
+        else:
+            quantized = count - self.experts
+            each = 4 if precision is Precision.INT8 else 2
+            layers, scales = quantized, each * self.rows
+        return WeightBytes(layers + 2 * self.experts, scales, 2 * rest, mapped)
+
+    def _gptq(self, device: str) -> tuple[int, int]:
+        """Packed values, and scales, zeros and orders as the device's kernel keeps them."""
+        bits = self.bits or 4
+        group = self.linear_values / self.groups if self.groups else _GPTQ_GROUP
+        layers = self.linear_values * bits // 8
+        if device == "cpu" and bits == 4 and group < 256:
+            # torch's own product: scales and zeros in bf16, alone and side by side; two orders.
+            return layers, 8 * self.groups + 8 * self.columns
+        return layers, int((2 + bits / 8) * self.groups) + 4 * self.columns
+
+
+def model_sizes(
+    tensors: Iterable[StoredTensor], config: Mapping[str, Any], file_bytes: int
+) -> ModelSizes:
+    """Count a checkpoint's values; `config` is its config.json, with AutoGPTQ's settings in it."""
+    inner = config.get("text_config")
+    text = inner if isinstance(inner, Mapping) else config
+    model = str(text.get("model_type", config.get("model_type", "")))
+    quantization, bits = quantization_of(config)
+    counter = _Counter(quantization, bits, model)
+    tensors = list(tensors)
+    tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings")) is True
+    for tensor in tensors:
+        if tensor.name.endswith(_BUFFERS) and len(tensor.shape) != 1:
+            continue
+        if tensor.name.endswith(("inv_freq", "masked_bias")):
+            continue
+        if tied and tensor.name in _HEADS and len(tensors) > 1:
+            continue  # the same memory as the embeddings
+        counter.take(tensor)
+    heads = whole(text, "num_attention_heads", "n_head", "n_heads")
+    hidden = whole(text, "hidden_size", "n_embd", "d_model")
+    return ModelSizes(
+        quantization=quantization,
+        bits=bits,
+        linear=dict(counter.linear),
+        rest=dict(counter.rest),
+        rows=counter.rows,
+        columns=counter.columns,
+        groups=counter.groups,
+        experts=counter.experts,
+        largest=counter.largest,
+        fused=counter.fused if model in _LEAN else 0,
+        nested=counter.nested,
+        file_bytes=file_bytes,
+        context=whole(text, "max_position_embeddings", "n_positions", "seq_length"),
+        widest=whole(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
+        heads=heads,
+        eager=bool(text.get("attn_logit_softcapping")),
+        lean=model in _LEAN,
+        cache=cache_shape(config),
+    )
+
+
+def quantization_of(config: Mapping[str, Any]) -> tuple[str, int]:
+    """The method ("" for plain weights), bitsandbytes as "int8" or "nf4", and a GPTQ's bits."""
+    settings = config.get("quantization_config")
+    if not isinstance(settings, Mapping):
+        return "", 0
+    method = str(settings.get("quant_method", "unknown")).lower()
+    if "bitsandbytes" in method or method.startswith("bnb"):
+        return ("int8" if settings.get("load_in_8bit") else "nf4"), 0
+    bits = whole(settings, "bits")
+    return method, bits if bits <= 32 else 0
+
+
+class _Counter:
+    """Adds tensors up, by what becomes of them."""
+
+    def __init__(self, quantization: str, bits: int, model: str) -> None:
+        self.linear: Counter[str] = Counter()
+        self.rest: Counter[str] = Counter()
+        self.rows = self.columns = self.groups = 0
+        self.experts = self.largest = self.fused = 0
+        self.nested = False
+        self._quantization = quantization
+        self._bits = bits
+        self._transposed = _TRANSPOSED.get(model, ())
+        self._has_groups = quantization == "gptq"
+
+    def take(self, tensor: StoredTensor) -> None:
+        parts = tensor.name.split(".")
+        leaf = parts[-1]
+        if leaf in _HELPERS or ".quant_state." in tensor.name:
+            self.nested = self.nested or leaf == "nested_absmax"
+            if leaf == "scales":
+                self.groups += tensor.elements
+        elif leaf == "qweight" and self._bits and len(tensor.shape) == 2:
+            self._add(tensor.shape[0] * 32 // self._bits, tensor.shape[1], "", parts)
+        elif self._quantization == "nf4" and tensor.dtype == "U8":
+            self._add(2 * tensor.elements, 1, "", parts)
+        elif _is_linear(tensor, parts):
+            rows, columns = tensor.shape[-2:]
+            if len(parts) > 1 and parts[-2] in self._transposed:
+                rows, columns = columns, rows
+            dtype = "" if tensor.dtype in ("I8", "U8", "I32") else tensor.dtype
+            self._add(columns, rows, dtype, parts, tensor.elements // max(1, rows * columns))
+        else:
+            self.rest[tensor.dtype] += tensor.elements
+
+    def _add(self, columns: int, rows: int, dtype: str, parts: list[str], count: int = 1) -> None:
+        self.largest = max(self.largest, rows * columns)
+        values = count * rows * columns
+        self.linear[dtype] += values
+        self.rows += count * rows
+        self.columns += count * columns
+        if not self._has_groups:
+            self.groups += count * rows * -(-columns // _GPTQ_GROUP)
+        if any(part in _EXPERTS for part in parts):
+            self.experts += values
+        if any(part in _FUSED for part in parts):
+            self.fused += values
+
+
+def _is_linear(tensor: StoredTensor, parts: list[str]) -> bool:
+    """A matrix in a repeated block, or a stack of an expert's each."""
+    stacked = len(tensor.shape) == 3 and any(part in _EXPERTS for part in parts)
+    return (len(tensor.shape) == 2 or stacked) and any(map(str.isdigit, parts))

@@ -1,0 +1,1 @@
+"""What belongs to this machine: files, locks, logs, paths, shipped resources, processor."""

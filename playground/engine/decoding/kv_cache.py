@@ -1,0 +1,154 @@
+"""A KV cache that is kept between tokens and between prompts, and grows in buckets."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from transformers import Cache, DynamicCache
+from transformers.cache_utils import CacheLayerMixin, DynamicLayer
+
+from playground.core.model.kv_cache import cache_bucket
+
+
+class KeptLayer(CacheLayerMixin):
+    """One layer's keys and values, each [1, heads, slots, head_dim], of which `length` count.
+
+    `update` writes in place and returns views of what counts: nothing is concatenated, and
+    attention reads no empty slot.
+    """
+
+    is_sliding = False
+    is_croppable = True
+
+    def __init__(self, context: int) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.length = 0
+        self._context = context
+
+    def lazy_initialization(self, key_states: Any, value_states: Any) -> None:
+        """Make the buffers, with the shapes and dtype of the first states."""
+        slots = cache_bucket(key_states.shape[-2], self._context)
+        self.keys = _slots_like(key_states, slots)
+        self.values = _slots_like(value_states, slots)
+        self.is_initialized = True
+
+    @property
+    def buffers(self) -> tuple[Any, Any]:
+        """Keys and values with all their slots; None before the first states."""
+        return self.keys, self.values
+
+    def reserve(self, tokens: int) -> None:
+        """Have slots for `tokens`; what is there stays."""
+        if self.keys is None or self.values is None or tokens <= self.keys.shape[-2]:
+            return
+        slots = cache_bucket(tokens, self._context)
+        for name in ("keys", "values"):
+            old = getattr(self, name)
+            new = _slots_like(old, slots)
+            new[:, :, : self.length] = old[:, :, : self.length]
+            setattr(self, name, new)
+
+    def update(
+        self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any
+    ) -> tuple[Any, Any]:
+        """Append states [1, heads, n, head_dim]; return all that count."""
+        if not self.is_initialized:
+            self.lazy_initialization(key_states, value_states)
+        end = self.length + key_states.shape[-2]
+        self.reserve(end)
+        keys, values = self.buffers
+        keys[:, :, self.length : end] = key_states
+        values[:, :, self.length : end] = value_states
+        self.length = end
+        return keys[:, :, :end], values[:, :, :end]
+
+    def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
+        """Length and offset of the keys that a query of this length sees."""
+        return self.length + query_length, 0
+
+    def get_seq_length(self, *args: Any) -> int:
+        """How many tokens count."""
+        return self.length
+
+    def get_max_length(self) -> int:
+        """Without a bound: it grows."""
+        return -1
+
+    def reset(self) -> None:
+        """Forget all tokens, keep the slots."""
+        self.length = 0
+
+
+class KeptCache:
+    """The layers' caches of one model, and the tokens that they hold."""
+
+    def __init__(self, model: Any, context: int) -> None:
+        layers = len(DynamicCache(config=model.config.get_text_config()).layers)
+        self.layers = [KeptLayer(context) for _ in range(layers)]
+        self.ids: list[int] = []
+        self._cache = Cache(layers=list(self.layers))
+        parameters = inspect.signature(model.forward).parameters
+        # transformers 5.23 calls it `cache`, 5.17 by its older name.
+        self._argument = "cache" if "cache" in parameters else "past_key_values"
+
+    @property
+    def argument(self) -> dict[str, Any]:
+        """What the model's forward takes."""
+        return {self._argument: self._cache}
+
+    def truncate(self, tokens: int) -> None:
+        """Keep the first `tokens` only."""
+        del self.ids[tokens:]
+        for layer in self.layers:
+            layer.length = min(layer.length, tokens)
+
+    def reserve(self, tokens: int) -> None:
+        """Have slots for `tokens` in every layer that has been used."""
+        for layer in self.layers:
+            layer.reserve(tokens)
+
+    def append(self, ids: Sequence[int]) -> None:
+        """Note tokens whose states every layer has by now."""
+        self.ids += ids
+
+    def common_prefix(self, ids: Sequence[int]) -> int:
+        """How many tokens at the start of `ids` are here already."""
+        count = 0
+        for mine, theirs in zip(self.ids, ids, strict=False):
+            if mine != theirs:
+                break
+            count += 1
+        return count
+
+
+def can_keep_cache(model: Any) -> str:
+    """Return why the own loop cannot serve this model; "" where it can."""
+    config = model.config
+    text = config.get_text_config()
+    if config.is_encoder_decoder:
+        return "an encoder-decoder model"
+    if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():
+        return "a model with a state of its own"
+    if not _takes_text_alone(config):
+        return "a model of more than text"
+    layers = DynamicCache(config=text).layers
+    if not layers or any(type(layer) is not DynamicLayer for layer in layers):
+        return "sliding windows or layers without plain attention"
+    rope = getattr(text, "rope_parameters", None) or {}
+    kinds = {v.get("rope_type") for v in (rope, *rope.values()) if isinstance(v, dict)}
+    if kinds & {"dynamic", "longrope"}:
+        return "position scaling that depends on the length"
+    return ""
+
+
+def _takes_text_alone(config: Any) -> bool:
+    return config.get_text_config() is config
+
+
+def _slots_like(states: Any, slots: int) -> Any:
+    return torch.zeros(
+        (*states.shape[:2], slots, states.shape[3]), dtype=states.dtype, device=states.device
+    )

@@ -1,0 +1,1 @@
+"""Loads checkpoints at a precision, and verifies what was really loaded."""

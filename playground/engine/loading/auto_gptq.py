@@ -1,0 +1,99 @@
+"""Loads a GPTQ checkpoint with the original auto-gptq, in an environment that has it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+
+from playground.core.errors import ModelError
+from playground.core.model.checkpoint import weight_files
+from playground.core.model.safetensors_header import read_header
+from playground.engine.loading.gptq import GptqSettings
+
+_BITS = (2, 3, 4, 8)
+_NOTE = (
+    "Loaded by auto-gptq in fp16. On a CPU its kernel unpacks each weight at each call, which is "
+    "slow."
+)
+
+
+def load(folder: Path, settings: GptqSettings, device: str, *, trust: bool) -> tuple[Any, str]:
+    """Return the model and a note for the user.
+
+    `folder` has the names that transformers wants. Raises ModelError where files are missing
+    or auto-gptq has no kernel, else what the library raises.
+    """
+    from auto_gptq import AutoGPTQForCausalLM, BaseQuantizeConfig
+
+    if settings.bits not in _BITS:
+        raise ModelError(
+            f"auto-gptq has no kernel for {settings.bits} bits.",
+            "Load the model in the playground's own environment.",
+        )
+    try:
+        wrapped = AutoGPTQForCausalLM.from_quantized(
+            str(folder),
+            device=device,
+            use_safetensors=True,
+            torch_dtype=torch.float16,
+            model_basename="model",
+            trust_remote_code=trust,
+            quantize_config=BaseQuantizeConfig(
+                bits=settings.bits,
+                group_size=settings.group_size,
+                desc_act=settings.act_order,
+                sym=settings.symmetric,
+            ),
+            local_files_only=True,
+        )
+    except TypeError as error:
+        if "supported yet" not in str(error):
+            raise
+        raise ModelError(
+            f"auto-gptq does not know this architecture: {error}",
+            "Load the model in the playground's own environment.",
+        ) from error
+    model = wrapped.model
+    missing = _missing(folder, model)
+    for name, module in model.named_modules():
+        # auto-gptq gives every packed layer a bias, of zeros where there is none.
+        if type(module).__module__.startswith("auto_gptq.") and f"{name}.bias" in missing:
+            missing.discard(f"{name}.bias")
+            module.bias = None
+    check_missing(missing)
+    return model, _NOTE if device == "cpu" else "Loaded by auto-gptq."
+
+
+def check_missing(names: Iterable[str]) -> None:
+    """Raise ModelError where weights are missing: libraries go on with random values."""
+    missing = sorted(names)
+    if missing:
+        raise ModelError(
+            f"The model's files lack {len(missing)} of its weights, {missing[0]} for one.",
+            "Download the model again, or choose one whose weights fit its config.json.",
+            "\n".join(missing),
+        )
+
+
+def _missing(folder: Path, model: Any) -> set[str]:
+    """Names of weights that are in no file (auto-gptq does not tell); fills tied ones.
+
+    A tied weight is stored under one of its names, and accelerate 0.30 may keep the other
+    one's memory, which nobody has filled.
+    """
+    index, files = weight_files(folder)
+    if index is not None:
+        files = sorted(folder.glob("*.safetensors"))
+    places = {tensor.name: path for path in files for tensor in read_header(path)}
+    state = model.state_dict(keep_vars=True)
+    filled = {state[name].data_ptr(): name for name in places if name in state}
+    absent = {name for name in state if name not in places}
+    for pointer in {state[name].data_ptr() for name in absent} & filled.keys():
+        name = filled[pointer]
+        with safe_open(places[name], framework="pt") as file, torch.no_grad():
+            state[name].copy_(file.get_tensor(name))
+    return {name for name in absent if state[name].data_ptr() not in filled}

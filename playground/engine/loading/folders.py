@@ -1,0 +1,39 @@
+"""Shows a library a checkpoint's folder as it expects one: links, with some files replaced."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from playground.engine.loading import gptq
+from playground.engine.machine import compat
+
+
+@contextmanager
+def readable(folder: Path) -> Iterator[Path]:
+    """Yield a folder that the installed libraries can read: `folder`, or a mirror of it.
+
+    Raises ModelError where they cannot run what the folder describes.
+    """
+    texts, names = gptq.translated(folder)
+    texts |= compat.translated(folder, texts)
+    if not texts and not names:
+        yield folder
+        return
+    with _mirror(folder, texts, names) as mirror:
+        yield mirror
+
+
+@contextmanager
+def _mirror(folder: Path, texts: Mapping[str, str], names: Mapping[str, str]) -> Iterator[Path]:
+    """A folder of links; `texts` take the place of files, `names` gives files others."""
+    with tempfile.TemporaryDirectory(prefix="playground-model-") as temporary:
+        mirror = Path(temporary)
+        for path in folder.iterdir():
+            if path.name not in texts:
+                (mirror / names.get(path.name, path.name)).symlink_to(path.resolve())
+        for name, text in texts.items():
+            (mirror / name).write_text(text, "utf-8")
+        yield mirror

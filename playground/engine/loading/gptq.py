@@ -1,0 +1,165 @@
+"""GPTQ checkpoints: which kernel can run them here, and folders that AutoGPTQ wrote."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from playground.core.errors import ModelError
+from playground.core.model.checkpoint import weight_files
+from playground.engine.loading.gptq_int4 import Int4Linear
+from playground.engine.machine import cuda_compiler
+
+#: Where AutoGPTQ kept what belongs into config.json.
+SETTINGS_FILE = "quantize_config.json"
+_WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_ATEN = "gptq_torch_aten"
+_MARLIN = "gptq_marlin"
+_TRITON = "gptq_triton"
+_TORCH = "gptq_torch"  # unpacks each weight at each call, but runs anywhere
+#: What the torch kernel takes; AutoGPTQ wrote 2, 3, 4 and 8 bits.
+BITS = (2, 3, 4, 5, 6, 7, 8)
+GROUP_SIZES = (16, 32, 64, 128, 256, 512, 1024)
+
+
+@dataclass(frozen=True)
+class GptqSettings:
+    """How a checkpoint was quantized."""
+
+    bits: int
+    group_size: int
+    symmetric: bool
+    act_order: bool
+    stored: dict[str, Any]
+
+
+def read_settings(folder: Path) -> GptqSettings:
+    """Read them from config.json, or from where AutoGPTQ wrote them. Raises ModelError."""
+    stored = json.loads((folder / "config.json").read_text("utf-8")).get("quantization_config")
+    if not isinstance(stored, dict):
+        path = folder / SETTINGS_FILE
+        stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+    try:
+        bits, group_size = int(stored["bits"]), int(stored.get("group_size", 128))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ModelError(
+            "The GPTQ checkpoint does not say how it was quantized.",
+            "Choose one whose config.json has a quantization_config with bits and group_size.",
+            repr(error),
+        ) from error
+    _check_packing(bits, group_size, stored)
+    return GptqSettings(
+        bits, group_size, bool(stored.get("sym", True)), bool(stored.get("desc_act")), stored
+    )
+
+
+def _check_packing(bits: int, group_size: int, stored: dict[str, Any]) -> None:
+    """Raise ModelError for what is no GPTQ packing that a kernel here takes."""
+    packing = str(stored.get("checkpoint_format") or stored.get("format") or "gptq")
+    if stored.get("is_marlin_format"):
+        packing = "marlin"
+    if packing not in ("gptq", "gptq_v2"):
+        raise ModelError(
+            f"The weights are packed for {packing}, which only its own kernel can read.",
+            "Choose the same model in the plain GPTQ format.",
+        )
+    if bits not in BITS:
+        raise ModelError(
+            f"There is no kernel for GPTQ weights of {bits} bits.",
+            f"Choose a checkpoint of {', '.join(map(str, BITS[:-1]))} or {BITS[-1]} bits.",
+        )
+    if group_size != -1 and group_size not in GROUP_SIZES:
+        raise ModelError(
+            f"There is no kernel for GPTQ weights in groups of {group_size}.",
+            f"Choose a checkpoint with groups of {', '.join(map(str, GROUP_SIZES))}, or with none "
+            "(-1).",
+        )
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """A kernel that can run here: gptqmodel's name for it, and a note for the user.
+
+    With `int4` the layers are repacked after the load, for torch's own product.
+    """
+
+    backend: str
+    dtype: torch.dtype
+    note: str = ""
+    int4: bool = False
+
+
+def kernels(settings: GptqSettings, device: str) -> list[Kernel]:
+    """Return the kernels that can run here, the fastest first.
+
+    gptqmodel's own choice asks less: it takes Marlin also where nothing can compile it.
+    """
+    slow = "GPTQ runs on the slow torch kernel."
+    if device == "cpu":
+        fast = []
+        if settings.bits == 4:
+            packs = settings.group_size in (16, 32, 64, 128)
+            fast.append(Kernel(_ATEN if packs else _TORCH, torch.bfloat16, int4=not packs))
+        return [*fast, Kernel(_TORCH, torch.bfloat16, slow)]
+    found = []
+    recent = torch.cuda.get_device_capability(device) >= (8, 0)
+    if recent and _marlin_takes(settings) and cuda_compiler.works():
+        found.append(Kernel(_MARLIN, torch.float16))
+    if recent and settings.bits == 4:
+        found.append(Kernel(_TORCH, torch.bfloat16, int4=True))
+    if find_spec("triton") and _has_c_compiler() and settings.bits in (2, 4, 8):
+        note = "GPTQ runs on the Triton kernel, which unpacks each weight at each call."
+        found.append(Kernel(_TRITON, torch.float16, note))
+    return [*found, Kernel(_TORCH, torch.float16, slow)]
+
+
+def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return texts for files of the folder, and names for others, that transformers needs.
+
+    AutoGPTQ named the weights after the quantization and kept the settings in a file of
+    their own, and transformers looks at neither. Both are empty for any other folder.
+    """
+    config = json.loads((folder / "config.json").read_text("utf-8"))
+    texts: dict[str, str] = {}
+    if not isinstance(config.get("quantization_config"), dict):
+        if not (folder / SETTINGS_FILE).is_file():
+            return {}, {}
+        stored = read_settings(folder).stored
+        config["quantization_config"] = {**stored, "quant_method": "gptq"}
+        texts["config.json"] = json.dumps(config)
+    elif str(config["quantization_config"].get("quant_method", "gptq")).lower() != "gptq":
+        return {}, {}
+    index, files = weight_files(folder)
+    if index is not None:
+        return texts, {index.name: _INDEX} if index.name != _INDEX else {}
+    named = len(files) == 1 and files[0].name != _WEIGHTS
+    return texts, {files[0].name: _WEIGHTS} if named else {}
+
+
+def try_kernel(model: Any) -> None:
+    """Run one quantized layer, so that a kernel that cannot run here fails now."""
+    for module in model.modules():
+        gptqmodel = type(module).__module__.startswith("gptqmodel.nn_modules.qlinear")
+        if gptqmodel or isinstance(module, Int4Linear):
+            parameters = next(model.parameters())
+            with torch.no_grad():
+                module(parameters.new_zeros(1, int(module.in_features)))
+            return
+
+
+def _marlin_takes(settings: GptqSettings) -> bool:
+    return (
+        settings.symmetric and settings.bits in (4, 8) and settings.group_size in (-1, 32, 64, 128)
+    )
+
+
+def _has_c_compiler() -> bool:
+    named = os.environ.get("CC", "")
+    return any(shutil.which(name) for name in (named, "cc", "gcc", "clang") if name)

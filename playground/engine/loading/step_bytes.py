@@ -1,0 +1,108 @@
+"""Counts what one decode step of a loaded model must read, from its modules and its cache."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from playground.core.floor import Floor
+from playground.engine.loading.verify import is_gptq, stored_tensors
+
+#: Of a packed GPTQ layer a product reads these; which scales depends on the kernel.
+_GPTQ_SCALES = (("scales_and_zeros",), ("scales", "qzeros"))
+
+
+def step_floor(model: Any, bandwidth: float) -> Floor:
+    """Return the floor of a model that has run once, on a device of so many bytes a second."""
+    cache, window_bytes, window = _cache_bytes(model)
+    return Floor(
+        weight_bytes=weight_bytes(model),
+        cache_bytes=cache,
+        window_bytes=window_bytes,
+        window=window,
+        bandwidth=bandwidth,
+    )
+
+
+def weight_bytes(model: Any) -> int:
+    """Bytes of weights that a step reads: as they are stored, scales included.
+
+    Memory that several names share counts once. A table that is only looked up (not also the
+    output layer) is one row; of a mixture's experts only those chosen for a token count.
+    """
+    looked_up = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    read = 0
+    seen: set[int] = set()
+    for name, module in model.named_modules():
+        if module in looked_up:
+            continue
+        share = _active_share(model, name)
+        for tensor in _read_tensors(module):
+            if tensor.data_ptr() not in seen:
+                seen.add(tensor.data_ptr())
+                read += int(tensor.numel() * tensor.element_size() * share)
+    for table in looked_up:
+        if table.weight.data_ptr() not in seen:
+            read += table.weight[0].numel() * table.weight.element_size()
+    return read
+
+
+def _read_tensors(module: Any) -> Iterator[Any]:
+    if not is_gptq(module):
+        yield from stored_tensors(module)
+        return
+    scales = next(names for names in _GPTQ_SCALES if hasattr(module, names[0]))
+    for name in ("qweight", *scales, "bias"):
+        value = getattr(module, name, None)
+        if isinstance(value, torch.Tensor):
+            yield value
+
+
+def _active_share(model: Any, name: str) -> float:
+    """The part of a module that one token uses: less than all of it among experts."""
+    if "experts" not in name.split("."):
+        return 1.0
+    config = model.config
+    chosen = getattr(config, "num_experts_per_tok", None)
+    for field in ("num_local_experts", "num_experts", "n_routed_experts"):
+        if chosen and (count := getattr(config, field, None)):
+            return min(1.0, float(chosen) / float(count))
+    return 1.0
+
+
+@torch.inference_mode()
+def _cache_bytes(model: Any) -> tuple[int, int, int]:
+    """Bytes a token takes in the cache, and in layers with a window, and the least window.
+
+    Looks at a cache that the model filled: what it holds depends on the architecture. Layers
+    whose state does not grow count nothing.
+    """
+    ids = torch.ones((1, 1), dtype=torch.long, device=model.device)
+    output = model(input_ids=ids, use_cache=True)
+    # transformers 5.23 calls it `cache`, others by its older name.
+    cache = getattr(output, "cache", None) or getattr(output, "past_key_values", None)
+    whole = windowed = 0
+    windows: list[int] = []
+    for layer in getattr(cache, "layers", None) or cache or ():
+        keys, values, window = _layer(layer)
+        size = sum(
+            tensor.shape[1] * tensor.shape[-1] * tensor.element_size()
+            for tensor in (keys, values)
+            if isinstance(tensor, torch.Tensor) and tensor.dim() == 4
+        )
+        if window:
+            windowed += size
+            windows.append(window)
+        else:
+            whole += size
+    return whole, windowed, min(windows, default=0)
+
+
+def _layer(layer: Any) -> tuple[Any, Any, int]:
+    """Keys and values [1, heads, tokens, head_dim], and the window they are kept for."""
+    if isinstance(layer, tuple):  # transformers before 5
+        return layer[0], layer[1], 0
+    window = getattr(layer, "sliding_window", None) or 0
+    return getattr(layer, "keys", None), getattr(layer, "values", None), int(window)

@@ -1,0 +1,1 @@
+"""What the engine finds out about its machine: devices, libraries, memory, bandwidth."""

@@ -1,0 +1,91 @@
+"""Watches GPTQ go over the blocks of a model: how far it is, how long it takes, when to stop."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from playground.core.model.quantize_plan import LayerProgress
+from playground.engine.decoding.interruption import InterruptedForwardError
+
+#: Seconds between two reports.
+_EVERY_S = 0.2
+
+
+class Passes:
+    """Counts the passes of every text through every block; undone by leaving its `with` block.
+
+    In a block every linear layer is calibrated by a pass of all texts, and one more pass makes
+    the next block's inputs: `passes[i]` = (linear layers of block i + 1) × texts.
+    """
+
+    def __init__(
+        self,
+        blocks: Sequence[Any],
+        passes: Sequence[int],
+        is_cancelled: Callable[[], bool],
+        report: Callable[[LayerProgress], None],
+    ) -> None:
+        self.forward_s: list[float] = []  # of every pass, in order
+        self.layer_s: list[float] = []  # of every block that is done
+        self._blocks = blocks
+        self._passes = list(passes)
+        self._is_cancelled = is_cancelled
+        self._report = report
+        self._handles: list[Any] = []
+        self._began = self._layer_began = self._pass_began = self._reported = 0.0
+        self._in_layer = 0
+
+    def __enter__(self) -> Passes:
+        for block in self._blocks:
+            self._handles.append(block.register_forward_pre_hook(self._before))
+            self._handles.append(block.register_forward_hook(self._after))
+        self._began = self._layer_began = time.monotonic()
+        self._tell(force=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for handle in self._handles:
+            handle.remove()
+
+    @property
+    def elapsed_s(self) -> float:
+        return time.monotonic() - self._began
+
+    def _before(self, *_: object) -> None:
+        if self._is_cancelled():
+            raise InterruptedForwardError("cancelled")
+        self._pass_began = time.monotonic()
+
+    def _after(self, *_: object) -> None:
+        now = time.monotonic()
+        self.forward_s.append(now - self._pass_began)
+        self._in_layer += 1
+        done = len(self.layer_s)
+        whole = done < len(self._passes) and self._in_layer >= self._passes[done]
+        if whole:
+            self.layer_s.append(now - self._layer_began)
+            self._layer_began, self._in_layer = now, 0
+        self._tell(force=whole)
+
+    def _tell(self, *, force: bool) -> None:
+        now = time.monotonic()
+        if not force and now - self._reported < _EVERY_S:
+            return
+        self._reported = now
+        done = len(self.layer_s)
+        fraction = len(self.forward_s) / sum(self._passes)
+        elapsed = now - self._began
+        # The first linear layer's passes pay for first calls and say little.
+        known = fraction > 0 and (done > 0 or self._in_layer > self._passes[0] // 4)
+        self._report(
+            LayerProgress(
+                layer=min(done + 1, len(self._passes)),
+                layers=len(self._passes),
+                fraction=fraction,
+                elapsed_s=elapsed,
+                left_s=elapsed / fraction * (1 - fraction) if known else None,
+                layer_s=self.layer_s[-1] if self.layer_s else 0.0,
+            )
+        )

@@ -1,0 +1,1 @@
+"""The engine's life: commands in, a loaded model, answers out."""

@@ -1,0 +1,184 @@
+"""What an engine can do once its libraries are imported: load one model, and answer with it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import traceback
+from typing import Any
+
+import torch
+
+from playground.core.errors import (
+    EngineError,
+    MemoryShortageError,
+    PlaygroundError,
+    RemoteCodeError,
+)
+from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
+from playground.core.floor import Floor
+from playground.core.generation import GenerationOptions
+from playground.core.protocol import Activity, Failed, Generate, Load, Loaded, Progress
+from playground.engine.decoding.decoder import Decoder, GenerateDecoder, strip_model_defaults
+from playground.engine.loading import load as loading
+from playground.engine.loading.step_bytes import step_floor
+from playground.engine.loading.verify import count_parameters, verify
+from playground.engine.machine import bandwidth, compat, devices, memory
+from playground.engine.machine.errors import explain, is_fatal
+from playground.engine.machine.libraries import versions
+from playground.engine.serving.answering import Answering, Session
+from playground.engine.serving.choose_decoder import choose_decoder
+from playground.engine.serving.prompts import has_chat_template
+from playground.engine.wire.inbox import Inbox
+from playground.engine.wire.progress import LoadProgress
+from playground.engine.wire.sender import Sender
+
+log = logging.getLogger(__name__)
+
+_WARM_UP_PROMPT = 16  # tokens
+_WARM_UP_TOKENS = 8
+
+
+class Runtime:
+    """Carries out commands; each returns the failure to report, or None."""
+
+    def __init__(self, sender: Sender, inbox: Inbox, importing_s: float) -> None:
+        self._sender = sender
+        self._inbox = inbox
+        self._importing_s = importing_s
+        self._session: Session | None = None
+
+    def load(self, command: Load) -> Failed | None:
+        """Load a model; after a failure another load may be tried."""
+        request = command.request
+        try:
+            if self._session is not None:
+                raise EngineError(
+                    "This engine has a model already.", "Start another engine for another model."
+                )
+            self._session = self._load(request)
+        except Exception as error:
+            failed = _failed(error, "Loading the model", request.device)
+        else:
+            self._sender.send(Loaded(self._session.loaded))
+            return None
+        # Only now nothing holds the half-loaded model any more.
+        _give_memory_back()
+        return failed
+
+    def measure_ahead(self) -> None:
+        """Measure the CPU's memory, where that was never done, while nobody waits."""
+        cpu = devices.cpu()
+        if torch.cuda.is_available() or bandwidth.known("cpu", cpu.name) is not None:
+            return
+        self._sender.send(Progress(Activity.MEASURING))
+        try:
+            bandwidth.bandwidth("cpu", cpu.name)
+        except RuntimeError:
+            log.exception("the memory could not be measured")  # a load tries again
+
+    def generate(self, command: Generate) -> Failed | None:
+        """Answer a prompt."""
+        session = self._session
+        try:
+            if session is None:
+                raise EngineError("No model is loaded.", "Load a model first.")
+            answering = Answering(session, command, self._sender, self._inbox)
+            answering.run()
+        except Exception as error:
+            device = session.loaded.request.device if session else "cpu"
+            failed = _failed(error, "Generating", device, command.request_id)
+        else:
+            return None
+        _give_memory_back()
+        return failed
+
+    def _load(self, request: LoadRequest) -> Session:
+        progress = LoadProgress(self._sender, self._importing_s)
+        before = memory.resident()
+        memory.reset_peak()
+        with memory.large_blocks_apart():
+            return self._loaded(request, progress, before)
+
+    def _loaded(self, request: LoadRequest, progress: LoadProgress, before: int) -> Session:
+        weights = loading.load(request, progress)
+        model, tokenizer = weights.model, weights.tokenizer
+        eos_ids = strip_model_defaults(model, tokenizer)
+        vocabulary = int(compat.text_config(model).vocab_size)
+        context = weights.checkpoint.context_length
+        with progress.activity(Activity.WARMING_UP):
+            # Some kernels repack their weights at their first call.
+            _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
+            decoder, note = choose_decoder(model, eos_ids, context, request.decoder, progress.tell)
+            if request.warm_up:
+                _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
+        weights.notes += [note] if note else []
+        on_cpu = request.device == "cpu"
+        # Before the floor: measuring a device takes memory of its own.
+        peak = memory.peak_resident() if on_cpu else torch.cuda.max_memory_reserved(request.device)
+        tokens = _WARM_UP_PROMPT + _WARM_UP_TOKENS
+        predicted = loading.compare(weights, request.precision, tokens, before, peak)
+        floor = _floor(model, weights.device, progress)
+        verified, kernel = verify(model)
+        loaded = LoadedModel(
+            request=request,
+            verified=verified,
+            kernel=kernel,
+            device_name=weights.device.name,
+            architecture=type(model).__name__,
+            parameters=count_parameters(model),
+            context_length=weights.checkpoint.context_length,
+            has_chat_template=has_chat_template(tokenizer),
+            load_s={name: round(seconds, 4) for name, seconds in progress.seconds.items()},
+            memory_bytes=memory.resident()
+            if on_cpu
+            else torch.cuda.memory_allocated(request.device),
+            peak_bytes=peak,
+            predicted_peak_bytes=predicted,
+            notes=tuple(weights.notes),
+            floor=floor,
+        )
+        return Session(model, tokenizer, decoder, loaded, versions())
+
+
+def _warm_up(decoder: Decoder, vocabulary: int, tokens: int) -> None:
+    """Pay for first calls (kernels built, weights repacked) before a figure counts."""
+    ids = [i % vocabulary for i in range(1, _WARM_UP_PROMPT + 1)]
+    for greedy in (True, False):
+        options = GenerationOptions(greedy=greedy, ignore_eos=True)
+        decoder.decode(ids, options, tokens, lambda *_: None, lambda: "")
+
+
+def _floor(model: Any, device: DeviceFacts, progress: LoadProgress) -> Floor | None:
+    """What a step must read; None for a model too unusual to be counted: it runs all the same."""
+    try:
+        found = bandwidth.known(device.id, device.name)
+        if found is None:
+            with progress.activity(Activity.MEASURING):
+                found = bandwidth.bandwidth(device.id, device.name)
+        return step_floor(model, found.bytes_per_s)
+    except Exception:
+        log.exception("the model's floor could not be counted")
+        return None
+
+
+def _failed(error: Exception, doing: str, device: str, request_id: int | None = None) -> Failed:
+    shown: PlaygroundError = explain(error, doing, device)
+    fatal = is_fatal(error)
+    # Frames of the traceback hold the model's tensors.
+    traceback.clear_frames(error.__traceback__)
+    return Failed(
+        shown.message,
+        shown.cure,
+        shown.detail,
+        request_id=request_id,
+        alive=not fatal,
+        may_insist=isinstance(error, MemoryShortageError),
+        remote_code=isinstance(shown, RemoteCodeError),
+    )
+
+
+def _give_memory_back() -> None:
+    gc.collect()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()

@@ -1,0 +1,121 @@
+"""The engine's life: hello, import, then one command after the other until the input ends."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import threading
+import time
+
+from playground.core.protocol import (
+    Activity,
+    Failed,
+    Generate,
+    Hello,
+    Load,
+    MeasureQuantizing,
+    Progress,
+    Quantize,
+    Ready,
+)
+from playground.engine.wire.inbox import Inbox, leave
+from playground.engine.wire.sender import Sender
+
+#: Set before any of the libraries is imported; what the user set stays.
+_ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",  # an engine reads folders only
+    "TRANSFORMERS_OFFLINE": "1",
+    "TOKENIZERS_PARALLELISM": "false",  # one prompt at a time
+    "TRANSFORMERS_VERBOSITY": "error",
+    # Huge pages for tensors: on a virtual machine a step in fp32 took 0.7 of the time.
+    "THP_MEM_ALLOC_ENABLE": "1",
+    "GPTQMODEL_CPU_WORKERS": "2",  # its worker pool fails on two cores otherwise
+    "GPTQMODEL_DISABLE_PACK_EXT": "1",  # it would compile for minutes what packs in seconds
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # gptqmodel sets it; every lane shall count alike
+}
+
+
+def serve(commands: int, events: int) -> None:
+    """Serve the commands read from one descriptor, with events to the other. Never returns."""
+    sender = Sender(events)
+    sender.send(Hello(pid=os.getpid()))
+    inbox = Inbox(commands)
+    inbox.start()
+    _be_killed_first()
+    for name, value in _ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    sender.send(Progress(Activity.IMPORTING))
+    began = time.monotonic()
+    try:
+        # The libraries take seconds: nothing above may import them.
+        from playground.engine.machine.devices import engine_facts
+        from playground.engine.quantizing import job as quantizing
+        from playground.engine.serving.runtime import Runtime
+
+        # What most models' modules import; without it the first load would pay for it.
+        importlib.import_module("transformers.models.llama.modeling_llama")
+        _quiet_libraries()
+        runtime = Runtime(sender, inbox, importing_s=time.monotonic() - began)
+        facts = engine_facts()
+    except BaseException as error:
+        _tell_failed_import(sender, error)
+        leave(1)
+    sender.send(Ready(facts))
+    if inbox.is_empty:
+        runtime.measure_ahead()
+    while True:
+        command = inbox.next()
+        match command:
+            case Load():
+                failed = runtime.load(command)
+            case Generate():
+                failed = runtime.generate(command)
+            case MeasureQuantizing() | Quantize():
+                failed = quantizing.carry_out(command, sender, inbox)
+        if not isinstance(command, Load):
+            inbox.finish(command.request_id)
+        if failed is not None:
+            sender.send(failed)
+            if not failed.alive:
+                leave(1)
+
+
+def _tell_failed_import(sender: Sender, error: BaseException) -> None:
+    import traceback
+
+    first_line = next(iter(str(error).splitlines()), type(error).__name__)
+    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
+    message = (
+        f"The engine's environment lacks {missing}."
+        if missing
+        else f"The engine's libraries could not be imported: {first_line}"
+    )
+    cure = (
+        f"Run `pip install language-model-playground` in the environment of {sys.executable}, "
+        "or choose another environment."
+    )
+    sender.send(Failed(message, cure, traceback.format_exc(), alive=False))
+
+
+def _be_killed_first() -> None:
+    """Where memory runs out, this process shall go, not the window that can tell of it."""
+    try:
+        with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
+            file.write("800")
+    except OSError:
+        return
+
+
+def _quiet_libraries() -> None:
+    """Keep the noise of every call off stderr, which is for what explains a failure."""
+    # "inputs will be cast to float16", at each call of each layer.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
+    logging.getLogger("optimum").setLevel(logging.ERROR)
+    threading.excepthook = _tell_thread_failure
+
+
+def _tell_thread_failure(arguments: threading.ExceptHookArgs) -> None:
+    name = arguments.thread.name if arguments.thread else "?"
+    os.write(2, f"engine: thread {name} failed: {arguments.exc_value!r}\n".encode())

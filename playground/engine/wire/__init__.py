@@ -1,0 +1,1 @@
+"""The engine's end of the pipes: commands read, events sent, progress reported."""

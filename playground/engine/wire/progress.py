@@ -1,0 +1,85 @@
+"""Progress of a load: activities with their seconds, and fractions taken from transformers."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sized
+from contextlib import contextmanager
+from typing import Any
+
+from transformers.utils import logging as transformers_logging
+
+from playground.core.protocol import Activity, Progress
+from playground.engine.wire.sender import Sender
+
+#: Seconds between two reports of a fraction.
+_INTERVAL_S = 0.05
+
+
+class LoadProgress:
+    """Reports activities and adds up their seconds."""
+
+    def __init__(self, sender: Sender, importing_s: float) -> None:
+        self._sender = sender
+        self.seconds: dict[str, float] = {Activity.IMPORTING.value: importing_s}
+        self._activity: Activity | None = None
+        self._since = 0.0
+        self._last_report = 0.0
+
+    @contextmanager
+    def activity(self, activity: Activity, detail: str = "") -> Iterator[None]:
+        """Everything inside counts as this activity, and not as one around it."""
+        outer = self._activity
+        self._enter(activity, detail)
+        try:
+            yield
+        finally:
+            self._enter(outer)
+
+    def _enter(self, activity: Activity | None, detail: str = "") -> None:
+        now = time.monotonic()
+        if self._activity is not None:
+            name = self._activity.value
+            self.seconds[name] = self.seconds.get(name, 0.0) + now - self._since
+        self._activity, self._since = activity, now
+        if activity is not None:
+            self._sender.send(Progress(activity, None, detail))
+
+    def tell(self, what: str) -> None:
+        """Report what is being done within the activity."""
+        if self._activity:
+            self._sender.send(Progress(self._activity, None, what))
+
+    def fraction(self, fraction: float) -> None:
+        """Report how much of the activity is done, 0 to 1; too frequent ones are left out."""
+        now = time.monotonic()
+        if self._activity and (now - self._last_report >= _INTERVAL_S or fraction >= 1.0):
+            self._last_report = now
+            self._sender.send(Progress(self._activity, fraction))
+
+    @contextmanager
+    def weights(self) -> Iterator[None]:
+        """Inside, transformers' loop over the weights reports its fraction."""
+        transformers_logging.disable_progress_bar()
+        set_hook = getattr(transformers_logging, "set_tqdm_hook", None)
+        if set_hook is None:
+            yield
+            return
+        previous = set_hook(self._replace_bar)
+        try:
+            yield
+        finally:
+            set_hook(previous)
+
+    def _replace_bar(
+        self, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        if kwargs.get("desc") == "Loading weights" and args and isinstance(args[0], Sized):
+            return self._watched(args[0])
+        return factory(*args, **kwargs)
+
+    def _watched(self, items: Any) -> Iterator[Any]:
+        total = len(items)
+        for done, item in enumerate(items, 1):
+            yield item
+            self.fraction(done / total)

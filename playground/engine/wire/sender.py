@@ -1,0 +1,87 @@
+"""Events to the client: whole frames in order, tokens in batches of about 16 ms."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+from playground.core.protocol import Event, Tokens, encode
+from playground.engine.wire.inbox import leave
+
+#: Tokens of one batch became ready within this time (seconds).
+BATCH_S = 0.016
+
+
+class Sender:
+    """Writes events to a pipe.
+
+    The first token after a pause goes out at once, so that a slow model's tokens never wait;
+    those that follow within BATCH_S go out together, with the next token or by the thread.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lock = threading.Lock()
+        self._pending = threading.Event()
+        self._request_id = 0
+        self._ids: list[int] = []
+        self._texts: list[str] = []
+        self._times: list[float] = []
+        self._flushed_at = 0.0
+        threading.Thread(target=self._flush_late_tokens, name="sender", daemon=True).start()
+
+    def send(self, event: Event) -> None:
+        """Write an event, after all tokens handed over before."""
+        with self._lock:
+            self._flush()
+            self._write(event)
+
+    def token(self, request_id: int, token_id: int, text: str, time_s: float) -> None:
+        """Hand over a token; `time_s` is its own time, in seconds since the request was sent."""
+        with self._lock:
+            if request_id != self._request_id:
+                self._flush()
+                self._request_id = request_id
+            self._ids.append(token_id)
+            self._texts.append(text)
+            self._times.append(time_s)
+            if time.monotonic() - self._flushed_at >= BATCH_S:
+                self._flush()
+                return
+        if not self._pending.is_set():
+            self._pending.set()
+
+    def _flush(self) -> None:
+        if not self._ids:
+            return
+        batch = Tokens(
+            request_id=self._request_id,
+            ids=tuple(self._ids),
+            texts=tuple(self._texts),
+            times=tuple(self._times),
+        )
+        self._ids, self._texts, self._times = [], [], []
+        self._flushed_at = time.monotonic()
+        self._write(batch)
+
+    def _flush_late_tokens(self) -> None:
+        while self._pending.wait():
+            self._pending.clear()
+            due = self._flushed_at + BATCH_S - time.monotonic()
+            if due > 0:
+                time.sleep(due)
+            with self._lock:
+                # A later flush may have begun another batch, which has its own due time.
+                if time.monotonic() - self._flushed_at >= BATCH_S:
+                    self._flush()
+                elif self._ids:
+                    self._pending.set()
+
+    def _write(self, event: Event) -> None:
+        view = memoryview(encode(event))
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            leave(1, f"engine: nobody reads its events any more ({error.strerror})")

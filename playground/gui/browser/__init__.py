@@ -1,0 +1,1 @@
+"""The model browser: search, filters and the list of models."""

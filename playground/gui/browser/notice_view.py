@@ -1,0 +1,75 @@
+"""A sentence in place of a list or below it, with what to do and a button for it."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
+
+from playground.gui.browser.notices import ACTION_TEXTS, Notice
+from playground.gui.toolkit.widgets import ThinBar, announce, set_kind, wrapping_policy
+
+
+class NoticeView(QFrame):
+    """Shows a notice, with `asked` from its button; `large` is for where nothing else is."""
+
+    asked = Signal(str)  # the notice's action
+
+    def __init__(self, *, large: bool, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("card" if large else "message")
+        self._large = large
+        self._notice = Notice()
+        self._text, self._cure = QLabel(), QLabel()
+        side = Qt.AlignmentFlag.AlignHCenter if large else Qt.AlignmentFlag.AlignLeft
+        for label in (self._text, self._cure):
+            label.setTextFormat(Qt.TextFormat.PlainText)
+            label.setWordWrap(True)
+            label.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
+            label.setSizePolicy(wrapping_policy())
+            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text.setProperty("tone", "heading")
+        self._bar = ThinBar()
+        self.button = QPushButton()
+        self.button.setAutoDefault(False)
+        self.button.clicked.connect(self._clicked)
+        texts = QVBoxLayout()
+        texts.setSpacing(4)
+        for widget in (self._text, self._cure, self._bar):
+            texts.addWidget(widget)
+        direction = QBoxLayout.Direction.TopToBottom if large else QBoxLayout.Direction.LeftToRight
+        outer = QBoxLayout(direction, self)
+        outer.setSpacing(12)
+        outer.setContentsMargins(*((32, 24, 32, 24) if large else (12, 6, 8, 6)))
+        if large:
+            outer.addStretch(1)
+        outer.addLayout(texts, 0 if large else 1)
+        outer.addWidget(self.button, 0, Qt.AlignmentFlag.AlignCenter)
+        if large:
+            outer.addStretch(2)
+        self.show_notice(Notice())
+
+    def notice(self) -> Notice:
+        return self._notice
+
+    def show_notice(self, notice: Notice) -> None:
+        """Show it; one without a text hides the small form, and leaves the large one empty."""
+        news = notice.text != self._notice.text
+        self._notice = notice
+        self._text.setText(notice.text)
+        self._cure.setText(notice.cure)
+        self._cure.setVisible(bool(notice.cure))
+        self._bar.set_progress(notice.level == "busy", None)
+        self._bar.setVisible(notice.level == "busy")
+        self.button.setText(ACTION_TEXTS.get(notice.action, ""))
+        self.button.setVisible(bool(notice.action))
+        set_kind(self._text, "tone", "danger" if notice.level == "error" else "heading")
+        if not self._large:
+            set_kind(self, "level", "warning" if notice.level == "error" else "")
+            self.setVisible(bool(notice.text))
+        whole = f"{notice.text} {notice.cure}".strip()
+        self.setAccessibleName(whole)
+        if news and whole:
+            announce(self, whole)
+
+    def _clicked(self) -> None:
+        self.asked.emit(self._notice.action)

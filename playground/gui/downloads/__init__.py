@@ -1,0 +1,1 @@
+"""The downloads window, its indicator, and the log-in to the Hub."""

@@ -1,0 +1,38 @@
+"""The button beside the menus that says how the downloads stand; hidden where none is on."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import QMenuBar, QToolButton, QWidget
+
+from playground.gui.toolkit import theme
+
+
+class DownloadIndicator(QToolButton):
+    """Shows `summary` beside an arrow; a click is the wish to see the downloads."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("kind", "flat")
+        self.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self.setIconSize(QSize(16, 16))
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.setAccessibleName("Downloads")
+        self.setToolTip("Show the downloads (Ctrl+J)")
+        theme.theme_changed.connect(self._tint)
+        self._tint()
+        self.hide()
+
+    def show_summary(self, text: str) -> None:
+        wider = len(text) != len(self.text())
+        self.setText(text)
+        self.setAccessibleName(f"Downloads: {text}")
+        self.setVisible(bool(text))
+        bar = self.parentWidget()
+        if wider and isinstance(bar, QMenuBar):
+            # A menu bar gives its corner a place only when it takes the widget.
+            bar.setCornerWidget(self)
+            self.setVisible(bool(text))
+
+    def _tint(self) -> None:
+        self.setIcon(theme.icon("download"))

@@ -1,0 +1,255 @@
+"""The download queue: a row for each model, with how it stands and what may be done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from PySide6.QtCore import Qt, QTimer, Signal, Slot
+from PySide6.QtGui import QHideEvent, QShowEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QScrollArea,
+    QVBoxLayout,
+    QWidget,
+)
+
+from playground.gui.downloads.text import state_text
+from playground.gui.toolkit.widgets import (
+    ElidedLabel,
+    ThinBar,
+    announce,
+    muted_label,
+    set_kind,
+    wrapping_policy,
+)
+from playground.hub.downloads.items import DownloadItem, DownloadState
+
+_ENDURES = "What is not done when the window closes goes on at the next start."
+_TONES = {
+    DownloadState.FAILED: "danger",
+    DownloadState.RETRYING: "warning",
+    DownloadState.FINISHED: "success",
+}
+
+
+class DownloadsPanel(QFrame):
+    """Shows entries of the queue; every wish names the entry's key."""
+
+    cancelRequested = Signal(str)
+    retryRequested = Signal(str)
+    removeRequested = Signal(str)
+    clearRequested = Signal()
+    askRequested = Signal(str)  # the page where a gated model is asked for
+    loginRequested = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("card")
+        self.setAccessibleName("Downloads")
+        self._rows: dict[str, DownloadRow] = {}
+        self._title = QLabel("Downloads")
+        self._title.setProperty("tone", "heading")
+        self._note = ElidedLabel()
+        self._note.setProperty("tone", "muted")
+        self.clear_button = QPushButton("Clear &finished")
+        self.clear_button.setProperty("kind", "flat")
+        self.clear_button.setAutoDefault(False)
+        self.clear_button.setToolTip("Take what is finished or cancelled out of this list")
+        self._nothing = muted_label("Nothing has been downloaded yet.")
+        inner = QWidget()
+        inner.setObjectName("scrolled")
+        self._list = QVBoxLayout(inner)
+        self._list.setContentsMargins(0, 0, 6, 0)
+        self._list.setSpacing(0)
+        self._list.addStretch(1)
+        self._area = QScrollArea()
+        self._area.setWidgetResizable(True)
+        self._area.setFrameShape(QFrame.Shape.NoFrame)
+        self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self._area.setWidget(inner)
+        head = QHBoxLayout()
+        head.setSpacing(12)
+        head.addWidget(self._title)
+        head.addWidget(self._note, 1)
+        head.addWidget(self.clear_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(12, 8, 6, 8)
+        column.setSpacing(4)
+        column.addLayout(head)
+        column.addWidget(self._nothing)
+        column.addWidget(self._area, 1)
+        self.clear_button.clicked.connect(self.clearRequested)
+        # Waiting times run down also while nothing is told.
+        self._clock = QTimer(self, interval=1000)
+        self._clock.timeout.connect(self._tick)
+        self.show_items(())
+
+    @Slot(object)
+    def show_items(self, items: Sequence[DownloadItem]) -> None:
+        """Show exactly these entries, the latest first."""
+        keys = {item.key for item in items}
+        for key in [key for key in self._rows if key not in keys]:
+            row = self._rows.pop(key)
+            self._list.removeWidget(row)
+            row.hide()
+            row.deleteLater()
+        for place, item in enumerate(reversed(items)):
+            row = self._rows.get(item.key) or self._make(item.key)
+            self._list.insertWidget(place, row)
+            row.show_item(item)
+        self._show_head()
+
+    @Slot(object)
+    def show_item(self, item: DownloadItem) -> None:
+        """Bring one entry up to date; one that is not shown comes to the top."""
+        row = self._rows.get(item.key)
+        if row is None:
+            row = self._make(item.key)
+            self._list.insertWidget(0, row)
+        row.show_item(item)
+        self._show_head()
+
+    def row(self, key: str) -> DownloadRow | None:
+        return self._rows.get(key)
+
+    def showEvent(self, event: QShowEvent) -> None:
+        super().showEvent(event)
+        self._show_head()
+
+    def hideEvent(self, event: QHideEvent) -> None:
+        super().hideEvent(event)
+        self._clock.stop()
+
+    def _make(self, key: str) -> DownloadRow:
+        row = DownloadRow(key)
+        row.cancel_button.clicked.connect(self._cancel)
+        row.retry_button.clicked.connect(self._retry)
+        row.remove_button.clicked.connect(self._remove)
+        row.ask_button.clicked.connect(self._ask)
+        row.login_button.clicked.connect(self.loginRequested)
+        self._rows[key] = row
+        return row
+
+    def _show_head(self) -> None:
+        states = [row.item.state for row in self._rows.values() if row.item is not None]
+        self._nothing.setVisible(not states)
+        self._area.setVisible(bool(states))
+        self.clear_button.setEnabled(
+            any(s in (DownloadState.FINISHED, DownloadState.CANCELLED) for s in states)
+        )
+        on = any(not state.is_over for state in states)
+        self._note.set_full_text(_ENDURES if on else "")
+        waiting = DownloadState.RETRYING in states
+        if waiting and self.isVisible() and not self._clock.isActive():
+            self._clock.start()
+        elif not waiting:
+            self._clock.stop()
+
+    def _tick(self) -> None:
+        for row in self._rows.values():
+            row.show_clock()
+
+    def _sender(self) -> DownloadRow | None:
+        button = self.sender()
+        return next((r for r in self._rows.values() if button in r.buttons), None)
+
+    def _cancel(self) -> None:
+        if row := self._sender():
+            self.cancelRequested.emit(row.key)
+
+    def _retry(self) -> None:
+        if row := self._sender():
+            self.retryRequested.emit(row.key)
+
+    def _remove(self) -> None:
+        if row := self._sender():
+            self.removeRequested.emit(row.key)
+
+    def _ask(self) -> None:
+        row = self._sender()
+        if row is not None and row.item is not None:
+            self.askRequested.emit(row.item.ask_at)
+
+
+class DownloadRow(QFrame):
+    """One entry: name and buttons, a thin bar, and a sentence."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__()
+        self.key = key
+        self.item: DownloadItem | None = None
+        self._name = ElidedLabel()
+        self._name.elide_mode = Qt.TextElideMode.ElideMiddle
+        self._bar = ThinBar()
+        self._bar.setAccessibleName(f"Download of {key}")
+        self._state = muted_label("")
+        self._state.setWordWrap(True)
+        self._state.setSizePolicy(wrapping_policy())
+        self.login_button = _button("Log in…", f"Log in to the Hub for {key}")
+        self.ask_button = _button("Ask for access…", f"Open the page where {key} is asked for")
+        self.retry_button = _button("Try again", f"Try to download {key} again")
+        self.cancel_button = _button("Cancel", f"Cancel the download of {key}; finished files stay")
+        self.remove_button = _button("Remove", f"Take {key} out of this list; its files stay")
+        self.buttons = (
+            self.login_button,
+            self.ask_button,
+            self.retry_button,
+            self.cancel_button,
+            self.remove_button,
+        )
+        line = QHBoxLayout()
+        line.setSpacing(6)
+        line.addWidget(self._name, 1)
+        for button in self.buttons:
+            line.addWidget(button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 4, 0, 6)
+        column.setSpacing(3)
+        column.addLayout(line)
+        column.addWidget(self._bar)
+        column.addWidget(self._state)
+
+    def state_text(self) -> str:
+        return self._state.text()
+
+    def show_item(self, item: DownloadItem) -> None:
+        before, self.item = self.item, item
+        self._name.set_full_text(item.key)
+        state = item.state
+        on = not state.is_over
+        self._bar.setVisible(on)
+        known = state in (DownloadState.RUNNING, DownloadState.RETRYING, DownloadState.WAITING)
+        fraction = (item.fraction or 0.0) if known else None
+        self._bar.set_progress(on, fraction, moving=state is DownloadState.PLANNING)
+        self.login_button.setVisible(state is DownloadState.FAILED and item.needs_login)
+        self.ask_button.setVisible(state is DownloadState.FAILED and bool(item.ask_at))
+        failed = state in (DownloadState.FAILED, DownloadState.CANCELLED, DownloadState.RETRYING)
+        self.retry_button.setVisible(failed)
+        now = state is DownloadState.RETRYING
+        self.retry_button.setText("Try now" if now else "Try again")
+        self.cancel_button.setVisible(on)
+        self.remove_button.setVisible(not on)
+        set_kind(self._state, "tone", "warning" if item.is_quiet else _TONES.get(state, "muted"))
+        self.show_clock()
+        if before is not None and before.state is not state and state.is_over:
+            announce(self, f"{item.key}: {self._state.text()}")
+
+    def show_clock(self) -> None:
+        """Bring up to date what depends on the time."""
+        if self.item is not None:
+            text = state_text(self.item, time.time())
+            self._state.setText(text)
+            self.setAccessibleName(f"{self.key}: {text}")
+
+
+def _button(text: str, tip: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setAutoDefault(False)
+    button.setToolTip(tip)
+    button.setAccessibleDescription(tip)
+    return button

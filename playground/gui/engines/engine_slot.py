@@ -1,0 +1,122 @@
+"""The one engine process a lane may have at a time, and what is known of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, Signal, Slot
+
+from playground.client.engine_process import EngineProcess
+from playground.core.environments import OWN
+from playground.core.facts import EngineFacts, LoadRequest
+from playground.core.protocol import Command, Event, Load, Progress, Ready, Tokens
+from playground.gui.engines.worker import EngineEnd, EngineWorker
+
+#: Makes an engine in the environment of this name; raises PlaygroundError where it is gone.
+EngineFactory = Callable[[str], EngineProcess]
+
+
+class LaneEngine(QObject):
+    """Starts engines one after the other; `facts` are those of the last one that was ready."""
+
+    received = Signal(object)  # every Event but Tokens
+    failed = Signal(object)  # a Failure
+    ended = Signal(object)  # an EngineEnd; a new engine may be started
+
+    def __init__(self, make: EngineFactory, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.facts: EngineFacts | None = None
+        self.environment = OWN  # of the process, and of the facts
+        self.ready = False  # it can take a load
+        self.spent = False  # it took one, or is on its way out
+        self.progress: Progress | None = None
+        self._make = make
+        self._worker: EngineWorker | None = None
+        self._last_tokens: list[Tokens] = []  # of the engine that has just ended
+
+    @property
+    def running(self) -> bool:
+        return self._worker is not None
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process that nobody has ended, and that has not ended by itself."""
+        return self._worker is not None and not self.spent and not self._worker.process.ended
+
+    @property
+    def pid(self) -> int:
+        """The process's id, 0 without one."""
+        return self._worker.process.pid if self._worker else 0
+
+    def start(self, environment: str = OWN) -> None:
+        """Start a process unless there is one. Raises PlaygroundError as the factory does."""
+        if self._worker is not None:
+            return
+        worker = EngineWorker(self._make(environment))
+        self.ready = self.spent = False
+        self.progress = None
+        if environment != self.environment:
+            self.environment, self.facts = environment, None
+        worker.received.connect(self._on_received)
+        worker.failed.connect(self._on_failed)
+        worker.ended.connect(self._on_ended)
+        self._worker = worker
+        worker.launch()
+
+    def load(self, request: LoadRequest) -> None:
+        """Send the one load of the process's life."""
+        self.spent = True
+        self.send(Load(request))
+
+    def send(self, command: Command) -> None:
+        if self._worker is not None:
+            self._worker.send(command)
+
+    def take_tokens(self, request_id: int) -> list[Tokens]:
+        """Return the request's batches that came since the last call."""
+        taken, self._last_tokens = self._last_tokens, []
+        if self._worker is not None:
+            taken += self._worker.take_tokens()
+        return [batch for batch in taken if batch.request_id == request_id]
+
+    def end(self) -> None:
+        """Measure the memory and end the process gently; returns at once."""
+        self.spent = True
+        if self._worker is not None:
+            self._worker.end()
+
+    def kill(self) -> None:
+        """End the process now; returns at once."""
+        self.spent = True
+        if self._worker is not None:
+            self._worker.kill()
+
+    def wait(self, timeout_ms: int) -> bool:
+        """After `end` or `kill`: block until process and thread are gone."""
+        return self._worker is None or self._worker.wait(timeout_ms)
+
+    @Slot(object)
+    def _on_received(self, event: Event) -> None:
+        if isinstance(event, Ready):
+            self.ready = True
+            self.progress = None  # its importing is over
+            self.facts = event.facts
+        elif isinstance(event, Progress):
+            self.progress = event
+        self.received.emit(event)
+
+    @Slot(object)
+    def _on_failed(self, failure: object) -> None:
+        self.spent = True
+        self.failed.emit(failure)
+
+    @Slot(object)
+    def _on_ended(self, end: EngineEnd) -> None:
+        worker, self._worker = self._worker, None
+        self.ready = self.spent = False
+        self.progress = None
+        self._last_tokens = worker.take_tokens() if worker is not None else []
+        self.ended.emit(end)
+        if worker is not None:
+            worker.wait(5000)  # `ended` was all but its last line
+            worker.deleteLater()

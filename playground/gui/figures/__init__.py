@@ -1,0 +1,1 @@
+"""The latency plot and the table of figures."""

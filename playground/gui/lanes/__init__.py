@@ -1,0 +1,1 @@
+"""The lanes: their state, their engines, their views."""

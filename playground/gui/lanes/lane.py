@@ -1,0 +1,401 @@
+"""One lane: its engine, its state, and what may be asked of it in which state."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from playground.core.errors import PlaygroundError
+from playground.core.facts import Answer, EngineFacts
+from playground.core.generation import GenerationOptions, Prompt, Timing
+from playground.core.lane import (
+    Failure,
+    GenerateSent,
+    Happening,
+    LaneConfig,
+    LaneState,
+    LoadAsked,
+    ProcessEnded,
+    Refused,
+    Stage,
+    UnloadAsked,
+    advance,
+)
+from playground.core.protocol import Cancel, Event, Failed, Finished, Generate, Ready, Started
+from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
+from playground.gui.engines.worker import EngineEnd
+from playground.gui.lanes.generation import Generation
+from playground.gui.lanes.outcomes import no_environment, process_ended
+from playground.gui.lanes.preparation import FreeBytes, LanePreparation, Prepare
+from playground.gui.toolkit.background import Background
+from playground.hub.local.prepare import free_bytes
+
+log = logging.getLogger(__name__)
+
+#: How long an engine may take to heed a stop before its end is offered.
+STOP_WAIT_MS = 2000
+TakeSpare = Callable[[str], LaneEngine | None]
+_DEAF = "the engine does not react; stop once more to end its process"
+
+
+class LaneController(QObject):
+    """Drives one lane; knows no view.
+
+    At most one engine process at a time. Every wish is taken in every state: one that does
+    not fit does nothing. `state` is what a view shows, all of it.
+    """
+
+    state_changed = Signal()
+    config_changed = Signal()
+    facts_arrived = Signal(object)  # EngineFacts
+    text_arrived = Signal(str)
+    answered = Signal(object)  # an Answer; its text has arrived before
+    broken = Signal(object)  # a Failure: the generation ended without an answer
+    gone = Signal()  # the engine process has ended
+
+    def __init__(
+        self,
+        config: LaneConfig,
+        background: Background,
+        make_engine: EngineFactory,
+        prepare: Prepare,
+        free: FreeBytes = free_bytes,
+        take_spare: TakeSpare = lambda _: None,
+        parent: QObject | None = None,
+    ) -> None:
+        """`take_spare` gives an engine of an environment that was started ahead, if there is one.
+
+        The lane goes on with it as with its own.
+        """
+        super().__init__(parent)
+        self.config = config
+        self.state = LaneState()
+        self.generation: Generation | None = None
+        self._free = free
+        self._take_spare = take_spare
+        self._engine = self._listen_to(LaneEngine(make_engine, self))
+        self._preparation = LanePreparation(background, prepare, free, self)
+        self._preparation.done.connect(self._send_load)
+        self._preparation.refused.connect(self._on_refused)
+        self._load_next = False  # once the present process is gone
+        self._ahead_next = False
+        self._closing = False
+        self._requests = 0
+        self._deaf = False
+        self._stop_timer = QTimer(self, singleShot=True, interval=STOP_WAIT_MS)
+        self._stop_timer.timeout.connect(self._not_heeded)
+
+    # Wishes
+
+    @property
+    def pid(self) -> int:
+        """The engine's process id, 0 without one."""
+        return self._engine.pid
+
+    @property
+    def facts(self) -> EngineFacts | None:
+        """What the last engine of the lane's environment found on this machine."""
+        return self._engine.facts if self._in_its_environment else None
+
+    @property
+    def running(self) -> bool:
+        """Whether there is an engine process, or one is being started or ended."""
+        return self._engine.running
+
+    @property
+    def warming(self) -> bool:
+        """Whether an engine started ahead still imports its libraries."""
+        return self._engine.running and not self._engine.ready and not self._engine.spent
+
+    def claimed_bytes(self, device: str) -> int:
+        """What a load under way on `device` is expected to take yet."""
+        if self.state.stage is not Stage.LOADING or not self._engine.spent:
+            return 0
+        return self._preparation.claimed_bytes(device, self.pid)
+
+    def free_bytes(self, device: str) -> int | None:
+        """What is free on `device` now, as far as the lane's engine can tell."""
+        return self._free(device, self.facts)
+
+    def start_ahead(self) -> None:
+        """Start an engine, so that it imports its libraries before it is needed."""
+        if self._closing or (self._engine.running and self._in_its_environment):
+            return
+        if self._engine.running:
+            self._ahead_next = True
+            self._engine.kill()
+            return
+        try:
+            self._engine.start(self.config.environment)
+        except PlaygroundError as error:
+            log.info("no engine ahead: %s", error)  # a load will say so
+
+    def set_config(self, config: LaneConfig) -> None:
+        """Take another model, precision or device; a model that is loaded is loaded anew."""
+        if config == self.config:
+            return
+        self.config = config
+        self._preparation.forget_warning()
+        self.config_changed.emit()
+        if self.state.stage is not Stage.EMPTY:
+            self.reload()
+
+    def load(self, *, insist: bool = False) -> None:
+        """Load the model. To insist after a refusal for lack of memory loads it anyway."""
+        if self.state.stage is Stage.UNLOADING:
+            self._load_next = True
+        if self._closing or self.state.stage not in (Stage.EMPTY, Stage.FAILED):
+            return
+        if self._engine.running and (self._engine.spent or not self._in_its_environment):
+            # A lane that waits for its old process to go is not one that has failed for good.
+            self._load_next = True
+            self._apply(UnloadAsked())
+            self._engine.kill()
+            return
+        try:
+            self._start_engine()
+        except PlaygroundError as error:
+            self._apply(Refused(no_environment(error)))
+            return
+        self._apply(LoadAsked(warm=self._engine.ready))
+        if self._engine.progress is not None:
+            self._apply(self._engine.progress)
+        self._preparation.start(self.config, self.facts, insist=insist)
+
+    def reload(self) -> None:
+        """Let the present model go and load what the configuration says."""
+        if not self._engine.spent:
+            self._preparation.abandon()
+            if self.state.stage in (Stage.STARTING, Stage.LOADING):
+                self.state = LaneState()
+            self.load()
+            return
+        self._drop(gently=False)
+        self._load_next = True
+
+    def unload(self) -> None:
+        """End the process; the state tells the memory that came back."""
+        if self.state.stage is Stage.FAILED and not self._engine.running:
+            self.state = LaneState()
+            self.state_changed.emit()
+        elif self.state.stage not in (Stage.EMPTY, Stage.UNLOADING):
+            self._drop(gently=True)
+
+    def cancel(self) -> None:
+        """End what is under way: a load with its process, a generation after its token."""
+        match self.state.stage:
+            case Stage.STARTING | Stage.LOADING:
+                self._drop(gently=False)
+            case Stage.UNLOADING:
+                self._load_next = False
+                self._engine.kill()
+            case Stage.GENERATING if self._deaf:
+                self._drop(gently=False)
+            case Stage.GENERATING if self.generation is not None:
+                self._engine.send(Cancel(self.generation.request_id))
+                if not self._stop_timer.isActive():
+                    self._stop_timer.start()
+
+    def generate(self, prompt: Prompt, options: GenerationOptions, timing: Timing) -> bool:
+        """Send a prompt to the loaded model; False where there is none ready."""
+        if not self.state.can_generate or self._closing:
+            return False
+        self._requests += 1
+        self._deaf = False
+        floor = self.state.loaded.floor if self.state.loaded else None
+        self.generation = Generation(self._requests, self.config, prompt, options, timing, floor)
+        self._apply(GenerateSent())
+        self._engine.send(
+            Generate(
+                request_id=self._requests,
+                prompt=prompt,
+                options=options,
+                timing=timing,
+                sent_at=time.monotonic(),
+            )
+        )
+        return True
+
+    def shut_down(self) -> None:
+        """End the process now and take no wish any more; `wait` waits for it."""
+        self._closing = True
+        self._load_next = False
+        self._preparation.abandon()
+        self._stop_timer.stop()
+        self._engine.kill()
+
+    def wait(self, timeout_ms: int) -> bool:
+        """After `shut_down`: block until the engine and its thread are gone."""
+        return self._engine.wait(timeout_ms)
+
+    def drain(self) -> bool:
+        """Hand on the tokens that came since; True where there were any."""
+        generation = self.generation
+        # Tokens that overtook their Started event wait for it.
+        if generation is None or not generation.started:
+            return False
+        batches = self._engine.take_tokens(generation.request_id)
+        if not batches:
+            return False
+        text = generation.take(batches)
+        self._apply(batches[-1])
+        if text:
+            self.text_arrived.emit(text)
+        return True
+
+    # What happens
+
+    @Slot(object)
+    def _on_event(self, event: Event) -> None:
+        match event:
+            case Ready(facts=facts):
+                self.facts_arrived.emit(facts)
+                self._send_load()
+            case Started(request_id=number, prompt_tokens=count):
+                if self.generation is not None and self.generation.request_id == number:
+                    self.generation.started = True
+                    self.generation.prompt_tokens = count
+                    self._apply(event)
+            case Finished(request_id=number, answer=answer, tail=tail):
+                self._on_finished(number, answer, tail)
+            case Failed():
+                self._on_command_failed(event)
+            case _:
+                self._apply(event)
+
+    def _on_finished(self, number: int, answer: Answer, tail: str) -> None:
+        generation = self.generation
+        if generation is None or generation.request_id != number:
+            return
+        generation.started = True
+        self.drain()
+        self._stop_timer.stop()
+        if tail:
+            self.text_arrived.emit(tail)
+        generation.answer = answer
+        self.state = advance(self.state, Finished(number, answer), time.monotonic())
+        self.answered.emit(answer)
+        self.state_changed.emit()
+
+    def _on_command_failed(self, event: Failed) -> None:
+        generating = self.state.stage is Stage.GENERATING
+        if self.state.stage is Stage.UNLOADING:
+            return
+        if generating:
+            self._break(Failure(event.message, event.cure, event.detail))
+        if event.may_insist:
+            self._preparation.note_refusal()
+        self._apply(event)
+        if self.state.stage is Stage.FAILED:
+            self._engine.end()  # an engine loads once in its life
+
+    @Slot(object)
+    def _on_failed(self, failure: Failure) -> None:
+        if self.state.stage is Stage.UNLOADING:
+            return
+        if self.state.stage is Stage.GENERATING:
+            self._break(failure)
+        self._preparation.abandon()
+        self._apply(Refused(failure))
+
+    @Slot(object)
+    def _on_ended(self, end: EngineEnd) -> None:
+        outcome = end.outcome
+        if self.state.stage is Stage.GENERATING:
+            self._break(Failure(outcome.text, outcome.cure, outcome.detail))
+        self._preparation.abandon()
+        if self.state.stage is not Stage.EMPTY or not outcome.expected:
+            self._apply(process_ended(end, self.state, self._engine.environment))
+        self.gone.emit()
+        ahead, self._ahead_next = self._ahead_next, False
+        if self._load_next and not self._closing:
+            self._load_next = False
+            self.load()
+        elif ahead:
+            self.start_ahead()
+
+    @Slot(object)
+    def _on_refused(self, failure: Failure) -> None:
+        self._apply(Refused(failure))
+
+    @Slot()
+    def _not_heeded(self) -> None:
+        if self.state.stage is Stage.GENERATING:
+            self._deaf = True
+            self.state = replace(self.state, detail=_DEAF)
+            self.state_changed.emit()
+
+    # Parts
+
+    @property
+    def _in_its_environment(self) -> bool:
+        return self._engine.environment == self.config.environment
+
+    def _start_engine(self) -> None:
+        """Have an engine in the lane's environment: a spare, or a new one.
+
+        Raises PlaygroundError where the environment is gone.
+        """
+        environment = self.config.environment
+        spare = None if self._engine.running else self._take_spare(environment)
+        if spare is None:
+            self._engine.start(environment)
+            return
+        if spare.facts is None and self._in_its_environment:
+            spare.facts = self._engine.facts
+        self._engine.deleteLater()
+        spare.setParent(self)
+        self._engine = self._listen_to(spare)
+        if spare.ready:
+            self.facts_arrived.emit(spare.facts)
+
+    def _listen_to(self, engine: LaneEngine) -> LaneEngine:
+        engine.received.connect(self._on_event)
+        engine.failed.connect(self._on_failed)
+        engine.ended.connect(self._on_ended)
+        return engine
+
+    @Slot()
+    def _send_load(self) -> None:
+        """Send the load once both the model's folder and the engine are there."""
+        found = self._preparation.found
+        waiting = self.state.stage in (Stage.STARTING, Stage.LOADING)
+        if not waiting or found is None or not self._engine.ready or self._engine.spent:
+            return
+        failure = self._preparation.memory_failure(self.config.device, self.facts, self.pid)
+        if failure is not None:
+            self._preparation.found = None
+            self._apply(Refused(failure))
+        else:
+            self._engine.load(found.request)
+
+    def _drop(self, *, gently: bool) -> None:
+        """End the process, whatever it does."""
+        self._load_next = False
+        self._preparation.abandon()
+        if self.state.stage is Stage.GENERATING:
+            self.drain()
+            self._break(Failure("The generation was ended with its process."))
+        self._apply(UnloadAsked())
+        if not self._engine.running:
+            self._apply(ProcessEnded(expected=True, outcome=""))
+        elif gently:
+            self._engine.end()
+        else:
+            self._engine.kill()
+
+    def _break(self, failure: Failure) -> None:
+        """End the generation without an answer; the text that came is kept."""
+        self.drain()
+        self._stop_timer.stop()
+        self.broken.emit(failure)
+
+    def _apply(self, happening: Happening) -> None:
+        state = advance(self.state, happening, time.monotonic())
+        if state is not self.state and state != self.state:
+            self.state = state
+            self.state_changed.emit()

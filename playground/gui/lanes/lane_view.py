@@ -1,0 +1,345 @@
+"""One lane: its choices, what it is doing, its text and the stamp under it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
+from PySide6.QtWidgets import (
+    QFrame,
+    QHBoxLayout,
+    QPushButton,
+    QSizePolicy,
+    QToolTip,
+    QVBoxLayout,
+    QWidget,
+)
+
+from playground.core.facts import Answer
+from playground.core.lane import Failure, LaneConfig, LaneState, Stage
+from playground.core.precision import Precision
+from playground.gui.lanes import text as texts
+from playground.gui.lanes.details_dialog import DetailsDialog
+from playground.gui.lanes.header import LaneHeader
+from playground.gui.lanes.stream_view import StreamView
+from playground.gui.toolkit.failure_panel import FailurePanel
+from playground.gui.toolkit.widgets import (
+    ElidedButton,
+    ElidedLabel,
+    ThinBar,
+    announce,
+    muted_label,
+    set_kind,
+)
+
+_NARROW = 340  # width below which the head does without texts on buttons
+
+
+class LaneView(QFrame):
+    """Draws a lane's configuration and state; emits what the user asks for."""
+
+    modelRequested = Signal()
+    precisionChosen = Signal(object)
+    deviceChosen = Signal(str)
+    environmentChosen = Signal(str)
+    environmentsRequested = Signal()
+    reviewRequested = Signal()
+    loadRequested = Signal()
+    unloadRequested = Signal()
+    cancelRequested = Signal()
+    memoryRequested = Signal()
+    duplicateRequested = Signal()
+    removeRequested = Signal()
+    moveRequested = Signal(int)
+    enlargeRequested = Signal()
+    regenerateRequested = Signal()
+    copyRequested = Signal(str)
+    filesDropped = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("card")
+        self.setAcceptDrops(True)
+        self.setMinimumWidth(216)
+        self._index = 0
+        self._label = ""
+        self._state = LaneState()
+        self._waits = False
+        self._announced = ""
+
+        self.header = LaneHeader()
+        self.badge = ElidedButton()
+        self.badge.set_room(20)
+        self.badge.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
+        self.badge.setProperty("kind", "badge")
+        self.badge.setCursor(Qt.CursorShape.WhatsThisCursor)
+        self.badge.clicked.connect(self._show_badge_tip)
+        self.badge.setAccessibleName("Verified precision")
+        self.badge.setToolTip("What really runs: counted in the loaded model")
+        self.badge.hide()
+        self.status = ElidedLabel()
+        self.status.setProperty("tone", "muted")
+        self.cancel_button = QPushButton("Cancel")
+        self.cancel_button.setProperty("kind", "danger")
+        self.cancel_button.clicked.connect(self.cancelRequested)
+        self.cancel_button.hide()
+        self.details_button = QPushButton("De&tails…")
+        self.details_button.setToolTip("Show the engine's own words")
+        self.details_button.clicked.connect(self._show_details)
+        self.details_button.hide()
+        self.anyway_button = QPushButton("Load an&yway")
+        self.anyway_button.setToolTip("Load it although too little memory seems to be free")
+        self.anyway_button.clicked.connect(self.loadRequested)
+        self.anyway_button.hide()
+        self.bar = ThinBar()
+        self.failure = FailurePanel()
+        self.failure.hide()
+        self.failure.reviewRequested.connect(self.reviewRequested)
+        self.stream = StreamView()
+        self.stamp = ElidedLabel()
+        self.stamp.setProperty("tone", "muted")
+        self.stamp.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.room = muted_label("")
+        self.room.setToolTip("How many more tokens fit")
+        self.room.hide()
+
+        row = QWidget()
+        row.setFixedHeight(30)  # so that nothing moves when the button comes and goes
+        line = QHBoxLayout(row)
+        line.setContentsMargins(0, 0, 0, 0)
+        line.setSpacing(8)
+        line.addWidget(self.badge)
+        line.addWidget(self.status, 1)
+        line.addWidget(self.cancel_button)
+        line.addWidget(self.details_button)
+        line.addWidget(self.anyway_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(8, 8, 8, 6)
+        column.setSpacing(4)
+        column.addWidget(self.header)
+        column.addWidget(row)
+        column.addWidget(self.bar)
+        column.addWidget(self.failure)
+        column.addWidget(self.stream, 100)
+        column.addStretch(1)  # keeps the head together where a failure leaves no text to show
+        foot = QHBoxLayout()
+        foot.setContentsMargins(0, 0, 0, 0)
+        foot.setSpacing(8)
+        foot.addWidget(self.stamp, 1)
+        foot.addWidget(self.room)
+        column.addLayout(foot)
+
+        self.header.modelRequested.connect(self.modelRequested)
+        self.header.precisionChosen.connect(self.precisionChosen)
+        self.header.deviceChosen.connect(self.deviceChosen)
+        self.header.environmentChosen.connect(self.environmentChosen)
+        self.header.environmentsRequested.connect(self.environmentsRequested)
+        self.header.loadRequested.connect(self._toggle_load)
+        self.header.enlargeRequested.connect(self.enlargeRequested)
+        self.header.command.connect(self._command)
+        self.set_index(0)
+        self.show_state(LaneState(), 0.0)
+
+    # What is shown
+
+    def show_config(
+        self,
+        config: LaneConfig,
+        model_label: str,
+        precisions: Mapping[Precision, str],
+        devices: Sequence[tuple[str, str]],
+        capability: str = "",
+    ) -> None:
+        """Show what is chosen and what could be; a reason greys a precision out."""
+        self._label = f"{model_label} · {config.precision.label.partition(' (')[0]}"
+        if config.environment:
+            self._label += f" · {config.environment}"
+        self.header.show_config(config, model_label, precisions, devices, capability)
+        self._name()
+
+    def show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
+        """Show in which Python the engine runs ("" is the playground's own), and could run."""
+        self.header.show_environments(chosen, choices)
+
+    def show_state(self, state: LaneState, now: float, waits: bool = False) -> None:
+        """Show the lane's state at the monotonic time `now`, and whether it waits for its turn.
+
+        Cheap when little changed.
+        """
+        self.status.set_full_text(texts.status_text(state, now, waits))
+        self.bar.set_progress(state.busy, state.fraction, texts.moves(state))
+        if state is self._state and waits is self._waits and self._announced:
+            return
+        self._state, self._waits = state, waits
+        holds = state.loaded is not None
+        active = state.stage in (Stage.STARTING, Stage.LOADING, Stage.GENERATING)
+        self.header.set_loaded(holds)
+        self.header.load_button.setEnabled(not state.busy)
+        self.cancel_button.setVisible(active)
+        generating = state.stage is Stage.GENERATING
+        self.cancel_button.setText("Stop" if generating else "Cancel")
+        self.cancel_button.setToolTip(
+            "Stop after the current token" if generating else "Cancel loading: ends the engine"
+        )
+        self._arrange_line()
+        if state.loaded is not None:
+            self.badge.set_full_text(texts.badge_text(state.loaded))
+            tip = texts.badge_tip(state.loaded)
+            self.badge.setToolTip(tip)
+            self.badge.setAccessibleName(f"Verified precision: {self.badge.full_text()}")
+            self.badge.setAccessibleDescription(tip)
+            set_kind(self.badge, "bad", bool(state.loaded.mismatch))
+        self.failure.show_failure(state.failure)
+        self.details_button.setVisible(bool(state.failure and state.failure.detail))
+        self.anyway_button.setVisible(bool(state.failure and state.failure.may_insist))
+        self.stream.setVisible(state.failure is None or not self.stream.document().isEmpty())
+        set_kind(self.status, "tone", "danger" if state.failure else "muted")
+        self.stream.set_hint(_hint(state, waits))
+        for name in ("regenerate", "answer", "script", "stamp"):
+            self.header.entries[name].setEnabled(not generating)
+        self._say(texts.stage_text(state), state.failure)
+
+    def show_answer(self, answer: Answer) -> None:
+        """Show the stamp of a finished answer under the text."""
+        self.stamp.set_full_text(texts.stamp_line(answer), texts.stamp_text(answer))
+
+    def clear_answer(self) -> None:
+        """Take the stamp away: the text it was for is gone."""
+        self.stamp.set_full_text("")
+
+    def show_room(self, text: str, tip: str) -> None:
+        """Say how many more tokens fit, "" where nothing is loaded."""
+        self.room.setText(text)
+        self.room.setToolTip(tip)
+        self.room.setAccessibleDescription(tip)
+        self.room.setVisible(bool(text))
+
+    def set_index(self, index: int) -> None:
+        """Take the colour, dash pattern and number of the lane at `index`."""
+        self._index = index
+        self.header.swatch.set_index(index)
+        self._name()
+
+    def set_enlarged(self, enlarged: bool) -> None:
+        button = self.header.enlarge_button
+        button.set_icon_name("shrink" if enlarged else "enlarge")
+        name = "Show all lanes again" if enlarged else "Enlarge the lane"
+        button.setToolTip(name)
+        button.setAccessibleName(name)
+        self.header.entries["enlarge"].setText("Show &all lanes" if enlarged else "&Enlarge")
+
+    def set_neighbours(self, left: bool, right: bool, others: bool) -> None:
+        """Say on which sides there are lanes, so that the menu offers what can be done."""
+        self.header.entries["left"].setEnabled(left)
+        self.header.entries["right"].setEnabled(right)
+        self.header.entries["remove"].setEnabled(others)
+
+    def title(self) -> str:
+        """The lane's number and what it runs, for lists of lanes."""
+        return f"{self._index + 1} · {self._label}" if self._label else f"Lane {self._index + 1}"
+
+    def focus_first(self) -> None:
+        """Put the keyboard focus on the lane's text, where the keys scroll it."""
+        first = self.stream if self.stream.isVisibleTo(self) else self.header.model
+        first.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    # Qt's side
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self.header.set_narrow(self.width() < _NARROW)
+        self._arrange_line()
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if _dropped_path(event):
+            set_kind(self, "dropping", True)
+            event.acceptProposedAction()
+
+    def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
+        set_kind(self, "dropping", False)
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        set_kind(self, "dropping", False)
+        path = _dropped_path(event)
+        if path:
+            event.acceptProposedAction()
+            self.filesDropped.emit(path)
+
+    # Inside
+
+    def _arrange_line(self) -> None:
+        """In a narrow lane the clock goes before the badge, a mismatch before everything."""
+        loaded = self._state.loaded
+        busy = self.cancel_button.isVisibleTo(self) and self.width() < _NARROW
+        self.badge.setVisible(loaded is not None and (not busy or bool(loaded.mismatch)))
+
+    def _toggle_load(self) -> None:
+        (self.unloadRequested if self._state.loaded else self.loadRequested).emit()
+
+    def _command(self, name: str) -> None:
+        if name in ("answer", "script", "stamp"):
+            self.copyRequested.emit(name)
+        elif name in ("left", "right"):
+            self.moveRequested.emit(-1 if name == "left" else 1)
+        else:
+            signals = {
+                "memory": self.memoryRequested,
+                "duplicate": self.duplicateRequested,
+                "remove": self.removeRequested,
+                "enlarge": self.enlargeRequested,
+                "unload": self.unloadRequested,
+                "regenerate": self.regenerateRequested,
+            }
+            signals[name].emit()
+
+    def _show_badge_tip(self) -> None:
+        place = self.badge.mapToGlobal(QPoint(0, self.badge.height()))
+        QToolTip.showText(place, self.badge.toolTip(), self.badge)
+
+    def _show_details(self) -> None:
+        failure = self._state.failure
+        if failure is not None:
+            dialog = DetailsDialog(failure.message, failure.detail, self)
+            dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            dialog.open()
+
+    def _name(self) -> None:
+        self.setAccessibleName(f"Lane {self.title()}")
+        number = self._index + 1
+        self.stream.setAccessibleName(f"Text of lane {number}")
+        self.status.setAccessibleDescription(f"Status of lane {number}")
+
+    def _say(self, text: str, failure: Failure | None) -> None:
+        spoken = f"Lane {self._index + 1}: {text}"
+        if failure is not None:
+            spoken += f". {failure.message} {failure.cure}"
+        if spoken != self._announced:
+            self._announced = spoken
+            announce(self, spoken)
+
+
+def _hint(state: LaneState, waits: bool) -> str:
+    if state.stage is Stage.EMPTY:
+        return "Press Ctrl+Enter to load this lane and run the prompt, or Load to load it only."
+    if state.stage is Stage.READY:
+        if waits:
+            return "It runs when every lane is loaded and its turn has come."
+        return "Ready. Type a prompt and press Ctrl+Enter."
+    if state.stage is Stage.FAILED:
+        return ""
+    if state.stage is Stage.GENERATING:
+        return "The answer will appear here."
+    if state.stage is Stage.UNLOADING:
+        return "Giving the memory back …"
+    return "Loading. The first load takes some seconds."
+
+
+def _dropped_path(event: QDropEvent) -> str:
+    """The local folder (or the folder of the local file) that is being dropped, else ""."""
+    for url in event.mimeData().urls():
+        if url.isLocalFile():
+            path = Path(url.toLocalFile())
+            return str(path if path.is_dir() else path.parent)
+    return ""

@@ -1,0 +1,26 @@
+"""What a lane's model holds of the memory, and how much of it is left for more tokens."""
+
+from __future__ import annotations
+
+from playground.gui.lanes.lane import LaneController
+from playground.hub.local.prepare import Room, resident_bytes, room
+
+
+def gives_back(lane: LaneController, device: str) -> int:
+    """Return the bytes that unloading the lane's model would free on `device`."""
+    loaded = lane.state.loaded
+    if loaded is None or loaded.request.device != device:
+        return 0
+    return resident_bytes(lane.pid) if device == "cpu" else loaded.memory_bytes
+
+
+def room_left(lane: LaneController) -> Room | None:
+    """Return what is left for more tokens; None without a model."""
+    loaded = lane.state.loaded
+    if loaded is None:
+        return None
+    generation = lane.generation
+    used = 0
+    if generation is not None and generation.config == lane.config:
+        used = generation.prompt_tokens + len(generation.trace)
+    return room(loaded, used, lane.free_bytes(loaded.request.device))

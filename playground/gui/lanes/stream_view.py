@@ -1,0 +1,285 @@
+"""A lane's text: streamed in cheaply, never interpreted, and copied as it was made."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QMargins, QMimeData, QRect, QSize, Qt
+from PySide6.QtGui import (
+    QColor,
+    QFont,
+    QPainter,
+    QPaintEvent,
+    QResizeEvent,
+    QTextCharFormat,
+    QTextCursor,
+    QTextFormat,
+)
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
+
+from playground.gui.toolkit import paragraphs, theme
+from playground.gui.toolkit.widgets import only_text, tool_button
+
+#: Of a longer prompt only head and tail are shown; the whole of it is in the prompt panel.
+_SHOWN_PROMPT = 20_000
+_ROLE = QTextFormat.Property.UserProperty + 1
+_LEAST = QSize(196, 40)  # of the text, in the narrowest lane
+_BORDER = QSize(2, 2)  # both sides, of the style sheet: it shows the focus
+_AROUND_HINT = QMargins(16, 8, 16, 8)
+_HINT_FLAGS = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
+_NAMES = {"user": "You", "assistant": "Model", "system": "System"}
+
+#: Characters that Qt's document would act on, or that have no shape, and what is shown for them.
+_SHOWN: dict[int, str] = {
+    **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"},
+    0x7F: "\u2421",
+    0xFDD0: "\ufffd",
+    0xFDD1: "\ufffd",
+    0xFFFC: "\ufffd",
+    0x2029: "\n",
+    0x85: "\n",
+    **dict.fromkeys(range(55296, 57344), "�"),
+}
+
+
+class StreamView(QPlainTextEdit):
+    """Shows prompts and answers; the user's selection and scroll position are left alone.
+
+    Roles of a turn: "prompt" (raw text that the answer goes on from, dimmed), "user" and
+    "system" (labelled). A turn "assistant" is an answer that is already there.
+    """
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("kind", "stream")
+        self.setReadOnly(True)
+        self.setUndoRedoEnabled(False)
+        self.setTabChangesFocus(True)
+        self.setAcceptDrops(False)  # a dropped folder is for the lane around it
+        self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.setTextInteractionFlags(
+            Qt.TextInteractionFlag.TextSelectableByMouse
+            | Qt.TextInteractionFlag.TextSelectableByKeyboard
+        )
+        self.setAccessibleName("Text of the lane")
+        self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
+        self.document().setDocumentMargin(8)
+        self._turns: list[tuple[str, list[str]]] = []
+        self._after_cr = False
+        self._open = False
+        self._hint = ""
+        self._to_end = tool_button("down", "Jump to the end of the text")
+        self._to_end.setParent(self)
+        self._to_end.setProperty("kind", "")
+        self._to_end.setFocusPolicy(Qt.FocusPolicy.NoFocus)  # Ctrl+End does the same
+        self._to_end.clicked.connect(self.scroll_to_end)
+        self._to_end.hide()
+        self.verticalScrollBar().valueChanged.connect(self._show_jump)
+        self.verticalScrollBar().rangeChanged.connect(self._show_jump)
+        theme.theme_changed.connect(self._recolor)
+        # Else each flush of tokens would have every widget behind it painted again.
+        self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
+
+    # What is shown
+
+    def set_hint(self, text: str) -> None:
+        """Say in the middle of the empty view what to do."""
+        if text != self._hint:
+            self._hint = text
+            self.setAccessibleDescription(text)
+            self.updateGeometry()
+            self.viewport().update()
+
+    def begin_turn(self, role: str, text: str) -> None:
+        """Show a turn's text; what `append` brings then is the model's answer to it."""
+        self._turns.append((role, [text]))
+        shown = text
+        if len(text) > _SHOWN_PROMPT:
+            half = _SHOWN_PROMPT // 2
+            hidden = len(text) - 2 * half
+            shown = f"{text[:half]}\n… {hidden:,} characters not shown …\n{text[-half:]}"
+        pieces: list[tuple[str, str]] = []
+        if not self.document().isEmpty():
+            pieces.append(("\n\n" if self._turns[:-1] else "\n", "text"))
+        if role in _NAMES:
+            pieces.append((f"{_NAMES[role]}\n", "label"))
+        pieces.append((shown, "text" if role == "assistant" else "dim"))
+        self._after_cr = False
+        self._open = False
+        self._insert(pieces)
+
+    def append(self, text: str) -> None:
+        """Add a piece of the model's answer; cheap however long the text is."""
+        if not text:
+            return
+        pieces = [(text, "text")]
+        if not self._open:
+            role = self._turns[-1][0] if self._turns else "prompt"
+            self._turns.append(("assistant", []))
+            self._open = True
+            if role in ("user", "system"):
+                pieces.insert(0, (f"\n\n{_NAMES['assistant']}\n", "label"))
+        self._turns[-1][1].append(text)
+        self._insert(pieces)
+
+    def end_turn(self) -> None:
+        """The answer is complete: what comes next starts anew."""
+        self._open = False
+        self._after_cr = False
+
+    def clear_all(self) -> None:
+        self._turns.clear()
+        self.end_turn()
+        self.clear()
+        self.updateGeometry()
+
+    def answer_text(self) -> str:
+        """The last answer exactly as the model gave it, "" where there is none."""
+        for role, chunks in reversed(self._turns):
+            if role == "assistant":
+                return "".join(chunks)
+        return ""
+
+    def plain_transcript(self) -> str:
+        """All turns; a raw prompt is followed by its answer without anything between."""
+        parts: list[str] = []
+        previous = ""
+        for role, chunks in self._turns:
+            text = "".join(chunks)
+            if previous and not (previous == "prompt" and role == "assistant"):
+                parts.append("\n\n")
+            labelled = role in _NAMES and not (role == "assistant" and previous in ("", "prompt"))
+            parts.append(f"{_NAMES[role]}: {text}" if labelled else text)
+            previous = role
+        return "".join(parts)
+
+    def scroll_to_end(self) -> None:
+        bar = self.verticalScrollBar()
+        bar.setValue(bar.maximum())
+
+    # Qt's side
+
+    def minimumSizeHint(self) -> QSize:
+        """With room for the whole hint where it is shown, whatever the width will be."""
+        if not self._shows_hint():
+            return _LEAST + _BORDER
+        narrowest = QRect(0, 0, _LEAST.width(), 10_000).marginsRemoved(_AROUND_HINT)
+        text = self.fontMetrics().boundingRect(narrowest, _HINT_FLAGS, self._hint)
+        return _LEAST.expandedTo(text.marginsAdded(_AROUND_HINT).size()) + _BORDER
+
+    def inputMethodQuery(  # type: ignore[override]  # noqa: N802  # Qt's name and virtual
+        self, query: Qt.InputMethodQuery
+    ) -> object:
+        """What a scroll area around brings into sight: with a hint, all of it and no cursor."""
+        if query is Qt.InputMethodQuery.ImCursorRectangle and self._shows_hint():
+            return self.rect()
+        return super().inputMethodQuery(query)
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        return only_text(super().createMimeDataFromSelection(), self.selected_text())
+
+    def selected_text(self) -> str:
+        """The selection, without the breaks that the view put in."""
+        cursor = self.textCursor()
+        start, end = cursor.selectionStart(), cursor.selectionEnd()
+        return paragraphs.text_between(self.document().findBlock(start), start, end)
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        pinned = self._at_end()
+        super().resizeEvent(event)
+        if pinned:
+            self.scroll_to_end()
+        self._show_jump()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        back = QPainter(self.viewport())
+        back.fillRect(event.rect(), theme.color("surface"))
+        back.end()
+        super().paintEvent(event)
+        if not self._shows_hint():
+            return
+        painter = QPainter(self.viewport())
+        painter.setPen(theme.color("muted"))
+        area = self.viewport().rect().marginsRemoved(_AROUND_HINT)
+        painter.drawText(area, _HINT_FLAGS, self._hint)
+
+    # Inside
+
+    def _shows_hint(self) -> bool:
+        return bool(self._hint) and self.document().isEmpty()
+
+    def _insert(self, pieces: list[tuple[str, str]]) -> None:
+        """Insert (text, format) pieces at the end as one edit block."""
+        bar = self.verticalScrollBar()
+        pinned, place = self._at_end(), bar.value()
+        hinted = self._shows_hint()
+        user = self.textCursor()
+        anchor, position = user.anchor(), user.position()
+        cursor = QTextCursor(self.document())
+        cursor.movePosition(QTextCursor.MoveOperation.End)
+        cursor.beginEditBlock()
+        for text, role in pieces:
+            cursor.setCharFormat(_format(role))
+            self._insert_text(cursor, text, _format(role))
+        cursor.endEditBlock()
+        moved = self.textCursor()
+        if (moved.anchor(), moved.position()) != (anchor, position):
+            # A cursor at the end goes along with what is inserted there: put it back.
+            user.setPosition(anchor)
+            user.setPosition(position, QTextCursor.MoveMode.KeepAnchor)
+            self.setTextCursor(user)
+        bar.setValue(bar.maximum() if pinned else place)
+        if hinted:
+            self.updateGeometry()
+
+    def _insert_text(self, cursor: QTextCursor, text: str, shape: QTextCharFormat) -> None:
+        if self._after_cr and text.startswith("\n"):
+            text = text[1:]
+        self._after_cr = text.endswith("\r")
+        shown = text.replace("\r\n", "\n").replace("\r", "\n").translate(_SHOWN)
+        paragraphs.insert(cursor, shown, shape)
+
+    def _at_end(self) -> bool:
+        bar = self.verticalScrollBar()
+        return bar.value() >= bar.maximum() - 1
+
+    def _show_jump(self) -> None:
+        self._to_end.setVisible(not self._at_end())
+        if self._to_end.isVisible():
+            size = self._to_end.sizeHint()
+            area: QRect = self.viewport().geometry()
+            self._to_end.setGeometry(
+                area.right() - size.width() - 8,
+                area.bottom() - size.height() - 8,
+                size.width(),
+                size.height(),
+            )
+
+    def _recolor(self) -> None:
+        """Give labels and prompts the new theme's colours."""
+        cursor = QTextCursor(self.document())
+        cursor.beginEditBlock()
+        block = self.document().begin()
+        while block.isValid():
+            iterator = block.begin()
+            while not iterator.atEnd():
+                fragment = iterator.fragment()
+                role = fragment.charFormat().property(_ROLE)
+                if role in ("dim", "label"):
+                    cursor.setPosition(fragment.position())
+                    cursor.setPosition(
+                        fragment.position() + fragment.length(), QTextCursor.MoveMode.KeepAnchor
+                    )
+                    cursor.setCharFormat(_format(role))
+                iterator += 1
+            block = block.next()
+        cursor.endEditBlock()
+
+
+def _format(role: str) -> QTextCharFormat:
+    shape = QTextCharFormat()
+    if role == "text":
+        return shape
+    shape.setProperty(_ROLE, role)
+    shape.setForeground(QColor(theme.color("muted")))
+    if role == "label":
+        shape.setFontWeight(QFont.Weight.DemiBold)
+    return shape

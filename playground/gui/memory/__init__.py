@@ -1,0 +1,1 @@
+"""The memory chart: every precision of a model against what is free."""

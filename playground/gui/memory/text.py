@@ -1,0 +1,114 @@
+"""The figures of the memory chart: every item of every precision, in a table."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QSizePolicy,
+    QTableWidget,
+    QTableWidgetItem,
+    QWidget,
+)
+
+from playground.core.memory.plan import MemoryPlan
+from playground.core.memory.table import FitRow, FitTable
+from playground.core.precision import Precision
+from playground.gui.lanes.text import NOTHING, size_text
+
+_COLUMNS = (
+    ("Needed", "all of it together: what is compared with what is free"),
+    ("Verdict", "tight: more than 90 % of what is free"),
+    ("Longest", "the most tokens with which it is not too large"),
+    ("Weights", "linear layers at the precision, all else at 16 bits (fp32: 32)"),
+    ("Cache", "keys and values of all tokens of the context"),
+    ("Process", "the engine with its libraries; on a GPU CUDA's context"),
+    ("Prompt", "what reading a prompt as long as the context takes meanwhile"),
+    ("Load", "what converting layers takes on a GPU"),
+    ("Learned", "what earlier loads on this machine say is missing, or too much"),
+    ("Pages", "of the files, mapped and not needed any more: the system drops them when short"),
+    ("Peak", "what is measured as the peak: all that is needed, and those pages"),
+)
+_ROW = 26
+
+
+class FitFigures(QTableWidget):
+    """One row a precision."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(len(Precision), len(_COLUMNS) + 1, parent)
+        self.setAccessibleName("Memory at every precision, as figures")
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)
+        self.setShowGrid(False)
+        self.setWordWrap(False)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(_ROW)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        for place, (title, tip) in enumerate((("Precision", ""), *_COLUMNS)):
+            item = QTableWidgetItem(title)
+            item.setToolTip(tip and f"{title}: {tip}")
+            left = Qt.AlignmentFlag.AlignLeft if not place else Qt.AlignmentFlag.AlignRight
+            item.setTextAlignment(left | Qt.AlignmentFlag.AlignVCenter)
+            self.setHorizontalHeaderItem(place, item)
+        right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        for row in range(self.rowCount()):
+            for place in range(self.columnCount()):
+                item = QTableWidgetItem()
+                if place:
+                    item.setTextAlignment(right)
+                self.setItem(row, place, item)
+
+    def show_table(self, table: FitTable) -> None:
+        for place, row in enumerate(table.rows):
+            self.setRowHidden(place, row.plan is None)
+            if row.plan is None:
+                continue
+            for column, text in enumerate(_texts(row, row.plan)):
+                item = self.item(place, column)
+                if item is not None:
+                    item.setText(text)
+                    item.setToolTip(row.note)
+
+        self.updateGeometry()
+
+    def sizeHint(self) -> QSize:
+        shown = sum(not self.isRowHidden(row) for row in range(self.rowCount()))
+        bar = self.horizontalScrollBar().sizeHint().height()
+        return QSize(400, _ROW * shown + self.horizontalHeader().sizeHint().height() + bar + 4)
+
+
+def short_name(precision: Precision) -> str:
+    """A precision's name without its library."""
+    return precision.label.partition(" (")[0]
+
+
+def longest_text(row: FitRow) -> str:
+    """The longest context that fits, for people."""
+    if row.longest is None:
+        return NOTHING
+    return f"{row.longest:,} tokens" if row.longest else "none"
+
+
+def _texts(row: FitRow, plan: MemoryPlan) -> list[str]:
+    learned = f"{'−' if plan.correction < 0 else '+'}{size_text(abs(plan.correction))}"
+    return [
+        short_name(row.precision),
+        size_text(plan.needed),
+        row.fit.value if row.fit else NOTHING,
+        longest_text(row),
+        size_text(plan.weights.total),
+        size_text(plan.cache),
+        size_text(plan.process),
+        size_text(plan.workspace),
+        size_text(plan.loading) if plan.loading else NOTHING,
+        learned if plan.correction else NOTHING,
+        size_text(plan.pages) if plan.pages else NOTHING,
+        size_text(plan.peak),
+    ]

@@ -1,0 +1,1 @@
+"""A model's page: card, facts, published results, quantized versions."""

@@ -1,0 +1,136 @@
+"""Makes a model card's Markdown cheap enough to draw: what a view would choke on is cut."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from PySide6.QtGui import (
+    QFont,
+    QTextBlock,
+    QTextBlockFormat,
+    QTextCharFormat,
+    QTextCursor,
+    QTextDocument,
+    QTextFormat,
+    QTextFragment,
+    QTextFrameFormat,
+    QTextTable,
+)
+
+from playground.gui.toolkit import theme
+from playground.gui.toolkit.paragraphs import HARD_LENGTH
+
+#: Items of lists, and headings: Qt's reader takes time that grows with the square of the items
+#: (16 s for 25,000), and its layout a quarter of a millisecond for each cell of a table.
+MOST_ITEMS = 1_500
+MOST_CELLS = 1_500
+#: Of emphasis, code and links: each makes a piece of its own.
+MOST_MARKS = 10_000
+#: Deeper ones are drawn beyond the right edge.
+_DEEPEST = 12
+_ITEM = re.compile(r"[\s>]*(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]")
+_NESTED = re.compile(r"(?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+|[ \t]*>){%d,}" % (_DEEPEST + 1))  # noqa: UP031
+_FEATURES = (
+    QTextDocument.MarkdownFeature.MarkdownDialectGitHub
+    | QTextDocument.MarkdownFeature.MarkdownNoHTML
+)
+#: Qt's steps over the text's own size, of headings one to six: half as large again, a fifth, none.
+_HEADINGS = (2, 1, 0, 0, 0, 0)
+
+
+def drawable(markdown: str) -> tuple[str, bool]:
+    """Return the part of a card that can be drawn at once, and whether some of it was cut."""
+    items = cells = marks = 0
+    kept: list[str] = []
+    # A space is as good as the end of a line, but in tables and code that nobody can read.
+    for line in re.sub(r"([^\n]{2000}) ", r"\1\n", markdown).split("\n"):
+        if _NESTED.match(line):
+            line = line.lstrip(" \t>-*+.)0123456789")
+        items += bool(_ITEM.match(line))
+        cells += line.count("|")
+        marks += sum(map(line.count, "*_`["))
+        if items > MOST_ITEMS or cells > MOST_CELLS or marks > MOST_MARKS:
+            return "\n".join(kept), True
+        kept.append(line)
+    return "\n".join(kept), False
+
+
+def draw(document: QTextDocument, markdown: str) -> None:
+    """Fill a document that no view shows yet (every change would be laid out): sizes of the
+    window's font, and no paragraph so long that it makes a view slow."""
+    document.setUndoRedoEnabled(False)
+    document.setDocumentMargin(8)
+    document.setDefaultFont(theme.ui_font())
+    document.setMarkdown(markdown, _FEATURES)
+    document.setIndentWidth(22)
+    cursor = QTextCursor(document)
+    cursor.beginEditBlock()
+    block = document.begin()
+    while block.isValid():
+        following = block.next()
+        _dress(cursor, block)
+        last = block.length() - 2  # what a break comes before
+        for place in range(last - last % HARD_LENGTH, 0, -HARD_LENGTH):
+            cursor.setPosition(block.position() + place)
+            cursor.insertBlock()
+        block = following
+    cursor.endEditBlock()
+    for frame in document.rootFrame().childFrames():
+        if isinstance(frame, QTextTable):
+            _dress_table(frame)
+
+
+def _dress(cursor: QTextCursor, block: QTextBlock) -> None:
+    """Give a paragraph the window's fonts and some air."""
+    level = block.blockFormat().headingLevel()
+    code = block.blockFormat().hasProperty(QTextFormat.Property.BlockCodeFence)
+    shape = QTextBlockFormat()
+    if code:
+        shape.setBackground(theme.color("raised"))
+        shape.setNonBreakableLines(False)
+        shape.setLeftMargin(8)
+    elif level:
+        shape.setTopMargin(0 if block.blockNumber() == 0 else 10)
+        shape.setBottomMargin(4)
+    if shape.propertyCount():
+        cursor.setPosition(block.position())
+        cursor.mergeBlockFormat(shape)
+    if level:
+        size = QTextCharFormat()
+        size.setProperty(QTextFormat.Property.FontSizeAdjustment, _HEADINGS[min(level, 6) - 1])
+        _merge(cursor, block.position(), block.length() - 1, size)
+    for fragment in _fragments(block):
+        given, letters = fragment.charFormat(), QTextCharFormat()
+        if given.fontFixedPitch():
+            letters.setFontFamilies(theme.mono_font().families())
+        if given.fontWeight() > QFont.Weight.DemiBold:
+            letters.setFontWeight(QFont.Weight.DemiBold)  # the bold that the window's font has
+        if letters.propertyCount():
+            _merge(cursor, fragment.position(), fragment.length(), letters)
+
+
+def _dress_table(table: QTextTable) -> None:
+    shape = table.format()
+    shape.setBorder(1)
+    shape.setBorderCollapse(True)
+    shape.setBorderStyle(QTextFrameFormat.BorderStyle.BorderStyle_Solid)
+    shape.setBorderBrush(theme.color("outline"))
+    shape.setCellPadding(4)
+    shape.setCellSpacing(0)
+    shape.setTopMargin(6)
+    shape.setBottomMargin(6)
+    table.setFormat(shape)
+
+
+def _merge(cursor: QTextCursor, start: int, length: int, shape: QTextCharFormat) -> None:
+    cursor.setPosition(start)
+    cursor.setPosition(start + length, QTextCursor.MoveMode.KeepAnchor)
+    cursor.mergeCharFormat(shape)
+
+
+def _fragments(block: QTextBlock) -> Iterator[QTextFragment]:
+    place = block.begin()
+    while not place.atEnd():
+        yield place.fragment()
+        place += 1

@@ -1,0 +1,1 @@
+"""Choosing the model of a lane, and lanes that wait for their model."""

@@ -1,0 +1,1 @@
+"""The prompt, the generation options, and running them over the lanes."""

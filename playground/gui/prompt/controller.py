@@ -1,0 +1,301 @@
+"""The prompt over the lanes: run, stop, regenerate, edit, clear, copy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import msgspec
+from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtGui import QGuiApplication
+
+from playground.core.errors import OptionsError, PlaygroundError
+from playground.core.generation import RANGES, GenerationOptions, Prompt, clean_prompt_text
+from playground.core.lane import Stage
+from playground.gui.lanes.conversation import Mode, chat_reason
+from playground.gui.lanes.lane import LaneController
+from playground.gui.lanes.lanes import LanesController
+from playground.gui.lanes.presenter import LanePresenter
+from playground.gui.models.controller import ModelsController
+from playground.gui.prompt.options_panel import OptionsPanel
+from playground.gui.prompt.prompt_panel import PromptPanel
+from playground.gui.prompt.run import RunController, RunResult
+
+_COPIED = {"answer": "The answer", "stamp": "The stamp", "script": "The script"}
+
+
+class Controller(QObject):
+    """What the user asks of all lanes at once."""
+
+    message = Signal(str, str, str)  # text, level, cure
+    running_changed = Signal(bool)
+    finished = Signal(object)  # a RunResult, when everything shown is up to date
+
+    def __init__(
+        self,
+        lanes: LanesController,
+        models: ModelsController,
+        prompt: PromptPanel,
+        options: OptionsPanel,
+        parent: QObject | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self.run_controller = RunController(self)
+        self._lanes = lanes
+        self._models = models
+        self._prompt = prompt
+        self._options = options
+        self._runs = 0
+        self._replace_last = False
+        self._last_options: GenerationOptions | None = None
+        self.run_controller.begun.connect(self._begun)
+        self.run_controller.finished.connect(self._finished)
+        self.run_controller.waits.connect(self._waits)
+        lanes.added.connect(self._watch)
+        lanes.removed.connect(self._unwatch)
+        lanes.arranged.connect(self.check_chat)
+
+    # Wishes
+
+    @Slot()
+    def run(self) -> None:
+        """Load what is not loaded and run the prompt in every lane."""
+        if self.run_controller.running:
+            return
+        try:
+            as_typed = self._prompt.prompt_text()
+            typed, notice = clean_prompt_text(as_typed)
+            options = self._options.options()
+            options.check()
+        except OptionsError as error:
+            self._tell(error)
+            return
+        self._prompt.set_notice(notice)
+        mode, system = self._prompt.mode(), clean_system(self._prompt.system_prompt())
+        reason = self.chat_reason() if mode == "chat" else ""
+        if reason:
+            self.message.emit(reason, "warning", "Switch to continuing text.")
+            return
+        replacing = self._replace_last
+
+        def prompt_for(lane: LaneController) -> Prompt:
+            # Only now is it taken: where no lane can answer, nothing that was typed is lost.
+            self._replace_last = False
+            if mode == "chat" and self._prompt.prompt_text() == as_typed:
+                self._prompt.set_prompt_text("")
+            presenter = self._presenter(lane)
+            if replacing and presenter.conversation.last is not None:
+                presenter.drop_last()
+            return presenter.ask(mode, typed, system)
+
+        self._start(self._lanes.lanes, prompt_for, options)
+
+    @Slot()
+    def stop(self) -> None:
+        """Stop the run, or whatever else the lanes are busy with."""
+        if self.run_controller.running:
+            self.run_controller.stop()
+            return
+        for lane in self._lanes.lanes:
+            if lane.state.stage is not Stage.UNLOADING:
+                lane.cancel()
+
+    @Slot()
+    def regenerate(self) -> None:
+        """Run every lane's last prompt again with the same options and the next seed."""
+        self._regenerate([p for p in self._lanes.presenters if p.conversation.last])
+
+    @Slot()
+    def edit_last(self) -> None:
+        """Take the last prompt back; the next run replaces its answers."""
+        presenters = [p for p in self._lanes.presenters if p.conversation.last]
+        if not presenters or self.run_controller.running:
+            return
+        current = self._lanes.current
+        last = (current if current in presenters and current else presenters[0]).conversation.last
+        if last is not None:
+            self._prompt.set_mode(last.mode)
+            self._prompt.set_prompt_text(last.typed)
+            self._prompt.set_notice("The next run replaces the last answers.")
+            self._replace_last = True
+            self._prompt.focus_prompt()
+
+    @Slot()
+    def clear(self) -> None:
+        """Forget all prompts and answers."""
+        if self.run_controller.running:
+            return
+        self._replace_last = False
+        self._prompt.set_notice("")
+        for presenter in self._lanes.presenters:
+            presenter.clear()
+
+    @Slot()
+    def load_all(self) -> None:
+        for lane in self._lanes.lanes:
+            lane.load()
+
+    @Slot()
+    def unload_all(self) -> None:
+        self.run_controller.stop()
+        for lane in self._lanes.lanes:
+            lane.unload()
+
+    def copy(self, presenter: LanePresenter | None, kind: str) -> None:
+        """Put a lane's answer, stamp or script on the clipboard."""
+        text = presenter.copyable(kind) if presenter is not None else ""
+        if not text:
+            self.message.emit("There is no answer to copy yet.", "info", "Run a prompt first.")
+            return
+        # A clipboard holds no lone surrogates.
+        QGuiApplication.clipboard().setText(text.encode("utf-8", "replace").decode("utf-8"))
+        self.message.emit(f"{_COPIED[kind]} was copied.", "info", "")
+
+    @Slot()
+    def copy_answer(self) -> None:
+        self.copy(self._lanes.current, "answer")
+
+    @Slot()
+    def copy_stamp(self) -> None:
+        self.copy(self._lanes.current, "stamp")
+
+    @Slot()
+    def copy_script(self) -> None:
+        self.copy(self._lanes.current, "script")
+
+    @Slot()
+    def open_founding(self) -> None:
+        """Open the founding comparison for the current lane's model."""
+        from playground.gui.reference.dialog import FoundingDialog
+
+        presenter = self._lanes.current
+        if presenter is None or self.run_controller.running:
+            return
+        dialog = FoundingDialog(
+            self._lanes, presenter.lane.config, presenter.model_label, self._prompt.window()
+        )
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    # Chat
+
+    def chat_reason(self) -> str:
+        """Why the lanes can hold no conversation; "" where they can."""
+        models = []
+        for presenter in self._lanes.presenters:
+            lane = presenter.lane
+            loaded = lane.state.loaded
+            if loaded is not None:
+                models.append((loaded.request.name, loaded.has_chat_template))
+                continue
+            facts = self._models.facts(lane.config)
+            if facts is not None:
+                models.append((facts.name, facts.checkpoint.has_chat_template))
+        return chat_reason(models)
+
+    @Slot()
+    def check_chat(self) -> None:
+        """Offer conversations where every lane's model can hold one."""
+        reason = self.chat_reason()
+        self._prompt.set_chat_available(not reason, reason)
+
+    # Inside
+
+    def _regenerate(self, presenters: Sequence[LanePresenter]) -> None:
+        if self.run_controller.running or not presenters:
+            return
+        options = self._last_options or self._options.options()
+        if options.greedy:
+            self.message.emit(
+                "Greedy decoding gives the same answer again.",
+                "info",
+                "Switch it off in the generation options for another one.",
+            )
+        else:
+            seed = options.seed + 1 if options.seed < RANGES["seed"][1] else 0
+            options = msgspec.structs.replace(options, seed=seed)
+            shown = msgspec.structs.replace(self._options.options(), seed=seed)
+            self._options.set_options(shown)
+
+        def prompt_for(lane: LaneController) -> Prompt:
+            presenter = self._presenter(lane)
+            last = presenter.conversation.last
+            mode: Mode = last.mode if last else "raw"
+            typed = last.typed if last else ""
+            system = clean_system(self._prompt.system_prompt())
+            presenter.drop_last()
+            return presenter.ask(mode, typed, system)
+
+        self._start([p.lane for p in presenters], prompt_for, options)
+
+    def _start(
+        self,
+        lanes: Sequence[LaneController],
+        prompt_for: Callable[[LaneController], Prompt],
+        options: GenerationOptions,
+    ) -> None:
+        # Drift of the machine falls on every lane alike when the order alternates.
+        order = list(lanes) if self._runs % 2 == 0 else list(reversed(lanes))
+        self._runs += 1
+        self._last_options = options
+        self.run_controller.start(order, prompt_for, options, self._options.timing())
+
+    def _presenter(self, lane: LaneController) -> LanePresenter:
+        presenter = self._lanes.presenter_of(lane)
+        if presenter is None:
+            raise LookupError("the lane of a run is not in the window")
+        return presenter
+
+    def _tell(self, error: PlaygroundError) -> None:
+        self.message.emit(error.message, "warning", error.cure)
+
+    @Slot()
+    def _begun(self) -> None:
+        self._prompt.set_running(True)
+        self.running_changed.emit(True)
+
+    @Slot(object, bool)
+    def _waits(self, lane: LaneController, waits: bool) -> None:
+        if presenter := self._lanes.presenter_of(lane):
+            presenter.show_waiting(waits)
+
+    @Slot(object)
+    def _finished(self, result: RunResult) -> None:
+        self._prompt.set_running(False)
+        self.running_changed.emit(False)
+        if not result.answered and result.failed:
+            self.message.emit("No lane could answer.", "error", "Each lane says why, and the cure.")
+        self.finished.emit(result)
+
+    @Slot(object)
+    def _watch(self, presenter: LanePresenter) -> None:
+        presenter.view.copyRequested.connect(self._copy_sender)
+        presenter.view.regenerateRequested.connect(self._regenerate_sender)
+        presenter.lane.state_changed.connect(self._lane_changed)
+
+    @Slot(object)
+    def _unwatch(self, presenter: LanePresenter) -> None:
+        self.run_controller.discard(presenter.lane)
+
+    @Slot()
+    def _lane_changed(self) -> None:
+        lane = self.sender()
+        if isinstance(lane, LaneController) and lane.state.stage in (Stage.READY, Stage.EMPTY):
+            self.check_chat()
+
+    def _sender(self) -> LanePresenter | None:
+        view = self.sender()
+        return next((p for p in self._lanes.presenters if p.view is view), None)
+
+    @Slot(str)
+    def _copy_sender(self, kind: str) -> None:
+        self.copy(self._sender(), kind)
+
+    @Slot()
+    def _regenerate_sender(self) -> None:
+        if (presenter := self._sender()) and presenter.conversation.last:
+            self._regenerate([presenter])
+
+
+def clean_system(text: str) -> str:
+    """A system prompt that can be encoded; it may be empty."""
+    return clean_prompt_text(text)[0] if text.strip() else ""

@@ -1,0 +1,271 @@
+"""Where the prompt is written: raw text or a conversation, with examples."""
+
+from __future__ import annotations
+
+import logging
+import tomllib
+
+from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import (
+    QHBoxLayout,
+    QLabel,
+    QMenu,
+    QPlainTextEdit,
+    QPushButton,
+    QSizePolicy,
+    QToolButton,
+    QVBoxLayout,
+    QWidget,
+)
+
+from playground.core.system.resources import resource
+from playground.gui.lanes.conversation import Mode
+from playground.gui.toolkit import paragraphs, theme
+from playground.gui.toolkit.segments import Segments
+from playground.gui.toolkit.widgets import muted_label, only_text, tool_button
+
+log = logging.getLogger(__name__)
+
+_PLACEHOLDERS = {
+    "raw": "Text for the models to continue, for example: Once upon a time",
+    "chat": "A message to the models",
+}
+
+
+class PromptEdit(QPlainTextEdit):
+    """A plain text field that takes text only, and gives back exactly what was typed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setProperty("kind", "input")
+        self.setTabChangesFocus(True)
+
+    def text(self) -> str:
+        """The text; Qt's own `toPlainText` would turn no-break spaces into spaces."""
+        document = self.document()
+        return paragraphs.text_between(document.begin(), 0, document.characterCount())
+
+    def set_text(self, text: str) -> None:
+        """Replace the text; lone surrogates, which Qt cannot hold, become U+FFFD."""
+        self.clear()
+        self._insert(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+
+    def insertFromMimeData(self, source: QMimeData) -> None:
+        if source.hasText():
+            self._insert(source.text())
+            self.ensureCursorVisible()
+
+    def createMimeDataFromSelection(self) -> QMimeData:
+        cursor = self.textCursor()
+        start, end = cursor.selectionStart(), cursor.selectionEnd()
+        text = paragraphs.text_between(self.document().findBlock(start), start, end)
+        return only_text(super().createMimeDataFromSelection(), text)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        # Qt would insert its line separator for Shift+Enter, and keep the block's mark.
+        plain = event.modifiers() in (
+            Qt.KeyboardModifier.NoModifier,
+            Qt.KeyboardModifier.ShiftModifier,
+            Qt.KeyboardModifier.KeypadModifier,
+        )
+        if plain and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
+            paragraphs.insert_line_break(self.textCursor())
+            self.ensureCursorVisible()
+            return
+        super().keyPressEvent(event)
+
+    def _insert(self, text: str) -> None:
+        cursor = self.textCursor()
+        cursor.beginEditBlock()
+        cursor.removeSelectedText()
+        paragraphs.insert(cursor, text.replace("\r\n", "\n").replace("\r", "\n"))
+        cursor.endEditBlock()
+
+
+class PromptPanel(QWidget):
+    """Emits what the user asks for; holds the text, the mode and the system prompt."""
+
+    runRequested = Signal()
+    stopRequested = Signal()
+    editLastRequested = Signal()
+    clearRequested = Signal()
+    modeChanged = Signal(str)
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setAccessibleName("Prompt")
+        title = QLabel("Prompt")
+        title.setProperty("tone", "heading")
+        self.modes = Segments(
+            "Mode",
+            (
+                ("raw", "Continue te&xt", "The models continue the text as it stands"),
+                ("chat", "Ch&at", "A conversation, through the model's own chat template"),
+            ),
+        )
+        self.modes.chosen.connect(self._mode_chosen)
+        self.examples = tool_button("examples", "Example prompts")
+        self.examples.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
+        self._menu = QMenu(self.examples)
+        self._menu.setToolTipsVisible(True)
+        self._menu.triggered.connect(self._example_chosen)
+        self.examples.setMenu(self._menu)
+        self._fill_examples()
+
+        self._system_label = muted_label("System prompt")
+        self.system = PromptEdit()
+        self.system.setPlaceholderText("How the models shall behave (may be empty)")
+        self.system.setAccessibleName("System prompt")
+        self.system.setFixedHeight(52)
+        self.edit = PromptEdit()
+        self.edit.setAccessibleName("Prompt text")
+        self.edit.setAccessibleDescription("Ctrl+Enter runs it in every lane")
+        self.edit.setMinimumHeight(64)
+        self.edit.setMaximumHeight(560)
+        self.edit.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+        self.notice = QLabel()
+        self.notice.setTextFormat(Qt.TextFormat.PlainText)
+        self.notice.setProperty("tone", "warning")
+        self.notice.setWordWrap(True)
+        self.notice.setAccessibleName("Notice on the prompt")
+        self.notice.hide()
+
+        self.run_button = QPushButton("Run")
+        self.run_button.setProperty("kind", "primary")
+        self.run_button.setToolTip("Load what is not loaded, and run the prompt (Ctrl+Enter)")
+        self.run_button.clicked.connect(self.runRequested)
+        self.stop_button = QPushButton("Stop")
+        self.stop_button.setProperty("kind", "danger")
+        self.stop_button.setToolTip("Stop every lane after its current token (Esc)")
+        self.stop_button.clicked.connect(self.stopRequested)
+        self.edit_last_button = tool_button(
+            "edit", "Edit the last prompt", "Take the last prompt back for editing (Ctrl+E)"
+        )
+        self.edit_last_button.clicked.connect(self.editLastRequested)
+        self.clear_button = tool_button(
+            "clear", "Clear the texts", "Empty the lanes' texts and begin anew (Ctrl+Shift+X)"
+        )
+        self.clear_button.clicked.connect(self.clearRequested)
+
+        head = QHBoxLayout()
+        head.setSpacing(4)
+        head.addWidget(title)
+        head.addStretch(1)
+        head.addWidget(self.modes)
+        head.addWidget(self.examples)
+        buttons = QHBoxLayout()
+        buttons.setSpacing(4)
+        buttons.addWidget(self.run_button, 1)
+        buttons.addWidget(self.stop_button, 1)
+        buttons.addWidget(self.edit_last_button)
+        buttons.addWidget(self.clear_button)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(0, 0, 0, 0)
+        column.setSpacing(6)
+        column.addLayout(head)
+        column.addWidget(self._system_label)
+        column.addWidget(self.system)
+        column.addWidget(self.edit, 1)
+        column.addWidget(self.notice)
+        column.addLayout(buttons)
+        column.addStretch(0)
+        theme.theme_changed.connect(self._tint)
+        self._tint()
+        self._show_mode()
+        self.set_running(False)
+
+    def prompt_text(self) -> str:
+        return self.edit.text()
+
+    def set_prompt_text(self, text: str) -> None:
+        """Replace the prompt; the cursor goes to its end."""
+        self.edit.set_text(text)
+        cursor = self.edit.textCursor()
+        cursor.movePosition(cursor.MoveOperation.End)
+        self.edit.setTextCursor(cursor)
+
+    def system_prompt(self) -> str:
+        return self.system.text()
+
+    def set_system_prompt(self, text: str) -> None:
+        self.system.set_text(text)
+
+    def mode(self) -> Mode:
+        return "chat" if self.modes.value() == "chat" else "raw"
+
+    def set_mode(self, mode: Mode) -> None:
+        """Choose the mode; emits nothing."""
+        self.modes.set_value(mode)
+        self._show_mode()
+
+    def set_chat_available(self, ok: bool, reason: str) -> None:
+        """Offer conversations or say why not; a mode that is gone falls back to raw."""
+        tip = reason or "A conversation, through the model's own chat template"
+        self.modes.set_available("chat", ok, tip)
+        if not ok and self.mode() == "chat":
+            self.set_mode("raw")
+            self.modeChanged.emit("raw")
+
+    def set_running(self, running: bool) -> None:
+        """While lanes run, only Stop is on; what is typed meanwhile stays."""
+        had_focus = self.run_button.hasFocus() or self.stop_button.hasFocus()
+        self.run_button.setEnabled(not running)
+        self.stop_button.setEnabled(running)
+        self.edit_last_button.setEnabled(not running)
+        self.clear_button.setEnabled(not running)
+        if had_focus:
+            (self.stop_button if running else self.run_button).setFocus()
+
+    def set_notice(self, text: str) -> None:
+        """Say something about the prompt under it; "" takes it away."""
+        self.notice.setText(text)
+        self.notice.setVisible(bool(text))
+
+    def focus_prompt(self) -> None:
+        self.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+    def _mode_chosen(self, mode: str) -> None:
+        self._show_mode()
+        self.modeChanged.emit(mode)
+
+    def _show_mode(self) -> None:
+        chat = self.mode() == "chat"
+        self._system_label.setVisible(chat)
+        self.system.setVisible(chat)
+        self.edit.setPlaceholderText(_PLACEHOLDERS[self.mode()])
+        self.run_button.setText("Send" if chat else "Run")
+
+    def _fill_examples(self) -> None:
+        for group, prompts in load_examples():
+            self._menu.addSection(group)
+            for example in prompts:
+                action = self._menu.addAction(example["name"].replace("&", "&&"))
+                action.setToolTip(example["text"][:300])
+                action.setData((example["text"], example.get("mode", "raw")))
+
+    def _example_chosen(self, action: QAction) -> None:
+        text, mode = action.data()
+        if mode == "raw" and self.mode() != "raw":
+            self.set_mode("raw")
+            self.modeChanged.emit("raw")
+        elif mode == "chat" and self.mode() != "chat" and self.modes.button("chat").isEnabled():
+            self.set_mode("chat")
+            self.modeChanged.emit("chat")
+        self.set_prompt_text(text)
+        self.focus_prompt()
+
+    def _tint(self) -> None:
+        self.run_button.setIcon(theme.icon("play", "on_accent"))
+        self.stop_button.setIcon(theme.icon("stop", "danger"))
+
+
+def load_examples() -> list[tuple[str, list[dict[str, str]]]]:
+    """The shipped example prompts as (group, prompts); none where the file cannot be read."""
+    try:
+        stored = tomllib.loads(resource("prompts.toml").read_text("utf-8"))
+        return [(str(group["name"]), list(group["prompts"])) for group in stored["group"]]
+    except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
+        log.warning("The example prompts cannot be read: %s", error)
+        return []

@@ -1,0 +1,1 @@
+"""The dialog that makes a quantized copy of a model."""

@@ -1,0 +1,92 @@
+"""Opens the window for a quantized copy, and gives what came of it to a lane."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, Slot
+from PySide6.QtWidgets import QWidget
+
+from playground.core.environments import OWN
+from playground.core.facts import ModelSpec
+from playground.core.model.quantize_plan import QuantizedModel
+from playground.core.settings import MAX_LANES
+from playground.gui.engines.engine_slot import EngineFactory
+from playground.gui.lanes.lanes import LanesController
+from playground.gui.quantize.controller import QuantizeController
+from playground.gui.toolkit.background import Background
+
+if TYPE_CHECKING:
+    from playground.gui.quantize.dialog import QuantizeDialog
+
+
+class QuantizeEntry(QObject):
+    """One window at a time; opened again while it works, it comes to the front."""
+
+    def __init__(
+        self,
+        lanes: LanesController,
+        make_engine: EngineFactory,
+        background: Background,
+        window: QWidget,
+    ) -> None:
+        super().__init__(window)
+        self.controller = QuantizeController(make_engine, background, self)
+        self.dialog: QuantizeDialog | None = None
+        self._lanes = lanes
+        self._window = window
+
+    @Slot()
+    def open_current(self) -> None:
+        """Open it for the current lane's model and device."""
+        if presenter := self._lanes.current:
+            self.open(presenter.lane.config.model, presenter.lane.config.device)
+
+    @Slot(object, str)
+    def open(self, spec: ModelSpec, device: str = "cpu") -> None:
+        """Open it for a model that is on this machine."""
+        from playground.gui.quantize.dialog import QuantizeDialog
+
+        if self.dialog is None:
+            self.controller.open(spec, device)
+            self.dialog = QuantizeDialog(self.controller, self._window)
+            self.dialog.loadRequested.connect(self._load)
+            self.dialog.finished.connect(self._closed)
+        elif not self.controller.state.running:
+            self.controller.open(spec, device)
+        self.dialog.show()
+        self.dialog.activateWindow()
+
+    def shut_down(self) -> None:
+        """End its engine; returns at once."""
+        self.controller.shut_down()
+
+    def wait(self, timeout_ms: int) -> bool:
+        """After `shut_down`: block until the engine is gone."""
+        return self.controller.wait(timeout_ms)
+
+    @Slot()
+    def _closed(self) -> None:
+        dialog, self.dialog = self.dialog, None
+        if dialog is not None:
+            dialog.deleteLater()
+
+    @Slot(object)
+    def _load(self, made: QuantizedModel) -> None:
+        """Load the copy in a lane of its own, or in the current one where there is no room."""
+        current = self._lanes.current
+        if current is None:
+            return
+        config = replace(
+            current.lane.config,
+            model=ModelSpec(made.folder),
+            precision=made.precision,
+            environment=OWN,  # where it was made, it loads
+        )
+        if len(self._lanes.presenters) < MAX_LANES:
+            self._lanes.add(config, self._lanes.presenters.index(current) + 1)
+            self._lanes.presenters[self._lanes.presenters.index(current) + 1].lane.load()
+        else:
+            current.lane.set_config(config)
+            current.lane.load()

@@ -1,0 +1,1 @@
+"""The founding comparison in the window."""

@@ -1,0 +1,181 @@
+"""The dialog of the founding comparison: start, progress, medians beside published figures."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QDialog,
+    QHBoxLayout,
+    QHeaderView,
+    QLabel,
+    QProgressBar,
+    QPushButton,
+    QSpinBox,
+    QTableWidget,
+    QTableWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from playground.core import founding
+from playground.core.lane import LaneConfig
+from playground.gui.lanes.lanes import LanesController
+from playground.gui.reference import table as founding_table
+from playground.gui.reference.controller import FoundingController
+from playground.gui.toolkit.widgets import set_name
+
+
+class FoundingDialog(QDialog):
+    """Measures the model and device of one lane; closing it cancels what runs."""
+
+    def __init__(
+        self, lanes: LanesController, base: LaneConfig, model: str, parent: QWidget | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("The founding comparison")
+        self.resize(1000, 420)
+        self._base = base
+        self._model = model
+        self.measurement = FoundingController(lanes, self)
+        self.measurement.progressed.connect(self._progressed)
+        self.measurement.measured.connect(self._show)
+        self.measurement.finished.connect(self._finished)
+        self._build()
+        self._show()
+
+    def done(self, result: int) -> None:
+        """Close; a measurement under way is cancelled, and engines made for it are ended."""
+        self.measurement.cancel()
+        self.measurement.release()
+        super().done(result)
+
+    @Slot()
+    def start(self) -> None:
+        """Measure, or cancel the measurement that runs."""
+        if self.measurement.running:
+            self.measurement.cancel()
+            return
+        self.note.clear()
+        self.start_button.setText("&Cancel")
+        self.repeats.setEnabled(False)
+        self.copy_button.setEnabled(False)
+        self.measurement.start(self._base, self.repeats.value())
+
+    @Slot()
+    def copy(self) -> None:
+        """Put the table with its conditions on the clipboard."""
+        table = founding_table.rows(self.measurement.answers)
+        QGuiApplication.clipboard().setText(founding_table.as_text(table, self._conditions()))
+        self.note.setText("The table was copied.")
+
+    def _build(self) -> None:
+        options = founding.OPTIONS
+        what = _plain(
+            f"“{founding.PROMPT.text}” with {options.max_new_tokens} new tokens, greedy, on "
+            f"{self._model} ({self._base.device}): bf16, int8 and GPTQ in alternating order after "
+            "an uncounted warm-up."
+        )
+        self.repeats = QSpinBox()
+        self.repeats.setRange(founding.MIN_REPEATS, 1000)
+        set_name(self.repeats, "Repeats")
+        label = QLabel("&Repeats")
+        label.setBuddy(self.repeats)
+        self.start_button = QPushButton("&Start")
+        self.start_button.setProperty("kind", "primary")
+        self.start_button.setDefault(True)
+        self.start_button.setMinimumWidth(120)  # room for what it says later
+        self.start_button.clicked.connect(self.start)
+        self.progress = QProgressBar()
+        self.progress.setAccessibleName("Progress of the measurement")
+        self.progress.setTextVisible(False)
+        self.table = QTableWidget(len(founding.PRECISIONS), len(founding_table.HEADER))
+        for place, text in enumerate(founding_table.HEADER):
+            head = QTableWidgetItem(text)
+            head.setTextAlignment(_alignment(place))
+            self.table.setHorizontalHeaderItem(place, head)
+        self.table.setAccessibleName("Medians beside the published figures")
+        self.table.verticalHeader().hide()
+        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.table.setTabKeyNavigation(False)
+        header = self.table.horizontalHeader()
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        self.note = _plain("")
+        caveat = _plain(f"Published: {founding.SOURCE}. {founding.CAVEAT}")
+        caveat.setProperty("tone", "muted")
+        self.copy_button = QPushButton("C&opy the table")
+        self.copy_button.setEnabled(False)
+        self.copy_button.clicked.connect(self.copy)
+        close = QPushButton("C&lose")
+        close.clicked.connect(self.reject)
+
+        above = QHBoxLayout()
+        above.addWidget(label)
+        above.addWidget(self.repeats)
+        above.addWidget(self.progress, 1)
+        above.addWidget(self.start_button)
+        below = QHBoxLayout()
+        below.addWidget(self.note, 1)
+        below.addWidget(self.copy_button)
+        below.addWidget(close)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(12)
+        column.addWidget(what)
+        column.addLayout(above)
+        column.addWidget(self.table, 1)
+        column.addWidget(caveat)
+        column.addLayout(below)
+
+    @Slot(int, int, str)
+    def _progressed(self, done: int, total: int, what: str) -> None:
+        self.progress.setMaximum(total)
+        self.progress.setValue(done)
+        if what:
+            self.note.setText(f"{what} · {done} of {total}")
+
+    @Slot()
+    def _show(self) -> None:
+        for number, row in enumerate(founding_table.rows(self.measurement.answers)):
+            for column, text in enumerate(row.cells()):
+                item = QTableWidgetItem(text)
+                item.setTextAlignment(_alignment(column))
+                self.table.setItem(number, column, item)
+
+    @Slot(str)
+    def _finished(self, why: str) -> None:
+        self.start_button.setText("&Start again")
+        self.repeats.setEnabled(True)
+        measured = any(self.measurement.answers.values())
+        self.copy_button.setEnabled(measured)
+        self.note.setText(why or self._conditions())
+        self._show()
+
+    def _conditions(self) -> str:
+        stamps = [a[0].stamp for a in self.measurement.answers.values() if a]
+        counts = {len(answers) for answers in self.measurement.answers.values()}
+        if not stamps:
+            return ""
+        stamp = stamps[0]
+        kernels = ", ".join(dict.fromkeys(s.kernel for s in stamps))
+        return (
+            f"Measured: {stamp.model} on {stamp.device_name}, {stamp.threads} thread(s); kernels: "
+            f"{kernels}; medians of {'–'.join(str(n) for n in sorted(counts))} runs."
+        )
+
+
+def _alignment(column: int) -> Qt.AlignmentFlag:
+    """Numbers to the right, what names them and where they come from to the left."""
+    named = column in (0, len(founding_table.HEADER) - 1)
+    side = Qt.AlignmentFlag.AlignLeft if named else Qt.AlignmentFlag.AlignRight
+    return side | Qt.AlignmentFlag.AlignVCenter
+
+
+def _plain(text: str) -> QLabel:
+    label = QLabel(text)
+    label.setTextFormat(Qt.TextFormat.PlainText)
+    label.setWordWrap(True)
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label

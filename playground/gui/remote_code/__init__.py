@@ -1,0 +1,1 @@
+"""The review of the Python code that a model brings along."""

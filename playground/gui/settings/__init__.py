@@ -1,0 +1,1 @@
+"""The settings dialog, and bringing stored settings into the window."""

@@ -1,0 +1,308 @@
+"""The dialog of the settings: pages beside a list, most of them made from the declarations."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QUrl, Signal, Slot
+from PySide6.QtGui import QDesktopServices, QGuiApplication
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QCheckBox,
+    QDialog,
+    QFileDialog,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QListWidget,
+    QPushButton,
+    QStackedWidget,
+    QTreeWidget,
+    QTreeWidgetItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from playground.core.model.remote_code import CodeConsent
+from playground.core.settings import IN_DIALOG, MAX_FOLDERS, Settings, choices, descriptions
+from playground.gui.toolkit.segments import Segments
+from playground.gui.toolkit.widgets import ElidedLabel, muted_label
+
+_FOLDERS = "The models in them stand in the list of models."
+_CODE = "Each was reviewed and allowed, for one commit; another commit is asked for again."
+_LABELS = {
+    "theme": "Colours",
+    "timing": "Lanes run",
+    "plot_view": "Plot",
+    "plot_floor": "Show the floor",
+    "keep_spare": "Keep a spare engine",
+}
+
+
+class SettingsDialog(QDialog):
+    """Shows settings and emits every change at once; whoever stores it decides."""
+
+    changed = Signal(str, object)  # the name of a setting and its new value
+    environmentsRequested = Signal()
+
+    def __init__(
+        self, values: Settings, places: Mapping[str, Path], parent: QWidget | None = None
+    ) -> None:
+        """`places` are the files and folders of the program, by what they hold."""
+        super().__init__(parent)
+        self.setWindowTitle("Settings")
+        self.resize(760, 420)
+        self._descriptions = descriptions()
+        self._folders = list(values.model_folders)
+        self._consents = list(values.code_consents)
+        self.fields: dict[str, Segments | QCheckBox] = {}
+        self.pages = QListWidget()
+        self.pages.setAccessibleName("Pages")
+        self.pages.setFixedWidth(150)
+        self.pages.ensurePolished()  # or its rows are laid out without the style sheet's padding
+        self._stack = QStackedWidget()
+        for title, page in (
+            ("General", self._general(values)),
+            ("Model folders", self._folder_page()),
+            ("Engines", self._engine_page()),
+            ("Models' own code", self._code_page()),
+            ("Files", self._files_page(places)),
+        ):
+            self.pages.addItem(title)
+            self._stack.addWidget(page)
+        self.pages.currentRowChanged.connect(self._stack.setCurrentIndex)
+        self.pages.setCurrentRow(0)
+        close = QPushButton("C&lose")
+        close.setDefault(True)
+        close.clicked.connect(self.reject)
+        halves = QHBoxLayout()
+        halves.setSpacing(16)
+        halves.addWidget(self.pages)
+        halves.addWidget(self._stack, 1)
+        below = QHBoxLayout()
+        below.addWidget(muted_label("Every change holds at once."), 1)
+        below.addWidget(close)
+        column = QVBoxLayout(self)
+        column.setContentsMargins(16, 16, 16, 16)
+        column.setSpacing(12)
+        column.addLayout(halves, 1)
+        column.addLayout(below)
+
+    # Pages
+
+    def _general(self, values: Settings) -> QWidget:
+        page, column = _page("General")
+        for name in IN_DIALOG:
+            label, help_ = _LABELS.get(name, _words(name)), self._descriptions[name]
+            value = getattr(values, name)
+            if isinstance(value, bool):
+                box = QCheckBox(label)
+                box.setChecked(value)
+                box.setAccessibleDescription(help_)
+                box.toggled.connect(self._toggled)
+                self.fields[name] = box
+                column.addWidget(box)
+            else:
+                options = [(one, one.capitalize(), help_) for one in choices(name)]
+                segments = Segments(label, options)
+                segments.set_value(value)
+                segments.chosen.connect(self._chosen)
+                self.fields[name] = segments
+                row = QHBoxLayout()
+                row.addWidget(QLabel(label))
+                row.addStretch(1)
+                row.addWidget(segments)
+                column.addLayout(row)
+            column.addWidget(muted_label(help_, wrap=True))
+            column.addSpacing(8)
+        column.addStretch(1)
+        return page
+
+    def _folder_page(self) -> QWidget:
+        page, column = _page("Model folders")
+        column.addWidget(
+            muted_label(f"{self._descriptions['model_folders']} {_FOLDERS}", wrap=True)
+        )
+        self.folders = QListWidget()
+        self.folders.setAccessibleName("Model folders")
+        self.folders.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.add_folder = _button("&Add…")
+        self.add_folder.clicked.connect(self._ask_folder)
+        self.remove_folder = _button("&Remove")
+        self.remove_folder.setToolTip("Take the folder out of this list; its files stay")
+        self.remove_folder.clicked.connect(self._remove_folder)
+        column.addWidget(self.folders, 1)
+        column.addLayout(_row(self.add_folder, self.remove_folder))
+        self._show_folders()
+        return page
+
+    def _engine_page(self) -> QWidget:
+        page, column = _page("Engines")
+        text = (
+            f"{self._descriptions['environments']} Some libraries do not go together with the "
+            "playground's own: the original auto-gptq, for one."
+        )
+        column.addWidget(muted_label(text, wrap=True))
+        self.environments_button = _button("&Engine environments…")
+        self.environments_button.clicked.connect(self.environmentsRequested)
+        column.addLayout(_row(self.environments_button))
+        column.addStretch(1)
+        return page
+
+    def _code_page(self) -> QWidget:
+        page, column = _page("Models' own code")
+        text = f"{self._descriptions['code_consents']} {_CODE}"
+        column.addWidget(muted_label(text, wrap=True))
+        self.consents = QTreeWidget()
+        self.consents.setAccessibleName("Models whose code may run")
+        self.consents.setHeaderLabels(["Model", "Commit"])
+        self.consents.setRootIsDecorated(False)
+        self.consents.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.consents.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.consents.setColumnWidth(0, 260)
+        self.revoke_button = _button("Re&voke")
+        self.revoke_button.setToolTip("Ask again before this model's code runs")
+        self.revoke_button.clicked.connect(self._revoke)
+        column.addWidget(self.consents, 1)
+        column.addLayout(_row(self.revoke_button))
+        self._show_consents()
+        return page
+
+    def _files_page(self, places: Mapping[str, Path]) -> QWidget:
+        page, column = _page("Files")
+        column.addWidget(muted_label("Where the playground keeps what it needs.", wrap=True))
+        grid = QGridLayout()
+        grid.setHorizontalSpacing(12)
+        grid.setVerticalSpacing(8)
+        grid.setColumnStretch(1, 1)
+        for row, (name, place) in enumerate(places.items()):
+            path = ElidedLabel(str(place))
+            path.elide_mode = Qt.TextElideMode.ElideMiddle
+            opener = _button("Open")
+            opener.setAccessibleName(f"Open the folder of {name}")
+            opener.setEnabled(_folder(place).is_dir())
+            opener.setProperty("place", str(_folder(place)))
+            opener.clicked.connect(self._open_place)
+            copier = _button("Copy")
+            copier.setAccessibleName(f"Copy the path of {name}")
+            copier.setProperty("place", str(place))
+            copier.clicked.connect(self._copy_place)
+            for column_, widget in enumerate((QLabel(name), path, opener, copier)):
+                grid.addWidget(widget, row, column_)
+        column.addLayout(grid)
+        column.addStretch(1)
+        return page
+
+    # What is asked for
+
+    @Slot(str)
+    def _chosen(self, value: str) -> None:
+        self._emit(value)
+
+    @Slot(bool)
+    def _toggled(self, value: bool) -> None:
+        self._emit(value)
+
+    def _emit(self, value: object) -> None:
+        sender = self.sender()
+        for name, field in self.fields.items():
+            if field is sender:
+                self.changed.emit(name, value)
+
+    @Slot()
+    def _ask_folder(self) -> None:
+        dialog = QFileDialog(self, "Choose a folder that holds models")
+        dialog.setFileMode(QFileDialog.FileMode.Directory)
+        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog.fileSelected.connect(self._folder_chosen)
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    @Slot(str)
+    def _folder_chosen(self, path: str) -> None:
+        if path not in self._folders:
+            self._folders.append(path)
+            self._show_folders()
+            self.changed.emit("model_folders", tuple(self._folders))
+
+    @Slot()
+    def _remove_folder(self) -> None:
+        row = self.folders.currentRow()
+        if 0 <= row < len(self._folders):
+            del self._folders[row]
+            self._show_folders()
+            self.changed.emit("model_folders", tuple(self._folders))
+
+    @Slot()
+    def _revoke(self) -> None:
+        row = self.consents.currentIndex().row()
+        if 0 <= row < len(self._consents):
+            del self._consents[row]
+            self._show_consents()
+            self.changed.emit("code_consents", tuple(self._consents))
+
+    @Slot()
+    def _open_place(self) -> None:
+        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.sender().property("place"))))
+
+    @Slot()
+    def _copy_place(self) -> None:
+        QGuiApplication.clipboard().setText(str(self.sender().property("place")))
+
+    # What is shown
+
+    def _show_folders(self) -> None:
+        self.folders.clear()
+        self.folders.addItems(self._folders)
+        self.folders.setCurrentRow(0)
+        self.remove_folder.setEnabled(bool(self._folders))
+        self.add_folder.setEnabled(len(self._folders) < MAX_FOLDERS)
+
+    def _show_consents(self) -> None:
+        self.consents.clear()
+        for consent in self._consents:
+            self.consents.addTopLevelItem(_consent_item(consent))
+        self.consents.setCurrentIndex(self.consents.model().index(0, 0))
+        self.revoke_button.setEnabled(bool(self._consents))
+
+
+def _consent_item(consent: CodeConsent) -> QTreeWidgetItem:
+    item = QTreeWidgetItem([consent.model, consent.commit])
+    item.setToolTip(0, consent.model)
+    item.setToolTip(1, consent.commit)
+    return item
+
+
+def _page(title: str) -> tuple[QWidget, QVBoxLayout]:
+    page = QWidget()
+    column = QVBoxLayout(page)
+    column.setContentsMargins(0, 0, 0, 0)
+    column.setSpacing(8)
+    head = QLabel(title)
+    head.setProperty("tone", "heading")
+    column.addWidget(head)
+    return page, column
+
+
+def _row(*buttons: QPushButton) -> QHBoxLayout:
+    row = QHBoxLayout()
+    row.setSpacing(8)
+    for button in buttons:
+        row.addWidget(button)
+    row.addStretch(1)
+    return row
+
+
+def _button(text: str) -> QPushButton:
+    button = QPushButton(text)
+    button.setAutoDefault(False)
+    return button
+
+
+def _folder(place: Path) -> Path:
+    return place if place.suffix == "" else place.parent
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()

@@ -1,0 +1,1 @@
+"""Widgets, theme and background work that know no feature."""

@@ -1,0 +1,163 @@
+"""A table of plain texts whose rows stand for something; strangers' texts stay plain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QMargins,
+    QModelIndex,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+    Slot,
+)
+from PySide6.QtGui import QGuiApplication, QKeyEvent, QKeySequence
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QHeaderView,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QTableView,
+    QWidget,
+)
+
+from playground.gui.toolkit.widgets import plain_tip
+
+_Index = QModelIndex | QPersistentModelIndex
+#: Rows of wrapped texts whose heights are measured: each takes half a millisecond.
+_MEASURED_ROWS = 60
+_PADDING = QMargins(8, 0, 8, 0)
+
+
+class RowsModel(QAbstractTableModel):
+    """Rows of cells under headings; `tips` has one tool tip a row."""
+
+    def __init__(self, headings: Sequence[str], right: Sequence[int] = ()) -> None:
+        """`right` are the columns of numbers."""
+        super().__init__()
+        self._headings = tuple(headings)
+        self._right = frozenset(right)
+        self._rows: list[tuple[str, ...]] = []
+        self._tips: list[str] = []
+
+    def set_rows(self, rows: Sequence[tuple[str, ...]], tips: Sequence[str] = ()) -> None:
+        self.beginResetModel()
+        self._rows, self._tips = list(rows), list(tips)
+        self.endResetModel()
+
+    def rowCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._rows)
+
+    def columnCount(self, parent: _Index | None = None) -> int:
+        return 0 if parent is not None and parent.isValid() else len(self._headings)
+
+    def data(self, index: _Index, role: int = Qt.ItemDataRole.DisplayRole) -> object:
+        row, column = index.row(), index.column()
+        match role:
+            case Qt.ItemDataRole.DisplayRole:
+                return self._rows[row][column]
+            case Qt.ItemDataRole.ToolTipRole:
+                return plain_tip(self._tips[row] if self._tips else self._rows[row][column])
+            case Qt.ItemDataRole.TextAlignmentRole:
+                return self._alignment(column)
+            case _:
+                return None
+
+    def headerData(
+        self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole
+    ) -> object:
+        if orientation is Qt.Orientation.Vertical:
+            return None
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._headings[section]
+        return self._alignment(section) if role == Qt.ItemDataRole.TextAlignmentRole else None
+
+    def _alignment(self, column: int) -> Qt.AlignmentFlag:
+        side = Qt.AlignmentFlag.AlignRight if column in self._right else Qt.AlignmentFlag.AlignLeft
+        return side | Qt.AlignmentFlag.AlignVCenter
+
+
+class _Wrapping(QStyledItemDelegate):
+    """Knows of the style sheet's padding, which Qt forgets where it wraps a text to measure it."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
+        narrow = QStyleOptionViewItem(option)
+        narrow.rect = option.rect.marginsRemoved(_PADDING)
+        return super().sizeHint(narrow, index)
+
+
+class RowsTable(QTableView):
+    """Shows a RowsModel; Enter or a double click uses a row, Ctrl+C copies it."""
+
+    used = Signal(int)
+
+    def __init__(
+        self,
+        name: str,
+        headings: Sequence[str],
+        *,
+        right: Sequence[int] = (),
+        widths: Mapping[int, int] | None = None,
+        wrap: bool = False,
+        parent: QWidget | None = None,
+    ) -> None:
+        """`right` are columns of numbers. The first column takes the room that the others leave:
+        those of `widths` have a fixed one in pixels, the others what their texts need. With
+        `wrap` a row is as high as its texts need (two lines where there are very many)."""
+        super().__init__(parent)
+        self.rows = RowsModel(headings, right)
+        self.setModel(self.rows)
+        self.setAccessibleName(name)
+        self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+        self.setTabKeyNavigation(False)
+        self.setShowGrid(False)
+        self.setWordWrap(wrap)
+        self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
+        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.verticalHeader().hide()
+        self.verticalHeader().setDefaultSectionSize(26)
+        if wrap:
+            self.setProperty("kind", "wrapped")
+            self.setItemDelegate(_Wrapping(self))
+            self.verticalHeader().setDefaultSectionSize(46)  # two lines
+            self.rows.modelReset.connect(self._fit_rows)
+            self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        header = self.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setMinimumSectionSize(56)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
+        header.setResizeContentsPrecision(100)  # rows that are looked at
+        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        for column, width in (widths or {}).items():
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
+            header.resizeSection(column, width)
+        self.doubleClicked.connect(self._use)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if event.matches(QKeySequence.StandardKey.Copy):
+            self._copy()
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and self.currentIndex().isValid():
+            event.accept()
+            self.used.emit(self.currentIndex().row())
+        else:
+            super().keyPressEvent(event)
+
+    @Slot()
+    def _fit_rows(self) -> None:
+        """Let rows have the height that they need; of very many, all have the same."""
+        modes = QHeaderView.ResizeMode
+        few = self.rows.rowCount() <= _MEASURED_ROWS
+        self.verticalHeader().setSectionResizeMode(modes.ResizeToContents if few else modes.Fixed)
+
+    def _use(self, index: QModelIndex) -> None:
+        self.used.emit(index.row())
+
+    def _copy(self) -> None:
+        cells = [index.data() for index in self.selectedIndexes()]
+        if cells:
+            QGuiApplication.clipboard().setText("\t".join(map(str, cells)))

@@ -1,1 +1,0 @@
-"""Widgets that draw state and emit signals; they decide nothing."""

@@ -1,0 +1,162 @@
+"""Every command of the window as a named action with its shortcut, icon and tip."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QObject, Qt
+from PySide6.QtGui import QAction, QActionGroup, QKeySequence
+
+from playground.core.settings import MAX_LANES
+from playground.gui.toolkit import theme
+
+
+class Actions(QObject):
+    """The actions; whoever decides connects `triggered`, and sets `enabled`.
+
+    "The current lane" of the lane actions is the one that has or had the focus last.
+    """
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._icons: dict[QAction, str] = {}
+        make = self._make
+
+        self.run = make("&Run", "Ctrl+Enter", "play", "Load what is not loaded, and run the prompt")
+        self.run.setShortcuts([QKeySequence("Ctrl+Enter"), QKeySequence("Ctrl+Return")])
+        self.stop = make("&Stop", "Esc", "stop", "Stop every lane after its current token")
+        self.regenerate = make(
+            "Re&generate", "Ctrl+R", "refresh", "Run the last prompt again in every lane"
+        )
+        self.edit_last = make(
+            "&Edit last prompt", "Ctrl+E", "edit", "Take the last prompt back for editing"
+        )
+        self.clear = make("C&lear the texts", "Ctrl+Shift+X", "clear", "Empty all lanes' texts")
+        self.founding = make(
+            "The &founding comparison…",
+            "Ctrl+Shift+F",
+            "balance",
+            "bf16, int8 and GPTQ on one prompt, measured in alternating order",
+        )
+
+        self.add_lane = make("&Add lane", "Ctrl+T", "plus", "Add a lane beside the others")
+        self.duplicate_lane = make(
+            "&Duplicate lane", "Ctrl+D", "duplicate", "Add a lane with the current one's choices"
+        )
+        self.remove_lane = make("Remo&ve lane", "Ctrl+W", "close", "Remove the current lane")
+        self.enlarge_lane = make(
+            "&Enlarge lane", "F11", "enlarge", "Show the current lane alone, or all again"
+        )
+        self.move_lane_left = make(
+            "Move lane &left", "Ctrl+Shift+Left", "left", "Move the current lane to the left"
+        )
+        self.move_lane_right = make(
+            "Move lane &right", "Ctrl+Shift+Right", "right", "Move the current lane to the right"
+        )
+        self.choose_model = make(
+            "Choose &model…", "Ctrl+M", "model", "Choose the model of the current lane"
+        )
+        self.open_folder = make(
+            "&Open model folder…", "Ctrl+O", "folder", "Use a folder as the current lane's model"
+        )
+        self.quantize = make(
+            "Make a &GPTQ version…",
+            "Ctrl+Shift+Q",
+            "shrink",
+            "Quantize the current lane's model into a folder of the model library",
+        )
+        self.load_all = make("&Load all lanes", "Ctrl+Shift+L", "load", "Load every lane's model")
+        self.unload_all = make(
+            "&Unload all lanes", "Ctrl+Shift+U", "unload", "Unload every lane and free its memory"
+        )
+
+        self.environments = make(
+            "Engine en&vironments…", "", "engine", "Other Pythons that a lane's engine can run in"
+        )
+        self.keep_spare = make(
+            "Keep a spare en&gine",
+            "",
+            "",
+            "An engine waits with its libraries imported (about 0.3 GB), so that loading is quick",
+        )
+        self.keep_spare.setCheckable(True)
+        self.keep_spare.setChecked(True)
+
+        self.copy_answer = make(
+            "&Copy answer", "Ctrl+Shift+C", "copy", "Copy the current lane's last answer"
+        )
+        self.copy_script = make(
+            "Copy as &script", "", "code", "Copy a Python script that makes the answer again"
+        )
+        self.copy_stamp = make("Copy s&tamp", "", "stamp", "Copy what made the answer")
+        self.export_plot = make(
+            "&Export the plot…", "Ctrl+Shift+E", "export", "Save the plot as PNG, SVG or CSV"
+        )
+
+        self.focus_prompt = make("Go to &prompt", "Ctrl+L", "", "Go to the prompt")
+        self.focus_options = make(
+            "Go to generation &options", "Ctrl+Shift+O", "", "Go to the options"
+        )
+        self.focus_plot = make("Go to latency p&lot", "Ctrl+Shift+G", "", "Go to the latency plot")
+        self.focus_table = make("Go to &figures", "Ctrl+Shift+T", "", "Go to the table of figures")
+        self.lanes: list[QAction] = [
+            make(f"Go to lane &{n}", f"Alt+{n}", "", f"Go to lane {n}; again: enlarge it")
+            for n in range(1, MAX_LANES + 1)
+        ]
+        self.toggle_sidebar = make(
+            "Show &sidebar", "Ctrl+B", "sidebar", "Show or hide prompt and options"
+        )
+        self.toggle_plot = make(
+            "Show latency &plot", "Ctrl+Shift+D", "plot", "Show or hide plot and table"
+        )
+        for action in (self.toggle_sidebar, self.toggle_plot):
+            action.setCheckable(True)
+            action.setChecked(True)
+
+        self.downloads = make(
+            "Do&wnloads…", "Ctrl+J", "download", "What is being downloaded, and what was"
+        )
+        self.palette = make(
+            "&Command palette…", "Ctrl+Shift+P", "search", "Find any command by its name"
+        )
+        self.settings = make("Se&ttings…", "Ctrl+,", "", "Colours, folders, engines, permissions")
+        self.settings.setMenuRole(QAction.MenuRole.PreferencesRole)
+        self.quit = make("&Quit", "Ctrl+Q", "", "Close the window and end every engine")
+        self.quit.setMenuRole(QAction.MenuRole.QuitRole)
+
+        self.theme_group = QActionGroup(self)
+        self.themes: dict[str, QAction] = {}
+        for choice, text in (("system", "As the s&ystem"), ("light", "&Light"), ("dark", "&Dark")):
+            action = make(text, "", "", f"Colours: {choice}")
+            action.setCheckable(True)
+            self.theme_group.addAction(action)
+            self.themes[choice] = action
+        self.themes["system"].setChecked(True)
+
+        self.help_figures = make("What the &figures mean", "F1", "help", "Each figure's formula")
+        self.help_keys = make("&Keyboard shortcuts", "Ctrl+F1", "keyboard", "Every shortcut")
+        self.about = make("&About", "", "", "Versions and licences")
+        self.about.setMenuRole(QAction.MenuRole.AboutRole)
+
+        theme.theme_changed.connect(self._tint)
+        self._tint()
+
+    def all(self) -> list[QAction]:
+        """Every action, in the order of the menus."""
+        return [child for child in self.children() if isinstance(child, QAction)]
+
+    def _make(self, text: str, shortcut: str, icon: str, tip: str) -> QAction:
+        action = QAction(text, self)
+        if shortcut:
+            action.setShortcut(QKeySequence(shortcut))
+            action.setShortcutContext(Qt.ShortcutContext.WindowShortcut)
+        plain = text.replace("&", "").rstrip("…")
+        keys = action.shortcut().toString(QKeySequence.SequenceFormat.NativeText)
+        action.setToolTip(f"{tip} ({keys})" if keys else tip)
+        action.setStatusTip(tip)
+        action.setObjectName(plain.lower().replace(" ", "_"))
+        self._icons[action] = icon
+        return action
+
+    def _tint(self) -> None:
+        for action, name in self._icons.items():
+            if name:
+                action.setIcon(theme.icon(name))

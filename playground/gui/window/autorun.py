@@ -1,0 +1,73 @@
+"""Runs the prompt without a hand on the keyboard, takes the window's picture, and quits."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+
+from PySide6.QtCore import QCoreApplication, QObject, QTimer, Slot
+from PySide6.QtWidgets import QWidget
+
+from playground.gui.prompt.controller import Controller
+from playground.gui.prompt.run import RunResult
+
+#: The curve and the table follow the last token within one refresh; then the picture is true.
+_SETTLE_MS = 250
+
+
+class Autorun(QObject):
+    """Ends the application when a picture was asked for; else it leaves the window open."""
+
+    def __init__(
+        self, window: QWidget, controller: Controller, *, run: bool, picture: Path | None
+    ) -> None:
+        super().__init__(window)
+        self._window = window
+        self._controller = controller
+        self._run = run
+        self._picture = picture
+        self._code = 0
+        self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
+        self._settle.timeout.connect(self._take)
+        controller.message.connect(self._told)
+        controller.finished.connect(self._finished)
+
+    @Slot()
+    def start(self) -> None:
+        """Begin; call it in the event loop, with the window shown."""
+        if not self._run:
+            self._settle.start()
+            return
+        self._controller.run()
+        if not self._controller.run_controller.running:
+            self._code = 1  # why was told as a message
+            self._settle.start()
+
+    @Slot(object)
+    def _finished(self, result: RunResult) -> None:
+        for lane in result.failed:
+            failure = lane.state.failure
+            why = f"{failure.message} {failure.cure}".strip() if failure else "It did not answer."
+            sys.stderr.write(f"playground: {lane.config.precision.label}: {why}\n")
+        self._code = 1 if result.failed or not result.answered else 0
+        self._settle.start()
+
+    @Slot(str, str, str)
+    def _told(self, text: str, level: str, cure: str) -> None:
+        if level != "info":
+            sys.stderr.write(f"playground: {text} {cure}\n")
+
+    @Slot()
+    def _take(self) -> None:
+        if self._picture is None:
+            return
+        with contextlib.suppress(OSError):  # saving tells it
+            self._picture.parent.mkdir(parents=True, exist_ok=True)
+        if not self._window.grab().save(str(self._picture)):
+            sys.stderr.write(
+                f"playground: The picture could not be saved to {self._picture}. "
+                "Choose a writable folder and a name that ends in .png.\n"
+            )
+            self._code = 1
+        QCoreApplication.exit(self._code)

@@ -1,0 +1,250 @@
+"""The main window: places the panels, and knows nothing of models or engines."""
+
+from __future__ import annotations
+
+import msgspec
+from PySide6.QtCore import QByteArray, Qt, Signal
+from PySide6.QtGui import QCloseEvent, QIcon
+from PySide6.QtWidgets import (
+    QFrame,
+    QMainWindow,
+    QScrollArea,
+    QSplitter,
+    QVBoxLayout,
+    QWidget,
+)
+
+from playground.core.system.resources import resource
+from playground.gui.downloads.indicator import DownloadIndicator
+from playground.gui.figures.plot import LatencyPlot
+from playground.gui.figures.table import FiguresTable
+from playground.gui.lanes.area import LanesArea
+from playground.gui.prompt.options_panel import OptionsPanel
+from playground.gui.prompt.prompt_panel import PromptPanel
+from playground.gui.window.actions import Actions
+from playground.gui.window.command_palette import CommandPalette
+from playground.gui.window.help_dialogs import about, figures_help, keys_help
+from playground.gui.window.message_bar import MessageBar
+
+_SIDEBAR = 300
+
+
+class _State(msgspec.Struct, tag="window-1"):
+    """Sizes and what is shown; another version's state has another tag."""
+
+    across: bytes
+    down: bytes
+    sidebar: bool
+    plot: bool
+
+
+class MainWindow(QMainWindow):
+    """Sidebar with prompt and options; beside it the lanes over the plot over the table."""
+
+    closing = Signal()
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.setWindowTitle("Language model playground")
+        self.setWindowIcon(QIcon(str(resource("icons", "app.svg"))))
+        self.actions: Actions = Actions(self)  # type: ignore[assignment]  # not Qt's list
+        self.prompt = PromptPanel()
+        self.options = OptionsPanel()
+        self.lanes = LanesArea()
+        self.plot = LatencyPlot()
+        self.table = FiguresTable()
+        self.messages = MessageBar()
+        self.indicator = DownloadIndicator()
+        self._place()
+        self._fill_menus()
+        self._connect_own()
+        self.lanes.set_tab_start(self.options.last_field())
+        self.resize(1280, 720)
+        self.setMinimumSize(760, 520)
+        self.prompt.focus_prompt()
+
+    def state(self) -> bytes:
+        """The sizes of the panels and what is hidden, for `restore_state`."""
+        return msgspec.msgpack.encode(
+            _State(
+                across=bytes(self._across.saveState().data()),
+                down=bytes(self._down.saveState().data()),
+                sidebar=self.actions.toggle_sidebar.isChecked(),
+                plot=self.actions.toggle_plot.isChecked(),
+            )
+        )
+
+    def restore_state(self, state: bytes) -> bool:
+        """Take up what `state` gave; False (and nothing changed) where it is none of ours."""
+        try:
+            saved = msgspec.msgpack.decode(state, type=_State)
+        except (msgspec.DecodeError, msgspec.ValidationError):
+            return False
+        self._across.restoreState(QByteArray(saved.across))
+        self._down.restoreState(QByteArray(saved.down))
+        self.actions.toggle_sidebar.setChecked(saved.sidebar)
+        self.actions.toggle_plot.setChecked(saved.plot)
+        return True
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        self.closing.emit()
+        super().closeEvent(event)
+
+    def _place(self) -> None:
+        options = QScrollArea()
+        options.setWidgetResizable(True)
+        options.setFrameShape(QFrame.Shape.NoFrame)
+        options.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        options.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        inner = QWidget()
+        inner.setObjectName("scrolled")
+        column = QVBoxLayout(inner)
+        column.setContentsMargins(12, 8, 12, 12)
+        column.addWidget(self.options)
+        column.addStretch(1)
+        options.setWidget(inner)
+        self._sidebar = QFrame()
+        self._sidebar.setObjectName("card")
+        self._sidebar.setMinimumWidth(264)
+        side = QVBoxLayout(self._sidebar)
+        side.setContentsMargins(1, 12, 1, 1)
+        side.setSpacing(0)
+        prompt = QWidget()
+        around = QVBoxLayout(prompt)
+        around.setContentsMargins(11, 0, 11, 8)
+        around.addWidget(self.prompt)
+        line = QFrame()
+        line.setFixedHeight(1)
+        line.setObjectName("rule")
+        side.addWidget(prompt, 1)
+        side.addWidget(line)
+        side.addWidget(options, 0)
+        self._options_area = options
+
+        self._down = QSplitter(Qt.Orientation.Vertical)
+        self._down.setHandleWidth(8)
+        self._down.setChildrenCollapsible(False)
+        for widget, stretch in ((self.lanes, 5), (self.plot, 4), (self.table, 0)):
+            self._down.addWidget(widget)
+            self._down.setStretchFactor(self._down.count() - 1, stretch)
+        self._down.setSizes([300, 230, 100])
+        right = QWidget()
+        stack = QVBoxLayout(right)
+        stack.setContentsMargins(0, 0, 0, 0)
+        stack.setSpacing(8)
+        stack.addWidget(self.messages)
+        stack.addWidget(self._down, 1)
+
+        self._across = QSplitter(Qt.Orientation.Horizontal)
+        self._across.setHandleWidth(8)
+        self._across.addWidget(self._sidebar)
+        self._across.addWidget(right)
+        self._across.setStretchFactor(1, 1)
+        self._across.setCollapsible(0, False)
+        self._across.setCollapsible(1, False)
+        self._across.setSizes([_SIDEBAR, 10_000])
+        centre = QWidget()
+        whole = QVBoxLayout(centre)
+        whole.setContentsMargins(8, 8, 8, 8)
+        whole.addWidget(self._across)
+        self.setCentralWidget(centre)
+
+    def _fill_menus(self) -> None:
+        a = self.actions
+        menus = {
+            "&File": (a.open_folder, a.export_plot, None, a.quit),
+            "&Edit": (
+                a.copy_answer, a.copy_script, a.copy_stamp, None, a.edit_last, a.clear, None,
+                a.palette, a.settings,
+            ),
+            "&Run": (
+                a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, a.keep_spare, None,
+                a.founding,
+            ),
+            "&Lane": (
+                a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model,
+                a.environments, a.quantize, None,
+                a.enlarge_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
+            ),
+            "&View": (
+                a.toggle_sidebar, a.toggle_plot, None,
+                a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
+            ),
+            "&Help": (a.help_figures, a.help_keys, None, a.about),
+        }  # fmt: skip
+        bar = self.menuBar()
+        for title, entries in menus.items():
+            menu = bar.addMenu(title)
+            menu.setToolTipsVisible(True)
+            for entry in entries:
+                if entry is None:
+                    menu.addSeparator()
+                else:
+                    menu.addAction(entry)
+            if title == "&View":
+                menu.addSeparator()
+                themes = menu.addMenu("&Colours")
+                themes.addActions(list(a.themes.values()))
+        bar.setCornerWidget(self.indicator)
+
+    def _connect_own(self) -> None:
+        """Connect what only places, shows or hides."""
+        a = self.actions
+        a.focus_prompt.triggered.connect(self._focus_prompt)
+        a.focus_options.triggered.connect(self._focus_options)
+        a.focus_plot.triggered.connect(self._focus_plot)
+        a.focus_table.triggered.connect(self.table.setFocus)
+        a.toggle_sidebar.toggled.connect(self._sidebar.setVisible)
+        a.toggle_plot.toggled.connect(self._show_plot)
+        a.palette.triggered.connect(self._open_palette)
+        a.help_figures.triggered.connect(self._open_figures_help)
+        a.help_keys.triggered.connect(self._open_keys_help)
+        a.about.triggered.connect(self._open_about)
+        for action in a.lanes:
+            action.triggered.connect(self._focus_lane)
+        self.plot.failed.connect(self._export_failed)
+
+    def _focus_prompt(self) -> None:
+        self.actions.toggle_sidebar.setChecked(True)
+        self.prompt.focus_prompt()
+
+    def _focus_options(self) -> None:
+        self.actions.toggle_sidebar.setChecked(True)
+        self.options.focus_first()
+
+    def _focus_plot(self) -> None:
+        self.actions.toggle_plot.setChecked(True)
+        self.plot.focus_plot()
+
+    def _focus_lane(self) -> None:
+        sender = self.sender()
+        for index, action in enumerate(self.actions.lanes):
+            if action is sender:
+                self.lanes.focus_lane(index)
+
+    def _show_plot(self, on: bool) -> None:
+        self.plot.setVisible(on)
+        self.table.setVisible(on)
+
+    def _open_palette(self) -> None:
+        palette = CommandPalette(self.actions.all(), self)
+        palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        palette.open_palette()
+
+    def _open_figures_help(self) -> None:
+        dialog = figures_help(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _open_keys_help(self) -> None:
+        dialog = keys_help(self.actions.all(), self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _open_about(self) -> None:
+        dialog = about(self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.open()
+
+    def _export_failed(self, message: str, cure: str) -> None:
+        self.messages.show_message(message, "error", cure)

@@ -1,0 +1,75 @@
+"""The one place for messages to the user: not modal, replaceable, dismissable."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
+
+from playground.gui.toolkit import theme
+from playground.gui.toolkit.widgets import announce, set_kind, tool_button, wrapping_policy
+
+Level = Literal["info", "warning", "error"]
+_ICONS = {"info": "info", "warning": "warning", "error": "error"}
+_ROLES = {"info": "accent", "warning": "warning", "error": "danger"}
+_INFO_MS = 8_000
+
+
+class MessageBar(QFrame):
+    """Shows the latest message; an info goes by itself, the others stay until dismissed."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setObjectName("message")
+        self._level: Level = "info"
+        self._icon = QLabel()
+        self._text = QLabel()
+        self._text.setTextFormat(Qt.TextFormat.PlainText)
+        self._text.setWordWrap(True)
+        self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._text.setSizePolicy(wrapping_policy())
+        self.close_button = tool_button("close", "Dismiss the message")
+        self.close_button.clicked.connect(self.dismiss)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(12, 4, 4, 4)
+        row.setSpacing(8)
+        row.addWidget(self._icon)
+        row.addWidget(self._text, 1)
+        row.addWidget(self.close_button)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.setInterval(_INFO_MS)
+        self._timer.timeout.connect(self.dismiss)
+        theme.theme_changed.connect(self._tint)
+        self._tint()
+        self.hide()
+
+    def show_message(self, text: str, level: Level = "info", cure: str = "") -> None:
+        """Show `text`, and after it what to do; the message before is gone."""
+        whole = f"{text} {cure}".strip()
+        self._level = level
+        self._text.setText(whole)
+        self.setAccessibleName(f"{level}: {whole}")
+        set_kind(self, "level", level)
+        self._tint()
+        self.show()
+        announce(self, whole)
+        if level == "info":
+            self._timer.start()
+        else:
+            self._timer.stop()
+
+    def text(self) -> str:
+        """What is shown, "" where nothing is."""
+        return "" if self.isHidden() else self._text.text()
+
+    def level(self) -> Level:
+        return self._level
+
+    def dismiss(self) -> None:
+        self._timer.stop()
+        self.hide()
+
+    def _tint(self) -> None:
+        self._icon.setPixmap(theme.pixmap(_ICONS[self._level], 16, _ROLES[self._level]))

@@ -1,0 +1,142 @@
+"""Where the download queue is kept between two starts, one file for each open window."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from playground.core.system import paths
+from playground.core.system.files import write_atomically
+from playground.hub.downloads.items import DownloadItem, DownloadState
+
+log = logging.getLogger(__name__)
+
+#: Windows that can be open at once, each with a file of its own; a further one keeps nothing.
+_MOST_OWNERS = 9
+_VERSION = 1
+
+
+class _Stored(msgspec.Struct, frozen=True):
+    version: int
+    items: tuple[DownloadItem, ...]
+
+
+class QueueFile:
+    """The file that one application keeps its queue in, locked for as long as it runs.
+
+    The first one has `path`, a second one beside it `downloads-2.json`, and so on. Whoever
+    starts takes over what is left in the files of those that have ended.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path: Path | None = None
+        self._lock: int | None = None
+        self._slots = [path]
+        self._slots += [path.with_stem(f"{path.stem}-{n}") for n in range(2, _MOST_OWNERS + 1)]
+        for slot in self._slots:
+            lock = _locked(slot)
+            if lock is not None:
+                self._path, self._lock = slot, lock
+                return
+        log.warning("%d windows keep downloads already; this one's are not kept.", _MOST_OWNERS)
+
+    def load(self) -> list[DownloadItem]:
+        """Read this file's queue, and after it what other applications have left."""
+        if self._path is None:
+            return []
+        found = {item.key: item for item in load(self._path)}
+        left = [slot for slot in self._slots if slot != self._path and slot.exists()]
+        for slot in left:
+            lock = _locked(slot)
+            if lock is None:
+                continue  # its owner is at work
+            for item in load(slot):
+                known = found.get(item.key)
+                if known is None or known.state.is_over:
+                    found[item.key] = item
+            save(self._path, tuple(found.values()))
+            slot.unlink(missing_ok=True)
+            os.close(lock)
+        return list(found.values())
+
+    def save(self, items: Sequence[DownloadItem]) -> None:
+        if self._path is not None and self._lock is not None:
+            save(self._path, items)
+
+    def release(self) -> None:
+        """Leave the file to whoever starts next."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+
+def queue_file() -> Path:
+    return paths.data_dir() / "downloads.json"
+
+
+def load(path: Path) -> list[DownloadItem]:
+    """Read the queue; [] where there is none. What was under way waits for its turn again.
+
+    A damaged file is kept beside as `.bad` and logged.
+    """
+    try:
+        stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
+    except FileNotFoundError:
+        return []
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
+        log.warning("The download queue %s cannot be read: %s", path, error)
+        try:
+            shutil.copyfile(path, path.with_name(path.name + ".bad"))
+        except OSError as second:
+            log.warning("It could not be kept: %s", second)
+        return []
+    return [_at_rest(item) for item in stored.items]
+
+
+def save(path: Path, items: Sequence[DownloadItem]) -> None:
+    """Write the queue at once or not at all; a failure is logged, downloads go on."""
+    stored = _Stored(_VERSION, tuple(map(_at_rest, items)))
+    try:
+        write_atomically(path, msgspec.json.encode(stored))
+    except OSError as error:
+        log.warning("The download queue could not be saved to %s: %s", path, error)
+
+
+def _locked(path: Path) -> int | None:
+    """Lock a file's owner mark; None where another holds it. The system frees it with us."""
+    mark = path.with_name(path.name + ".lock")
+    try:
+        mark.parent.mkdir(parents=True, exist_ok=True)
+        handle = os.open(mark, os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        log.warning("%s cannot be made: %s", mark, error)
+        return None
+    try:
+        if sys.platform == "win32":
+            import msvcrt
+
+            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+        else:
+            import fcntl
+
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except (BlockingIOError, PermissionError):
+        os.close(handle)
+        return None
+    except OSError as error:  # a file system without locks: as if alone
+        log.warning("%s cannot be locked: %s", mark, error)
+    return handle
+
+
+def _at_rest(item: DownloadItem) -> DownloadItem:
+    """An entry without what holds only while a process runs."""
+    state = item.state if item.state.is_over else DownloadState.WAITING
+    return msgspec.structs.replace(
+        item, state=state, bytes_per_s=0.0, quiet_s=0.0, attempt=0, retry_at=0.0
+    )

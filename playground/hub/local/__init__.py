@@ -1,0 +1,1 @@
+"""Models on this machine: the Hugging Face cache, folders, and preparing a load."""

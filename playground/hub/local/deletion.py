@@ -1,0 +1,174 @@
+"""Deleting models from this machine: first what it would free, then the deed."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from huggingface_hub import DeleteCacheStrategy, scan_cache_dir
+from huggingface_hub.errors import CacheNotFound
+
+from playground.core.errors import ModelError, PlaygroundError
+from playground.hub.catalog import Deletion, ModelRow, Where
+from playground.hub.local.cache import cache_folder
+
+#: What a model consists of; anything else in a user's folder is not ours to delete.
+_MODEL_FILES = (
+    ".safetensors", ".json", ".jsonl", ".model", ".txt", ".jinja", ".py", ".md", ".tiktoken",
+    ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx",
+)  # fmt: skip
+_MODEL_NAMES = frozenset({"LICENSE", "LICENSE.txt", "NOTICE", ".gitattributes"})
+
+
+def plan_deletion(row: ModelRow, cache: Path | None = None) -> Deletion:
+    """Work out what deleting a row of this machine would free. Raises ModelError where that
+    cannot be deleted."""
+    if row.folder is None or not row.is_deletable:
+        raise ModelError(
+            f"{row.name} cannot be deleted here.",
+            "Only models in the Hub's cache and in your own model folders can be.",
+        )
+    if row.where is Where.FOLDER:
+        return _plan_folder(row, row.folder)
+    return _plan_cached(row, row.folder, cache or cache_folder())[0]
+
+
+def delete(deletion: Deletion, cache: Path | None = None) -> int:
+    """Delete, and return the bytes freed.
+
+    Planned anew, because files may have come since the question. Raises PlaygroundError where
+    something is left that should have gone.
+    """
+    row, folder = deletion.row, deletion.row.folder
+    if row.where is not Where.CACHE or folder is None:
+        plan = plan_deletion(row, cache)
+        _remove(plan.files)
+        with contextlib.suppress(OSError):  # other files stay, and with them the folder
+            plan.folders[0].rmdir()
+        left = [path for path in plan.files if path.exists()]
+    else:
+        plan, strategy = _plan_cached(row, folder, cache or cache_folder())
+        if strategy is not None:
+            strategy.execute()
+        else:
+            for path in plan.folders:
+                shutil.rmtree(path, ignore_errors=True)
+            _remove(plan.files)
+        left = [path for path in plan.folders if path.exists()]
+    if left:
+        raise PlaygroundError(
+            f"{row.name} could not be deleted entirely: {left[0]} is still there.",
+            "Check that you may write there, and that no other program uses it.",
+        )
+    return plan.freed
+
+
+def _plan_folder(row: ModelRow, folder: Path) -> Deletion:
+    if folder.is_symlink() or not folder.is_dir():
+        raise ModelError(
+            f"{folder} is {'a link' if folder.is_symlink() else 'no folder'}, and is not deleted.",
+            "Delete what it points at yourself, if you mean to.",
+        )
+    files, others = [], 0
+    for path in sorted(folder.iterdir()):
+        ours = path.suffix in _MODEL_FILES or path.name in _MODEL_NAMES
+        if ours and (path.is_symlink() or path.is_file()):
+            files.append(path)
+        else:
+            others += 1
+    keeps = ""
+    if others:
+        keeps = f"Not deleted: {_count(others, 'other thing', 'other things')} in the folder."
+    return Deletion(
+        row=row, folders=(folder,), files=tuple(files), freed=_sizes(files), keeps=keeps
+    )
+
+
+def _plan_cached(
+    row: ModelRow, snapshot: Path, cache: Path
+) -> tuple[Deletion, DeleteCacheStrategy | None]:
+    """The plan, and the library's own for it; None where the library refuses the repository
+    because something in it is broken."""
+    cache, repository = cache.resolve(), snapshot.resolve().parent.parent
+    if repository.parent != cache or not repository.name.startswith("models--"):
+        raise ModelError(f"{snapshot} is not in the Hub's cache.", "Refresh the list.")
+    if not snapshot.is_dir():
+        raise ModelError(f"{row.name} is not on this machine any more.", "Refresh the list.")
+    others = [p for p in (repository / "snapshots").iterdir() if p.name != snapshot.name]
+    keeps = ""
+    if others:
+        keeps = f"Not deleted: {_count(len(others), 'other revision', 'other revisions')} of it."
+    strategy = _strategy(cache, repository, row.commit)
+    if strategy is not None:
+        return (
+            Deletion(
+                row=row,
+                folders=tuple(sorted(strategy.repos | strategy.snapshots)),
+                files=tuple(sorted(strategy.blobs | strategy.refs)),
+                freed=strategy.expected_freed_size,
+                keeps=keeps,
+            ),
+            strategy,
+        )
+    if not others:
+        files = [p for p in repository.rglob("*") if p.is_file() and not p.is_symlink()]
+        return Deletion(row=row, folders=(repository,), files=(), freed=_sizes(files)), None
+    blobs = _targets(snapshot) - set().union(*map(_targets, others))
+    inside = repository / "blobs"
+    files = sorted(p for p in blobs if p.is_relative_to(inside.resolve()))
+    refs = [p for p in (repository / "refs").rglob("*") if _names(p, row.commit)]
+    copies = [p for p in snapshot.rglob("*") if p.is_file() and not p.is_symlink()]
+    return (
+        Deletion(
+            row=row,
+            folders=(snapshot,),
+            files=(*files, *refs),
+            freed=_sizes([*files, *copies]),
+            keeps=keeps,
+        ),
+        None,
+    )
+
+
+def _strategy(cache: Path, repository: Path, commit: str) -> DeleteCacheStrategy | None:
+    try:
+        info = scan_cache_dir(cache)
+    except (CacheNotFound, ValueError, OSError):
+        return None
+    for repo in info.repos:
+        if repo.repo_path == repository and any(r.commit_hash == commit for r in repo.revisions):
+            return info.delete_revisions(commit)
+    return None
+
+
+def _targets(snapshot: Path) -> set[Path]:
+    return {p.resolve() for p in snapshot.rglob("*") if p.is_symlink() and p.exists()}
+
+
+def _names(ref: Path, commit: str) -> bool:
+    try:
+        return ref.is_file() and ref.read_text("utf-8").strip() == commit
+    except (OSError, UnicodeDecodeError):
+        return False
+
+
+def _sizes(files: Iterable[Path]) -> int:
+    """Bytes that removing these files frees."""
+    total = 0
+    for path in files:
+        with contextlib.suppress(OSError):
+            stat = path.lstat()
+            total += stat.st_size if stat.st_nlink == 1 else 0
+    return total
+
+
+def _remove(files: Sequence[Path]) -> None:
+    for path in files:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _count(number: int, one: str, many: str) -> str:
+    return f"{number} {one if number == 1 else many}"

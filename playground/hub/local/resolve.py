@@ -1,0 +1,135 @@
+"""From what the user chose to the folder that an engine reads; never over the network."""
+
+from __future__ import annotations
+
+import hashlib
+import struct
+from dataclasses import dataclass
+from pathlib import Path
+
+from playground.core.errors import ModelError
+from playground.core.facts import ModelSpec
+from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
+from playground.core.precision import Precision
+from playground.core.system.resources import resource
+from playground.hub.local.cache import find_cached
+from playground.hub.source import SourceKind, check_hub_id, check_revision, kind_of
+
+BUNDLED_NAME = "classics-6m"
+_SUFFIXES = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py")
+_SAMPLES = 16
+_SAMPLE_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A model's folder, the name for people, and the commit (or fingerprint) for the stamp."""
+
+    folder: Path
+    name: str
+    commit: str
+
+
+def resolve(spec: ModelSpec, precision: Precision, cache: Path | None = None) -> Resolved:
+    """Return the local folder of a model for a precision. Raises ModelError with the cure.
+
+    GPTQ needs a checkpoint that was quantized beforehand. Where the chosen folder is not,
+    the rule is the same for every folder, the bundled model's too: a sibling folder whose
+    name begins with `<folder>-gptq` and whose config names GPTQ is taken in its place.
+    """
+    found = _locate(spec, cache)
+    if precision is not Precision.GPTQ or read_checkpoint(found.folder).quantization == "gptq":
+        return found
+    sibling = (
+        find_gptq_sibling(found.folder) if kind_of(spec.source) is not SourceKind.HUB else None
+    )
+    if sibling is None:
+        raise ModelError(
+            f"{found.name} is not GPTQ-quantized.",
+            f"Choose a GPTQ checkpoint of it (on the Hub usually named {found.name}-GPTQ), or "
+            f"put one beside its folder as {found.folder.name}-gptq."
+            if kind_of(spec.source) is not SourceKind.HUB
+            else "Choose a GPTQ checkpoint of it, on the Hub usually named like it with -GPTQ.",
+        )
+    return Resolved(sibling, sibling.name, fingerprint(sibling))
+
+
+def _locate(spec: ModelSpec, cache: Path | None) -> Resolved:
+    match kind_of(spec.source):
+        case SourceKind.BUNDLED:
+            folder = resource("models", BUNDLED_NAME)
+            if not folder.is_dir():
+                raise ModelError(
+                    "The bundled model is missing from this installation.",
+                    "Install the playground again.",
+                    str(folder),
+                )
+            return Resolved(folder, BUNDLED_NAME, fingerprint(folder))
+        case SourceKind.FOLDER:
+            return _locate_folder(Path(spec.source).expanduser().absolute())
+        case SourceKind.HUB:
+            return _locate_cached(spec, cache)
+
+
+def _locate_folder(folder: Path) -> Resolved:
+    if not folder.is_dir():
+        raise ModelError(
+            f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
+        )
+    repository = folder.parent.parent.name
+    if folder.parent.name == "snapshots" and repository.startswith("models--"):
+        # Somebody points into the Hub's cache: the model has its proper name there.
+        id_ = repository.removeprefix("models--").replace("--", "/")
+        return Resolved(folder, id_, folder.name)
+    return Resolved(folder, folder.name or str(folder), fingerprint(folder))
+
+
+def _locate_cached(spec: ModelSpec, cache: Path | None) -> Resolved:
+    check_hub_id(spec.source)
+    check_revision(spec.revision)
+    shown = f"{spec.source} at {spec.revision}" if spec.revision else spec.source
+    cached = find_cached(spec.source, spec.revision, cache)
+    if cached is None:
+        raise ModelError(
+            f"{shown} is not on this machine.",
+            "Download it in the model picker, or check the spelling of the id.",
+        )
+    if cached.problem:
+        raise ModelError(
+            f"The copy of {shown} on this machine cannot be used. {cached.problem}",
+            "Download it again in the model picker; finished files are kept.",
+        )
+    return Resolved(cached.folder, cached.id, cached.commit)
+
+
+def fingerprint(folder: Path) -> str:
+    """Return "sha256:" and 16 hex digits that change with the model in a folder.
+
+    Hashed are the names and sizes of the model's files, small files whole, and of each
+    safetensors file its header and evenly spread samples: milliseconds at any size.
+    """
+    digest = hashlib.sha256()
+    try:
+        for path in sorted(folder.iterdir()):
+            if path.name.startswith(".") or path.suffix not in _SUFFIXES or not path.is_file():
+                continue
+            size = path.stat().st_size
+            digest.update(f"{path.name}\0{size}\0".encode("utf-8", "surrogateescape"))
+            with path.open("rb") as file:
+                if size <= 1 << 20:
+                    digest.update(file.read())
+                    continue
+                (header,) = struct.unpack("<Q", file.read(8))
+                start = 8 + header if path.suffix == ".safetensors" and header < size else 8
+                if start > 8:
+                    digest.update(file.read(header))
+                for sample in range(_SAMPLES):
+                    file.seek(start + (size - start) * sample // _SAMPLES)
+                    digest.update(file.read(_SAMPLE_BYTES))
+    except OSError as error:
+        raise ModelError(
+            f"The folder {folder} cannot be read: {error.strerror}.",
+            "Check that its files may be read.",
+            str(error),
+        ) from error
+    return f"sha256:{digest.hexdigest()[:16]}"

@@ -1,0 +1,1 @@
+"""All that is known of one model, read from the Hub or from its files."""

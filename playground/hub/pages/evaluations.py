@@ -1,0 +1,106 @@
+"""Published evaluation results of a model, as their sources give them."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from playground.hub.catalog import EvaluationResult
+from playground.hub.site.rows import mapping, text
+
+_MOST = 500
+_PRECISION = re.compile(
+    r"\b(bf16|bfloat16|fp16|float16|fp32|float32|fp8|int8|int4|nf4|gptq|awq|gguf|[2348]-bit)\b",
+    re.IGNORECASE,
+)
+
+
+def from_model_index(index: object, id_: str) -> tuple[EvaluationResult, ...]:
+    """Results of a card's `model-index`. What is odd in one leaves the others alone."""
+    found: list[EvaluationResult] = []
+    for model in _list(index):
+        name = text(mapping(model).get("name"))
+        for result in map(mapping, _list(mapping(model).get("results"))):
+            found += _of_result(result, name or id_)
+    return tuple(found[:_MOST])
+
+
+def from_eval_results(entries: object, id_: str) -> tuple[EvaluationResult, ...]:
+    """Results of the repository's `.eval_results/*.yaml`, as the Hub's API or a file lists them."""
+    found = []
+    for item in map(mapping, _list(entries)):
+        entry = mapping(item.get("data")) or item
+        dataset, source = mapping(entry.get("dataset")), mapping(entry.get("source"))
+        value = shown_value(entry.get("value"))
+        name = text(dataset.get("id"))
+        if "error" in item or not value or not name:
+            continue
+        notes = text(entry.get("notes"))
+        found.append(
+            EvaluationResult(
+                task=text(dataset.get("task_id")),
+                dataset=name,
+                metric="",
+                value=value,
+                source=text(source.get("name") or source.get("org") or source.get("user")),
+                source_url=web_address(source.get("url")),
+                measured_on=id_,
+                precision=_stated_precision(notes),
+                revision=text(dataset.get("revision")),
+                date=text(str(entry.get("date") or "")),
+                notes=notes,
+                verified=bool(entry.get("verifyToken") or item.get("verified")),
+            )
+        )
+    return tuple(found[:_MOST])
+
+
+def shown_value(value: object) -> str:
+    """A figure as it was given, "" where it is none."""
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, int | float):
+        return repr(value) if math.isfinite(value) else ""
+    return text(value).strip()
+
+
+def web_address(value: object) -> str:
+    """An http(s) address, "" for anything else."""
+    address = text(value)
+    return address if address.startswith(("https://", "http://")) else ""
+
+
+def _of_result(result: Mapping[str, Any], measured_on: str) -> Iterator[EvaluationResult]:
+    task, dataset = mapping(result.get("task")), mapping(result.get("dataset"))
+    source = mapping(result.get("source"))
+    for metric in map(mapping, _list(result.get("metrics"))):
+        value = shown_value(metric.get("value"))
+        if not value:
+            continue
+        kind = text(metric.get("name")) or text(metric.get("type"))
+        settings = {**mapping(dataset.get("args")), **mapping(metric.get("args"))}
+        notes = ", ".join(f"{name}={told}" for name, told in settings.items())[:200]
+        yield EvaluationResult(
+            task=text(task.get("name")) or text(task.get("type")),
+            dataset=text(dataset.get("name")) or text(dataset.get("type")),
+            metric=kind,
+            value=value,
+            source=text(source.get("name")),
+            source_url=web_address(source.get("url")),
+            measured_on=measured_on,
+            precision=_stated_precision(f"{kind} {notes} {measured_on}"),
+            revision=text(dataset.get("revision")),
+            notes=notes,
+            verified=metric.get("verified") is True,
+        )
+
+
+def _stated_precision(told: str) -> str:
+    found = _PRECISION.search(told)
+    return found[1].lower() if found else ""
+
+
+def _list(value: object) -> list[Any]:
+    return value[:_MOST] if isinstance(value, list) else []

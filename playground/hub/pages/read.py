@@ -1,0 +1,85 @@
+"""Where a model's page comes from. Everything here blocks: never call it in a slot.
+
+The Hub's library is imported by the first call, because it takes a while.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from playground.core.errors import ModelError
+from playground.core.facts import ModelSpec
+from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
+from playground.core.precision import Precision
+from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
+from playground.hub.pages.browse import HubPlace
+
+
+@dataclass(frozen=True)
+class FoundPage:
+    """A page, and what this machine adds: `usable` tells that a lane can take the model now,
+    `gptq_beside` that a GPTQ folder lies beside its own, `logged_in` that a token is stored."""
+
+    page: ModelPage
+    usable: bool = False
+    gptq_beside: bool = False
+    logged_in: bool = False
+
+
+def read_row_page(row: ModelRow, place: HubPlace) -> FoundPage:
+    """Read the page of a row: of one on this machine from its files, else from the Hub.
+
+    Raises ModelError.
+    """
+    from playground.hub.local.models import folder_row
+    from playground.hub.pages.model_page import local_page, read_page
+    from playground.hub.site.account import has_token
+    from playground.hub.site.api import HubSite
+
+    if not row.is_local:
+        page = read_page(row.spec, HubSite(place.endpoint, place.cache))
+        return FoundPage(page, not _problem(row.spec, place), logged_in=has_token())
+    if row.where is Where.FOLDER and row.folder is None:  # listed by its name only so far
+        row = folder_row(Path(row.spec.source).expanduser().absolute())
+    own = row.where in (Where.FOLDER, Where.BUNDLED) and not row.quantization
+    sibling = find_gptq_sibling(row.folder) if own and row.folder is not None else None
+    page, problem = local_page(row), _problem(row.spec, place)
+    page = replace(page, row=replace(page.row, problem=problem))
+    return FoundPage(page, not problem, sibling is not None)
+
+
+def _problem(spec: ModelSpec, place: HubPlace) -> str:
+    """Why no lane can take a model as it is on this machine, with the cure; "" where one can."""
+    from playground.hub.local.resolve import resolve
+
+    try:
+        read_checkpoint(resolve(spec, Precision.BF16, place.cache).folder)
+    except ModelError as error:
+        return f"{error.message} {error.cure}".strip()
+    return ""
+
+
+def read_versions(id_: str, place: HubPlace) -> tuple[DerivativeGroup, ...]:
+    """Ask the Hub for a model's quantized versions. Raises ModelError."""
+    from playground.hub.local.cache import cached_models
+    from playground.hub.pages.derivatives import read_derivatives
+    from playground.hub.site.api import HubSite
+
+    here = frozenset(model.id for model in cached_models(place.cache) if model.complete)
+    return read_derivatives(id_, HubSite(place.endpoint, place.cache), here)
+
+
+def missing(specs: Sequence[ModelSpec], cache: Path | None = None) -> list[ModelSpec]:
+    """Which Hub models of these cannot be loaded from this machine as they are."""
+    from playground.hub.local.cache import find_cached
+    from playground.hub.source import SourceKind, kind_of
+
+    def here(spec: ModelSpec) -> bool:
+        if kind_of(spec.source) is not SourceKind.HUB:
+            return True
+        found = find_cached(spec.source, spec.revision, cache)
+        return found is not None and not found.problem
+
+    return [spec for spec in dict.fromkeys(specs) if not here(spec)]

@@ -1,0 +1,170 @@
+"""Requests to a Hub: one page or one small file each, with time-outs, limits and clear errors.
+
+Built from the Hub library's own session, headers and errors. Its `list_models` and
+`hf_hub_download` are not used for looking around: the first waits up to half a minute in
+retries that nobody can cancel and has no time-out, the second leaves a half-filled model in
+the cache for every one that is only looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from huggingface_hub import constants, get_session, hf_raise_for_status
+from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
+from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # made lazily
+
+from playground.core.errors import ModelError
+from playground.hub.site.failures import HubError, explain
+
+ANSWER_WITHIN_S = 20.0
+#: Bytes of a list or of a model's facts; the largest real ones are some MB.
+_JSON_LIMIT = 32 * 1024 * 1024
+_PART, _NOTHING_THERE = 206, 416
+Params = Mapping[str, str | int | bool | Sequence[str]]
+
+
+class HubSite:
+    """A Hub and how to reach it. Safe to use from several threads.
+
+    Empty values are what the environment says: HF_ENDPOINT, the cache's folder, the stored
+    token. Every method blocks for up to ANSWER_WITHIN_S, and raises HubError (a ModelError).
+    """
+
+    def __init__(
+        self, endpoint: str = "", cache: Path | None = None, token: str | None = None
+    ) -> None:
+        self.endpoint = (endpoint or str(constants.ENDPOINT)).rstrip("/")
+        self.cache = cache or Path(constants.HF_HUB_CACHE)
+        self._token = token
+
+    def page_url(self, id_: str) -> str:
+        """A model's page for people."""
+        return f"{self.endpoint}/{id_}"
+
+    def get_list(
+        self, address: str, params: Params | None = None, id_: str = "", revision: str = ""
+    ) -> tuple[list[Any], str]:
+        """Return one page of a list, and the address of the next one ("" after the last).
+
+        `address` is a path, or what an earlier page gave as the next. `id_` and `revision`
+        are what it is about, for an error's text.
+        """
+        url = self._own(address)
+        try:
+            response = get_session().get(
+                url,
+                params=_plain(params) if params else None,
+                headers=self._headers(),
+                timeout=ANSWER_WITHIN_S,
+            )
+            hf_raise_for_status(response)
+            value = response.json()
+        except Exception as error:
+            told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
+            raise told from error
+        if not isinstance(value, list):
+            raise self._no_hub()
+        return value, str(response.links.get("next", {}).get("url", ""))
+
+    def get_json(
+        self, path: str, id_: str, revision: str = "", params: Params | None = None
+    ) -> Any:
+        """Return the JSON at a path, about the model `id_`."""
+        data = self._read(self._own(path), id_, revision, _JSON_LIMIT, params)
+        try:
+            return json.loads(data)
+        except (ValueError, RecursionError) as error:
+            raise self._no_hub(str(error)) from error
+
+    def get_file(
+        self, id_: str, commit: str, name: str, limit: int, start: int = 0
+    ) -> bytes | None:
+        """Return at most `limit` bytes of a file from `start`; None where there is no such file.
+
+        No more than that is transferred, whether or not the server heeds ranges.
+        """
+        path = f"/{id_}/resolve/{quote(commit, safe='')}/{quote(name)}"
+        part = f"bytes={start}-{start + limit - 1}"
+        try:
+            return self._read(self._own(path), id_, commit, limit, part=part, start=start)
+        except ModelError as error:
+            if isinstance(error.__cause__, EntryNotFoundError):
+                return None
+            raise
+
+    def _read(
+        self,
+        url: str,
+        id_: str,
+        revision: str,
+        limit: int,
+        params: Params | None = None,
+        *,
+        part: str = "",
+        start: int = 0,
+    ) -> bytes:
+        data = bytearray()
+        try:
+            with get_session().stream(
+                "GET",
+                url,
+                params=_plain(params) if params else None,
+                headers=self._headers() | ({"Range": part} if part else {}),
+                timeout=ANSWER_WITHIN_S,
+                follow_redirects=True,
+            ) as response:
+                if response.status_code == _NOTHING_THERE:
+                    return b""
+                if response.status_code >= 400:
+                    response.read()
+                hf_raise_for_status(response)
+                skip = start if response.status_code != _PART else 0
+                for chunk in response.iter_bytes():
+                    data += chunk[skip:]
+                    skip = max(0, skip - len(chunk))
+                    if len(data) > limit:
+                        break
+        except Exception as error:
+            told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
+            raise told from error
+        if len(data) > limit and not part:
+            raise self._no_hub(f"more than {limit} bytes")
+        return bytes(data[:limit])
+
+    def _headers(self) -> dict[str, str]:
+        headers: dict[str, str] = build_hf_headers(token=self._token)
+        return headers
+
+    def _own(self, address: str) -> str:
+        """An address on this Hub, so that the token goes nowhere else."""
+        if address.startswith("/"):
+            return self.endpoint + address
+        there, here = urlsplit(address), urlsplit(self.endpoint)
+        if (there.scheme, there.netloc) != (here.scheme, here.netloc):
+            raise self._no_hub(f"It refers to {there.netloc} for the next page.")
+        return address
+
+    def _no_hub(self, detail: str = "") -> HubError:
+        return HubError(
+            f"{self.endpoint} does not answer like a Hugging Face Hub.",
+            "Check HF_ENDPOINT, the proxy and whether this network asks for a login.",
+            detail,
+        )
+
+
+def is_answer(error: BaseException) -> bool:
+    """The Hub answered, and said no; otherwise it could not be asked."""
+    return isinstance(error.__cause__, HfHubHTTPError)
+
+
+def _plain(params: Params) -> dict[str, Any]:
+    """Parameters as the Hub reads them: true and false in small letters, lists repeated."""
+    return {
+        name: ("true" if value else "false") if isinstance(value, bool) else value
+        for name, value in params.items()
+    }

@@ -1,0 +1,65 @@
+"""A model's own code: what is shown of it, and when an agreement is void."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from playground.core.errors import ModelError
+from playground.core.model import remote_code
+from playground.core.model.remote_code import (
+    CodeConsent,
+    brings_code,
+    check_place,
+    read_code,
+    with_consent,
+)
+from tests.support.own_code import write_own_code
+from tests.support.tiny_model import tiny_model_files, write_files
+
+
+def test_every_file_is_read_and_every_change_counts(tmp_path: Path) -> None:
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    code = read_code(folder)
+    assert [file.name for file in code.files] == ["own.py"]
+    assert "class OwnModel" in code.files[0].text
+    check_place(code)
+    (folder / "inner").mkdir()
+    hidden = "if x:\u202e # gnihton\r\n".encode()
+    (folder / "inner" / "more.py").write_bytes(hidden)
+    more = read_code(folder)
+    assert [file.name for file in more.files] == ["inner/more.py", "own.py"]
+    assert more.files[0].text == "if x:\\u202e # gnihton\n"
+    assert more.digest != code.digest
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace("own.OwnModel", "inner/more.OwnModel"))
+    assert read_code(folder).digest != more.digest
+
+
+def test_a_tokenizer_may_bring_code_too(tmp_path: Path) -> None:
+    folder = write_files(tmp_path, tiny_model_files())
+    assert not brings_code(folder)
+    (folder / "tokenizer_config.json").write_text(
+        '{"auto_map": {"AutoTokenizer": ["someone/else--own.Tokenizer", null]}}'
+    )
+    assert brings_code(folder)
+    with pytest.raises(ModelError, match="someone/else"):
+        check_place(read_code(folder))
+
+
+def test_more_than_anybody_reads_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    monkeypatch.setattr(remote_code, "_MAX_BYTES", 10)
+    with pytest.raises(ModelError, match="more than anybody"):
+        read_code(folder)
+
+
+def test_one_consent_a_commit() -> None:
+    first, other = CodeConsent("a/b", "1", "x"), CodeConsent("a/b", "2", "y")
+    both = with_consent(with_consent((), first), other)
+    assert both == (other, first)
+    again = CodeConsent("a/b", "1", "z")
+    assert with_consent(both, again) == (again, other)

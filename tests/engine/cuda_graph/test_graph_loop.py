@@ -1,0 +1,368 @@
+"""The loop around a captured step: on the CPU, where the step runs as it is or compiled."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from playground.core.generation import GenerationOptions
+from playground.engine.cuda_graph.captures import waits_for_host
+from playground.engine.cuda_graph.compiled_layers import compiled_layers
+from playground.engine.cuda_graph.graph_loop import CapturedLoopDecoder
+from playground.engine.cuda_graph.graph_step import Capture, FixedStep, StepRunner, uncaptured
+from playground.engine.decoding.decoder import Decoder, Tell
+from playground.engine.serving.choose_decoder import choose_decoder
+from tests.engine.decoders import (
+    LEAN,
+    check_a_common_start,
+    check_sampling,
+    decoder_for,
+    ids_of,
+    make,
+    prompt_of,
+)
+
+CONTEXT = 2048
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    """A second thread waits for its core at every layer where another program has it."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def captured(
+    model: Any, eos: frozenset[int] = frozenset(), capture: Capture = uncaptured
+) -> Decoder:
+    decoder, note = choose_decoder(model, eos, CONTEXT, "auto", captures=[capture])
+    assert isinstance(decoder, CapturedLoopDecoder)
+    assert note == ""
+    return decoder
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
+@pytest.mark.parametrize("name", list(LEAN))
+def test_it_chooses_what_generate_chooses(name: str, dtype: torch.dtype) -> None:
+    model = make(LEAN[name](), dtype)
+    own, generate = captured(model), decoder_for(model, "generate")
+    assert own.name == "own loop, fixed step"
+    for length in (1, 17):
+        prompt = prompt_of(length)
+        assert ids_of(own, prompt, 40)[0] == ids_of(generate, prompt, 40)[0]
+
+
+def test_a_text_goes_from_bucket_to_bucket() -> None:
+    model = make(LEAN["llama"]())
+    own, generate = captured(model), decoder_for(model, "generate")
+    prompt = prompt_of(500)
+    expected = ids_of(generate, prompt, 30)[0]
+    told: list[str] = []
+    # Once unprepared, so that it grows in the middle of the text, and once prepared.
+    assert ids_of(own, prompt, 30)[0] == expected
+    assert own.prepare(500, 30, told.append, lambda: "") == ""
+    assert told == []
+    assert ids_of(own, prompt_of(5), 30)[0] == ids_of(generate, prompt_of(5), 30)[0]
+    assert ids_of(own, prompt, 30)[0] == expected
+    # The longer cache takes a conversation on, and so does the shorter one from a longer.
+    first = prompt_of(40)
+    answer = ids_of(own, first, 10)[0]
+    for length in (600, 700, 20):
+        longer = [*first, *answer, *prompt_of(length, start=9)]
+        found, decoded = ids_of(own, longer, 10, reuse=True)
+        assert found == ids_of(generate, longer, 10)[0]
+        assert decoded.reused >= len(first) + len(answer) - 1
+
+
+def test_what_a_text_needs_is_captured_before_it_and_told() -> None:
+    made: list[int] = []
+
+    def noted(step: FixedStep, tell: Tell) -> StepRunner:
+        tell("capturing")
+        made.append(step.cache.slots)
+        return uncaptured(step, tell)
+
+    own = captured(make(LEAN["llama"]()), capture=noted)
+    assert made == [512]
+    told: list[str] = []
+    assert own.prepare(10, 100, told.append, lambda: "") == ""
+    assert told == []
+    assert own.prepare(10, 1500, told.append, lambda: "") == ""
+    assert made == [512, 1024, 2048]
+    each = ["capturing", "comparing with the model's own forward"]
+    assert told == ["room for 1,024 tokens", *each, "room for 2,048 tokens", *each]
+    ids_of(own, prompt_of(1000), 40)
+    assert made == [512, 1024, 2048]
+
+
+def test_preparing_can_be_stopped_and_done_again() -> None:
+    own = captured(make(LEAN["llama"]()))
+    asked = iter(["", "", "cancelled"])
+    told: list[str] = []
+    assert own.prepare(700, 10, told.append, lambda: next(asked, "")) == ""  # only two steps
+    asked = iter(["", "cancelled"])
+    assert own.prepare(1100, 10, told.append, lambda: next(asked)) == "cancelled"
+    assert own.prepare(1100, 10, told.append, lambda: "") == ""
+
+
+def test_a_common_start_is_not_read_again() -> None:
+    model = make(LEAN["llama"](), torch.float32)
+    check_a_common_start(captured(model), decoder_for(model, "generate"))
+
+
+def test_sampling_draws_what_generate_draws() -> None:
+    model = make(LEAN["qwen2"](), torch.float32)
+    check_sampling(captured(model), decoder_for(model, "generate"))
+
+
+def test_stops_are_those_of_the_uncaptured_loop() -> None:
+    model = make(LEAN["llama"]())
+    prompt = prompt_of(11)
+    whole = ids_of(decoder_for(model), prompt, 12)[0]
+    eos = frozenset({whole[4], 299})
+    for decoder in (captured(model, eos), decoder_for(model, eos=eos)):
+        found, decoded = ids_of(decoder, prompt, 12)
+        assert (found, decoded.stop_reason) == (whole[: whole.index(whole[4]) + 1], "eos")
+        free = GenerationOptions(ignore_eos=True)
+        found, decoded = ids_of(decoder, prompt, 12, free)
+        assert (found, decoded.stop_reason) == (whole, "length")
+        found, decoded = ids_of(decoder, prompt, 1, free)
+        assert (found, decoded.stop_reason) == (whole[:1], "length")
+    for decoder in (captured(model), decoder_for(model)):
+        said: list[int] = []
+        decoded = decoder.decode(
+            prompt,
+            GenerationOptions(),
+            12,
+            lambda token, _, said=said: said.append(token),  # type: ignore[misc]
+            lambda said=said: "cancelled" if len(said) == 5 else "",  # type: ignore[misc]
+        )
+        assert (said, decoded.stop_reason) == (whole[:5], "cancelled")
+
+
+def test_a_short_rest_is_read_where_there_is_room_for_it() -> None:
+    model = make(LEAN["qwen3"](), torch.float32)
+    own, generate = captured(model), decoder_for(model, "generate")
+    for length in (16, 32, 48, 49):
+        prompt = prompt_of(length)
+        assert ids_of(own, prompt, 5)[0] == ids_of(generate, prompt, 5)[0]
+    # The rest is two tokens, and less than a whole read fits behind what is kept.
+    first = prompt_of(498)
+    answer = ids_of(own, first, 4)[0]
+    longer = [*first, *answer, *prompt_of(2, start=90)]
+    found, decoded = ids_of(own, longer, 5, reuse=True)
+    assert decoded.reused == 498 + 4 - 1
+    assert found == ids_of(generate, longer, 5)[0]
+
+
+def test_an_interrupted_prompt_leaves_a_usable_cache() -> None:
+    model = make(LEAN["llama"]())
+    own, prompt = captured(model), prompt_of(40)
+    expected = ids_of(own, prompt, 10)[0]
+    asked = iter(["", "cancelled"])
+    found, decoded = ids_of(own, prompt_of(40, start=9), 10, should_stop=lambda: next(asked))
+    assert (found, decoded.stop_reason) == ([], "cancelled")
+    assert ids_of(own, prompt, 10, reuse=True)[0] == expected
+
+
+# Compiled layers
+
+
+class Compiled:
+    """Runs the step with compiled layers, which on a GPU happens while it is captured."""
+
+    name = "compiled"
+
+    def __init__(self, model: Any, step: FixedStep, backend: Any) -> None:
+        self._model, self._step, self._backend = model, step, backend
+
+    def __call__(self) -> None:
+        with compiled_layers(self._model, self._step, self._backend):
+            self._step()
+
+
+@pytest.mark.parametrize("name", ["llama", "qwen3", "mistral"])
+def test_all_layers_are_one_program_without_a_break(name: str) -> None:
+    """fullgraph raises at a break, and each further program would be one more call of the
+    backend: there is one for all three layers, and one for the head."""
+    model = make(LEAN[name]())
+    programs: list[Any] = []
+
+    def backend(graph: Any, inputs: Any) -> Any:
+        programs.append(graph)
+        return graph
+
+    own = captured(model, capture=lambda step, tell: Compiled(model, step, backend))
+    assert len(programs) == 2
+    prompt = prompt_of(9)
+    expected = ids_of(decoder_for(model, "generate"), prompt, 6)[0]
+    assert ids_of(own, prompt, 6)[0] == expected
+    assert len(programs) == 2
+    # Outside the step nothing is compiled.
+    assert ids_of(decoder_for(model, "generate"), prompt_of(23), 3)[0]
+    assert len(programs) == 2
+
+
+def test_the_program_survives_the_lowering_to_aten() -> None:
+    model = make(LEAN["llama"]())
+    own = captured(model, capture=lambda step, tell: Compiled(model, step, "aot_eager"))
+    prompt = prompt_of(9)
+    assert ids_of(own, prompt, 3)[0] == ids_of(decoder_for(model, "generate"), prompt, 3)[0]
+
+
+# Ways that fail
+
+
+def test_where_no_capture_works_the_loop_runs_uncaptured_and_says_so() -> None:
+    def fails(step: FixedStep, tell: Tell) -> StepRunner:
+        raise RuntimeError("no such kernel\nand more")
+
+    def wrong(step: FixedStep, tell: Tell) -> StepRunner:
+        class Runner:
+            name = "wrong"
+
+            def __call__(self) -> None:
+                step()
+                step.logits.neg_()
+
+        return Runner()
+
+    model = make(LEAN["llama"]())
+    decoder, note = choose_decoder(model, frozenset(), CONTEXT, "auto", captures=[fails, wrong])
+    assert decoder.name.startswith("own loop, lean step")
+    assert "no such kernel" in note
+    assert "and more" not in note
+    assert "differ from the model's by 200%" in note
+    expected = ids_of(decoder_for(model, "generate"), prompt_of(9), 10)[0]
+    assert ids_of(decoder, prompt_of(9), 10)[0] == expected
+    decoder, note = choose_decoder(
+        model, frozenset(), CONTEXT, "auto", captures=[fails, uncaptured]
+    )
+    assert decoder.name == "own loop, fixed step"
+    assert "no such kernel" in note
+
+
+def test_a_bucket_that_cannot_be_captured_runs_as_it_is() -> None:
+    class Named:
+        name = "captured"
+
+        def __init__(self, step: FixedStep) -> None:
+            self._step = step
+
+        def __call__(self) -> None:
+            self._step()
+
+    def small_only(step: FixedStep, tell: Tell) -> StepRunner:
+        if step.cache.slots > 512:
+            raise RuntimeError("too large")
+        return Named(step)
+
+    model = make(LEAN["llama"]())
+    own = captured(model, capture=small_only)
+    assert own.name == "captured"
+    prompt = prompt_of(600)
+    assert ids_of(own, prompt, 5)[0] == ids_of(decoder_for(model, "generate"), prompt, 5)[0]
+    assert own.name == "own loop, fixed step"
+
+
+def test_the_exact_int8_product_is_known_to_wait_for_the_host() -> None:
+    bitsandbytes = pytest.importorskip("bitsandbytes")
+    for threshold, waits in ((6.0, True), (0.0, False)):
+        layer = bitsandbytes.nn.Linear8bitLt(
+            8, 8, bias=False, has_fp16_weights=False, threshold=threshold
+        )
+        assert bool(waits_for_host(torch.nn.Sequential(layer))) is waits
+
+
+# A device that works behind the host
+
+
+class Device:
+    """Work in the order it was given, done only when the host waits for it."""
+
+    def __init__(self) -> None:
+        self.work: deque[Callable[[], None]] = deque()
+        self.steps_given = 0
+        self.steps_done = 0
+
+    def give_step(self, step: FixedStep) -> None:
+        self.steps_given += 1
+
+        def run() -> None:
+            step()
+            self.steps_done += 1
+
+        self.work.append(run)
+
+    def until(self, reached: Callable[[], bool]) -> None:
+        while not reached():
+            self.work.popleft()()
+
+
+class QueueLink:
+    """The link to it: copies wait their turn in the same queue."""
+
+    def __init__(self, device: Device) -> None:
+        self._device = device
+        self._arrived: deque[int] = deque()
+        self.ahead: list[int] = []
+        self.dropped = 0
+
+    def send(self, token: Any) -> None:
+        self._device.work.append(lambda: self._arrived.append(int(token)))
+
+    def receive(self) -> int:
+        self._device.until(lambda: bool(self._arrived))
+        self.ahead.append(self._device.steps_given - self._device.steps_done)
+        return self._arrived.popleft()
+
+    def clear(self) -> None:
+        """The device finishes what it was given before it does anything else."""
+        self._device.until(lambda: not self._device.work)
+        self.dropped = len(self._arrived)
+        self._arrived.clear()
+
+
+def test_the_host_is_one_step_behind_and_one_token_too_many_is_dropped() -> None:
+    model = make(LEAN["llama"]())
+    device = Device()
+    link = QueueLink(device)
+    working = False
+
+    class Queued:
+        name = "queued"
+
+        def __init__(self, step: FixedStep) -> None:
+            self._step = step
+
+        def __call__(self) -> None:
+            if working:
+                device.give_step(self._step)
+            else:
+                self._step()
+
+    prompt = prompt_of(13)
+    whole = ids_of(decoder_for(model, "generate"), prompt, 20)[0]
+    eos = frozenset({whole[7]})
+    own = CapturedLoopDecoder(model, eos, CONTEXT, lambda step, tell: Queued(step), link=link)
+    working = True
+    free = GenerationOptions(ignore_eos=True)
+    assert ids_of(own, prompt, 20, free)[0] == whole
+    # At each token but the last the next step was given already.
+    assert link.ahead == [1] * 19 + [0]
+    assert device.steps_given == 19
+    assert link.dropped == 0
+    found, decoded = ids_of(own, prompt, 20)
+    assert (found, decoded.stop_reason) == (whole[: whole.index(whole[7]) + 1], "eos")
+    assert link.dropped == 1
+    # The step too many has left nothing behind.
+    longer = [*prompt, *found, *prompt_of(4, start=50)]
+    again, decoded = ids_of(own, longer, 12, free, reuse=True)
+    assert decoded.reused == len(prompt) + len(found) - 1
+    assert again == ids_of(decoder_for(model, "generate"), longer, 12)[0]

@@ -1,0 +1,157 @@
+"""Folders written by AutoGPTQ: loaded through today's libraries, held to their own weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from playground.client.engine_process import child_environment
+from playground.core.facts import LoadedModel
+from playground.core.model.checkpoint import read_checkpoint
+from playground.core.precision import Precision
+from playground.core.protocol import Failed
+from playground.hub.local.models import folder_row
+from tests.engine.driver import Engine
+from tests.support.old_gptq import Kind, write_pair
+
+#: An interpreter with auto-gptq, such as `playground env create auto-gptq` makes.
+FOREIGN = os.environ.get("PLAYGROUND_AUTO_GPTQ_PYTHON", "")
+FAST, SLOW = "gptqmodel TorchAtenLinear", "gptqmodel TorchLinear"
+REPACKED = "torch _weight_int4pack_mm"
+KINDS = {
+    Kind(): FAST,
+    Kind(act_order=True): FAST,
+    Kind(symmetric=False): FAST,
+    Kind(symmetric=False, act_order=True, group=32): FAST,
+    Kind(shards=3): FAST,
+    Kind(group=-1): REPACKED,
+    Kind(group=-1, symmetric=False, act_order=True): REPACKED,
+    Kind(bits=8): SLOW,
+    Kind(bits=8, act_order=True, symmetric=False): SLOW,
+    Kind(bits=3, group=64): SLOW,
+    Kind(bits=3, symmetric=False, act_order=True): SLOW,
+    Kind(bits=2, symmetric=False, group=32): SLOW,
+    Kind(bits=2, act_order=True): SLOW,
+}
+
+
+def logits_of(pairs: list[tuple[Path, Path]], python: str = sys.executable) -> list[Any]:
+    script = Path(__file__).with_name("loaded_logits.py")
+    job = json.dumps([(str(old), str(plain)) for old, plain in pairs])
+    done = subprocess.run(
+        [python, str(script), job],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    found: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory: pytest.TempPathFactory) -> dict[Kind, tuple[Path, Path]]:
+    folder = tmp_path_factory.mktemp("old")
+    return {kind: write_pair(folder / str(i), kind) for i, kind in enumerate(KINDS)}
+
+
+@pytest.fixture(scope="module")
+def found(pairs: dict[Kind, tuple[Path, Path]]) -> dict[Kind, Any]:
+    return dict(zip(pairs, logits_of(list(pairs.values())), strict=True))
+
+
+@pytest.mark.parametrize("kind", KINDS, ids=str)
+def test_the_logits_are_those_of_the_unpacked_weights(kind: Kind, found: dict[Kind, Any]) -> None:
+    result = found[kind]
+    assert result["difference"] < 0.02
+    assert result["kernel"] == KINDS[kind]
+    assert result["modules"] == {f"GPTQ {kind.bits}-bit": 14, "bf16": 1}
+    packed, plain = result["parameters"]
+    assert packed == plain
+    assert any("slow torch kernel" in note for note in result["notes"]) == (KINDS[kind] == SLOW)
+
+
+@pytest.mark.parametrize("kind", [Kind(), Kind(bits=3, group=64), Kind(shards=3)], ids=str)
+def test_the_list_counts_what_is_packed(kind: Kind, pairs: dict[Kind, tuple[Path, Path]]) -> None:
+    old, plain = pairs[kind]
+    checkpoint = read_checkpoint(old)
+    assert checkpoint.quantization == "gptq"
+    assert checkpoint.parameters == read_checkpoint(plain).parameters
+    row = folder_row(old)
+    assert row.problem == ""
+    assert (row.quantization, row.bits) == ("gptq", kind.bits)
+    assert "GPTQ" in row.stored
+
+
+def test_a_shard_that_is_missing_is_told(
+    pairs: dict[Kind, tuple[Path, Path]], tmp_path: Path
+) -> None:
+    old = shutil.copytree(pairs[Kind(shards=3)][0], tmp_path / "old")
+    next(old.glob("*-00002-of-00003.safetensors")).unlink()
+    assert "incomplete" in folder_row(old).problem
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bits": 1}, "1 bits"),
+        ({"group_size": 48}, "groups of 48"),
+        ({"is_marlin_format": True}, "marlin"),
+        ({"checkpoint_format": "awq_gemm"}, "awq_gemm"),
+        ({"bits": None}, "does not say how"),
+    ],
+)
+def test_what_no_kernel_takes_is_said_before_anything_is_loaded(
+    changes: dict[str, Any],
+    words: str,
+    pairs: dict[Kind, tuple[Path, Path]],
+    tmp_path: Path,
+    shared_engine: Engine,
+) -> None:
+    old = shutil.copytree(pairs[Kind()][0], tmp_path / "old")
+    path = old / "quantize_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    failed = shared_engine.load(old, Precision.GPTQ)
+    assert isinstance(failed, Failed), failed
+    assert failed.alive
+    assert words in failed.message
+    assert failed.cure
+
+
+@pytest.fixture(scope="module")
+def shared_engine() -> Any:
+    engine = Engine()
+    engine.ready()
+    yield engine
+    engine.process.close()
+
+
+def test_an_answer_is_stamped_with_what_runs(
+    pairs: dict[Kind, tuple[Path, Path]], start: Callable[..., Engine]
+) -> None:
+    engine = start()
+    engine.ready()
+    loaded = engine.load(pairs[Kind(bits=3, symmetric=False, act_order=True)][0], Precision.GPTQ)
+    assert isinstance(loaded, LoadedModel), loaded
+    stamp = engine.ask("ab", max_new_tokens=4, ignore_eos=True).answer.stamp
+    assert stamp.kernel == SLOW
+    assert stamp.verified.modules["GPTQ 3-bit"] == 14
+
+
+@pytest.mark.skipif(not FOREIGN, reason="PLAYGROUND_AUTO_GPTQ_PYTHON names no interpreter")
+def test_auto_gptq_itself_agrees(pairs: dict[Kind, tuple[Path, Path]]) -> None:
+    for kind, result in zip(pairs, logits_of(list(pairs.values()), FOREIGN), strict=True):
+        assert result["difference"] < 0.02, kind
+        assert result["kernel"].startswith("auto-gptq QuantLinear"), kind
+        assert result["modules"] == {f"GPTQ {kind.bits}-bit": 14, "fp16": 1}
+        packed, plain = result["parameters"]
+        assert packed == plain

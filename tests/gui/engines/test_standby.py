@@ -1,0 +1,215 @@
+"""Engines that wait for a lane: taken, replaced, given up, killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+
+import psutil
+import pytest
+from pytestqt.qtbot import QtBot
+
+from playground.app.main import Playground
+from playground.client.engine_process import EngineProcess
+from playground.core.errors import EngineError
+from playground.core.lane import LaneConfig, Stage
+from playground.core.precision import Precision
+from playground.core.protocol import Activity
+from playground.core.settings import Settings
+from playground.gui.engines.standby import KEEP_FREE, START_FREE, SpareEngines
+from tests.gui.support import LONG, MakeWindow
+from tests.support.scripted_engine import scripted_command
+
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+
+MakeSpares = Callable[..., SpareEngines]
+
+
+class Memory:
+    """Free memory as a test wants it."""
+
+    def __init__(self) -> None:
+        self.free = 2 * START_FREE
+
+    def __call__(self) -> int:
+        return self.free
+
+
+@pytest.fixture
+def memory() -> Memory:
+    return Memory()
+
+
+@pytest.fixture
+def make_spares(qtbot: QtBot, memory: Memory) -> Iterator[MakeSpares]:
+    made: list[SpareEngines] = []
+
+    def make(*options: str) -> SpareEngines:
+        def process(environment: str) -> EngineProcess:
+            if environment == "gone":
+                raise EngineError("The environment is gone.")
+            return EngineProcess(scripted_command(*options))
+
+        spares = SpareEngines(process, memory)
+        made.append(spares)
+        return spares
+
+    yield make
+    for spares in made:
+        spares.shut_down()
+        assert spares.wait(10_000)
+
+
+def wait_for_spare(qtbot: QtBot, spares: SpareEngines) -> int:
+    """Return the process id of the own environment's spare, once it can load."""
+    qtbot.waitUntil(lambda: spares.ready and "" in spares.pids, timeout=LONG)
+    return spares.pids[""]
+
+
+def gone(qtbot: QtBot, pid: int) -> None:
+    qtbot.waitUntil(lambda: not psutil.pid_exists(pid), timeout=LONG)
+
+
+def loaded(qtbot: QtBot, playground: Playground) -> None:
+    lane = playground.lanes.lanes[0]
+    qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=LONG)
+
+
+def test_a_changed_precision_takes_the_spare_and_another_one_waits(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
+    lane = playground.lanes.lanes[0]
+    playground.start_ahead()
+    first = wait_for_spare(qtbot, playground.spares)
+    own = lane.pid
+    lane.load()
+    loaded(qtbot, playground)
+    assert lane.pid == own != first
+    activities = []
+    lane.state_changed.connect(lambda: activities.append(lane.state.activity))
+    lane.set_config(replace(lane.config, precision=Precision.INT8))
+    loaded(qtbot, playground)
+    assert lane.pid == first
+    assert Activity.IMPORTING not in activities
+    gone(qtbot, own)
+    second = wait_for_spare(qtbot, playground.spares)
+    assert second not in (own, first)
+
+
+def test_a_killed_spare_is_replaced_but_not_for_ever(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
+    playground.start_ahead()
+    spares, lane = playground.spares, playground.lanes.lanes[0]
+    first = wait_for_spare(qtbot, spares)
+    os.kill(first, signal.SIGKILL)
+    qtbot.waitUntil(lambda: spares.pids.get("", first) != first, timeout=LONG)
+    second = wait_for_spare(qtbot, spares)
+    os.kill(second, signal.SIGKILL)
+    qtbot.waitUntil(lambda: not spares.pids, timeout=LONG)
+    with qtbot.waitSignal(spares._calm.timeout, timeout=LONG):
+        pass
+    assert not spares.pids
+    lane.load()  # nobody noticed anything
+    loaded(qtbot, playground)
+    assert not playground.window.messages.isVisible()
+
+
+def test_a_spare_that_has_just_died_is_not_given_away(
+    qtbot: QtBot, make_spares: MakeSpares
+) -> None:
+    spares = make_spares()
+    spares.look([""], busy=False, generating=False)
+    pid = wait_for_spare(qtbot, spares)
+    engine = spares._spares[""]
+    os.kill(pid, signal.SIGKILL)
+    # Without the event loop: the pool has not been told.
+    assert engine._worker is not None
+    assert engine._worker.process.wait(10)
+    assert spares.take("") is None
+    qtbot.waitUntil(lambda: spares.pids.get("") not in (None, pid), timeout=LONG)
+
+
+def test_what_still_imports_goes_when_a_generation_begins(
+    qtbot: QtBot, make_spares: MakeSpares
+) -> None:
+    spares = make_spares("--delay", "importing=60")
+    spares.look([""], busy=False, generating=False)
+    qtbot.waitUntil(lambda: bool(spares.pids.get("")), timeout=LONG)
+    pid = spares.pids[""]
+    spares.look([""], busy=True, generating=True)
+    assert not spares.pids
+    gone(qtbot, pid)
+    assert not spares._calm.isActive()
+
+
+def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_spares: MakeSpares) -> None:
+    spares = make_spares()
+    spares.look([""], busy=False, generating=False)
+    pid = wait_for_spare(qtbot, spares)
+    spares.look([""], busy=True, generating=True)
+    assert spares.pids == {"": pid}
+    engine = spares.take("")
+    assert engine is not None
+    assert engine.ready
+    assert engine.pid == pid
+    engine.kill()
+    assert engine.wait(10_000)
+
+
+def test_each_environment_in_use_has_one(qtbot: QtBot, make_spares: MakeSpares) -> None:
+    spares = make_spares()
+    spares.look(["", "other", "", "gone"], busy=False, generating=False)
+    qtbot.waitUntil(lambda: spares.ready and len(spares.pids) == 2, timeout=LONG)
+    pids = spares.pids
+    assert set(pids) == {"", "other"}
+    spares.look([""], busy=False, generating=False)
+    assert spares.pids == {"": pids[""]}
+    gone(qtbot, pids["other"])
+
+
+def test_none_where_memory_is_short(qtbot: QtBot, make_spares: MakeSpares, memory: Memory) -> None:
+    spares = make_spares()
+    memory.free = START_FREE - 1
+    spares.look([""], busy=False, generating=False)
+    with qtbot.waitSignal(spares._calm.timeout, timeout=LONG):
+        pass
+    assert not spares.pids
+    memory.free = START_FREE
+    spares.look([""], busy=False, generating=False)
+    pid = wait_for_spare(qtbot, spares)
+    memory.free = KEEP_FREE - 1
+    spares.look([""], busy=True, generating=False)
+    assert not spares.pids
+    gone(qtbot, pid)
+
+
+def test_switching_it_off_tells_the_memory_and_is_remembered(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
+    playground.start_ahead()
+    pid = wait_for_spare(qtbot, playground.spares)
+    with qtbot.waitSignal(playground.spares.message, timeout=LONG) as told:
+        playground.window.actions.keep_spare.trigger()
+    assert told.args is not None
+    assert "came back" in told.args[0]
+    gone(qtbot, pid)
+    playground.window.close()
+    assert not playground.store.values.keep_spare
+
+
+def test_a_real_engine_that_waited_loads_without_importing(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    lanes = (LaneConfig(precision=Precision.BF16), LaneConfig(precision=Precision.FP32))
+    playground = make_window(settings=Settings(lanes=lanes), real=True, spare=True)
+    playground.start_ahead()
+    qtbot.waitUntil(lambda: playground.spares.ready, timeout=4 * LONG)
+    pid = playground.spares.pids[""]
+    second = playground.lanes.lanes[1]
+    second.load()
+    qtbot.waitUntil(lambda: second.state.stage is Stage.READY, timeout=4 * LONG)
+    assert second.pid == pid

@@ -1,0 +1,304 @@
+"""A lane shows what its state says, and nothing else."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
+from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStandardItemModel
+from pytestqt.qtbot import QtBot
+
+from playground.core.facts import Answer, LoadedModel, LoadRequest, Stamp, VerifiedPrecision
+from playground.core.generation import GenerationOptions, Timing
+from playground.core.lane import Failure, LaneConfig, LaneState, Stage
+from playground.core.precision import Precision
+from playground.core.protocol import Activity
+from playground.gui.lanes.details_dialog import DetailsDialog
+from playground.gui.lanes.lane_view import LaneView
+from playground.gui.lanes.text import (
+    clock_text,
+    room_text,
+    room_tip,
+    seconds_text,
+    size_text,
+    stamp_text,
+)
+
+#: The offscreen platform says so of every window with a smallest size.
+pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
+REASON = "This model is not GPTQ-quantized: choose a GPTQ checkpoint of it."
+
+
+def loaded(asked: Precision, real: Precision) -> LoadedModel:
+    request = LoadRequest(name="m", folder="/m", commit="0123456789", precision=asked)
+    kinds = {"bf16": 43} if real is Precision.BF16 else {"int8 (bitsandbytes)": 42, "bf16": 1}
+    verified = VerifiedPrecision(
+        precision=real, modules=kinds, bytes_by_dtype={"int8": 4_000_000}, skipped=("lm_head",)
+    )
+    return LoadedModel(
+        request=request,
+        verified=verified,
+        kernel="torch",
+        device_name="a processor",
+        architecture="LlamaForCausalLM",
+        parameters=6_000_000,
+        context_length=1024,
+        has_chat_template=False,
+        load_s={"reading weights": 0.4},
+        memory_bytes=400_000_000,
+        notes=("A note.",),
+    )
+
+
+def answer(timing: Timing = "in turn") -> Answer:
+    verified = loaded(Precision.INT8, Precision.INT8).verified
+    stamp = Stamp(
+        model="<i>m</i>",
+        folder="/m",
+        commit="0123456789",
+        requested_precision=Precision.INT8,
+        verified=verified,
+        kernel="torch",
+        decoder="own loop",
+        device="cpu",
+        device_name="a processor",
+        threads=2,
+        versions={"torch": "2.13.0"},
+        options=GenerationOptions(),
+        timing=timing,
+        created="2025-01-01T00:00:00Z",
+    )
+    return Answer(
+        text="x",
+        token_ids=(1, 2),
+        prompt_tokens=3,
+        times=(0.1, 0.2),
+        prefill_s=0.1,
+        stop_reason="length",
+        peak_memory_bytes=1,
+        stamp=stamp,
+    )
+
+
+@pytest.fixture
+def lane(qtbot: QtBot) -> LaneView:
+    view = LaneView()
+    qtbot.addWidget(view)
+    view.resize(360, 420)
+    reasons = dict.fromkeys(Precision, "")
+    reasons[Precision.GPTQ] = REASON
+    view.show_config(LaneConfig(precision=Precision.INT8), "a & b", reasons, [("cpu", "a CPU")])
+    view.show()
+    return view
+
+
+def test_precision_that_cannot_be_had_says_why(lane: LaneView) -> None:
+    combo = lane.header.precision
+    model = combo.model()
+    assert isinstance(model, QStandardItemModel)
+    item = model.item(combo.findData("gptq"))
+    assert not item.isEnabled()
+    assert item.toolTip() == REASON
+    assert REASON in item.text()
+    assert model.item(combo.findData("bf16")).isEnabled()
+    assert combo.shown_text() == "int8"
+
+
+def test_choices_emit_only_when_the_user_makes_them(lane: LaneView, qtbot: QtBot) -> None:
+    combo = lane.header.precision
+    with qtbot.assertNotEmitted(lane.precisionChosen):
+        lane.show_config(LaneConfig(), "m", dict.fromkeys(Precision, ""), [("cpu", "a CPU")])
+    combo.setFocus()
+    with qtbot.waitSignal(lane.precisionChosen) as chosen:
+        qtbot.keyClick(combo, Qt.Key.Key_Down)
+    assert chosen.args == [Precision.FP16]
+
+
+def test_keyboard_skips_what_cannot_be_had(lane: LaneView, qtbot: QtBot) -> None:
+    combo = lane.header.precision
+    qtbot.keyClick(combo, Qt.Key.Key_End)
+    assert combo.currentData() != "gptq"
+
+
+def test_loading_shows_phase_clock_and_bar(lane: LaneView, qtbot: QtBot) -> None:
+    state = LaneState(
+        stage=Stage.LOADING, activity=Activity.READING_WEIGHTS, fraction=0.42, since=10.0
+    )
+    lane.show_state(state, 13.24)
+    assert lane.status.full_text() == "reading weights · 3.2 s · 42%"
+    assert lane.bar.accessibleDescription() == "42%"
+    assert lane.cancel_button.isVisible()
+    assert lane.cancel_button.text() == "Cancel"
+    assert not lane.header.load_button.isEnabled()
+    with qtbot.waitSignal(lane.cancelRequested):
+        lane.cancel_button.click()
+    lane.show_state(state, 75.0)
+    assert "1:05 min" in lane.status.full_text()
+
+
+def test_generating_offers_stop(lane: LaneView) -> None:
+    state = LaneState(stage=Stage.GENERATING, activity=Activity.GENERATING, since=1.0)
+    lane.show_state(state, 1.5)
+    assert lane.cancel_button.text() == "Stop"
+    lane.show_state(LaneState(stage=Stage.READY), 2.0)
+    assert not lane.cancel_button.isVisible()
+
+
+def test_badge_counts_and_a_mismatch_is_red(lane: LaneView) -> None:
+    lane.show_state(
+        LaneState(stage=Stage.READY, loaded=loaded(Precision.INT8, Precision.INT8)), 0.0
+    )
+    assert lane.badge.full_text() == "int8"
+    assert not lane.badge.property("bad")
+    assert "42 linear layers int8 (bitsandbytes)" in lane.badge.toolTip()
+    assert "4.00 MB in int8" in lane.badge.toolTip()
+    assert "lm_head" in lane.badge.accessibleDescription()
+    lane.show_state(
+        LaneState(stage=Stage.READY, loaded=loaded(Precision.INT8, Precision.BF16)), 0.0
+    )
+    assert lane.badge.full_text() == "bf16, not int8"
+    assert lane.badge.property("bad") is True
+    assert "really running: 43 bf16" in lane.badge.toolTip()
+    # It stays in sight while a narrow lane generates.
+    lane.resize(220, 420)
+    running = LaneState(
+        stage=Stage.GENERATING,
+        activity=Activity.GENERATING,
+        loaded=loaded(Precision.INT8, Precision.BF16),
+    )
+    lane.show_state(running, 0.0)
+    assert lane.badge.isVisible()
+
+
+def test_failure_tells_cure_and_details_on_request(lane: LaneView, qtbot: QtBot) -> None:
+    failure = Failure("The <b>engine</b> was killed.", "Load it again.", "the log")
+    lane.show_state(LaneState(stage=Stage.FAILED, failure=failure), 0.0)
+    assert lane.failure.isVisible()
+    assert lane.failure.accessibleName() == "Failure: The <b>engine</b> was killed."
+    lane.details_button.click()
+    dialog = lane.findChild(DetailsDialog)
+    assert dialog is not None
+    assert dialog.text.toPlainText() == "the log"
+    dialog.close()
+    lane.show_state(LaneState(), 0.0)
+    assert not lane.failure.isVisible()
+
+
+def test_a_refusal_for_lack_of_memory_offers_to_load_anyway(lane: LaneView, qtbot: QtBot) -> None:
+    lane.show_state(LaneState(stage=Stage.FAILED, failure=Failure("Broken.")), 0.0)
+    assert not lane.anyway_button.isVisibleTo(lane)
+    refused = Failure("It takes 9 GB.", "Choose fewer bits.", may_insist=True)
+    lane.show_state(LaneState(stage=Stage.FAILED, failure=refused), 0.0)
+    assert lane.anyway_button.isVisibleTo(lane)
+    with qtbot.waitSignal(lane.loadRequested):
+        lane.anyway_button.click()
+
+
+def test_the_room_left_is_said_under_the_text(lane: LaneView) -> None:
+    lane.show_room(room_text(1000), room_tip(24, 1024, 2000, 8_000_000))
+    assert lane.room.text() == "1,000 tokens left"
+    assert lane.room.toolTip().splitlines() == [
+        "Context: 24 of 1,024 tokens used",
+        "Memory: 8.00 MB free, 2.00 kB a token in the cache",
+    ]
+    assert room_text(0) == "full"
+    lane.show_room(room_text(None), "")
+    assert not lane.room.isVisibleTo(lane)
+
+
+def test_freed_memory_and_hints(lane: LaneView) -> None:
+    lane.show_state(LaneState(freed="400 MB came back"), 0.0)
+    assert lane.status.full_text() == "400 MB came back"
+    assert "Ctrl+Enter" in lane.stream.accessibleDescription()
+
+
+def test_load_button_follows_the_state(lane: LaneView, qtbot: QtBot) -> None:
+    with qtbot.waitSignal(lane.loadRequested):
+        lane.header.load_button.click()
+    lane.show_state(
+        LaneState(stage=Stage.READY, loaded=loaded(Precision.INT8, Precision.INT8)), 0.0
+    )
+    assert lane.header.load_button.accessibleName() == "Unload"
+    with qtbot.waitSignal(lane.unloadRequested):
+        lane.header.load_button.click()
+
+
+@pytest.mark.parametrize(
+    ("entry", "signal", "args"),
+    [
+        ("regenerate", "regenerateRequested", []),
+        ("answer", "copyRequested", ["answer"]),
+        ("script", "copyRequested", ["script"]),
+        ("stamp", "copyRequested", ["stamp"]),
+        ("duplicate", "duplicateRequested", []),
+        ("left", "moveRequested", [-1]),
+        ("right", "moveRequested", [1]),
+        ("enlarge", "enlargeRequested", []),
+        ("remove", "removeRequested", []),
+    ],
+)
+def test_menu(lane: LaneView, qtbot: QtBot, entry: str, signal: str, args: list[object]) -> None:
+    with qtbot.waitSignal(getattr(lane, signal)) as caught:
+        lane.header.entries[entry].trigger()
+    assert caught.args == args
+
+
+def test_stamp_is_shown_plain_and_warns_of_shared_devices(lane: LaneView) -> None:
+    lane.show_answer(answer("together"))
+    assert lane.stamp.full_text().startswith("shared the device, not comparable · 2 tokens")
+    assert lane.stamp.textFormat() == Qt.TextFormat.PlainText
+    assert "torch 2.13.0" in stamp_text(answer())
+    assert "0123456789" in stamp_text(answer())
+    lane.clear_answer()
+    assert lane.stamp.full_text() == ""
+
+
+@pytest.mark.parametrize("inner", ["", "model.safetensors"])
+def test_dropped_folder_or_file(lane: LaneView, qtbot: QtBot, tmp_path: Path, inner: str) -> None:
+    dropped = tmp_path / inner
+    if inner:
+        dropped.touch()
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(dropped))])
+    copy, left = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
+    none = Qt.KeyboardModifier.NoModifier
+    enter = QDragEnterEvent(QPoint(5, 5), copy, data, left, none)
+    lane.dragEnterEvent(enter)
+    assert enter.isAccepted()
+    with qtbot.waitSignal(lane.filesDropped) as caught:
+        lane.dropEvent(QDropEvent(QPointF(5, 5), copy, data, left, none))
+    assert caught.args == [str(tmp_path)]
+
+
+def test_figures_in_words() -> None:
+    assert [size_text(n) for n in (None, 999, 1_000, 13_240_000)] == [
+        "–", "999 B", "1.00 kB", "13.2 MB",
+    ]  # fmt: skip
+    assert [seconds_text(s) for s in (None, 0.0342, 1.5, 90)] == [
+        "–",
+        "34.2 ms",
+        "1.50 s",
+        "90.0 s",
+    ]
+    assert clock_text(59.94) == "59.9 s"
+
+
+def test_nf4_on_a_processor_that_unpacks_it_says_so_beforehand(lane: LaneView) -> None:
+    combo = lane.header.precision
+    model = combo.model()
+    assert isinstance(model, QStandardItemModel)
+    reasons = dict.fromkeys(Precision, "")
+    for device, capability, slow in [
+        ("cpu", "avx2 avx512f avx512_vnni", True),
+        ("cpu", "avx2 avx512f avx512_bf16", False),
+        ("cuda:0", "9.0", False),
+        ("cpu", "", False),  # not known yet
+    ]:
+        config = LaneConfig(precision=Precision.NF4, device=device)
+        lane.show_config(config, "m", reasons, [(device, "a device")], capability)
+        item = model.item(combo.findData("nf4"))
+        assert item is not None
+        assert item.isEnabled()
+        assert ("slow on this processor" in item.text()) is slow
+        assert ("slow on this processor" in combo.toolTip()) is slow

@@ -1,0 +1,240 @@
+"""The window for a quantized copy: options, measurement, layers, cancel, and its end."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import QCoreApplication, QEvent, Qt
+from PySide6.QtWidgets import QMessageBox
+from pytestqt.qtbot import QtBot
+
+from playground.client.engine_process import EngineProcess
+from playground.core.facts import ModelSpec
+from playground.core.lane import LaneConfig
+from playground.core.model.quantize_plan import QuantizedModel
+from playground.core.precision import Precision
+from playground.core.settings import Settings
+from playground.core.system import paths
+from playground.core.system.resources import resource
+from playground.gui.quantize.controller import QuantizeController
+from playground.gui.quantize.dialog import QuantizeDialog
+from playground.gui.quantize.state import QuantizeStage
+from playground.gui.toolkit.background import Background
+from tests.client.processes import is_gone
+from tests.gui.support import LONG, MakeWindow
+from tests.support.tiny_model import tiny_model_files, write_files
+
+Open = Callable[..., QuantizeDialog]
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    return write_files(tmp_path / "tiny", tiny_model_files(hidden=64, layers=2))
+
+
+@pytest.fixture
+def controller(qtbot: QtBot, background: Background) -> Iterator[QuantizeController]:
+    made = QuantizeController(lambda _: EngineProcess(), background)
+    yield made
+    made.shut_down()
+    assert made.wait(10_000)
+
+
+@pytest.fixture
+def open_(qtbot: QtBot, controller: QuantizeController) -> Iterator[Open]:
+    dialogs = []
+
+    def open_(folder: Path) -> QuantizeDialog:
+        controller.open(ModelSpec(str(folder)), "cpu")
+        dialogs.append(QuantizeDialog(controller))
+        dialogs[-1].show()
+        return dialogs[-1]
+
+    yield open_
+    for dialog in dialogs:
+        dialog.hide()
+        dialog.deleteLater()
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+def chosen(qtbot: QtBot, dialog: QuantizeDialog, controller: QuantizeController) -> None:
+    """Wait for the model, and choose what is quick."""
+    qtbot.waitUntil(lambda: controller.state.stage is QuantizeStage.CHOOSING, timeout=LONG)
+    controller.change(group_size=32, samples=8, length=64, threads=1)
+
+
+def library() -> list[str]:
+    folder = paths.library_dir()
+    return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
+
+
+def test_from_options_over_an_estimate_and_layers_to_a_folder(
+    qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
+) -> None:
+    pytest.importorskip("gptqmodel")
+    dialog = open_(tiny)
+    chosen(qtbot, dialog, controller)
+    assert dialog.cost.text().startswith("Between ")
+    assert "nothing is measured yet" in dialog.basis.text()
+    assert dialog.options.name.text() == "tiny-gptq-4bit-32g"
+    qtbot.waitUntil(lambda: controller.state.measured, timeout=LONG)
+    assert dialog.cost.text().startswith("About ")
+    assert "first of 2 layers" in dialog.basis.text()
+    assert library() == []
+    told: list[str] = []
+    controller.changed.connect(lambda: told.append(dialog.status.text()))
+    with qtbot.waitSignal(controller.made, timeout=LONG) as made:
+        qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
+        assert not dialog.options.isEnabled()
+        assert dialog.cancel_button.isVisible()
+        assert not dialog.cancel_button.hasFocus()
+    assert any(text.startswith("Layer 2 of 2") for text in told)
+    assert library() == ["tiny-gptq-4bit-32g"]
+    assert "times smaller" in dialog.outcome.text()
+    with qtbot.waitSignal(dialog.loadRequested) as wanted:
+        qtbot.mouseClick(dialog.load_button, Qt.MouseButton.LeftButton)
+    assert wanted.args == made.args
+
+
+def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
+    qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
+) -> None:
+    pytest.importorskip("gptqmodel")
+    dialog = open_(tiny)
+    chosen(qtbot, dialog, controller)
+    controller.change(samples=256, length=256)
+    controller.start()
+    qtbot.waitUntil(
+        lambda: controller.state.layer is not None and controller.state.layer.fraction > 0,
+        timeout=LONG,
+    )
+    qtbot.mouseClick(dialog.cancel_button, Qt.MouseButton.LeftButton)
+    qtbot.waitUntil(lambda: not controller.state.running, timeout=LONG)
+    assert dialog.status.text() == "Cancelled. Nothing was left behind."
+    assert library() == []
+    controller.change(to=Precision.NF4)
+    assert not dialog.options.gptq.isVisible()
+    assert dialog.options.name.text() == "tiny-nf4"
+    with qtbot.waitSignal(controller.made, timeout=LONG):
+        qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
+    assert library() == ["tiny-nf4"]
+
+
+def test_an_engine_that_dies_is_a_sentence_and_another_one_takes_over(
+    qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
+) -> None:
+    pytest.importorskip("gptqmodel")
+    dialog = open_(tiny)
+    chosen(qtbot, dialog, controller)
+    controller.change(samples=256, length=256)
+    controller.start()
+    qtbot.waitUntil(lambda: controller.state.layer is not None, timeout=LONG)
+    os.kill(controller.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
+    assert "SIGKILL" in controller.state.failure.message
+    assert dialog.failure.isVisible()
+    assert library() == []
+    controller.change(to=Precision.INT8)
+    assert not dialog.failure.isVisible()
+    with qtbot.waitSignal(controller.made, timeout=LONG):
+        controller.start()
+    assert library() == ["tiny-int8"]
+
+
+def test_closing_asks_and_then_ends_the_engine(
+    qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
+) -> None:
+    dialog = open_(tiny)
+    chosen(qtbot, dialog, controller)
+    controller.start()
+    qtbot.waitUntil(lambda: controller.pid > 0, timeout=LONG)
+    pid = controller.pid
+    dialog.reject()
+    box = dialog.findChild(QMessageBox)
+    assert box.isVisible()
+    box.escapeButton().click()
+    assert controller.state.running
+    assert dialog.isVisible()
+    qtbot.waitUntil(lambda: dialog.findChild(QMessageBox) is None)
+    dialog.reject()
+    box = dialog.findChild(QMessageBox)
+    next(b for b in box.buttons() if b is not box.escapeButton()).click()
+    assert not dialog.isVisible()
+    # At once again, while the old engine may still be on its way out.
+    again = open_(tiny)
+    assert is_gone(pid)
+    assert library() == []
+    chosen(qtbot, again, controller)
+    controller.change(to=Precision.NF4)
+    with qtbot.waitSignal(controller.made, timeout=LONG):
+        controller.start()
+    assert library() == ["tiny-nf4"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [("classics-6m-gptq", "quantized already"), ("nothing-there", "no folder")],
+)
+def test_a_model_that_cannot_be_quantized(
+    name: str, words: str, qtbot: QtBot, open_: Open, controller: QuantizeController
+) -> None:
+    dialog = open_(resource("models", name))
+    qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
+    assert words in controller.state.failure.message
+    assert controller.state.failure.cure
+    assert not dialog.start_button.isEnabled()
+
+
+def test_a_bad_calibration_text_and_a_taken_name_are_told_before_the_start(
+    qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
+) -> None:
+    dialog = open_(tiny)
+    chosen(qtbot, dialog, controller)
+    dialog.options.use_text(str(tiny / "model.safetensors"))
+    qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
+    assert "is no text" in controller.state.failure.message
+    qtbot.mouseClick(dialog.options.shipped, Qt.MouseButton.LeftButton)
+    assert controller.state.failure is None
+    (paths.library_dir() / "taken").mkdir(parents=True)
+    dialog.options.name.setText("taken")
+    dialog.options.name.editingFinished.emit()
+    qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
+    assert "already a folder taken" in controller.state.failure.message
+    # The name that was typed stays when another option would change the default one.
+    controller.change(bits=3)
+    assert dialog.options.name.text() == "taken"
+
+
+def test_the_lane_menu_opens_it_and_a_copy_gets_a_lane(
+    qtbot: QtBot, make_window: MakeWindow, tiny: Path
+) -> None:
+    lane = LaneConfig(model=ModelSpec(str(tiny)))
+    playground = make_window(settings=Settings(lanes=(lane,)))
+    playground.window.actions.quantize.trigger()
+    dialog = playground.quantize.dialog
+    assert dialog is not None
+    assert dialog.isVisible()
+    qtbot.waitUntil(lambda: dialog.title.text() == "tiny", timeout=LONG)
+    playground.window.actions.quantize.trigger()
+    assert playground.quantize.dialog is dialog
+    copy = QuantizedModel(
+        folder="/copies/tiny-nf4",
+        precision=Precision.NF4,
+        weight_bytes=1,
+        source_bytes=4,
+        seconds=1.0,
+        peak_memory_bytes=1,
+    )
+    dialog.loadRequested.emit(copy)
+    configs = [lane.config for lane in playground.lanes.lanes]
+    assert configs == [
+        lane,
+        LaneConfig(model=ModelSpec("/copies/tiny-nf4"), precision=Precision.NF4),
+    ]
+    assert playground.lanes.lanes[1].state.busy
+    dialog.close()
+    assert playground.quantize.dialog is None

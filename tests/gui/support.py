@@ -1,0 +1,30 @@
+"""What the tests of the controllers share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from playground.app.main import Playground
+from playground.core.facts import EngineFacts, LoadRequest
+from playground.core.lane import LaneConfig
+from playground.gui.lanes.lane import LaneController
+from playground.hub.local.prepare import Prepared
+
+#: Generous: the machine may be busy.
+LONG = 60_000
+
+MakeLane = Callable[..., LaneController]
+MakeWindow = Callable[..., Playground]
+
+
+def scripted_prepare(config: LaneConfig, _: EngineFacts | None) -> Prepared:
+    """A scripted engine reads no folder."""
+    return Prepared(
+        LoadRequest(
+            name="scripted",
+            folder="scripted",
+            commit="none",
+            precision=config.precision,
+            device=config.device,
+        )
+    )

@@ -1,0 +1,381 @@
+"""The whole window over scripted engines: runs, lanes, faults, the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import msgspec
+import psutil
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from playground.app.main import Playground
+from playground.core.facts import ModelSpec
+from playground.core.generation import ChatPrompt, GenerationOptions
+from playground.core.lane import LaneConfig, Stage
+from playground.core.precision import Precision
+from playground.core.settings import Settings, SettingsStore
+from playground.gui.prompt.run import RunResult
+from tests.gui.support import LONG, MakeWindow
+
+FAST = ("--rate", "2000")
+
+
+def run(qtbot: QtBot, playground: Playground, prompt: str = "Once upon a time") -> RunResult:
+    playground.window.prompt.set_prompt_text(prompt)
+    with qtbot.waitSignal(playground.controller.finished, timeout=LONG) as waiting:
+        playground.controller.run()
+    result = waiting.args[0]
+    assert isinstance(result, RunResult)
+    return result
+
+
+def generate_long(qtbot: QtBot, playground: Playground) -> None:
+    """Let every lane stream a text without an end."""
+    window = playground.window
+    window.options.set_options(GenerationOptions(max_new_tokens=1_000_000))
+    window.options.set_timing("together")
+    window.prompt.set_prompt_text("Once")
+    playground.controller.run()
+    qtbot.waitUntil(
+        lambda: all(p.figures()[0].tokens > 20 for p in playground.lanes.presenters), timeout=LONG
+    )
+
+
+def pids(playground: Playground) -> list[int]:
+    return [lane.pid for lane in playground.lanes.lanes]
+
+
+def test_one_click_loads_and_runs_three_lanes(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    assert [lane.config.precision for lane in playground.lanes.lanes] == [
+        Precision.BF16,
+        Precision.INT8,
+        Precision.GPTQ,
+    ]
+    result = run(qtbot, playground)
+    assert len(result.answered) == 3
+    assert not result.failed
+    for presenter in playground.lanes.presenters:
+        answer = presenter.last_answer
+        assert answer is not None
+        assert presenter.view.stream.answer_text() == answer.text
+        assert presenter.figures()[0].tokens == len(answer.token_ids) == 128
+    table = playground.window.table
+    assert table.rowCount() == 3
+    assert "tok/s" in table.as_tsv()
+    assert not playground.controller.run_controller.running
+
+
+def test_lanes_answer_one_after_the_other_and_the_order_alternates(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    busy: list[int] = []
+    order: list[int] = []
+
+    def look() -> None:
+        generating = [
+            index
+            for index, lane in enumerate(playground.lanes.lanes)
+            if lane.state.stage is Stage.GENERATING
+        ]
+        busy.append(len(generating))
+        if generating and order[-1:] != generating:
+            order.extend(generating)
+
+    for lane in playground.lanes.lanes:
+        lane.state_changed.connect(look)
+    run(qtbot, playground)
+    run(qtbot, playground)
+    assert max(busy) == 1
+    assert order == [0, 1, 2, 1, 0] or order == [0, 1, 2, 2, 1, 0]
+    stamps = {p.last_answer.stamp.timing for p in playground.lanes.presenters if p.last_answer}
+    assert stamps == {"in turn"}
+
+
+def test_lanes_that_wait_for_their_turn_say_so(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    window, lanes = playground.window, playground.lanes.presenters
+    window.options.set_options(GenerationOptions(max_new_tokens=1_000_000))
+    window.prompt.set_prompt_text("Once")
+    playground.controller.run()
+    qtbot.waitUntil(lambda: lanes[0].figures()[0].tokens > 20, timeout=LONG)
+    statuses = [presenter.view.status.full_text() for presenter in lanes]
+    assert statuses[0].startswith("generating")
+    assert statuses[1:] == ["waiting for its turn"] * 2
+    assert "its turn" in lanes[1].view.stream.accessibleDescription()
+    with qtbot.waitSignal(playground.controller.finished, timeout=LONG):
+        playground.controller.stop()
+    assert all(p.view.status.full_text().startswith("ready") for p in lanes)
+
+
+def test_together_is_stamped(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    playground.window.options.set_timing("together")
+    run(qtbot, playground)
+    stamps = {p.last_answer.stamp.timing for p in playground.lanes.presenters if p.last_answer}
+    assert stamps == {"together"}
+
+
+def test_stop_ends_a_run_in_every_lane(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window("--rate", "200")
+    generate_long(qtbot, playground)
+    with qtbot.waitSignal(playground.controller.finished, timeout=LONG) as waiting:
+        playground.controller.stop()
+    assert waiting.args[0].stopped
+    assert all(lane.state.stage is Stage.READY for lane in playground.lanes.lanes)
+
+
+def test_stop_while_loading_ends_the_processes(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window("--delay", "reading_weights=60")
+    playground.window.prompt.set_prompt_text("Once")
+    playground.controller.run()
+    lanes = playground.lanes.lanes
+    qtbot.waitUntil(lambda: all(x.state.stage is Stage.LOADING for x in lanes), timeout=LONG)
+    running = pids(playground)
+    playground.controller.stop()
+    qtbot.waitUntil(lambda: all(x.state.stage is Stage.EMPTY for x in lanes), timeout=LONG)
+    assert not any(psutil.pid_exists(pid) for pid in running)
+
+
+def test_a_changed_precision_reloads_that_lane_only(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    run(qtbot, playground)
+    before = pids(playground)
+    playground.lanes.presenters[1].view.precisionChosen.emit(Precision.NF4)
+    lane = playground.lanes.lanes[1]
+    qtbot.waitUntil(
+        lambda: lane.state.stage is Stage.READY and lane.pid not in (0, before[1]), timeout=LONG
+    )
+    after = pids(playground)
+    assert (after[0], after[2]) == (before[0], before[2])
+    assert lane.state.loaded is not None
+    assert lane.state.loaded.request.precision is Precision.NF4
+    # The figures of what the lane ran before are not shown under its new name.
+    assert playground.lanes.presenters[1].figures()[0].tokens == 0
+
+
+def test_a_lane_that_dies_leaves_the_others_alone(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window("--rate", "200")
+    generate_long(qtbot, playground)
+    lanes = playground.lanes.lanes
+    os.kill(lanes[1].pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: lanes[1].state.stage is Stage.FAILED, timeout=LONG)
+    counts = [p.figures()[0].tokens for p in playground.lanes.presenters]
+    qtbot.waitUntil(
+        lambda: all(
+            playground.lanes.presenters[i].figures()[0].tokens > counts[i] + 20 for i in (0, 2)
+        ),
+        timeout=LONG,
+    )
+    assert playground.lanes.presenters[1].view.stream.answer_text()
+    playground.controller.stop()
+    qtbot.waitUntil(lambda: not playground.controller.run_controller.running, timeout=LONG)
+
+
+def test_a_run_goes_on_without_a_lane_that_is_removed(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--rate", "500")
+    playground.window.prompt.set_prompt_text("Once")
+    with qtbot.waitSignal(playground.controller.finished, timeout=LONG) as waiting:
+        playground.controller.run()
+        first = playground.lanes.lanes[0]
+        qtbot.waitUntil(lambda: first.state.stage is Stage.GENERATING, timeout=LONG)
+        pid = first.pid
+        playground.lanes.remove(playground.lanes.presenters[0])
+    assert len(waiting.args[0].answered) == 2
+    qtbot.waitUntil(lambda: not psutil.pid_exists(pid), timeout=LONG)
+
+
+def test_lanes_are_added_duplicated_moved_and_removed(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    lanes, window = playground.lanes, playground.window
+    window.actions.add_lane.trigger()
+    assert len(lanes.presenters) == 4
+    assert lanes.lanes[3].config.precision not in {x.config.precision for x in lanes.lanes[:3]}
+    window.actions.add_lane.trigger()
+    assert len(lanes.presenters) == 4
+    assert "4 lanes" in window.messages.text()
+    last = lanes.presenters[3]
+    last.view.moveRequested.emit(-1)
+    assert lanes.presenters[2] is last
+    assert window.lanes.views()[2] is last.view
+    last.view.removeRequested.emit()
+    lanes.presenters[0].view.duplicateRequested.emit()
+    assert [x.config.precision for x in lanes.lanes] == [
+        Precision.BF16,
+        Precision.BF16,
+        Precision.INT8,
+        Precision.GPTQ,
+    ]
+    lanes.presenters[1].view.enlargeRequested.emit()
+    assert window.lanes.enlarged() is lanes.presenters[1].view
+    for _ in range(4):
+        lanes.presenters[0].view.removeRequested.emit()
+    assert len(lanes.presenters) == 1
+
+
+def test_regenerating_takes_the_next_seed_and_replaces_the_answer(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    playground.window.options.set_options(GenerationOptions(greedy=False, seed=7))
+    run(qtbot, playground)
+    first = playground.lanes.presenters[0]
+    old = first.last_answer
+    with qtbot.waitSignal(playground.controller.finished, timeout=LONG):
+        playground.controller.regenerate()
+    assert old is not None
+    for presenter in playground.lanes.presenters:
+        assert presenter.last_answer is not None
+        assert presenter.last_answer.stamp.options.seed == 8
+        assert len(presenter.conversation.exchanges) == 1
+    assert playground.window.options.options().seed == 8
+    with qtbot.waitSignal(playground.controller.finished, timeout=LONG):
+        first.view.regenerateRequested.emit()
+    assert first.last_answer is not None
+    assert first.last_answer.stamp.options.seed == 9
+    other = playground.lanes.presenters[1].last_answer
+    assert other is not None
+    assert other.stamp.options.seed == 8
+
+
+def test_the_last_prompt_can_be_edited_and_run_again(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    run(qtbot, playground, "One")
+    run(qtbot, playground, "Two")
+    playground.window.prompt.set_prompt_text("")
+    playground.controller.edit_last()
+    assert playground.window.prompt.prompt_text() == "Two"
+    run(qtbot, playground, "Three")
+    talk = playground.lanes.presenters[0].conversation
+    assert [exchange.typed for exchange in talk.exchanges] == ["One", "Three"]
+    assert "Two" not in playground.lanes.presenters[0].view.stream.plain_transcript()
+    playground.controller.clear()
+    assert playground.lanes.presenters[0].view.stream.plain_transcript() == ""
+
+
+def test_a_chat_has_several_turns(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    run(qtbot, playground)  # a scripted model has a chat template; known once it is loaded
+    playground.window.prompt.set_mode("chat")
+    playground.window.prompt.set_system_prompt("Be brief.")
+    run(qtbot, playground, "Hello")
+    assert playground.window.prompt.prompt_text() == ""
+    run(qtbot, playground, "And?")
+    last = playground.lanes.presenters[2].conversation.last
+    assert last is not None
+    assert isinstance(last.prompt, ChatPrompt)
+    assert [m.role for m in last.prompt.messages] == ["system", "user", "assistant", "user"]
+
+
+def test_a_message_that_no_lane_could_take_is_not_lost(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--fault", "out-of-memory", "--at", "reading_weights")
+    playground.window.prompt.set_mode("chat")
+    result = run(qtbot, playground, "Hello")
+    assert not result.answered
+    assert playground.window.prompt.prompt_text() == "Hello"
+    again = run(qtbot, playground, "Hello")  # while the engines that failed are still ending
+    assert len(again.failed) == 3
+    assert all(lane.state.failure for lane in playground.lanes.lanes)
+
+
+def test_late_news_of_tokens_do_not_reopen_a_finished_line(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    run(qtbot, playground)
+    playground.lanes.streamed.emit(playground.lanes.presenters)
+    plot = playground.window.plot
+    plot.follow()
+    (left, right), _ = plot.tokens.canvas.box.viewRange()
+    assert (left, right) == (0.0, 128 * 1.02 + 1)  # all of it, as nothing runs
+
+
+def test_settings_that_cannot_be_written_keep_no_model_from_a_lane(
+    qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
+) -> None:
+    playground = make_window(*FAST)
+    (tmp_path / "file").touch()
+    playground.store.path = tmp_path / "file" / "settings.toml"
+    playground.models.use(playground.lanes.presenters[0], ModelSpec(str(tmp_path)))
+    assert playground.lanes.lanes[0].config.model == ModelSpec(str(tmp_path))
+    assert "could not be saved" in playground.window.messages.text()
+
+
+def test_a_bad_prompt_is_a_message_and_starts_nothing(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    playground.window.prompt.set_prompt_text("")
+    playground.controller.run()
+    assert "prompt is empty" in playground.window.messages.text()
+    assert not playground.controller.run_controller.running
+    assert pids(playground) == [0, 0, 0]
+
+
+def test_a_hostile_prompt_runs(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST, "--text-style", "hostile")
+    prompt = "a\x00b <b>bold</b> \u202eback " + "x" * 1_000_000
+    result = run(qtbot, playground, prompt)
+    assert len(result.answered) == 3
+
+
+def test_copies_are_texts(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window(*FAST)
+    clipboard = QApplication.clipboard()
+    playground.lanes.presenters[0].view.copyRequested.emit("answer")
+    assert "no answer" in playground.window.messages.text()
+    run(qtbot, playground)
+    answer = playground.lanes.presenters[0].last_answer
+    assert answer is not None
+    playground.lanes.presenters[0].view.copyRequested.emit("answer")
+    assert clipboard.text() == answer.text
+    playground.lanes.presenters[0].view.copyRequested.emit("script")
+    compile(clipboard.text(), "script.py", "exec")
+    playground.lanes.presenters[0].view.copyRequested.emit("stamp")
+    assert "bf16" in clipboard.text()
+
+
+def test_closing_the_window_while_three_lanes_generate_is_quick(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--rate", "1000")
+    generate_long(qtbot, playground)
+    running = pids(playground)
+    begun = time.monotonic()
+    playground.window.close()
+    closed = time.monotonic() - begun
+    assert playground.end()
+    assert not any(psutil.pid_exists(pid) for pid in running)
+    assert closed < 1.0
+    assert time.monotonic() - begun < 5.0
+
+
+def test_what_was_chosen_is_there_again(qtbot: QtBot, make_window: MakeWindow) -> None:
+    settings = Settings(lanes=(LaneConfig(precision=Precision.NF4), LaneConfig()))
+    playground = make_window(settings=settings)
+    playground.window.prompt.set_prompt_text("Kept")
+    playground.window.options.set_timing("together")
+    playground.window.options.set_options(GenerationOptions(top_k=7))
+    playground.window.actions.themes["dark"].trigger()
+    playground.window.close()
+    store = SettingsStore(playground.store.path)
+    assert store.values.prompt == "Kept"
+    assert store.values.timing == "together"
+    assert store.values.options.top_k == 7
+    assert store.values.theme == "dark"
+    assert store.values.lanes == settings.lanes
+    again = make_window()
+    assert again.window.prompt.prompt_text() == "Kept"
+    assert msgspec.structs.asdict(again.window.options.options())["top_k"] == 7
+    again.window.actions.themes["light"].trigger()

@@ -1,0 +1,128 @@
+"""The window over real engines and the bundled model."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import psutil
+import pytest
+from PySide6.QtWidgets import QApplication
+from pytestqt.qtbot import QtBot
+
+from playground.core.generation import GenerationOptions
+from playground.core.lane import LaneConfig, Stage
+from playground.core.precision import Precision
+from playground.core.settings import Settings
+from playground.gui.lanes.memory import room_left
+from playground.gui.reference.dialog import FoundingDialog
+from tests.benchmarks import gui as app_benchmark
+from tests.gui.support import MakeWindow
+
+#: Real loads, perhaps beside other work.
+PATIENT = 280_000
+
+
+@pytest.mark.timeout(900)
+def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparison(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(
+        real=True, settings=Settings(options=GenerationOptions(max_new_tokens=12))
+    )
+    presenters = playground.lanes.presenters
+    playground.window.prompt.set_prompt_text("Alice was beginning to")
+    with qtbot.waitSignal(playground.controller.finished, timeout=PATIENT) as waiting:
+        playground.controller.run()
+    assert not waiting.args[0].failed, [p.lane.state.failure for p in presenters]
+    wanted = (Precision.BF16, Precision.INT8, Precision.GPTQ)
+    for presenter, precision in zip(presenters, wanted, strict=True):
+        answer = presenter.last_answer
+        assert answer is not None
+        assert answer.stamp.verified.precision is precision
+        assert len(answer.token_ids) == 12
+        assert presenter.view.stream.answer_text() == answer.text
+        assert presenter.view.header.isVisible()
+        left = room_left(presenter.lane)
+        assert left is not None
+        assert left.used == answer.prompt_tokens + 12
+        assert left.left == 1024 - left.used
+        assert presenter.view.room.text() == f"{left.left:,} tokens left"
+    assert not playground.window.prompt.modes.isHidden()
+
+    dialog = FoundingDialog(playground.lanes, LaneConfig(), "classics-6m", playground.window)
+    dialog.open()
+    with qtbot.waitSignal(dialog.measurement.finished, timeout=PATIENT) as waiting:
+        dialog.start()
+    assert waiting.args[0] == ""
+    counts = {p: len(answers) for p, answers in dialog.measurement.answers.items()}
+    assert counts == dict.fromkeys(wanted, 5)
+    dialog.copy()
+    copied = QApplication.clipboard().text()
+    assert "1.340 s" in copied
+    assert "0.389 s" in copied
+    assert "not the seconds" in copied
+    dialog.close()
+
+    pid = presenters[0].lane.pid
+    presenters[0].view.unloadRequested.emit()
+    qtbot.waitUntil(lambda: presenters[0].lane.state.stage is Stage.EMPTY, timeout=PATIENT)
+    assert not psutil.pid_exists(pid)
+    assert presenters[0].lane.state.freed.startswith("Freed ")
+
+    os.kill(presenters[1].lane.pid, signal.SIGKILL)
+    qtbot.waitUntil(lambda: presenters[1].lane.state.stage is Stage.FAILED, timeout=PATIENT)
+    assert presenters[2].lane.state.stage is Stage.READY
+
+
+def test_the_founding_comparison_can_be_cancelled_while_it_loads(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--delay", "reading_weights=60")
+    base = LaneConfig(device="cpu")
+    dialog = FoundingDialog(playground.lanes, base, "scripted", playground.window)
+    dialog.open()
+    dialog.start()
+    lanes = playground.lanes.lanes
+    qtbot.waitUntil(lambda: all(x.state.stage is Stage.LOADING for x in lanes), timeout=PATIENT)
+    dialog.close()
+    qtbot.waitUntil(lambda: all(x.state.stage is Stage.EMPTY for x in lanes), timeout=PATIENT)
+    assert not dialog.measurement.running
+
+
+def test_the_founding_comparison_makes_the_lanes_that_are_missing(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--rate", "2000", settings=Settings(lanes=(LaneConfig(),)))
+    dialog = FoundingDialog(playground.lanes, LaneConfig(), "scripted", playground.window)
+    dialog.open()
+    with qtbot.waitSignal(dialog.measurement.finished, timeout=PATIENT):
+        dialog.start()
+    assert dialog.table.item(0, 0).text() == "bf16"
+    assert all(dialog.table.item(row, 1).text().endswith(" s") for row in range(3))
+    for column in range(dialog.table.columnCount()):
+        head = dialog.table.horizontalHeaderItem(column)
+        assert head is not None
+        assert head.textAlignment() == dialog.table.item(0, column).textAlignment()
+    children = psutil.Process().children()
+    assert len(children) == 3
+    dialog.close()
+    qtbot.waitUntil(lambda: len(psutil.Process().children()) == 1, timeout=PATIENT)
+
+
+def test_the_benchmark_measures_the_stream(qtbot: QtBot) -> None:
+    measures = {m.name: m for m in app_benchmark._stream(2, 500.0, 1500)}
+    assert 100 < measures["rate of each lane, as asked for"].value < 600
+    assert 0 < measures["GUI thread"].value < 100
+    assert measures["event-loop lateness p99"].value > 0
+    assert measures["memory with empty lanes"].value > 50
+
+
+def test_the_bare_loop_has_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    from playground.core.facts import ModelSpec
+    from playground.hub.local.resolve import resolve
+
+    monkeypatch.setattr(app_benchmark, "_REAL_TOKENS", 8)
+    bare = app_benchmark._Bare(resolve(ModelSpec(), Precision.BF16).folder)
+    assert bare.rate() > 0
+    bare.close()

@@ -1,0 +1,174 @@
+"""Every way a download can fail ends with one sentence and its cure."""
+
+from __future__ import annotations
+
+import errno
+import json
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from playground.core.errors import ModelError
+from playground.core.facts import ModelSpec
+from playground.hub.downloads.download import Download, child_environment
+from playground.hub.downloads.events import Broken, Completed, DownloadEvent
+from playground.hub.site.failures import explain
+from tests.support.hub_server import Fault, HubServer, Repository
+from tests.support.tiny_model import tiny_model_files
+
+FILES = tiny_model_files()
+TOKEN = "hf_" + "Ab1" * 11
+Fetch = Callable[..., list[DownloadEvent]]
+
+
+def failure(events: list[DownloadEvent]) -> Broken:
+    end = events[-1]
+    assert isinstance(end, Broken)
+    assert end.cure
+    assert "Traceback" not in end.message + end.cure
+    return end
+
+
+def test_gated_says_where_to_ask(hub: HubServer, fetch: Fetch) -> None:
+    hub.add(Repository("owner/gated", FILES, gated="manual", granted={"friend"}))
+    hub.tokens = {TOKEN: "stranger"}
+    end = failure(fetch("owner/gated"))
+    assert "is gated" in end.message
+    assert f"{hub.endpoint}/owner/gated" in end.cure
+    assert "hf auth login" in end.cure
+    end = failure(fetch("owner/gated", HF_TOKEN=TOKEN))
+    assert "your account has no access" in end.message
+    hub.tokens = {TOKEN: "friend"}
+    assert isinstance(fetch("owner/gated", HF_TOKEN=TOKEN)[-1], Completed)
+
+
+def test_the_stored_token_is_used_and_never_told(hub: HubServer, home: Path, fetch: Fetch) -> None:
+    hub.add(Repository("owner/private", FILES, private=True, granted={"me"}))
+    home.mkdir()
+    (home / "token").write_text(TOKEN)  # what `hf auth login` leaves
+    events = fetch("owner/private", HF_DEBUG="1")
+    assert "does not accept the stored token" in failure(events).message
+    assert TOKEN not in repr(events)
+    hub.tokens = {TOKEN: "me"}
+    events = fetch("owner/private", HF_DEBUG="1")
+    assert isinstance(events[-1], Completed)
+    assert TOKEN not in repr(events)
+    kept = [p for p in home.rglob("*") if p.is_file() and p.name != "token"]
+    assert not [p for p in kept if TOKEN.encode() in p.read_bytes()]
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "said"),
+    [
+        ("owner/unknown", "", "knows no model owner/unknown"),
+        ("owner/model", "v9", "no revision “v9”"),
+        ("owner/pickles", "", "pickled weights only"),
+        ("owner/empty", "", "no config.json"),
+    ],
+)
+def test_wrong_choices_are_told_before_any_file(
+    hub: HubServer, home: Path, fetch: Fetch, source: str, revision: str, said: str
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hub.add(Repository("owner/pickles", {"config.json": b"{}", "pytorch_model.bin": b"x"}))
+    hub.add(Repository("owner/empty", {}))
+    assert said in failure(fetch(source, revision)).message
+    assert not [r for r in hub.requests if "/resolve/" in r]
+    assert not list(home.rglob("blobs"))
+
+
+@pytest.mark.parametrize(
+    ("fault", "said", "cure"),
+    [
+        (Fault("GET /api/models", 429, {"Retry-After": "37"}), "429", "in 37 seconds"),
+        (Fault("GET /api/models", 503), "trouble of its own (HTTP 503)", "some minutes"),
+        (Fault("GET /api/models", 403), "refuses access", "hf auth login"),
+        (Fault("GET /api/models", 418), "HTTP 418", "again"),
+        (
+            Fault("GET /api/models", 200, {}, b"<html>Log in to this network</html>"),
+            "does not answer like a Hugging Face Hub",
+            "HF_ENDPOINT",
+        ),
+    ],
+)
+def test_answers_of_a_hub_in_trouble(
+    hub: HubServer, fetch: Fetch, fault: Fault, said: str, cure: str
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hub.add_fault(fault)
+    end = failure(fetch("owner/model"))
+    assert said in end.message
+    assert cure in end.cure
+
+
+def test_nobody_listening_means_offline(hub: HubServer, fetch: Fetch) -> None:
+    with socket.socket() as unused:  # bound and not listening: refuses every connection
+        unused.bind(("127.0.0.1", 0))
+        endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
+        end = failure(fetch("owner/model", HF_ENDPOINT=endpoint))
+    assert "cannot be reached" in end.message
+    assert "can be used offline" in end.cure
+
+
+def test_offline_mode_sends_nothing(hub: HubServer, fetch: Fetch) -> None:
+    hub.add(Repository("owner/model", FILES))
+    assert "HF_HUB_OFFLINE" in failure(fetch("owner/model", HF_HUB_OFFLINE="1")).message
+    assert not hub.requests
+
+
+def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
+    hub: HubServer, home: Path, fetch: Fetch
+) -> None:
+    hub.add(Repository("owner/model", FILES, declared={"model.safetensors": 10**18}))
+    end = failure(fetch("owner/model"))
+    assert "1000000000.00 GB" in end.message
+    assert "HF_HOME" in end.cure
+    assert not [r for r in hub.requests if r.startswith("GET /cdn/")]
+
+
+def test_a_cache_that_cannot_be_made(hub: HubServer, tmp_path: Path, fetch: Fetch) -> None:
+    hub.add(Repository("owner/model", FILES))
+    (tmp_path / "file").write_text("")
+    end = failure(fetch("owner/model", HF_HUB_CACHE=str(tmp_path / "file" / "hub")))
+    assert "cannot be written" in end.message
+
+
+def test_a_damaged_file_on_the_hub_is_named(hub: HubServer, fetch: Fetch) -> None:
+    damaged = FILES | {"model.safetensors": FILES["model.safetensors"][:-100]}
+    hub.add(Repository("owner/model", damaged))
+    assert "truncated" in failure(fetch("owner/model")).message
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "is full"),
+        (OSError(errno.EROFS, "Read-only file system"), "cannot be written"),
+        (OSError("Consistency check failed: file should be of size 5"), "arrived incomplete"),
+        (RuntimeError("anything"), "could not be downloaded"),
+    ],
+)
+def test_failures_that_no_server_can_cause(error: Exception, said: str) -> None:
+    wrapped = RuntimeError("outer")
+    wrapped.__cause__ = error
+    told = explain(wrapped, "owner/model")
+    assert said in told.message
+    assert told.cure
+    assert "RuntimeError: outer" in told.detail
+
+
+def test_no_process_for_a_wrong_id() -> None:
+    with pytest.raises(ModelError):
+        Download(ModelSpec("../etc"))
+
+
+def test_the_childs_environment() -> None:
+    environment = child_environment(
+        {"HF_ENDPOINT": "http://localhost:8080", "NO_PROXY": "intranet", "HF_DEBUG": "1"}
+    )
+    assert environment["NO_PROXY"].split(",")[:2] == ["intranet", "127.0.0.1"]
+    assert "HF_DEBUG" not in environment
+    assert "no_proxy" not in child_environment({"HF_ENDPOINT": "https://mirror.example"})
+    assert json.dumps(environment)

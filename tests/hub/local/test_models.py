@@ -1,0 +1,148 @@
+"""The cache as it is found on real machines, and what a source resolves to."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from playground.core.errors import ModelError
+from playground.core.facts import ModelSpec
+from playground.core.precision import Precision
+from playground.hub.local.cache import cached_models, find_cached
+from playground.hub.local.models import folder_row
+from playground.hub.local.resolve import fingerprint, resolve
+from tests.support.cached_model import put_snapshot
+from tests.support.tiny_model import tiny_model_files, write_files
+
+COMMIT, OLDER = "c" * 40, "a" * 40
+FILES = tiny_model_files()
+
+
+def test_no_cache_is_no_error(tmp_path: Path) -> None:
+    assert cached_models(tmp_path / "nothing") == []
+    (tmp_path / "file").write_text("")
+    assert cached_models(tmp_path / "file") == []
+
+
+def test_damaged_snapshots_are_told_and_hide_no_other(tmp_path: Path) -> None:
+    put_snapshot(tmp_path, "good/one", COMMIT, FILES, "main")
+    put_snapshot(tmp_path, "good/one", OLDER, {"config.json": b"{}"})
+    broken = put_snapshot(tmp_path, "broken/link", COMMIT, FILES, "main")
+    (broken / "model.safetensors").resolve().unlink()
+    put_snapshot(tmp_path, "only/pickle", COMMIT, {"config.json": b"{}", "pytorch_model.bin": b""})
+    index = json.dumps({"weight_map": {"w": "model-00001-of-00001.safetensors"}}).encode()
+    put_snapshot(
+        tmp_path, "half/shards", COMMIT,
+        {"config.json": b"{}", "model.safetensors.index.json": index}, "main",
+    )  # fmt: skip
+    put_snapshot(
+        tmp_path, "bad/index", COMMIT,
+        {"config.json": b"{}", "model.safetensors.index.json": b"[]"}, "main",
+    )  # fmt: skip
+    (tmp_path / "models--no--snapshots").mkdir()
+    (tmp_path / "models--").mkdir()
+    (tmp_path / "models--a--b--c").mkdir()
+    (tmp_path / "datasets--x--y" / "snapshots" / COMMIT).mkdir(parents=True)
+    (tmp_path / "version.txt").write_text("1")
+    write_files(tmp_path / "models--good--one" / "refs", {"dangling": b"f" * 40, "bin": b"\xff"})
+    found = {(model.id, model.commit): model for model in cached_models(tmp_path)}
+    good = found.pop(("good/one", COMMIT))
+    assert good.complete
+    assert good.refs == ("main",)
+    assert good.size == sum(map(len, FILES.values()))
+    problems = {key[0]: model.problem for key, model in found.items()}
+    assert "missing" in problems["good/one"]
+    assert "model.safetensors" in problems["broken/link"]
+    assert "pickled" in problems["only/pickle"]
+    assert "incomplete" in problems["half/shards"]
+    assert "damaged" in problems["bad/index"]
+    assert len(found) == 5
+
+
+def test_revisions(tmp_path: Path) -> None:
+    put_snapshot(tmp_path, "o/m", OLDER, FILES, "v1")
+    assert find_cached("o/m", cache=tmp_path) is not None  # found offline without a main
+    put_snapshot(tmp_path, "o/m", COMMIT, FILES, "main")
+    for revision, commit in (("", COMMIT), ("main", COMMIT), ("v1", OLDER), (OLDER, OLDER)):
+        model = find_cached("o/m", revision, tmp_path)
+        assert model is not None
+        assert model.commit == commit
+    assert find_cached("o/m", "v2", tmp_path) is None
+
+
+def test_cached_model_resolves_to_its_snapshot(tmp_path: Path) -> None:
+    snapshot = put_snapshot(tmp_path, "o/m", COMMIT, FILES, "main")
+    found = resolve(ModelSpec("o/m"), Precision.BF16, tmp_path)
+    assert (found.folder, found.name, found.commit) == (snapshot, "o/m", COMMIT)
+    assert resolve(ModelSpec(str(snapshot)), Precision.NF4) == found
+    (snapshot / "tokenizer.json").resolve().unlink()
+    with pytest.raises(ModelError, match=r"tokenizer\.json") as caught:
+        resolve(ModelSpec("o/m"), Precision.BF16, tmp_path)
+    assert "Download it again" in caught.value.cure
+
+
+@pytest.mark.parametrize(
+    ("source", "revision", "reason"),
+    [
+        ("o/other", "", "not on this machine"),
+        ("o/other", "v9", "at v9 is not on this machine"),
+        ("no id", "", "no Hub id"),
+        ("o/m", "../../x", "no revision"),
+        ("/no/such/folder", "", "no folder"),
+    ],
+)
+def test_what_is_not_here_says_so(tmp_path: Path, source: str, revision: str, reason: str) -> None:
+    with pytest.raises(ModelError, match=reason) as caught:
+        resolve(ModelSpec(source, revision), Precision.BF16, tmp_path)
+    assert caught.value.cure
+
+
+def test_gptq_takes_the_sibling_and_nothing_that_is_not_gptq(tmp_path: Path) -> None:
+    plain = write_files(tmp_path / "model", FILES)
+    spec = ModelSpec(str(plain))
+    with pytest.raises(ModelError, match="not GPTQ-quantized"):
+        resolve(spec, Precision.GPTQ)
+    write_files(tmp_path / "model-gptq-broken", {"config.json": b"{"})
+    write_files(tmp_path / "model-gptq-awq", {"config.json": b"{}"})
+    quantized = json.loads(FILES["config.json"]) | {
+        "quantization_config": {"quant_method": "gptq", "bits": 4}
+    }
+    sibling = write_files(
+        tmp_path / "model-gptq-g128", FILES | {"config.json": json.dumps(quantized).encode()}
+    )
+    found = resolve(spec, Precision.GPTQ)
+    assert (found.folder, found.name) == (sibling, "model-gptq-g128")
+    assert found.commit == fingerprint(sibling) != fingerprint(plain)
+    assert resolve(ModelSpec(str(sibling)), Precision.GPTQ) == found
+    assert resolve(spec, Precision.INT8).folder == plain
+
+
+def test_the_fingerprint_changes_with_the_weights(tmp_path: Path) -> None:
+    big = {"hidden": 256, "layers": 1}
+    first = write_files(tmp_path / "a", tiny_model_files(**big))
+    again = write_files(tmp_path / "b", tiny_model_files(**big))
+    other = write_files(tmp_path / "c", tiny_model_files(**big, seed=1))
+    assert (first / "model.safetensors").stat().st_size > 1 << 20
+    assert fingerprint(first) == fingerprint(again)
+    assert fingerprint(first) != fingerprint(other)
+    (again / "README.md").write_text("no part of the model")
+    assert fingerprint(first) == fingerprint(again)
+
+
+@pytest.mark.parametrize(
+    ("card", "licence", "task"),
+    [
+        (b"---\nlicense: mit\npipeline_tag: translation\n---\n# x", "mit", "translation"),
+        (b"---\nlicense: [mit, other]\npipeline_tag: [1]\n---\n", "mit, other", ""),
+        (b"---\nlicense: mit\n" + b"tags: x\n" * 10_000 + b"---\n", "", ""),
+        (b"# \xff without any", "", ""),
+        (b"---\n: {[\n---\n", "", ""),
+    ],
+)
+def test_a_row_says_what_the_card_states(
+    tmp_path: Path, card: bytes, licence: str, task: str
+) -> None:
+    row = folder_row(write_files(tmp_path / "model", FILES | {"README.md": card}))
+    assert (row.licence, row.task, row.problem) == (licence, task, "")
