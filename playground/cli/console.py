@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import shutil
 import sys
-import unicodedata
 from collections.abc import Sequence
 from typing import Any
 
 from playground.core.errors import PlaygroundError
+from playground.core.format import printable
 
 _BARS = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS = "_.-:=+*#"
@@ -81,14 +81,6 @@ class Console:
         self.warn(" ".join(str(error).split()))
 
 
-def printable(text: str) -> str:
-    """Text without control characters that would command a terminal (kept: newline, tab)."""
-    return "".join(
-        c if c in "\n\t" or unicodedata.category(c) != "Cc" else "\N{REPLACEMENT CHARACTER}"
-        for c in text
-    )
-
-
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
     """Lines of an aligned table: first row the head, columns right but those in `left`."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
@@ -122,36 +114,3 @@ def _can_print(text: str) -> bool:
     except (UnicodeEncodeError, LookupError):
         return False
     return True
-
-
-def seconds(value: float | None) -> str:
-    """A duration for people: milliseconds below one second."""
-    if value is None:
-        return "–"
-    return f"{value * 1e3:.1f} ms" if value < 1 else f"{value:.2f} s"
-
-
-def rate(value: float | None) -> str:
-    """Tokens per second for people."""
-    if value is None:
-        return "–"
-    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
-
-
-def size(value: float) -> str:
-    """Bytes for people, in powers of 1000."""
-    for unit in ("B", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit in ("B", "kB") else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.2f} TB"
-
-
-def percent(value: float | None) -> str:
-    """A fraction for people."""
-    return "–" if value is None else f"{value:.0%}"
-
-
-def times(value: float | None) -> str:
-    """A ratio for people."""
-    return "–" if value is None else f"{value:.2f}×"

@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from playground.cli.console import Console, printable, sparkline, table
+from playground.cli.console import Console, sparkline, table
 from playground.cli.figures import HEAD, figures_of, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
@@ -17,6 +17,7 @@ from playground.client.engine_process import child_environment
 from playground.client.session import Interrupted, Session
 from playground.core.errors import EngineError, PlaygroundError
 from playground.core.facts import Answer, ModelSpec
+from playground.core.format import printable
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.protocol import Event, Finished, Tokens
 from playground.core.settings import DEFAULT_LANES

@@ -12,13 +12,14 @@ import msgspec
 import psutil
 
 from playground import __version__
-from playground.cli.console import Console, rate, size, table
+from playground.cli.console import Console, table
 from playground.cli.figures import figures_of
 from playground.cli.interrupts import interrupting
 from playground.cli.requests import check_here, chosen_device, load_request, local_model
 from playground.client.session import Interrupted, Session
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, LoadedModel, ModelSpec
+from playground.core.format import rate_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress
@@ -133,7 +134,8 @@ def _tell_machine(facts: EngineFacts, console: Console) -> None:
     console.print(f"playground {__version__} · Python {facts.python} · {versions}")
     console.print()
     rows = [("device", "name", "memory", "free", "capability")] + [
-        (d.id, d.name, size(d.total_bytes), size(d.free_bytes), d.capability) for d in facts.devices
+        (d.id, d.name, size_text(d.total_bytes), size_text(d.free_bytes), d.capability)
+        for d in facts.devices
     ]
     for line in table(rows, left=(0, 1, 4)):
         console.print(line)
@@ -148,8 +150,8 @@ def _tell_precisions(trials: list[Trial], console: Console) -> None:
         (
             t.precision.value,
             "yes" if t.works else "no",
-            rate(t.decode_tok_s),
-            size(t.memory_bytes) if t.memory_bytes else "–",
+            rate_text(t.decode_tok_s),
+            size_text(t.memory_bytes) if t.memory_bytes else "–",
             t.kernel or "–",
         )
         for t in trials
@@ -198,7 +200,7 @@ def _tell_folders(console: Console) -> None:
     console.event("folders", folders=fields)
     console.print()
     rows = [("folder", "free", "where")]
-    rows += [(name, size(free[name]), str(folder)) for name, folder in folders.items()]
+    rows += [(name, size_text(free[name]), str(folder)) for name, folder in folders.items()]
     for line in table(rows, left=(0, 2)):
         console.print(line)
     for name in folders:

@@ -6,9 +6,9 @@ from typing import Any
 
 import msgspec
 
-from playground.cli.console import percent, rate, seconds, size
 from playground.core.facts import Answer, LoadedModel
 from playground.core.floor import Floor
+from playground.core.format import percent_text, rate_text, seconds_text, size_text
 from playground.core.trace import LatencyFigures, LatencyTrace
 
 HEAD = (
@@ -34,14 +34,14 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
     """One table row under HEAD."""
     return (
         name,
-        seconds(figures.ttft_s),
-        seconds(_s(figures.p50_ms)),
-        seconds(_s(figures.p95_ms)),
-        rate(figures.prefill_tok_s),
-        rate(figures.decode_tok_s),
-        percent(figures.of_floor),
-        seconds(figures.end_to_end_s),
-        size(peak_bytes),
+        seconds_text(figures.ttft_s),
+        seconds_text(_s(figures.p50_ms)),
+        seconds_text(_s(figures.p95_ms)),
+        rate_text(figures.prefill_tok_s),
+        rate_text(figures.decode_tok_s),
+        percent_text(figures.of_floor),
+        seconds_text(figures.end_to_end_s),
+        size_text(peak_bytes),
     )
 
 
@@ -100,7 +100,7 @@ def what_runs(loaded: LoadedModel) -> str:
     verified = loaded.verified
     modules = ", ".join(f"{count} × {kind}" for kind, count in verified.modules.items())
     return (
-        f"{loaded.request.name} · {modules} · {size(verified.weight_bytes)} of weights · "
+        f"{loaded.request.name} · {modules} · {size_text(verified.weight_bytes)} of weights · "
         f"{loaded.kernel} · {loaded.device_name}"
     )
 

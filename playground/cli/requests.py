@@ -8,13 +8,14 @@ from typing import TypeVar
 
 import msgspec
 
-from playground.cli.console import Console, size
+from playground.cli.console import Console
 from playground.core.errors import ModelError, OptionsError, RemoteCodeError
 from playground.core.facts import EngineFacts, LoadRequest, ModelSpec
+from playground.core.format import size_text
 from playground.core.model.checkpoint import precision_reasons, read_checkpoint
-from playground.core.model.quantize_plan import QuantizeRequest
 from playground.core.model.remote_code import check_place, read_code
 from playground.core.precision import Precision
+from playground.core.quantize import QuantizeRequest
 from playground.hub.downloads.download import Download
 from playground.hub.downloads.events import Advanced, Broken, Cancelled, Planned
 from playground.hub.local.cache import find_cached
@@ -148,9 +149,9 @@ def _download(spec: ModelSpec, console: Console) -> None:
             match event:
                 case Planned():
                     console.event("download", total_bytes=event.total_bytes)
-                    console.note(f"Downloading {spec.source}: {size(event.total_bytes)}.")
+                    console.note(f"Downloading {spec.source}: {size_text(event.total_bytes)}.")
                 case Advanced():
-                    done, total = size(event.done_bytes), size(event.total_bytes)
+                    done, total = size_text(event.done_bytes), size_text(event.total_bytes)
                     console.status(f"downloading · {done} of {total}")
                 case Broken():
                     raise ModelError(event.message, event.cure, event.detail)

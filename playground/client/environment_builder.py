@@ -19,6 +19,7 @@ from pathlib import Path
 from playground.client.environments import bare, check
 from playground.core.environments import AUTO_GPTQ, EngineEnvironment, check_name
 from playground.core.errors import EngineError
+from playground.core.format import size_text
 from playground.core.system import paths
 
 #: What works together with auto-gptq 0.7.1, on a CPU too, and what an engine needs beside.
@@ -153,8 +154,8 @@ class Builder:
             ) from error
         if free < self._least_free:
             raise EngineError(
-                f"{free / 1e9:.1f} GB are free in {self.folder.parent}, and the environment takes "
-                f"{self._least_free / 1e9:.1f} GB at least.",
+                f"{size_text(free)} are free in {self.folder.parent}, and the environment takes "
+                f"{size_text(self._least_free)} at least.",
                 "Free some disk space.",
             )
 

@@ -10,7 +10,6 @@ from playground.client.engine_process import EngineProcess
 from playground.core.errors import EngineError, RemoteCodeError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
-from playground.core.model.quantize_plan import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.protocol import (
     Cancel,
     Estimated,
@@ -29,6 +28,7 @@ from playground.core.protocol import (
     Started,
     Tokens,
 )
+from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 
 AnswerT = TypeVar("AnswerT", Finished, Estimated, Quantized)
 

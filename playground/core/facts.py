@@ -172,3 +172,17 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     def read_tokens(self) -> int:
         """The prompt's tokens that were read for this answer: what prefill_s was spent on."""
         return self.prompt_tokens - self.reused_tokens
+
+
+class CodeConsent(msgspec.Struct, frozen=True):
+    """Somebody agreed to run a model's code: of this model, commit and hash of the code.
+
+    `model` is the Hub's id or a folder's path; `commit` of a folder is its fingerprint.
+    """
+
+    model: str
+    commit: str
+    code: str
+
+
+MAX_CONSENTS = 200

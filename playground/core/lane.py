@@ -195,3 +195,7 @@ def _ended(state: LaneState, event: ProcessEnded) -> LaneState:
     if event.expected or state.stage in (Stage.UNLOADING, Stage.EMPTY):
         return LaneState(freed=event.freed)
     return LaneState(stage=Stage.FAILED, failure=Failure(event.outcome, event.cure, event.detail))
+
+
+#: A lane's model and its precision.
+LaneChoice = tuple[ModelSpec, Precision]

@@ -16,12 +16,7 @@ import msgspec
 from playground.core.errors import ProtocolError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
-from playground.core.model.quantize_plan import (
-    Estimate,
-    LayerProgress,
-    QuantizedModel,
-    QuantizeRequest,
-)
+from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
 
 PROTOCOL_VERSION = 1
 MAGIC = b"LMP1"

@@ -15,10 +15,9 @@ from msgspec import Meta
 
 from playground.core.environments import MAX_ENVIRONMENTS, EngineEnvironment
 from playground.core.errors import OptionsError, PlaygroundError
-from playground.core.facts import ModelSpec
+from playground.core.facts import MAX_CONSENTS, CodeConsent, ModelSpec
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.lane import LaneConfig
-from playground.core.model.remote_code import MAX_CONSENTS, CodeConsent
 from playground.core.precision import Precision
 from playground.core.system import paths
 from playground.core.system.files import write_atomically

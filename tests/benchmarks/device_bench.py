@@ -32,7 +32,8 @@ from playground.core.generation import GenerationOptions
 from playground.core.precision import Precision
 from playground.engine.cuda_graph.captures import still_works, waits_for_host
 from playground.engine.cuda_graph.graph_step import uncaptured
-from playground.engine.decoding.decoder import Decoder, GenerateDecoder
+from playground.engine.decoding.decoder import Decoder
+from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.loading.step_bytes import step_floor
 from playground.engine.loading.verify import verify
 from playground.engine.machine import bandwidth, libraries

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from playground.cli.arguments import Parser, positive
-from playground.cli.console import Console, seconds, size, table, times
+from playground.cli.console import Console, table
 from playground.client.engine_process import child_environment
 from playground.core.errors import EngineError, OptionsError
+from playground.core.format import ratio_text, seconds_text, size_text
 from playground.core.precision import Precision
 from tests.benchmarks import entry
 
@@ -143,7 +144,7 @@ def _print(found: dict[str, list[Row]], console: Console) -> None:
     bandwidth = conditions["bandwidth_bytes_per_s"]
     console.print(
         f"{conditions['shape']} with random weights on {conditions['device_name']}, "
-        f"{conditions['date']}; {size(bandwidth)}/s measured ({conditions['bandwidth_kind']})."
+        f"{conditions['date']}; {size_text(bandwidth)}/s measured ({conditions['bandwidth_kind']})."
     )
     _print_models(found.get("model", []), console)
     _print_speed(found.get("speed", []), console)
@@ -160,14 +161,14 @@ def _print_models(rows: list[Row], console: Console) -> None:
         equal = f"{row['equal_tokens']} of {row['of']}"
         if row["equal_tokens"] < row["of"]:
             equal += ", then a near tie" if row["correct"] else ", then WRONG"
-        memory = size(row["memory_bytes"]) if row["memory_bytes"] is not None else "–"
+        memory = size_text(row["memory_bytes"]) if row["memory_bytes"] is not None else "–"
         lines.append(
             (
                 row["precision"],
                 row["kernel"],
                 row["decoder"],
                 equal,
-                size(row["weight_bytes"]),
+                size_text(row["weight_bytes"]),
                 memory,
             )
         )
@@ -185,16 +186,16 @@ def _print_speed(rows: list[Row], console: Console) -> None:
         if row["target_fraction"] is not None:
             wanted = f"{row['target_fraction']:.0%} of bandwidth"
         elif row["target_to_bf16"] is not None:
-            wanted = f"{times(row['target_to_bf16'])} bf16"
+            wanted = f"{ratio_text(row['target_to_bf16'])} bf16"
         lines.append(
             (
                 row["precision"],
                 str(row["slots"]),
-                seconds(row["own_itl_s"]),
+                seconds_text(row["own_itl_s"]),
                 f"{row['fraction']:.0%}",
-                times(row["to_bf16"]),
-                seconds(row["generate_itl_s"]),
-                times(row["to_generate"]),
+                ratio_text(row["to_bf16"]),
+                seconds_text(row["generate_itl_s"]),
+                ratio_text(row["to_generate"]),
                 wanted,
                 _mark(row),
             )
@@ -205,12 +206,12 @@ def _print_speed(rows: list[Row], console: Console) -> None:
 def _print_founding(rows: list[Row], console: Console) -> None:
     lines = [("founding comparison", "15 tokens", "generate", "wanted", "")]
     for row in rows:
-        wanted = f"≤ {seconds(row['target_s'])}" if row["target_s"] else ""
+        wanted = f"≤ {seconds_text(row['target_s'])}" if row["target_s"] else ""
         lines.append(
             (
                 row["precision"],
-                seconds(row["own_s"]),
-                seconds(row["generate_s"]),
+                seconds_text(row["own_s"]),
+                seconds_text(row["generate_s"]),
                 wanted,
                 _mark(row),
             )

@@ -21,11 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from playground.cli.arguments import Parser, positive
-from playground.cli.console import Console, seconds, table, times
+from playground.cli.console import Console, table
 from playground.client.session import Session
 from playground.core.comparison import alternating, median, ratio
 from playground.core.errors import EngineError
 from playground.core.facts import DecoderChoice, LoadRequest
+from playground.core.format import ratio_text, seconds_text
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
 from playground.core.system.resources import resource
@@ -70,10 +71,10 @@ def bench_speed(args: argparse.Namespace) -> int:
                 row["model"],
                 row["precision"],
                 row["against"],
-                seconds(row["itl_s"]),
-                seconds(row["other_itl_s"]),
-                times(row["speed"]),
-                times(row["target"]) if row["target"] else "",
+                seconds_text(row["itl_s"]),
+                seconds_text(row["other_itl_s"]),
+                ratio_text(row["speed"]),
+                ratio_text(row["target"]) if row["target"] else "",
                 reached,
             )
         )

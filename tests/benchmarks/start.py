@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from playground.cli.arguments import Parser, positive, precision_list
-from playground.cli.console import Console, seconds, table, times
+from playground.cli.console import Console, table
 from playground.client.engine_process import child_environment
 from playground.client.session import Session
 from playground.core.comparison import alternating, median, ratio
 from playground.core.errors import EngineError
 from playground.core.facts import LoadRequest
+from playground.core.format import ratio_text, seconds_text
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress
@@ -63,9 +64,10 @@ def bench_start(args: argparse.Namespace) -> int:
         weights = _weights(args, console)
         console.print()
         console.print(
-            f"Weights of 350M parameters from the page cache: {seconds(weights['load_s'])}; plain "
-            f"from_pretrained: {seconds(weights['other_load_s'])}; {times(weights['speed'])} its "
-            f"speed, to reach {times(_TARGET)}: {'met' if weights['reached'] else 'MISSED'}."
+            "Weights of 350M parameters from the page cache: "
+            f"{seconds_text(weights['load_s'])}; plain from_pretrained: "
+            f"{seconds_text(weights['other_load_s'])}; {ratio_text(weights['speed'])} its speed, "
+            f"to reach {ratio_text(_TARGET)}: {'met' if weights['reached'] else 'MISSED'}."
         )
     console.print(f"Medians of {args.rounds} rounds in alternating order after an uncounted one.")
     console.event("finished", rounds=args.rounds, starts=starts, weights=weights)
@@ -158,12 +160,12 @@ def _print_starts(rows: list[dict[str, Any]], console: Console) -> None:
     lines = [("", "", *phases, *_TOTALS.values())]
     for row in rows:
         cells = [row["phases_s"][name] for name in phases] + [row[name] for name in _TOTALS]
-        lines.append((row["precision"], row["way"], *(seconds(s) if s else "" for s in cells)))
+        lines.append((row["precision"], row["way"], *(seconds_text(s) if s else "" for s in cells)))
     for line in table(lines, left=(0, 1)):
         console.print(line)
     for fresh, spare in zip(rows[::2], rows[1::2], strict=True):
         gain = ratio(fresh["to_first_token_s"], spare["to_first_token_s"])
-        console.print(f"{fresh['precision']}: {times(gain)} as fast with a spare.")
+        console.print(f"{fresh['precision']}: {ratio_text(gain)} as fast with a spare.")
 
 
 # Weights

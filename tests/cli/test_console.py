@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from playground.cli import console
-from playground.cli.console import printable, sparkline, table
+from playground.cli.console import sparkline, table
+from playground.core.format import printable
 
 
 def test_columns_are_aligned() -> None:

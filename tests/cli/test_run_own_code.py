@@ -8,8 +8,8 @@ import pytest
 
 from playground.client.session import Session
 from playground.core.errors import RemoteCodeError
-from playground.core.model.quantize_plan import QuantizeRequest
 from playground.core.model.remote_code import read_code
+from playground.core.quantize import QuantizeRequest
 from tests.cli.commands import json_lines, one_sentence, playground
 from tests.support.own_code import write_own_code
 

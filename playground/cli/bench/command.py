@@ -6,7 +6,7 @@ import argparse
 from contextlib import ExitStack
 from typing import Any
 
-from playground.cli.console import Console, percent, rate, seconds, size, table, times
+from playground.cli.console import Console, table
 from playground.cli.figures import figures_fields
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
@@ -17,6 +17,7 @@ from playground.core import founding
 from playground.core.comparison import alternating, median, ratio
 from playground.core.errors import EngineError, OptionsError, PlaygroundError
 from playground.core.facts import Answer
+from playground.core.format import percent_text, rate_text, ratio_text, seconds_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
 
 DEFAULT_REPEATS = 5
@@ -152,14 +153,14 @@ def _print(rows: list[dict[str, Any]], repeats: int, console: Console) -> None:
     lines = [HEAD] + [
         (
             row["precision"],
-            seconds(row["ttft_s"]),
-            seconds(row["itl_p50_s"]),
-            rate(row["decode_tok_s"]),
-            percent(row["of_floor"]),
-            seconds(row["end_to_end_s"]),
-            size(row["peak_memory_bytes"]),
-            times(row["decode_tok_s_ratio"]),
-            times(row["end_to_end_s_ratio"]),
+            seconds_text(row["ttft_s"]),
+            seconds_text(row["itl_p50_s"]),
+            rate_text(row["decode_tok_s"]),
+            percent_text(row["of_floor"]),
+            seconds_text(row["end_to_end_s"]),
+            size_text(row["peak_memory_bytes"]),
+            ratio_text(row["decode_tok_s_ratio"]),
+            ratio_text(row["end_to_end_s_ratio"]),
         )
         for row in rows
     ]
@@ -177,10 +178,10 @@ def _print_founding(rows: list[dict[str, Any]], console: Console) -> None:
     lines = [("", "here", "× first", "published", "× first", "published for")] + [
         (
             row["precision"],
-            seconds(row["end_to_end_s"]),
-            times(row["end_to_end_s_ratio"]),
-            seconds(published[row["precision"]].seconds),
-            times(ratio(published[row["precision"]].seconds, reference)),
+            seconds_text(row["end_to_end_s"]),
+            ratio_text(row["end_to_end_s_ratio"]),
+            seconds_text(published[row["precision"]].seconds),
+            ratio_text(ratio(published[row["precision"]].seconds, reference)),
             published[row["precision"]].model,
         )
         for row in rows

@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from playground.cli.console import Console, printable, size, table
+from playground.cli.console import Console, table
 from playground.cli.models.memory_table import show_memory
 from playground.core.errors import ModelError, PlaygroundError
+from playground.core.format import NOTHING, printable, short_count, size_text
 from playground.core.memory.plan import row_fit
 from playground.core.settings import SettingsStore
 from playground.core.system.machine import machine_memory
@@ -72,9 +73,9 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
         lines.append(
             (
                 _title(row),
-                f"{row.parameters / 1e9:.2f} B" if row.parameters is not None else "–",
+                short_count(row.parameters) or NOTHING,
                 printable(row.stored) or "–",
-                size(row.size) if row.size is not None else "–",
+                size_text(row.size) if row.size is not None else "–",
                 fits.value if fits else "–",
                 printable(row.licence) or "–",
                 f"{row.downloads:,}" if row.downloads is not None else "–",
@@ -107,10 +108,10 @@ def _show(args: argparse.Namespace, console: Console) -> int:
         facts.pop(name)
     for name, value in facts.items():
         if value not in ("", None, 0, []):
-            shown = size(value) if name.endswith("_bytes") else str(value)
+            shown = size_text(value) if name.endswith("_bytes") else str(value)
             console.print(f"{name.replace('_', ' '):16} {printable(shown)}")
     for file in page.files:
-        told = size(file.size) if file.size is not None else "–"
+        told = size_text(file.size) if file.size is not None else "–"
         console.print(
             f"{'file' if file.needed else '(not needed)':16} {printable(file.name)}  {told}"
         )
@@ -162,13 +163,13 @@ def _tell(item: DownloadItem, console: Console) -> PlaygroundError | None:
     match item.state:
         case DownloadState.RUNNING:
             left = "" if item.remaining_s is None else f" · {item.remaining_s:.0f} s left"
-            done, total = size(item.done_bytes), size(item.total_bytes)
+            done, total = size_text(item.done_bytes), size_text(item.total_bytes)
             console.status(f"{item.key} · {done} of {total}{left}")
         case DownloadState.RETRYING:
             console.note(f"{item.key}: {item.message} It goes on by itself.")
         case DownloadState.FINISHED:
             console.event("downloaded", model=item.key, commit=item.commit, folder=item.folder)
-            console.print(f"{item.key}: {size(item.total_bytes)} in {item.folder}")
+            console.print(f"{item.key}: {size_text(item.total_bytes)} in {item.folder}")
         case DownloadState.FAILED:
             return ModelError(item.message, item.cure)
         case _:
@@ -187,12 +188,14 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
     plan = plan_deletion(row)
     if not args.yes:
         console.event("would_delete", model=_title(row), freed=plan.freed, keeps=plan.keeps)
-        console.print(f"Deleting {_title(row)} would free {size(plan.freed)}. {plan.keeps}".strip())
+        console.print(
+            f"Deleting {_title(row)} would free {size_text(plan.freed)}. {plan.keeps}".strip()
+        )
         console.note("Add --yes to delete it.")
         return 0
     freed = delete(plan)
     console.event("deleted", model=_title(row), freed=freed)
-    console.print(f"{_title(row)} is deleted; {size(freed)} are free. {plan.keeps}".strip())
+    console.print(f"{_title(row)} is deleted; {size_text(freed)} are free. {plan.keeps}".strip())
     return 0
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.cli.console import Console, printable, size, table
+from playground.cli.console import Console, table
 from playground.core.errors import ModelError
+from playground.core.format import printable, size_text
 from playground.core.memory.corrections import learned
 from playground.core.memory.plan import Place
 from playground.core.memory.table import NEEDS_GPTQ, FitRow, FitTable, fit_table
@@ -34,7 +35,9 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     place = Place(capability=own.capability, learned=learned(own.name))
     made = fit_table(sizes, place=place, free=free, context=context)
     console.event("memory", **_fields(made))
-    console.print(f"\nMemory on the CPU at {made.context:,} tokens; {size(free)} are free now.")
+    console.print(
+        f"\nMemory on the CPU at {made.context:,} tokens; {size_text(free)} are free now."
+    )
     planned = [row for row in made.rows if row.plan is not None]
     for line in table([_HEAD, *map(_cells, planned)], left=(0, 2)):
         console.print(line)
@@ -50,12 +53,12 @@ def _cells(row: FitRow) -> tuple[str, ...]:
         return (row.precision.label, *["–"] * (len(_HEAD) - 1))
     return (
         row.precision.label,
-        size(plan.needed),
+        size_text(plan.needed),
         row.fit.value if row.fit else "–",
         f"{row.longest:,}" if row.longest else "none",
-        size(plan.weights.total),
-        size(plan.cache),
-        size(plan.overhead),
+        size_text(plan.weights.total),
+        size_text(plan.cache),
+        size_text(plan.overhead),
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from playground.cli.console import Console, size
+from playground.cli.console import Console
 from playground.cli.interrupts import interrupting
 from playground.cli.requests import (
     asked_for_trust,
@@ -19,17 +19,11 @@ from playground.cli.requests import (
 )
 from playground.client.session import Session
 from playground.core.errors import RemoteCodeError
-from playground.core.model.quantize_plan import (
-    Estimate,
-    QuantizedModel,
-    QuantizeRequest,
-    check_request,
-    default_output,
-    remove_partial,
-)
+from playground.core.format import human_duration, size_text
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Quantizing
-from playground.core.words import human_duration
+from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
+from playground.core.quantizing.plan import check_request, default_output, remove_partial
 from playground.hub.local.resolve import Resolved
 
 
@@ -108,7 +102,8 @@ def _tell_estimate(estimate: Estimate, console: Console) -> None:
 
 def estimate_text(estimate: Estimate) -> str:
     """The estimate in one line."""
-    costs = f"{size(estimate.memory_bytes)} of memory, {size(estimate.disk_bytes)} on the disk"
+    memory, disk = size_text(estimate.memory_bytes), size_text(estimate.disk_bytes)
+    costs = f"{memory} of memory, {disk} on the disk"
     if not estimate.most_s:
         return f"It needs about {costs}."
     least, most = human_duration(estimate.least_s), human_duration(estimate.most_s)
@@ -120,8 +115,8 @@ def _tell(made: QuantizedModel, console: Console) -> None:
     console.event("finished", **msgspec.to_builtins(made))
     console.print(made.folder)
     console.note(
-        f"{size(made.weight_bytes)} of weights (from {size(made.source_bytes)}) in "
-        f"{human_duration(made.seconds)}, at most {size(made.peak_memory_bytes)} of memory. "
+        f"{size_text(made.weight_bytes)} of weights (from {size_text(made.source_bytes)}) in "
+        f"{human_duration(made.seconds)}, at most {size_text(made.peak_memory_bytes)} of memory. "
         f"Run it: playground run --model {shlex.quote(made.folder)} "
         f"--precision {made.precision} --prompt …"
     )

@@ -10,11 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from playground.core.errors import ModelError
+from playground.core.facts import MAX_CONSENTS, CodeConsent
 
-MAX_CONSENTS = 200
 #: Files whose `auto_map` names classes of the model's own.
 _MAPS = ("config.json", "tokenizer_config.json", "processor_config.json")
 _MAX_FILES = 200
@@ -23,17 +21,6 @@ _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
 _MAX_BYTES = 4 << 20
-
-
-class CodeConsent(msgspec.Struct, frozen=True):
-    """Somebody agreed to run a model's code: of this model, commit and hash of the code.
-
-    `model` is the Hub's id or a folder's path; `commit` of a folder is its fingerprint.
-    """
-
-    model: str
-    commit: str
-    code: str
 
 
 @dataclass(frozen=True)

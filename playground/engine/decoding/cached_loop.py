@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 
 from playground.core.generation import GenerationOptions
-from playground.engine.cpu_step.step import LeanStep
 from playground.engine.decoding.decoder import Decoded, OnToken, Unprepared
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
@@ -21,11 +20,21 @@ from playground.engine.decoding.kv_cache import KeptCache
 from playground.engine.decoding.sampling import TokenChooser
 
 
+class Step(Protocol):
+    """Computes one token's logits on the KV cache, faster than the model's forward does."""
+
+    name: str
+
+    def __call__(self, token: int, cache: KeptCache) -> torch.Tensor:
+        """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
+        ...
+
+
 class OwnLoopDecoder(Unprepared):
     """Reads the prompt with the model's forward, then makes token after token."""
 
     def __init__(
-        self, model: Any, eos_ids: frozenset[int], context: int, step: LeanStep | None
+        self, model: Any, eos_ids: frozenset[int], context: int, step: Step | None
     ) -> None:
         self.name = f"own loop, {step.name if step else 'kept cache'}"
         self._model = model

@@ -12,13 +12,14 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig
 
 from playground.core.errors import MemoryShortageError, ModelError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
+from playground.core.format import size_text
 from playground.core.memory import plan as memory_plan
 from playground.core.memory.corrections import Load, learn, learned
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
-from playground.core.model.quantize_plan import QuantizeRequest
 from playground.core.model.remote_code import check_place, read_code
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
+from playground.core.quantize import QuantizeRequest
 from playground.core.system.machine import machine_memory
 from playground.engine.loading import auto_gptq, gptq, gptq_int4
 from playground.engine.loading.folders import readable
@@ -239,8 +240,9 @@ def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFa
         free += machine_memory().swap + held
     if device.free_bytes and needed > free:
         raise MemoryShortageError(
-            f"As {precision.label} it needs about {_gib(needed)}, {_gib(made.weights.total)} of "
-            f"them for the weights, and {_gib(free)} of memory are free on {device.id}.",
+            f"As {precision.label} it needs about {size_text(needed)}, "
+            f"{size_text(made.weights.total)} of them for the weights, and "
+            f"{size_text(free)} of memory are free on {device.id}.",
             "Choose a smaller model or precision, unload another lane, or close other programs.",
         )
 
@@ -269,7 +271,3 @@ def place_of(device: DeviceFacts, process: int) -> memory_plan.Place:
         process=process,
         learned=learned(device.name),
     )
-
-
-def _gib(size: int) -> str:
-    return f"{size / 2**30:.1f} GiB"

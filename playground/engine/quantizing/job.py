@@ -18,19 +18,8 @@ from transformers.utils import logging as transformers_logging
 
 from playground.core.errors import EngineError, OptionsError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
+from playground.core.format import size_text
 from playground.core.model.checkpoint import Checkpoint
-from playground.core.model.quantize_card import card
-from playground.core.model.quantize_plan import (
-    Estimate,
-    LayerProgress,
-    QuantizedModel,
-    QuantizeRequest,
-    arithmetic,
-    check_request,
-    partial_folder,
-    read_calibration,
-    sweep_partials,
-)
 from playground.core.precision import Precision
 from playground.core.protocol import (
     Activity,
@@ -40,6 +29,15 @@ from playground.core.protocol import (
     Quantize,
     Quantized,
     Quantizing,
+)
+from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
+from playground.core.quantizing.card import card
+from playground.core.quantizing.plan import (
+    arithmetic,
+    check_request,
+    partial_folder,
+    read_calibration,
+    sweep_partials,
 )
 from playground.core.system.machine import machine_memory
 from playground.engine.decoding.interruption import InterruptedForwardError
@@ -188,7 +186,7 @@ class _Work:
         if self._request.insist:
             return torch.bfloat16
         raise EngineError(
-            f"Making this GPTQ version needs {needed / 2**30:.1f} GiB, and {free / 2**30:.1f} GiB "
+            f"Making this GPTQ version needs {size_text(needed)}, and {size_text(free)} "
             f"of memory are free on {device.id}.",
             "Choose fewer or shorter texts or a smaller model, unload lanes, or close other "
             "programs.",

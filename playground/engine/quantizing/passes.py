@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from playground.core.model.quantize_plan import LayerProgress
+from playground.core.quantize import LayerProgress
 from playground.engine.decoding.interruption import InterruptedForwardError
 
 #: Seconds between two reports.

@@ -5,7 +5,8 @@ from __future__ import annotations
 import inspect
 from typing import TYPE_CHECKING, Any
 
-from playground.engine.decoding.decoder import Decoder, GenerateDecoder, Tell, silent
+from playground.engine.decoding.decoder import Decoder, Tell, silent
+from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.machine import compat
 

@@ -19,7 +19,8 @@ from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
 from playground.core.protocol import Activity, Failed, Generate, Load, Loaded, Progress
-from playground.engine.decoding.decoder import Decoder, GenerateDecoder, strip_model_defaults
+from playground.engine.decoding.decoder import Decoder
+from playground.engine.decoding.generate import GenerateDecoder, strip_model_defaults
 from playground.engine.loading import load as loading
 from playground.engine.loading.step_bytes import step_floor
 from playground.engine.loading.verify import count_parameters, verify

@@ -11,11 +11,10 @@ from PySide6.QtWidgets import QWidget
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
-from playground.gui.lanes.text import plain_line
+from playground.core.format import plain_line, size_text
 from playground.gui.toolkit.background import Background
 from playground.gui.toolkit.question import Question
 from playground.hub.catalog import Deletion, ModelRow, Where
-from playground.hub.local.prepare import human_bytes
 
 
 class DeletionController(QObject):
@@ -52,7 +51,7 @@ class DeletionController(QObject):
         self.question = Question(
             self._window,
             "Delete a model",
-            f"Delete {plain_line(plan.row.name)}? That frees {human_bytes(plan.freed)}.",
+            f"Delete {plain_line(plan.row.name)}? That frees {size_text(plan.freed)}.",
             _details(plan, plan.row.spec in self._in_use),
             do="&Delete",
             keep="&Keep it",
@@ -74,7 +73,7 @@ class DeletionController(QObject):
     def _done(self, freed: int) -> None:
         self._busy = False
         if self._plan is not None:
-            self.told.emit(f"{self._plan.row.name} is deleted, {human_bytes(freed)} freed.", False)
+            self.told.emit(f"{self._plan.row.name} is deleted, {size_text(freed)} freed.", False)
             self.deleted.emit(self._plan.row)
 
     @Slot(object)

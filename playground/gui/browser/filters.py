@@ -10,8 +10,9 @@ from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
 
 from playground.core.memory.plan import Fit
 from playground.gui.browser.model_list import Scope
+from playground.gui.toolkit.elided import ElidedComboBox
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import ElidedComboBox, set_name
+from playground.gui.toolkit.widgets import set_name
 from playground.hub.catalog import LIBRARIES, LICENCES, TASKS, SearchFilters, Sort
 from playground.hub.site.rows import METHODS
 

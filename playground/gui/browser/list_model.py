@@ -14,9 +14,9 @@ from PySide6.QtCore import (
 )
 
 from playground.core.facts import ModelSpec
+from playground.core.format import plain_line
 from playground.gui.browser.model_list import Entry, Heading, Line
 from playground.gui.browser.text import spoken, tip, where
-from playground.gui.lanes.text import plain_line
 from playground.gui.toolkit.widgets import plain_tip
 
 LINE = Qt.ItemDataRole.UserRole

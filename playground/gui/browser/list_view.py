@@ -35,6 +35,7 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core.facts import ModelSpec
+from playground.core.format import plain_line
 from playground.gui.browser.list_model import LINE, BrowserModel
 from playground.gui.browser.model_list import Entry, Heading, Line
 from playground.gui.browser.text import (
@@ -46,7 +47,6 @@ from playground.gui.browser.text import (
     cells,
     headings,
 )
-from playground.gui.lanes.text import plain_line
 from playground.gui.toolkit import theme
 from playground.hub.catalog import Sort
 

@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
 
 from playground.gui.browser.notices import ACTION_TEXTS, Notice
-from playground.gui.toolkit.widgets import ThinBar, announce, set_kind, wrapping_policy
+from playground.gui.toolkit.thin_bar import ThinBar
+from playground.gui.toolkit.widgets import announce, set_kind, wrapping_policy
 
 
 class NoticeView(QFrame):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 
+from playground.core.format import age, plain_line, short_count, size_text
 from playground.core.memory.plan import Fit
 from playground.gui.browser.model_list import Entry
-from playground.gui.lanes.text import plain_line
 from playground.hub.catalog import ModelRow, Sort, Where
-from playground.hub.local.prepare import human_bytes
 
 #: Of each column its heading and its share of the width.
 COLUMNS: tuple[tuple[str, float], ...] = (
@@ -30,7 +29,6 @@ COLUMN_SORTS = {
 }
 FIT_TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
 UNKNOWN = "–"
-_DAY = 86_400.0
 
 
 def headings(sort: Sort) -> tuple[str, ...]:
@@ -49,7 +47,7 @@ def cells(
     return (
         short_count(row.parameters) or UNKNOWN,
         plain_line(row.stored) or UNKNOWN,
-        human_bytes(row.size) if row.size is not None else UNKNOWN,
+        size_text(row.size) if row.size is not None else UNKNOWN,
         plain_line(row.licence) or UNKNOWN,
         short_count(row.likes if sort is Sort.LIKES else row.downloads) or UNKNOWN,
         age(row.updated, now) or UNKNOWN,
@@ -114,27 +112,3 @@ def where(row: ModelRow) -> str:
         Where.FOLDER: "In a folder here",
         Where.BUNDLED: "Comes with the playground",
     }[row.where]
-
-
-def short_count(count: int | None) -> str:
-    """A count in three figures: "5.93 M", "7.24 B", "812"; "" for None."""
-    if count is None:
-        return ""
-    for unit, size in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
-        if count >= size * 0.9995:
-            return f"{count / size:.3g} {unit}"
-    return str(count)
-
-
-def age(moment: datetime | None, now: datetime | None = None) -> str:
-    """How long ago: "today", "5 days", "3 months", "2 years"; "" for None."""
-    if moment is None:
-        return ""
-    days = ((now or datetime.now(UTC)) - moment).total_seconds() / _DAY
-    if days < 1:
-        return "today"
-    for one, many, length in (("day", "days", 1.0), ("month", "months", 30.44)):
-        amount = int(days / length)
-        if amount < (60 if one == "day" else 24):
-            return f"{amount} {one if amount == 1 else many}"
-    return f"{int(days / 365.25)} years"

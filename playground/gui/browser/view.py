@@ -21,7 +21,8 @@ from playground.gui.browser.list_view import BrowserList, ColumnTitles
 from playground.gui.browser.model_list import Entry, Line
 from playground.gui.browser.notice_view import NoticeView
 from playground.gui.browser.notices import Notice
-from playground.gui.toolkit.widgets import ElidedLabel, set_kind, tool_button
+from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.widgets import set_kind, tool_button
 
 _NARROWEST = 580  # pixels; below, columns and filters are cut off
 

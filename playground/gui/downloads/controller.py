@@ -10,11 +10,11 @@ from PySide6.QtWidgets import QWidget
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
+from playground.core.lane import LaneChoice
 from playground.gui.downloads.login_dialog import Login, LoginDialog
 from playground.gui.downloads.panel import DownloadsPanel
 from playground.gui.downloads.text import summary
 from playground.gui.downloads.window import DownloadsWindow
-from playground.gui.model_page.lane_plans import LaneChoice
 from playground.gui.toolkit.background import Background
 from playground.gui.toolkit.links import ask_to_open
 from playground.hub.downloads.items import DownloadItem, DownloadState

@@ -18,14 +18,9 @@ from PySide6.QtWidgets import (
 )
 
 from playground.gui.downloads.text import state_text
-from playground.gui.toolkit.widgets import (
-    ElidedLabel,
-    ThinBar,
-    announce,
-    muted_label,
-    set_kind,
-    wrapping_policy,
-)
+from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.thin_bar import ThinBar
+from playground.gui.toolkit.widgets import announce, muted_label, set_kind, wrapping_policy
 from playground.hub.downloads.items import DownloadItem, DownloadState
 
 _ENDURES = "What is not done when the window closes goes on at the next start."

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from playground.core.words import human_duration
-from playground.gui.lanes.text import size_text
+from playground.core.format import human_duration, size_text
 from playground.hub.downloads.items import DownloadItem, DownloadState
 
 

@@ -8,10 +8,10 @@ from collections.abc import Callable, Iterable
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.core.errors import PlaygroundError
+from playground.core.format import size_text
 from playground.core.system.machine import machine_memory
 from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
 from playground.gui.engines.worker import EngineEnd
-from playground.hub.local.prepare import human_bytes
 
 #: No lane does anything for so long before a spare is started (milliseconds).
 CALM_MS = 1500
@@ -149,7 +149,7 @@ class SpareEngines(QObject):
         if engine in self._leaving:
             self._leaving.remove(engine)
             if end.memory_bytes:
-                size = human_bytes(end.memory_bytes)
+                size = size_text(end.memory_bytes)
                 self.message.emit(f"The spare engine is gone, {size} came back.", "info", "")
         for name in [name for name, spare in self._spares.items() if spare is engine]:
             # It went by itself: one more is tried when things are calm.

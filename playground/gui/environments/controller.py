@@ -56,7 +56,6 @@ class EnvironmentsController(QObject):
         make_builder: Callable[[], Builder] = Builder,
     ) -> None:
         super().__init__(parent)
-        self._window = parent
         self._store = store
         self._background = background
         self._make_builder = make_builder
@@ -83,16 +82,10 @@ class EnvironmentsController(QObject):
             if not state.busy:
                 self._background.start(partial(_look, state.environment), self._looked)
 
-    @Slot()
-    def open(self) -> None:
-        """Show the dialog, with what the command line may have made meanwhile."""
-        from playground.gui.environments.dialog import EnvironmentsDialog
-
+    def read_again(self) -> None:
+        """Take from the settings file what the command line may have made meanwhile."""
         self._store.take("environments")
         self.changed.emit()
-        dialog = EnvironmentsDialog(self, self._window)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
 
     def check(self, name: str) -> None:
         """Start an engine in an environment, to see what it can do."""

@@ -26,8 +26,9 @@ from playground.client.environment_builder import made_folder
 from playground.client.environments import precisions, shown_versions
 from playground.core.environments import AUTO_GPTQ
 from playground.gui.environments.controller import EnvironmentsController, EnvironmentState
+from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.question import Question
-from playground.gui.toolkit.widgets import ElidedLabel, muted_label, set_kind
+from playground.gui.toolkit.widgets import muted_label, set_kind
 
 _WHAT = (
     "Other Pythons that a lane's engine can run in, for libraries that do not go together with "

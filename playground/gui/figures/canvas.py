@@ -11,7 +11,7 @@ from PySide6.QtCore import QEvent, QObject, QPointF, QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QKeyEvent, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from playground.gui.lanes.text import three_digits
+from playground.core.format import three_digits
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.widgets import set_name
 

@@ -9,10 +9,10 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
+from playground.core.format import ms_text
 from playground.gui.figures import plot_data
 from playground.gui.figures.canvas import PlotCanvas
 from playground.gui.figures.plot_data import Series
-from playground.gui.lanes.text import ms_text
 from playground.gui.toolkit import theme
 
 #: While lanes run, the distribution is counted again at most this often (s).

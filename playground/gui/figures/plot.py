@@ -25,8 +25,9 @@ from playground.gui.figures.distribution_view import SpreadView
 from playground.gui.figures.plot_data import Series
 from playground.gui.figures.token_view import TokenView
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.elided import ElidedButton
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import ElidedButton, ThemedToolButton, tool_button
+from playground.gui.toolkit.widgets import ThemedToolButton, tool_button
 
 VIEWS = ("over tokens", "distribution")
 _EMPTY = "Run a prompt (Ctrl+Enter): the latency of every token is drawn here, live."

@@ -24,8 +24,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from playground.core.trace import FORMULAS, LatencyFigures
-from playground.gui.lanes.text import (
+from playground.core.format import (
     NOTHING,
     ms_text,
     percent_text,
@@ -33,6 +32,7 @@ from playground.gui.lanes.text import (
     size_text,
     three_digits,
 )
+from playground.core.trace import FORMULAS, LatencyFigures
 from playground.gui.toolkit import theme
 
 #: Both sides of a cell: the style sheet's, what Qt adds to it, and a pixel for rounding.

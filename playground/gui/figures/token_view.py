@@ -8,10 +8,10 @@ import numpy as np
 import pyqtgraph as pg
 from PySide6.QtWidgets import QGraphicsSimpleTextItem, QVBoxLayout, QWidget
 
+from playground.core.format import ms_text, percent_text
 from playground.gui.figures import plot_data
 from playground.gui.figures.canvas import PlotCanvas
 from playground.gui.figures.plot_data import LEAST_MS, Series, TokenNumbers
-from playground.gui.lanes.text import ms_text, percent_text
 from playground.gui.toolkit import theme
 
 _LEGEND = "dotted: the floor, what the memory allows"

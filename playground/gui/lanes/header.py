@@ -12,15 +12,10 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWid
 from playground.core.environments import OWN, OWN_LABEL
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
+from playground.gui.lanes.swatch import LaneSwatch
 from playground.gui.toolkit import theme
-from playground.gui.toolkit.widgets import (
-    ElidedButton,
-    ElidedComboBox,
-    LaneSwatch,
-    ThemedToolButton,
-    set_name,
-    tool_button,
-)
+from playground.gui.toolkit.elided import ElidedButton, ElidedComboBox
+from playground.gui.toolkit.widgets import ThemedToolButton, set_name, tool_button
 
 #: (name, text, icon); None is a line between groups.
 _MENU: tuple[tuple[str, str, str] | None, ...] = (

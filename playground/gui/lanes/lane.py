@@ -25,6 +25,7 @@ from playground.core.lane import (
     UnloadAsked,
     advance,
 )
+from playground.core.memory.headroom import free_bytes
 from playground.core.protocol import Cancel, Event, Failed, Finished, Generate, Ready, Started
 from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
 from playground.gui.engines.worker import EngineEnd
@@ -32,7 +33,6 @@ from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.outcomes import no_environment, process_ended
 from playground.gui.lanes.preparation import FreeBytes, LanePreparation, Prepare
 from playground.gui.toolkit.background import Background
-from playground.hub.local.prepare import free_bytes
 
 log = logging.getLogger(__name__)
 

@@ -24,15 +24,10 @@ from playground.gui.lanes import text as texts
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.header import LaneHeader
 from playground.gui.lanes.stream_view import StreamView
+from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
 from playground.gui.toolkit.failure_panel import FailurePanel
-from playground.gui.toolkit.widgets import (
-    ElidedButton,
-    ElidedLabel,
-    ThinBar,
-    announce,
-    muted_label,
-    set_kind,
-)
+from playground.gui.toolkit.thin_bar import ThinBar
+from playground.gui.toolkit.widgets import announce, muted_label, set_kind
 
 _NARROW = 340  # width below which the head does without texts on buttons
 

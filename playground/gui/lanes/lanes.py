@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.core.facts import EngineFacts
 from playground.core.lane import LaneConfig, Stage
+from playground.core.memory.headroom import free_bytes
 from playground.core.precision import Precision
 from playground.core.settings import MAX_LANES
 from playground.gui.engines.engine_slot import EngineFactory
@@ -19,7 +20,6 @@ from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.toolkit.background import Background
-from playground.hub.local.prepare import free_bytes
 
 #: Text reaches the views this often; figures and curves every FIGURES_EVERY ticks of it.
 TICK_MS = 33

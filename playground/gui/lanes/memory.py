@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from playground.client.process_memory import resident_bytes
+from playground.core.memory.headroom import Room, room
 from playground.gui.lanes.lane import LaneController
-from playground.hub.local.prepare import Room, resident_bytes, room
 
 
 def gives_back(lane: LaneController, device: str) -> int:

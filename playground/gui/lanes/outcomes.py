@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from playground.core.errors import PlaygroundError
+from playground.core.facts import LoadedModel
+from playground.core.format import size_text
 from playground.core.lane import Failure, LaneState, ProcessEnded, Stage
 from playground.gui.engines.worker import EngineEnd
-from playground.hub.local.prepare import freed_text
 
 _ENVIRONMENT_CURE = (
     "Choose another engine environment in the lane's menu, or look at it under Lane, Engine "
@@ -28,3 +29,13 @@ def process_ended(end: EngineEnd, state: LaneState, environment: str) -> Process
         text = f"No engine can start in the environment {environment}. {text}"
         cure = _ENVIRONMENT_CURE
     return ProcessEnded(outcome.expected, text, cure, outcome.detail, freed)
+
+
+def freed_text(main_memory: int, loaded: LoadedModel | None) -> str:
+    """What came back with a process: measured in it just before its end; "" if it was not."""
+    if not main_memory:
+        return ""
+    device = ""
+    if loaded is not None and loaded.request.device != "cpu":
+        device = f"{size_text(loaded.memory_bytes)} on {loaded.request.device} and "
+    return f"Freed {device}{size_text(main_memory)}; the process is gone."

@@ -9,11 +9,12 @@ from functools import partial
 import msgspec
 from PySide6.QtCore import QObject, Signal, Slot
 
+from playground.client.process_memory import resident_bytes
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
 from playground.core.lane import Failure, LaneConfig
 from playground.gui.toolkit.background import Background, Task
-from playground.hub.local.prepare import Prepared, memory_failure, resident_bytes
+from playground.hub.local.prepare import Prepared, memory_failure
 
 Prepare = Callable[[LaneConfig, EngineFacts | None], Prepared]
 FreeBytes = Callable[[str, EngineFacts | None], int | None]

@@ -2,80 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
-
 from playground.core.facts import Answer, LoadedModel
+from playground.core.format import clock_text, seconds_text, size_text
 from playground.core.lane import LaneState, Stage
 from playground.core.protocol import Activity
-
-_UNITS = ("B", "kB", "MB", "GB", "TB")
-NOTHING = "–"
-#: Control and format characters, surrogates, ends of lines and paragraphs.
-_CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
-
-def plain_line(text: str) -> str:
-    """A stranger's text on one line: what controls, hides or turns text around becomes "�"."""
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in _CONTROLS else c for c in text
-    )
-
-
-def size_text(count: int | None) -> str:
-    """Bytes in decimal units with three digits: "13.2 MB"."""
-    if count is None:
-        return NOTHING
-    value, unit = float(count), 0
-    while value >= 999.5 and unit < len(_UNITS) - 1:
-        value /= 1000
-        unit += 1
-    return f"{count} B" if unit == 0 else f"{three_digits(value)} {_UNITS[unit]}"
-
-
-def human_count(count: int) -> str:
-    """Parameters for people: "5.9 million", "7.24 billion"."""
-    if count >= 1_000_000_000:
-        return f"{count / 1e9:.3g} billion"
-    return f"{count / 1e6:.3g} million" if count >= 1_000_000 else f"{count:,}"
-
-
-def three_digits(value: float) -> str:
-    """A number with about three digits that count: 0.0123, 1.23, 12.3, 1,234."""
-    size = abs(value)
-    for limit, places in ((0.0995, 4), (0.995, 3), (9.995, 2), (99.95, 1)):
-        if size < limit:
-            return f"{value:.{places}f}"
-    return f"{value:,.0f}"
-
-
-def ms_text(milliseconds: float | None) -> str:
-    """A duration given in milliseconds; from one second on, in seconds."""
-    return seconds_text(None if milliseconds is None else milliseconds / 1e3)
-
-
-def seconds_text(seconds: float | None) -> str:
-    """A duration: milliseconds below one second, then seconds."""
-    if seconds is None:
-        return NOTHING
-    if seconds < 0.9995:
-        return f"{three_digits(seconds * 1e3)} ms"
-    return f"{three_digits(seconds)} s"
-
-
-def percent_text(fraction: float | None) -> str:
-    """A part of a whole: two digits below ten per cent."""
-    if fraction is None:
-        return NOTHING
-    return f"{fraction:.1%}" if fraction < 0.0995 else f"{fraction:.0%}"
-
-
-def clock_text(seconds: float) -> str:
-    """A running clock: tenths of a second first, minutes later."""
-    seconds = max(0.0, seconds)
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(int(seconds), 60)
-    return f"{minutes}:{rest:02d} min"
 
 
 def stage_text(state: LaneState) -> str:

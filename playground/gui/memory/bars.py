@@ -6,8 +6,8 @@ from PySide6.QtCore import QPointF, QRectF, QSize, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QSizePolicy, QWidget
 
+from playground.core.format import size_text
 from playground.core.memory.plan import MemoryPlan
-from playground.gui.lanes.text import size_text
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.widgets import plain_tip
 

@@ -15,10 +15,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.core.format import size_text
 from playground.core.memory.plan import Fit
 from playground.core.memory.table import FitRow, FitTable
 from playground.core.precision import Precision
-from playground.gui.lanes.text import size_text
 from playground.gui.memory.bars import ITEM_NAMES, FitBar, FitKey, items_text
 from playground.gui.memory.text import FitFigures, longest_text, short_name
 from playground.gui.toolkit.segments import Segments

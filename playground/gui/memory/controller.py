@@ -9,12 +9,12 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, ModelSpec
+from playground.core.memory.headroom import free_bytes, place_of
 from playground.core.memory.plan import Place
 from playground.core.memory.table import fit_table
 from playground.core.model.weights import ModelSizes, model_sizes
 from playground.gui.memory.chart import FitChart
 from playground.gui.toolkit.background import Background, Task
-from playground.hub.local.prepare import free_bytes, place_of
 from playground.hub.pages.browse import HubPlace
 
 #: How often the chart looks at what is free, while it can be seen.

@@ -11,7 +11,7 @@ from playground.core.lane import LaneConfig
 from playground.gui.memory.chart import FitChart
 from playground.gui.memory.controller import FitController
 from playground.gui.toolkit.background import Background
-from playground.gui.toolkit.widgets import ElidedLabel
+from playground.gui.toolkit.elided import ElidedLabel
 from playground.hub.pages.browse import HubPlace
 
 

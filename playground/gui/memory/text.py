@@ -12,10 +12,10 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.core.format import NOTHING, size_text
 from playground.core.memory.plan import MemoryPlan
 from playground.core.memory.table import FitRow, FitTable
 from playground.core.precision import Precision
-from playground.gui.lanes.text import NOTHING, size_text
 
 _COLUMNS = (
     ("Needed", "all of it together: what is compared with what is free"),

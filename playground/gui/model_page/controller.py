@@ -8,8 +8,8 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
+from playground.core.format import plain_line, size_text
 from playground.gui.downloads.controller import DownloadsController
-from playground.gui.lanes.text import plain_line, size_text
 from playground.gui.memory.controller import FitController
 from playground.gui.model_page.lane_plans import LanePlan, comparison, trial, versus
 from playground.gui.model_page.text import closed, warnings

@@ -8,8 +8,8 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QHBoxLayout, QLabel, QVBoxLayout, QWidget
 
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.widgets import (
-    ElidedLabel,
     muted_label,
     plain_tip,
     set_kind,

@@ -6,12 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from playground.core.facts import ModelSpec
+from playground.core.format import size_text
+from playground.core.lane import LaneChoice
 from playground.core.precision import Precision
-from playground.gui.lanes.text import size_text
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow
-
-#: A lane's model and its precision.
-LaneChoice = tuple[ModelSpec, Precision]
 
 
 @dataclass(frozen=True)

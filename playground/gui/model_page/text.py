@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from playground.gui.lanes.text import NOTHING, human_count, plain_line, size_text
+from playground.core.format import NOTHING, human_count, plain_line, size_text
 from playground.hub.catalog import DerivativeGroup, EvaluationResult, Gate, ModelPage, ModelRow
 
 CAVEAT = (

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core.errors import PlaygroundError
-from playground.gui.lanes.text import plain_line, size_text
+from playground.core.format import plain_line, size_text
 from playground.gui.memory.chart import FitChart
 from playground.gui.model_page.card_markdown import drawable
 from playground.gui.model_page.card_view import CardView
@@ -37,7 +37,8 @@ from playground.gui.model_page.text import (
 from playground.gui.model_page.versions_view import VersionsView
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.text_table import RowsTable
-from playground.gui.toolkit.widgets import ThinBar, muted_label, set_kind, wrapping_policy
+from playground.gui.toolkit.thin_bar import ThinBar
+from playground.gui.toolkit.widgets import muted_label, set_kind, wrapping_policy
 from playground.hub.catalog import DerivativeGroup, ModelPage
 
 _CUT = (

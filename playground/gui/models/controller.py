@@ -10,9 +10,11 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QFileDialog, QWidget
 
 from playground.client.environments import shown_versions
+from playground.client.process_memory import resident_bytes
 from playground.core.errors import PlaygroundError
 from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
-from playground.core.lane import LaneConfig
+from playground.core.lane import LaneChoice, LaneConfig
+from playground.core.memory.headroom import free_bytes
 from playground.core.precision import Precision
 from playground.core.settings import SettingsStore, with_recent
 from playground.gui.browser.model_list import Room
@@ -21,10 +23,9 @@ from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.memory import gives_back
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.memory.dialog import FitDialog
-from playground.gui.model_page.lane_plans import LaneChoice
 from playground.gui.models.pending_lanes import WantedLanes
 from playground.gui.toolkit.background import Background
-from playground.hub.local.prepare import ModelFacts, free_bytes, look_at, resident_bytes
+from playground.hub.local.prepare import ModelFacts, look_at
 from playground.hub.pages.browse import HubPlace
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)

@@ -13,12 +13,11 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
-from playground.core.lane import Stage
+from playground.core.lane import LaneChoice, Stage
 from playground.core.settings import MAX_LANES
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
-from playground.gui.model_page.lane_plans import LaneChoice
 from playground.gui.toolkit.background import Background
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.pages.browse import HubPlace

@@ -31,7 +31,8 @@ from playground.gui.memory.controller import FitController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
 from playground.gui.toolkit.background import Background
-from playground.gui.toolkit.widgets import ElidedLabel, announce, set_kind
+from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.widgets import announce, set_kind
 from playground.hub.catalog import ModelPage, ModelRow
 from playground.hub.downloads.items import DownloadItem
 from playground.hub.pages.browse import HubPlace

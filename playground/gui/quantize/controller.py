@@ -13,13 +13,6 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, ModelSpec
 from playground.core.lane import Failure
-from playground.core.model.quantize_plan import (
-    QuantizeRequest,
-    arithmetic,
-    check_request,
-    default_output,
-    remove_partial,
-)
 from playground.core.protocol import (
     Cancel,
     Estimated,
@@ -31,6 +24,13 @@ from playground.core.protocol import (
     Quantized,
     Quantizing,
     Ready,
+)
+from playground.core.quantize import QuantizeRequest
+from playground.core.quantizing.plan import (
+    arithmetic,
+    check_request,
+    default_output,
+    remove_partial,
 )
 from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
 from playground.gui.engines.worker import EngineEnd

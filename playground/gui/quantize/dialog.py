@@ -28,7 +28,8 @@ from playground.gui.quantize.text import (
 )
 from playground.gui.toolkit.failure_panel import FailurePanel
 from playground.gui.toolkit.question import Question
-from playground.gui.toolkit.widgets import ThinBar, announce, muted_label, set_kind, wrapping_policy
+from playground.gui.toolkit.thin_bar import ThinBar
+from playground.gui.toolkit.widgets import announce, muted_label, set_kind, wrapping_policy
 
 _CLOCK_MS = 250
 

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QWidget
 
 from playground.core.environments import OWN
 from playground.core.facts import ModelSpec
-from playground.core.model.quantize_plan import QuantizedModel
+from playground.core.quantize import QuantizedModel
 from playground.core.settings import MAX_LANES
 from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.lanes.lanes import LanesController

@@ -19,12 +19,12 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from playground.core.model.quantize_plan import QuantizeRequest
 from playground.core.precision import Precision
-from playground.core.quantizing_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES
+from playground.core.quantize import BITS, GROUP_SIZES, LENGTHS, SAMPLES, QuantizeRequest
 from playground.gui.quantize.text import KINDS, TIPS
+from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import ElidedLabel, muted_label, set_name
+from playground.gui.toolkit.widgets import muted_label, set_name
 
 _SHIPPED = "the shipped sample (English prose)"
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from playground.core.model.quantize_plan import Estimate, QuantizedModel, QuantizeRequest
+from playground.core.format import clock_text, human_duration, size_text
 from playground.core.precision import Precision
-from playground.core.words import human_duration
-from playground.gui.lanes.text import clock_text, size_text
+from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.gui.quantize.state import QuantizeStage, QuantizeState
 
 KINDS = {

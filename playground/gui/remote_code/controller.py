@@ -9,14 +9,9 @@ from PySide6.QtCore import QObject, Signal, Slot
 from PySide6.QtWidgets import QWidget
 
 from playground.core.errors import ModelError, PlaygroundError
+from playground.core.facts import CodeConsent
 from playground.core.lane import LaneConfig
-from playground.core.model.remote_code import (
-    CodeConsent,
-    RemoteCode,
-    check_place,
-    read_code,
-    with_consent,
-)
+from playground.core.model.remote_code import RemoteCode, check_place, read_code, with_consent
 from playground.core.settings import SettingsStore
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter

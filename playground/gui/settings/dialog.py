@@ -24,10 +24,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from playground.core.model.remote_code import CodeConsent
+from playground.core.facts import CodeConsent
 from playground.core.settings import IN_DIALOG, MAX_FOLDERS, Settings, choices, descriptions
+from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import ElidedLabel, muted_label
+from playground.gui.toolkit.widgets import muted_label
 
 _FOLDERS = "The models in them stand in the list of models."
 _CODE = "Each was reviewed and allowed, for one commit; another commit is asked for again."

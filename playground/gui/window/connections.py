@@ -5,6 +5,7 @@ from __future__ import annotations
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.engines.standby import SpareEngines
 from playground.gui.environments.controller import EnvironmentsController
+from playground.gui.environments.entry import EnvironmentsEntry
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.controller import Controller
@@ -63,8 +64,9 @@ def connect_environments(
     window: MainWindow, environments: EnvironmentsController, models: ModelsController
 ) -> None:
     """The other Pythons that engines can run in."""
-    window.actions.environments.triggered.connect(environments.open)
-    models.environments_requested.connect(environments.open)
+    entry = EnvironmentsEntry(environments, window)
+    window.actions.environments.triggered.connect(entry.open)
+    models.environments_requested.connect(entry.open)
     environments.changed.connect(models.show_all)
     environments.known.connect(models.environment_known)
     environments.message.connect(window.messages.show_message)

@@ -20,6 +20,7 @@ from huggingface_hub import HfApi, constants, snapshot_download
 from huggingface_hub.file_download import DryRunFileInfo
 
 from playground.core.errors import ModelError
+from playground.core.format import size_text
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.system.files import write_atomically
 from playground.hub.downloads.events import (
@@ -197,7 +198,7 @@ def _check_space(needed: int) -> None:
     free = shutil.disk_usage(folder).free
     if needed > free:
         raise ModelError(
-            f"The download needs {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free on the "
+            f"The download needs {size_text(needed)}, and {size_text(free)} are free on the "
             f"disk with {constants.HF_HUB_CACHE}.",
             "Free some space, or set HF_HOME to a folder on a larger disk.",
         )

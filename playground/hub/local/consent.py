@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from playground.core.model.remote_code import CodeConsent, RemoteCode
+from playground.core.facts import CodeConsent
+from playground.core.model.remote_code import RemoteCode
 from playground.hub.local.resolve import Resolved
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import psutil
-
 from playground.core.errors import ModelError
-from playground.core.facts import EngineFacts, LoadedModel, LoadRequest, ModelSpec
+from playground.core.facts import CodeConsent, EngineFacts, LoadRequest, ModelSpec
+from playground.core.format import size_text
 from playground.core.lane import Failure, LaneConfig
-from playground.core.memory.corrections import learned
-from playground.core.memory.plan import SHORTEST, MemoryPlan, Place, plan, tokens_left
+from playground.core.memory.headroom import place_of
+from playground.core.memory.plan import SHORTEST, MemoryPlan, plan
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
-from playground.core.model.remote_code import CodeConsent, read_code
+from playground.core.model.remote_code import read_code
 from playground.core.precision import Precision
-from playground.core.system.machine import machine_memory
 
 
 @dataclass(frozen=True)
@@ -83,35 +81,6 @@ def prepare(
     return Prepared(request, made)
 
 
-def place_of(device: str, engine: EngineFacts | None) -> Place:
-    """What an engine found of a device, and what loads there taught. Reads a small file."""
-    found = [d for d in engine.devices if d.id == device] if engine else []
-    if engine is None or not found:
-        return Place(device=device)
-    return Place(
-        device=device,
-        capability=found[0].capability,
-        process=engine.process_bytes,
-        learned=learned(found[0].name),
-    )
-
-
-def free_bytes(device: str, engine: EngineFacts | None) -> int | None:
-    """Memory free for a model: on the CPU now, elsewhere when the engine looked; None: unknown."""
-    if device == "cpu":
-        return machine_memory().free
-    found = [d.free_bytes for d in engine.devices if d.id == device] if engine else []
-    return found[0] if found else None
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory a process holds now, shared pages included; 0 where it is gone."""
-    try:
-        return int(psutil.Process(pid).memory_info().rss) if pid else 0
-    except psutil.Error:
-        return 0
-
-
 def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
     """Return the failure to show where not even a short text fits into what is free."""
     made = prepared.plan
@@ -120,44 +89,9 @@ def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
     request = prepared.request
     where = "" if request.device == "cpu" else f" on {request.device}"
     return Failure(
-        f"{request.name} in {request.precision.label} takes about {human_bytes(made.needed)}, "
-        f"{human_bytes(made.weights.total)} of them weights, and {human_bytes(free)} are "
+        f"{request.name} in {request.precision.label} takes about {size_text(made.needed)}, "
+        f"{size_text(made.weights.total)} of them weights, and {size_text(free)} are "
         f"free{where}.",
         "Unload another lane or choose fewer bits, or load it anyway.",
         may_insist=True,
     )
-
-
-def freed_text(main_memory: int, loaded: LoadedModel | None) -> str:
-    """What came back with a process: measured in it just before its end; "" if it was not."""
-    if not main_memory:
-        return ""
-    device = ""
-    if loaded is not None and loaded.request.device != "cpu":
-        device = f"{human_bytes(loaded.memory_bytes)} on {loaded.request.device} and "
-    return f"Freed {device}{human_bytes(main_memory)}; the process is gone."
-
-
-@dataclass(frozen=True)
-class Room:
-    """What a loaded model has left: `left` tokens, None where neither limit is known."""
-
-    left: int | None
-    used: int
-    context: int
-    token_bytes: int  # of the cache
-    free: int | None
-
-
-def room(loaded: LoadedModel, used: int, free: int | None) -> Room:
-    """How many more tokens fit beside the `used` ones, into the context and the free memory."""
-    token_bytes = loaded.floor.cache_bytes if loaded.floor and free is not None else 0
-    left = tokens_left(token_bytes, max(0, free or 0), used, loaded.context_length)
-    return Room(left, used, loaded.context_length, token_bytes, free)
-
-
-def human_bytes(count: int) -> str:
-    """Bytes for people: "312 MB", "13.2 GB"; powers of ten, as in the figures of memory."""
-    if count < 1_000_000:
-        return f"{count / 1e3:.0f} kB"
-    return f"{count / 1e6:.0f} MB" if count < 1_000_000_000 else f"{count / 1e9:.1f} GB"

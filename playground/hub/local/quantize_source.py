@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from playground.core.facts import ModelSpec
 from playground.core.model.checkpoint import Checkpoint
-from playground.core.model.quantize_plan import read_plain
 from playground.core.precision import Precision
+from playground.core.quantizing.plan import read_plain
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,9 @@ from pathlib import Path
 import pytest
 
 from playground.core.errors import ModelError
+from playground.core.facts import CodeConsent
 from playground.core.model import remote_code
-from playground.core.model.remote_code import (
-    CodeConsent,
-    brings_code,
-    check_place,
-    read_code,
-    with_consent,
-)
+from playground.core.model.remote_code import brings_code, check_place, read_code, with_consent
 from tests.support.own_code import write_own_code
 from tests.support.tiny_model import tiny_model_files, write_files
 

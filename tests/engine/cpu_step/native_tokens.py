@@ -14,7 +14,8 @@ from playground.engine.cpu_step.build import library
 from playground.engine.cpu_step.kernels import NativeProducts
 from playground.engine.cpu_step.step import LeanStep, lean_step, summation_noise
 from playground.engine.decoding.cached_loop import OwnLoopDecoder
-from playground.engine.decoding.decoder import Decoder, GenerateDecoder
+from playground.engine.decoding.decoder import Decoder
+from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.loading.int8_weight_only import make_weight_only
 from tests.engine.reference import HOW
 

@@ -27,7 +27,8 @@ from playground.core.protocol import (
 )
 from playground.engine.cuda_graph.compiled_layers import compiled_layers
 from playground.engine.cuda_graph.graph_step import FixedStep, uncaptured
-from playground.engine.decoding.decoder import Decoder, GenerateDecoder
+from playground.engine.decoding.decoder import Decoder
+from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.kv_cache import KeptCache
 from playground.engine.loading.gptq_int4 import Int4Linear, unpack
 from playground.engine.loading.verify import verify

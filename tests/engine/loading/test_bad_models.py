@@ -147,7 +147,7 @@ def bare() -> Iterator[Engine]:
         (no_architecture, Precision.BF16, "names no architecture"),
         (no_language_model, Precision.BF16, "no text-generation model"),
         (remote_code, Precision.BF16, "its own code"),
-        (too_large, Precision.BF16, "4096.0 GiB of them for the weights"),
+        (too_large, Precision.BF16, "4.40 TB of them for the weights"),
         (untouched, Precision.GPTQ, "not GPTQ-quantized"),
     ],
 )

@@ -17,15 +17,10 @@ from playground.client.engine_process import child_environment
 from playground.client.session import Interrupted, Session
 from playground.core.errors import PlaygroundError
 from playground.core.facts import LoadedModel
-from playground.core.model.quantize_plan import (
-    Estimate,
-    QuantizedModel,
-    QuantizeRequest,
-    partial_folder,
-    remove_partial,
-)
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress, Quantizing
+from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
+from playground.core.quantizing.plan import partial_folder, remove_partial
 from playground.hub.local.models import local_models
 from tests.engine.driver import Engine
 from tests.support.tiny_model import tiny_model_files, write_files

@@ -11,8 +11,9 @@ from PySide6.QtWidgets import QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
+from playground.core.format import age, short_count
 from playground.gui.browser.model_list import Entry
-from playground.gui.browser.text import age, cells, short_count
+from playground.gui.browser.text import cells
 from playground.hub.local.resolve import BUNDLED_NAME
 from tests.gui.browser.support import COMMIT, FILES, MakePicker, add, names, select, settle
 from tests.gui.support import LONG

@@ -15,7 +15,7 @@ from pytestqt.qtbot import QtBot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
-from playground.core.words import human_duration
+from playground.core.format import human_duration
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.downloads.login_dialog import LoginDialog
 from playground.gui.downloads.panel import DownloadRow, DownloadsPanel

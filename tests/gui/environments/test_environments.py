@@ -191,7 +191,7 @@ def test_making_one_fails_with_pips_words_and_can_be_cancelled(
     monkeypatch.setenv("PIP_CONFIG_FILE", "/dev/null")
     playground = make_window(settings=settings())
     environments = playground.environments
-    environments.open()
+    playground.window.actions.environments.trigger()
     dialog = playground.window.findChild(EnvironmentsDialog)
     assert dialog is not None
     with qtbot.waitSignals(

@@ -10,20 +10,14 @@ from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStandardItemModel
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import Answer, LoadedModel, LoadRequest, Stamp, VerifiedPrecision
+from playground.core.format import clock_text, seconds_text, size_text
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.lane import Failure, LaneConfig, LaneState, Stage
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.lane_view import LaneView
-from playground.gui.lanes.text import (
-    clock_text,
-    room_text,
-    room_tip,
-    seconds_text,
-    size_text,
-    stamp_text,
-)
+from playground.gui.lanes.text import room_text, room_tip, stamp_text
 
 #: The offscreen platform says so of every window with a smallest size.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)

@@ -15,8 +15,8 @@ from pytestqt.qtbot import QtBot
 from playground.client.engine_process import EngineProcess
 from playground.core.facts import ModelSpec
 from playground.core.lane import LaneConfig
-from playground.core.model.quantize_plan import QuantizedModel
 from playground.core.precision import Precision
+from playground.core.quantize import QuantizedModel
 from playground.core.settings import Settings
 from playground.core.system import paths
 from playground.core.system.resources import resource

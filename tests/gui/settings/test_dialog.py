@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QCheckBox, QPushButton
 from pytestqt.qtbot import QtBot
 
 from playground.app.main import Playground
-from playground.core.model.remote_code import CodeConsent
+from playground.core.facts import CodeConsent
 from playground.core.settings import Settings, SettingsStore
 from playground.core.system import paths
 from playground.gui.environments.dialog import EnvironmentsDialog

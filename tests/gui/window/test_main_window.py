@@ -28,7 +28,7 @@ from playground.core.protocol import Activity
 from playground.core.trace import FORMULAS, LatencyTrace
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.toolkit import theme
-from playground.gui.toolkit.widgets import ElidedButton, ElidedLabel
+from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
 from playground.gui.window.command_palette import CommandPalette
 from playground.gui.window.help_dialogs import ListDialog
 from playground.gui.window.main_window import MainWindow

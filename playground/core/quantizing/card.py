@@ -9,8 +9,9 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playground.core.model.quantize_plan import QuantizedModel, QuantizeRequest
+from playground.core.format import size_text
 from playground.core.precision import Precision
+from playground.core.quantize import QuantizedModel, QuantizeRequest
 
 
 def card(
@@ -40,10 +41,10 @@ def card(
     facts = [
         f"- **Made from** `{request.name}`, commit `{request.commit or 'unknown'}`.",
         *how,
-        f"- **Size**: {made.weight_bytes / 1e6:.1f} MB of weights, {smaller:.2f} times smaller "
+        f"- **Size**: {size_text(made.weight_bytes)} of weights, {smaller:.2f} times smaller "
         "than the files it was made from.",
         f"- **Took** {took} on {device_name} (`{request.device}`), computed in {computed_in}, "
-        f"with at most {made.peak_memory_bytes / 2**30:.2f} GiB of memory.",
+        f"with at most {size_text(made.peak_memory_bytes)} of memory.",
         f"- **Made** {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')} with "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",

@@ -6,121 +6,19 @@ import contextlib
 import os
 import re
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 
-import msgspec
-
 from playground.core.errors import ModelError, OptionsError
+from playground.core.format import size_text
 from playground.core.memory import plan as memory_plan
 from playground.core.model.checkpoint import Checkpoint, read_checkpoint
 from playground.core.precision import Precision
-from playground.core.quantizing_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES, TARGETS
+from playground.core.quantize import Estimate, QuantizeRequest
 from playground.core.system import paths
-from playground.core.system.resources import resource
 
 #: A copy is written here, under a name that nothing lists, and renamed when it is whole.
 _PARTIAL = re.compile(r"^\..+\.partial-(\d+)$")
 _SPARE = 64 * 2**20
-
-
-class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything an engine needs to write a quantized copy of a model.
-
-    `folder` is the model's resolved local folder, `output` the folder to make. The options from
-    `bits` on are GPTQ's; `calibration` is a UTF-8 text file ("": the shipped sample), of which
-    `samples` pieces of `length` tokens are read. `trust_remote_code` is the commit the user
-    agreed to, or "", and `code` the hash of the code they saw. `insist` goes on also where memory
-    seems too small.
-    """
-
-    name: str
-    folder: str
-    commit: str
-    output: str
-    to: Precision = Precision.GPTQ
-    bits: int = 4
-    group_size: int = 128
-    act_order: bool = False
-    symmetric: bool = True
-    calibration: str = ""
-    samples: int = 64
-    length: int = 512
-    device: str = "cpu"
-    threads: int = 0
-    trust_remote_code: str = ""
-    code: str = ""
-    insist: bool = False
-
-    def check(self) -> None:
-        """Raise OptionsError naming what is allowed and what was given."""
-        if self.to not in TARGETS:
-            names = ", ".join(target.value for target in TARGETS)
-            raise OptionsError(
-                f"A copy cannot be saved as {self.to.label}.", f"Choose one of: {names}."
-            )
-        if self.to is not Precision.GPTQ:
-            return
-        _check_choice("Bits", self.bits, BITS)
-        _check_choice("The group size", self.group_size, GROUP_SIZES)
-        for what, value, (least, most) in (
-            ("The number of texts", self.samples, SAMPLES),
-            ("The length of a text", self.length, LENGTHS),
-        ):
-            if not least <= value <= most:
-                raise OptionsError(
-                    f"{what} is {value}.", f"Give a whole number from {least} to {most}."
-                )
-
-    @property
-    def calibration_file(self) -> Path:
-        return Path(self.calibration) if self.calibration else shipped_sample()
-
-
-class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a copy costs: seconds from `least_s` to `most_s` (both 0: not known), bytes, and why.
-
-    `memory_bytes` is the engine's highest use, `disk_bytes` the size of the folder. `basis` is
-    a sentence on what was measured and what is arithmetic.
-    """
-
-    least_s: float
-    most_s: float
-    memory_bytes: int
-    disk_bytes: int
-    basis: str
-
-
-class LayerProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """GPTQ is at layer `layer` (from 1) of `layers`; seconds since it began and until its end.
-
-    `fraction` is 0 to 1 over all layers. `layer_s` is what the last whole layer took, 0 before
-    there is one. `left_s` comes from the work done so far; None at the very beginning.
-    """
-
-    layer: int
-    layers: int
-    fraction: float
-    elapsed_s: float
-    left_s: float | None
-    layer_s: float = 0.0
-
-
-class QuantizedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy that was written. Sizes in bytes, times in seconds."""
-
-    folder: str
-    precision: Precision
-    weight_bytes: int
-    source_bytes: int
-    seconds: float
-    peak_memory_bytes: int
-    layer_s: tuple[float, ...] = ()
-
-
-def shipped_sample() -> Path:
-    """The calibration text that comes with the playground: passages of 22 English works."""
-    return resource("calibration", "classics.txt")
 
 
 def default_name(request: QuantizeRequest) -> str:
@@ -157,7 +55,7 @@ def check_request(request: QuantizeRequest, free_disk: int | None = None) -> Che
     free = _free_disk(output) if free_disk is None else free_disk
     if needed > free:
         raise OptionsError(
-            f"The copy needs {needed / 1e9:.2f} GB, and {free / 1e9:.2f} GB are free on the disk "
+            f"The copy needs {size_text(needed)}, and {size_text(free)} are free on the disk "
             f"with {output.parent}.",
             "Free some space, or choose a folder on another disk.",
         )
@@ -285,12 +183,6 @@ def sweep_partials(library: Path) -> None:
 _MOST_TEXT = 64 * 2**20
 #: Operations a second that such devices may do, for the range before a measurement.
 _SPEEDS = {"cpu": (1e10, 5e11), "gpu": (2e12, 2e14)}
-
-
-def _check_choice(what: str, value: int, allowed: Sequence[int]) -> None:
-    if value not in allowed:
-        choices = ", ".join(str(choice) for choice in allowed)
-        raise OptionsError(f"{what}: {value} is not possible.", f"Choose one of: {choices}.")
 
 
 def _free_disk(output: Path) -> int:

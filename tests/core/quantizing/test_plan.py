@@ -13,10 +13,10 @@ import pytest
 import yaml
 
 from playground.core.errors import PlaygroundError
-from playground.core.model.quantize_card import card
-from playground.core.model.quantize_plan import (
-    QuantizedModel,
-    QuantizeRequest,
+from playground.core.precision import Precision
+from playground.core.quantize import QuantizedModel, QuantizeRequest, shipped_sample
+from playground.core.quantizing.card import card
+from playground.core.quantizing.plan import (
     check_request,
     default_name,
     default_output,
@@ -24,10 +24,8 @@ from playground.core.model.quantize_plan import (
     operations,
     partial_folder,
     read_calibration,
-    shipped_sample,
     sweep_partials,
 )
-from playground.core.precision import Precision
 from playground.core.system.resources import resource
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -170,6 +168,6 @@ def test_the_card_says_what_how_and_how_long(request_: QuantizeRequest) -> None:
     digest = "2c49877e8515b952dcf02a157f3f78b698fc88c59fd5e74fd4e2d2591e362d6b"
     for words in (
         "# copy", "commit `c0ffee`", "4 bits, groups of 32", "3.50 times", "61 s", digest,
-        "2.0 s, the median of 3", "a processor", "torch 2.13.0", "0.50 GiB",
+        "2.0 s, the median of 3", "a processor", "torch 2.13.0", "537 MB",
     ):  # fmt: skip
         assert words in page

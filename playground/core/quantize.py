@@ -1,0 +1,125 @@
+"""Making a quantized copy of a model: what is asked for, what it costs, what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from playground.core.errors import OptionsError
+from playground.core.precision import Precision
+from playground.core.system.resources import resource
+
+TARGETS = (Precision.GPTQ, Precision.INT8, Precision.NF4)
+BITS = (2, 3, 4, 8)
+#: -1: one scale for a whole row.
+GROUP_SIZES = (32, 64, 128, 256, -1)
+#: Least and most pieces of calibration text, and tokens of each.
+SAMPLES = (1, 1024)
+LENGTHS = (16, 8192)
+
+
+class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything an engine needs to write a quantized copy of a model.
+
+    `folder` is the model's resolved local folder, `output` the folder to make. The options from
+    `bits` on are GPTQ's; `calibration` is a UTF-8 text file ("": the shipped sample), of which
+    `samples` pieces of `length` tokens are read. `trust_remote_code` is the commit the user
+    agreed to, or "", and `code` the hash of the code they saw. `insist` goes on also where memory
+    seems too small.
+    """
+
+    name: str
+    folder: str
+    commit: str
+    output: str
+    to: Precision = Precision.GPTQ
+    bits: int = 4
+    group_size: int = 128
+    act_order: bool = False
+    symmetric: bool = True
+    calibration: str = ""
+    samples: int = 64
+    length: int = 512
+    device: str = "cpu"
+    threads: int = 0
+    trust_remote_code: str = ""
+    code: str = ""
+    insist: bool = False
+
+    def check(self) -> None:
+        """Raise OptionsError naming what is allowed and what was given."""
+        if self.to not in TARGETS:
+            names = ", ".join(target.value for target in TARGETS)
+            raise OptionsError(
+                f"A copy cannot be saved as {self.to.label}.", f"Choose one of: {names}."
+            )
+        if self.to is not Precision.GPTQ:
+            return
+        _check_choice("Bits", self.bits, BITS)
+        _check_choice("The group size", self.group_size, GROUP_SIZES)
+        for what, value, (least, most) in (
+            ("The number of texts", self.samples, SAMPLES),
+            ("The length of a text", self.length, LENGTHS),
+        ):
+            if not least <= value <= most:
+                raise OptionsError(
+                    f"{what} is {value}.", f"Give a whole number from {least} to {most}."
+                )
+
+    @property
+    def calibration_file(self) -> Path:
+        return Path(self.calibration) if self.calibration else shipped_sample()
+
+
+class Estimate(msgspec.Struct, frozen=True, kw_only=True):
+    """What a copy costs: seconds from `least_s` to `most_s` (both 0: not known), bytes, and why.
+
+    `memory_bytes` is the engine's highest use, `disk_bytes` the size of the folder. `basis` is
+    a sentence on what was measured and what is arithmetic.
+    """
+
+    least_s: float
+    most_s: float
+    memory_bytes: int
+    disk_bytes: int
+    basis: str
+
+
+class LayerProgress(msgspec.Struct, frozen=True, kw_only=True):
+    """GPTQ is at layer `layer` (from 1) of `layers`; seconds since it began and until its end.
+
+    `fraction` is 0 to 1 over all layers. `layer_s` is what the last whole layer took, 0 before
+    there is one. `left_s` comes from the work done so far; None at the very beginning.
+    """
+
+    layer: int
+    layers: int
+    fraction: float
+    elapsed_s: float
+    left_s: float | None
+    layer_s: float = 0.0
+
+
+class QuantizedModel(msgspec.Struct, frozen=True, kw_only=True):
+    """A copy that was written. Sizes in bytes, times in seconds."""
+
+    folder: str
+    precision: Precision
+    weight_bytes: int
+    source_bytes: int
+    seconds: float
+    peak_memory_bytes: int
+    layer_s: tuple[float, ...] = ()
+
+
+def shipped_sample() -> Path:
+    """The calibration text that comes with the playground: passages of 22 English works."""
+    return resource("calibration", "classics.txt")
+
+
+def _check_choice(what: str, value: int, allowed: Sequence[int]) -> None:
+    if value not in allowed:
+        choices = ", ".join(str(choice) for choice in allowed)
+        raise OptionsError(f"{what}: {value} is not possible.", f"Choose one of: {choices}.")

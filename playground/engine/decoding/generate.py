@@ -1,0 +1,133 @@
+"""Decodes with transformers' own `generate`."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+
+from playground.core.generation import GenerationOptions
+from playground.engine.decoding.decoder import Decoded, OnToken, Unprepared
+from playground.engine.decoding.interruption import (
+    InterruptedForwardError,
+    ShouldStop,
+    decoder_layers,
+    interruptible,
+)
+from playground.engine.machine import compat
+
+
+class GenerateDecoder(Unprepared):
+    """transformers' own `generate`, one sequence at a time."""
+
+    name = "transformers generate"
+
+    def __init__(self, model: Any, eos_ids: frozenset[int]) -> None:
+        self._model = model
+        self._eos_ids = eos_ids
+        self._layers = decoder_layers(model)
+
+    def decode(
+        self,
+        ids: Sequence[int],
+        options: GenerationOptions,
+        limit: int,
+        on_token: OnToken,
+        should_stop: ShouldStop,
+        reuse: bool = False,
+    ) -> Decoded:
+        """Continue `ids` by at most `limit` tokens; `reuse` is nothing that `generate` can do."""
+        eos_ids = frozenset() if options.ignore_eos else self._eos_ids
+        torch.manual_seed(options.seed)
+        began = time.monotonic()
+        input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
+        try:
+            with interruptible(self._layers, should_stop) as end_of_prompt:
+                tap = _TokenTap(limit, eos_ids, on_token, should_stop, end_of_prompt)
+                self._model.generate(
+                    input_ids=input_ids,
+                    attention_mask=torch.ones_like(input_ids),
+                    generation_config=generation_config(options, limit),
+                    **_arguments(options),
+                    stopping_criteria=StoppingCriteriaList([tap]),
+                )
+        except InterruptedForwardError as interrupted:
+            return Decoded(str(interrupted), began)
+        return Decoded(tap.reason or "length", began)
+
+
+class _TokenTap(StoppingCriteria):
+    """Sees each token right after it was chosen, and decides whether there shall be another.
+
+    It takes the place of a streamer: `generate` asks it before its streamer, so a stop here
+    costs no token too many. Reading the id waits for the device.
+    """
+
+    def __init__(
+        self,
+        limit: int,
+        eos_ids: frozenset[int],
+        on_token: OnToken,
+        should_stop: ShouldStop,
+        end_of_prompt: Callable[[], None],
+    ) -> None:
+        self._left = limit
+        self._eos_ids = eos_ids
+        self._on_token = on_token
+        self._should_stop = should_stop
+        self._end_of_prompt = end_of_prompt
+        self._first = True
+        self.reason = ""
+
+    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+        token_id = int(input_ids[0, -1])
+        now = time.monotonic()
+        if self._first:
+            self._first = False
+            self._end_of_prompt()
+        self._on_token(token_id, now)
+        self._left -= 1
+        if token_id in self._eos_ids:
+            self.reason = "eos"
+        else:
+            self.reason = self._should_stop() or ("" if self._left else "length")
+        done = bool(self.reason)
+        return torch.full((input_ids.shape[0],), done, device=input_ids.device, dtype=torch.bool)
+
+
+def generation_config(options: GenerationOptions, limit: int) -> Any:
+    """The options alone; `strip_model_defaults` saw to it that nothing else gets in."""
+    values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": not options.greedy}
+    if not options.greedy:
+        values |= compat.sampling(options)[0]
+    if options.repetition_penalty != 1.0:
+        values["repetition_penalty"] = options.repetition_penalty
+    return GenerationConfig(**values)
+
+
+def _arguments(options: GenerationOptions) -> dict[str, Any]:
+    """What `generate` takes beside its configuration."""
+    return {} if options.greedy else compat.sampling(options)[1]
+
+
+def strip_model_defaults(model: Any, tokenizer: Any) -> frozenset[int]:
+    """Take the sampling values that came with the model away; return its end-of-text ids.
+
+    Two lanes with the same options must do the same, and a checkpoint's own temperature or
+    penalty would be filled in silently. Tokens it must never say stay forbidden.
+    """
+    own = model.generation_config
+    eos = own.eos_token_id
+    if eos is None:
+        eos = getattr(compat.text_config(model), "eos_token_id", None)
+    if eos is None:
+        eos = tokenizer.eos_token_id
+    model.generation_config = GenerationConfig(
+        suppress_tokens=own.suppress_tokens, begin_suppress_tokens=own.begin_suppress_tokens
+    )
+    if eos is None:
+        return frozenset()
+    return frozenset(map(int, eos)) if isinstance(eos, list | tuple) else frozenset({int(eos)})

@@ -1,0 +1,154 @@
+"""Labels, buttons and combo boxes that shorten their text with an ellipsis."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import (
+    QPaintEvent,
+    QResizeEvent,
+    QWheelEvent,
+)
+from PySide6.QtWidgets import (
+    QComboBox,
+    QLabel,
+    QPushButton,
+    QSizePolicy,
+    QStyle,
+    QStyleOptionComboBox,
+    QStylePainter,
+    QWidget,
+)
+
+from playground.gui.toolkit.widgets import plain_tip
+
+
+class ElidedLabel(QLabel):
+    """One line of plain text that ends in … where it lacks room; the tip has all of it."""
+
+    def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._full = ""
+        self._tip = ""
+        self.elide_mode = Qt.TextElideMode.ElideRight
+        self.setTextFormat(Qt.TextFormat.PlainText)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.set_full_text(text)
+
+    def full_text(self) -> str:
+        return self._full
+
+    def set_full_text(self, text: str, tip: str = "") -> None:
+        """Show `text`; `tip` replaces the text in the tool tip."""
+        if text == self._full and tip == self._tip:
+            return
+        self._full, self._tip = text, tip
+        self.setAccessibleName(text)
+        self._elide()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(0, super().minimumSizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        width = self.fontMetrics().horizontalAdvance(self._full) + 2
+        return QSize(width, super().sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        shown = self.fontMetrics().elidedText(self._full, self.elide_mode, self.width())
+        if shown != self.text():
+            self.setText(shown)
+        self.setToolTip(plain_tip(self._tip or (self._full if shown != self._full else "")))
+
+
+class ElidedButton(QPushButton):
+    """A push button whose text is elided; the whole text is its accessible description."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._full = ""
+        self._room = 0
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+
+    def full_text(self) -> str:
+        return self._full
+
+    def set_full_text(self, text: str) -> None:
+        if text != self._full:
+            self._full = text
+            self.setAccessibleDescription(text)
+            self._elide()
+
+    def set_room(self, pixels: int) -> None:
+        """Say how many pixels padding and icon take from the text."""
+        self._room = pixels
+        self._elide()
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(48, super().minimumSizeHint().height())
+
+    def sizeHint(self) -> QSize:
+        width = self.fontMetrics().horizontalAdvance(self._full) + self._room + 4
+        return QSize(width, super().sizeHint().height())
+
+    def resizeEvent(self, event: QResizeEvent) -> None:
+        super().resizeEvent(event)
+        self._elide()
+
+    def _elide(self) -> None:
+        room = max(8, self.width() - self._room)
+        shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideMiddle, room)
+        # An ampersand in a model's name is no mnemonic.
+        shown = shown.replace("&", "&&")
+        if shown != self.text():
+            self.setText(shown)
+
+
+class ElidedComboBox(QComboBox):
+    """A combo box that may be narrow: closed, it shows a short text, elided.
+
+    The short text is the item's data of role `SHORT`, where it has one. The wheel changes
+    the choice only of a box that has the focus.
+    """
+
+    SHORT = Qt.ItemDataRole.UserRole + 7
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+
+    def minimumSizeHint(self) -> QSize:
+        return QSize(56, super().minimumSizeHint().height())
+
+    def shown_text(self) -> str:
+        """What the closed box says, before eliding."""
+        short = self.currentData(self.SHORT)
+        return str(short) if short else self.currentText()
+
+    def paintEvent(self, event: QPaintEvent) -> None:
+        painter = QStylePainter(self)
+        option = QStyleOptionComboBox()
+        self.initStyleOption(option)
+        edit = self.style().subControlRect(
+            QStyle.ComplexControl.CC_ComboBox, option, QStyle.SubControl.SC_ComboBoxEditField, self
+        )
+        option.currentText = self.fontMetrics().elidedText(
+            self.shown_text(), Qt.TextElideMode.ElideRight, edit.width() - 2
+        )
+        painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
+        painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
+
+    def wheelEvent(self, event: QWheelEvent) -> None:
+        if self.hasFocus():
+            super().wheelEvent(event)
+        else:
+            event.ignore()
+
+    def showPopup(self) -> None:  # noqa: N802  # Qt's name
+        view = self.view()
+        wanted = view.sizeHintForColumn(0) + 32
+        view.setMinimumWidth(max(self.width(), min(wanted, 620)))
+        super().showPopup()
