@@ -24,14 +24,14 @@ from playground.core.system import paths
 from playground.core.system.qt_platform import usable_platform
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.engines.engine_slot import EngineFactory
-from playground.gui.engines.standby import SpareEngines
+from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
 from playground.gui.figures.controller import FiguresController
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.models.controller import ModelsController
-from playground.gui.prompt.controller import Controller
+from playground.gui.prompt.controller import PromptController
 from playground.gui.quantize.entry import QuantizeEntry
 from playground.gui.remote_code.controller import RemoteCodeController
 from playground.gui.settings.controller import SettingsController
@@ -71,12 +71,12 @@ class Playground:
         self.window = window = MainWindow()
         self.background = Background(window)
         make = make_engine or self._engine
-        self.spares = SpareEngines(make, parent=window)
+        self.standby = StandbyEngines(make, parent=window)
         self.lanes = LanesController(
             window.lanes,
             self.background,
             make,
-            self.spares,
+            self.standby,
             prepare or self._prepare,
             parent=window,
         )
@@ -93,7 +93,9 @@ class Playground:
         self.remote_code = RemoteCodeController(self.lanes, store, self.background, window)
         self.environments = EnvironmentsController(store, self.background, window)
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)
-        self.controller = Controller(self.lanes, self.models, window.prompt, window.options, window)
+        self.controller = PromptController(
+            self.lanes, self.models, window.prompt, window.options, window
+        )
         self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
         self.quantize = QuantizeEntry(
             self.lanes, make_engine or self._engine, self.background, window
@@ -105,7 +107,7 @@ class Playground:
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, self.models)
         connections.connect_quantizing(window, self.quantize, self.models)
-        connections.connect_spares(window, self.spares)
+        connections.connect_standby(window, self.standby)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
         self.remote_code.message.connect(window.messages.show_message)
@@ -200,7 +202,7 @@ def _with_arguments(values: Settings, args: argparse.Namespace) -> Settings:
     """The settings with what the command line asks for."""
     changes: dict[str, object] = {}
     if args.autorun:
-        changes["keep_spare"] = False  # it ends, or goes on with what it has loaded
+        changes["keep_standby"] = False  # it ends, or goes on with what it has loaded
     if args.theme:
         changes["theme"] = args.theme
     if args.prompt is not None:

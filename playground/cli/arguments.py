@@ -191,7 +191,7 @@ def _add_bench(commands: argparse._SubParsersAction[Parser]) -> None:
 def _add_doctor(commands: argparse._SubParsersAction[Parser]) -> None:
     doctor = commands.add_parser(
         "doctor",
-        help="what works here, and the cure for what does not",
+        help="what works here, and the remedy for what does not",
         description="Devices, libraries, precisions (each tried with the bundled model), "
         "memory, the screen and the folders. Exit code 1 where the bundled model cannot run.",
         allow_abbrev=False,

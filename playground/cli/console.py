@@ -76,8 +76,8 @@ class Console:
         sys.stderr.flush()
 
     def failed(self, error: PlaygroundError) -> None:
-        """Print an error and its cure to stderr, and as the JSON event `failed`."""
-        self.event("failed", message=error.message, cure=error.cure, detail=error.detail)
+        """Print an error and its remedy to stderr, and as the JSON event `failed`."""
+        self.event("failed", message=error.message, remedy=error.remedy, detail=error.detail)
         self.warn(" ".join(str(error).split()))
 
 

@@ -142,7 +142,7 @@ def _tell_machine(facts: EngineFacts, console: Console) -> None:
     console.print()
     for name, probe in facts.probes.items():
         if not probe.ok:
-            console.print(f"{name}: {probe.detail} {probe.cure}".rstrip())
+            console.print(f"{name}: {probe.detail} {probe.remedy}".rstrip())
 
 
 def _tell_precisions(trials: list[Trial], console: Console) -> None:

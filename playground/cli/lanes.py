@@ -66,7 +66,7 @@ class Lane:
             "lane failed",
             precision=self.precision,
             message=error.message,
-            cure=error.cure,
+            remedy=error.remedy,
             detail=error.detail,
         )
 

@@ -154,7 +154,7 @@ def _download(spec: ModelSpec, console: Console) -> None:
                     done, total = size_text(event.done_bytes), size_text(event.total_bytes)
                     console.status(f"downloading · {done} of {total}")
                 case Broken():
-                    raise ModelError(event.message, event.cure, event.detail)
+                    raise ModelError(event.message, event.remedy, event.detail)
                 case Cancelled():
                     raise KeyboardInterrupt
     finally:

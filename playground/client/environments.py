@@ -119,7 +119,7 @@ def check(environment: EngineEnvironment) -> EngineFacts:
             if isinstance(event, Ready):
                 return event.facts
             if isinstance(event, Failed):
-                raise EngineError(event.message, event.cure, event.detail)
+                raise EngineError(event.message, event.remedy, event.detail)
         outcome = process.outcome()
     raise EngineError(
         f"The engine of {environment.name} ended before it was ready: {outcome.text}",

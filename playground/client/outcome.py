@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass
 
 _RELOAD = "Load the model again."
-_CURES: dict[int, str] = {
+_REMEDIES: dict[int, str] = {
     signal.SIGKILL: (
         "That is often the kernel's out-of-memory killer: choose a smaller model or precision, "
         "or unload another lane, and load again."
@@ -64,20 +64,20 @@ class Outcome:
         return f"The engine was killed by signal {_signal_name(-self.returncode)}."
 
     @property
-    def cure(self) -> str:
+    def remedy(self) -> str:
         """What to do about it; "" where nothing is wrong."""
         if self.running or self.expected:
             return ""
         if self.reason:
             return "Load the model again; if it happens again, look at the engine's log."
         if self.returncode is not None and self.returncode < 0:
-            return _CURES.get(-self.returncode, _RELOAD)
+            return _REMEDIES.get(-self.returncode, _RELOAD)
         if self.returncode == 0:
             return _RELOAD
         return "Look at the engine's log for the reason, and load the model again."
 
     def __str__(self) -> str:
-        return f"{self.text} {self.cure}".strip()
+        return f"{self.text} {self.remedy}".strip()
 
 
 def _signal(number: int) -> signal.Signals | None:

@@ -168,14 +168,14 @@ class Session:
             if self._interrupted:
                 raise Interrupted
             outcome = self.process.outcome()
-            raise EngineError(outcome.text, outcome.cure, outcome.detail)
+            raise EngineError(outcome.text, outcome.remedy, outcome.detail)
         if isinstance(event, Failed):
             if self._interrupted and not event.alive:
                 raise Interrupted
             detail = "\n".join(p for p in (event.detail, self.process.stderr_tail()) if p)
             if event.remote_code:
-                raise RemoteCodeError(event.message, event.cure, detail)
-            raise EngineError(event.message, event.cure, detail)
+                raise RemoteCodeError(event.message, event.remedy, detail)
+            raise EngineError(event.message, event.remedy, detail)
         if isinstance(event, Progress | Started | Tokens | Finished | Quantizing):
             self.observe(event)
         return event

@@ -6,18 +6,18 @@ from __future__ import annotations
 class PlaygroundError(Exception):
     """A failure told in the user's words.
 
-    `message` says what is wrong, `cure` what to do; both are whole sentences. `detail` is
+    `message` says what is wrong, `remedy` what to do; both are whole sentences. `detail` is
     for the log (a traceback, a library's own text) and is never shown unasked.
     """
 
-    def __init__(self, message: str, cure: str = "", detail: str = "") -> None:
+    def __init__(self, message: str, remedy: str = "", detail: str = "") -> None:
         super().__init__(message)
         self.message = message
-        self.cure = cure
+        self.remedy = remedy
         self.detail = detail
 
     def __str__(self) -> str:
-        return f"{self.message} {self.cure}".strip()
+        return f"{self.message} {self.remedy}".strip()
 
 
 class ModelError(PlaygroundError):

@@ -24,11 +24,11 @@ class DeviceFacts(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """Whether something that a precision needs works here, and the cure where it does not."""
+    """Whether something that a precision needs works here, and the remedy where it does not."""
 
     ok: bool
     detail: str = ""
-    cure: str = ""
+    remedy: str = ""
 
 
 class EngineFacts(msgspec.Struct, frozen=True):

@@ -49,11 +49,11 @@ class Failure:
     """What the view shows of a failure; `detail` only on request.
 
     `may_insist`: a load was refused for lack of memory and can be tried anyway.
-    `remote_code`: agreeing to the model's own code would cure it.
+    `remote_code`: agreeing to the model's own code would remedy it.
     """
 
     message: str
-    cure: str = ""
+    remedy: str = ""
     detail: str = ""
     may_insist: bool = False
     remote_code: bool = False
@@ -107,7 +107,7 @@ class ProcessEnded:
 
     expected: bool
     outcome: str
-    cure: str = ""
+    remedy: str = ""
     detail: str = ""
     freed: str = ""
 
@@ -119,10 +119,10 @@ class Refused:
     failure: Failure
 
 
-Happening = LoadAsked | GenerateSent | UnloadAsked | ProcessEnded | Refused | Event
+LaneEvent = LoadAsked | GenerateSent | UnloadAsked | ProcessEnded | Refused | Event
 
 
-def advance(state: LaneState, happening: Happening, now: float) -> LaneState:
+def advance(state: LaneState, happening: LaneEvent, now: float) -> LaneState:
     """Return the state after the happening; one that does not fit the stage changes nothing."""
     match happening:
         case LoadAsked(warm=warm):
@@ -183,7 +183,9 @@ def _progressed(state: LaneState, event: Progress, now: float) -> LaneState:
 
 
 def _failed(state: LaneState, event: Failed) -> LaneState:
-    failure = Failure(event.message, event.cure, event.detail, event.may_insist, event.remote_code)
+    failure = Failure(
+        event.message, event.remedy, event.detail, event.may_insist, event.remote_code
+    )
     if state.stage is Stage.GENERATING and event.alive:
         return LaneState(stage=Stage.READY, loaded=state.loaded, failure=failure)
     return LaneState(stage=Stage.FAILED, failure=failure)
@@ -194,7 +196,7 @@ def _ended(state: LaneState, event: ProcessEnded) -> LaneState:
         return state  # it told us why before it went
     if event.expected or state.stage in (Stage.UNLOADING, Stage.EMPTY):
         return LaneState(freed=event.freed)
-    return LaneState(stage=Stage.FAILED, failure=Failure(event.outcome, event.cure, event.detail))
+    return LaneState(stage=Stage.FAILED, failure=Failure(event.outcome, event.remedy, event.detail))
 
 
 #: A lane's model and its precision.

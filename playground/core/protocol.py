@@ -171,11 +171,11 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """A command failed. `request_id` is None for a load; the engine stays usable if `alive`.
 
     `may_insist`: it was refused for lack of memory, and is tried if the request insists.
-    `remote_code`: agreeing to the model's own code would cure it.
+    `remote_code`: agreeing to the model's own code would remedy it.
     """
 
     message: str
-    cure: str = ""
+    remedy: str = ""
     detail: str = ""
     request_id: int | None = None
     alive: bool = True

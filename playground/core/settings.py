@@ -36,7 +36,7 @@ DEFAULT_LANES = (
 
 
 #: What the dialog of the settings offers by itself: choices and switches.
-IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "keep_spare")
+IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "keep_standby")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -83,7 +83,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plot_view: Annotated[
         Literal["over tokens", "distribution"], Meta(description="What the latency plot shows.")
     ] = "over tokens"
-    keep_spare: Annotated[
+    keep_standby: Annotated[
         bool,
         Meta(description="Whether an engine waits, started ahead, for the next model or lane."),
     ] = True
@@ -101,9 +101,17 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     last_folder: Annotated[str, Meta(description="Where a file or folder was chosen last.")] = ""
 
 
+def _keep_standby(stored: dict[str, Any]) -> dict[str, Any]:
+    """Version 2 calls the engine that is started ahead by its new name."""
+    renamed = dict(stored)
+    if "keep_spare" in renamed:
+        renamed["keep_standby"] = renamed.pop("keep_spare")
+    return renamed
+
+
 #: Each turns the stored values of one version into the next one's; only ever append.
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
-MIGRATIONS: tuple[Migration, ...] = ()
+MIGRATIONS: tuple[Migration, ...] = (_keep_standby,)
 
 
 def with_recent(recents: Sequence[ModelSpec], used: ModelSpec) -> tuple[ModelSpec, ...]:

@@ -10,7 +10,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 
 BUNDLED = "bundled"
-_CURE = "A Hub id looks like owner/name, for example Qwen/Qwen3-0.6B."
+_REMEDY = "A Hub id looks like owner/name, for example Qwen/Qwen3-0.6B."
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.\-]{0,94}[A-Za-z0-9_])?")
 _REVISION = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.\-/]{0,199}")
 _URL = re.compile(
@@ -45,7 +45,7 @@ def parse_hub_id(text: str) -> ModelSpec:
     """
     text = text.strip()
     if not text:
-        raise ModelError("No Hub id is given.", _CURE)
+        raise ModelError("No Hub id is given.", _REMEDY)
     url = _URL.fullmatch(text)
     if url is not None:
         name, revision = url["id"], (url["revision"] or "").rstrip("/")
@@ -66,7 +66,7 @@ def check_hub_id(name: str) -> None:
     shown = name if len(name) <= 60 else name[:57] + "…"
     good = len(parts) <= 2 and all(_NAME.fullmatch(part) for part in parts)
     if not good or ".." in name or "--" in name or name.endswith(".git"):
-        raise ModelError(f"“{shown}” is no Hub id.", _CURE)
+        raise ModelError(f"“{shown}” is no Hub id.", _REMEDY)
 
 
 def check_revision(revision: str) -> None:

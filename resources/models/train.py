@@ -165,10 +165,10 @@ def main() -> None:
     base_rates = [o.param_groups[0]["lr"] for o in optimizers]
 
     checkpoint = arguments.out / "training-state.pt"
-    step, spent = 0, 0.0
+    step, consumed = 0, 0.0
     if arguments.resume and checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
-        step, spent = state["step"], state["spent"]
+        step, consumed = state["step"], state["consumed"]
         model.load_state_dict(state["model"])
         for optimizer, saved in zip(optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
@@ -176,29 +176,29 @@ def main() -> None:
     compiled = torch.compile(model)
     stream = batches(works, recipe, recipe.seed + step)  # a resumed run sees other cuts
     budget, last = arguments.minutes * 60, time.monotonic()
-    next_report = spent + 300
-    while spent < budget:
+    next_report = consumed + 300
+    while consumed < budget:
         ids = next(stream)
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = compiled(input_ids=ids, labels=ids, use_cache=False).loss
         loss.backward()
         nn.utils.clip_grad_norm_(others, 1.0)
-        factor = learning_rate_factor(step, spent / budget, recipe)
+        factor = learning_rate_factor(step, consumed / budget, recipe)
         for optimizer, rate in zip(optimizers, base_rates, strict=True):
             optimizer.param_groups[0]["lr"] = rate * factor
             optimizer.step()
             optimizer.zero_grad()
         step += 1
         now = time.monotonic()
-        spent, last = spent + now - last, now
+        consumed, last = consumed + now - last, now
         if step % 20 == 0:
-            print(f"step {step}  {spent / 60:.1f} min  loss {loss.item():.3f}", flush=True)
-        if spent > next_report:
-            next_report = spent + 300
+            print(f"step {step}  {consumed / 60:.1f} min  loss {loss.item():.3f}", flush=True)
+        if consumed > next_report:
+            next_report = consumed + 300
             print(f"validation bits per byte {held_out_bpb(model, VALIDATION):.4f}", flush=True)
             state = {
                 "step": step,
-                "spent": spent,
+                "consumed": consumed,
                 "model": model.state_dict(),
                 "optimizers": [o.state_dict() for o in optimizers],
             }
@@ -212,7 +212,7 @@ def main() -> None:
         "recipe": asdict(recipe),
         "steps": step,
         "tokens_seen": step * recipe.batch * recipe.context,
-        "minutes": round(spent / 60, 1),
+        "minutes": round(consumed / 60, 1),
         "torch": torch.__version__,
         "validation": {VALIDATION: round(held_out_bpb(model, VALIDATION), 4)},
         "test": {TEST: round(held_out_bpb(model, TEST), 4)},

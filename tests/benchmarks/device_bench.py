@@ -339,7 +339,7 @@ def main() -> None:
         Bench(job, emit).run()
     except Exception as error:
         shown: PlaygroundError = explain(error, "The benchmark", job.device)
-        emit("failed", {"message": shown.message, "cure": shown.cure, "detail": shown.detail})
+        emit("failed", {"message": shown.message, "remedy": shown.remedy, "detail": shown.detail})
         sys.exit(1)
 
 

@@ -48,7 +48,7 @@ def bench_gpu(args: argparse.Namespace) -> int:
         if name == "status":
             console.status(event["text"])
         elif name == "failed":
-            raise EngineError(event["message"], event["cure"], event["detail"])
+            raise EngineError(event["message"], event["remedy"], event["detail"])
         else:
             found.setdefault(name, []).append(event)
     console.end_status()

@@ -150,7 +150,7 @@ def _window(lanes: Sequence[LaneConfig], tokens: int, store_folder: str) -> Sett
     store = SettingsStore(Path(store_folder) / "settings.toml")
     options = GenerationOptions(max_new_tokens=tokens, ignore_eos=True)
     store.values = Settings(
-        lanes=tuple(lanes), options=options, timing="together", prompt=_PROMPT, keep_spare=False
+        lanes=tuple(lanes), options=options, timing="together", prompt=_PROMPT, keep_standby=False
     )
     return store
 

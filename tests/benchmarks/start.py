@@ -35,7 +35,7 @@ from tests.benchmarks.speed import make_model
 ROUNDS = 5
 _PROMPT = RawPrompt("Once upon a time")
 _OPTIONS = GenerationOptions(max_new_tokens=2, ignore_eos=True)
-_FRESH, _SPARE = "fresh process", "spare"
+_FRESH, _STANDBY = "fresh process", "spare"
 _PHASES = (
     Activity.STARTING,
     Activity.IMPORTING,
@@ -99,10 +99,10 @@ def _starts(
     precision: Precision, args: argparse.Namespace, console: Console
 ) -> list[dict[str, Any]]:
     """One row a way of starting: seconds of each phase, to ready, and to the first token."""
-    runs: dict[str, list[dict[str, Any]]] = {_FRESH: [], _SPARE: []}
-    for number, way in [(-1, _FRESH), (-1, _SPARE), *alternating(list(runs), args.rounds)]:
+    runs: dict[str, list[dict[str, Any]]] = {_FRESH: [], _STANDBY: []}
+    for number, way in [(-1, _FRESH), (-1, _STANDBY), *alternating(list(runs), args.rounds)]:
         console.status(f"{precision.value}: {way}, round {number + 1} of {args.rounds}")
-        found = _start(precision, way == _SPARE, args.threads)
+        found = _start(precision, way == _STANDBY, args.threads)
         if number >= 0:
             runs[way].append(found)
             console.event("run", precision=precision, way=way, round=number, **found)

@@ -26,7 +26,7 @@ def test_findings_as_json(tmp_path: Path) -> None:
     assert found["finished"]["bundled_model_runs"]
 
 
-def test_an_engine_that_cannot_import_is_told_with_its_cure(tmp_path: Path) -> None:
+def test_an_engine_that_cannot_import_is_told_with_its_remedy(tmp_path: Path) -> None:
     broken = tmp_path / "torch"
     broken.mkdir()
     (broken / "__init__.py").write_text("raise ImportError('libtorch.so: no such file')\n")
@@ -39,7 +39,7 @@ def test_an_engine_that_cannot_import_is_told_with_its_cure(tmp_path: Path) -> N
     assert "bf16" in done.stdout.decode()
 
 
-def test_folders_that_take_no_files_are_told_with_their_cure(
+def test_folders_that_take_no_files_are_told_with_their_remedy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     home = tmp_path / "a-file"

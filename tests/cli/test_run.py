@@ -144,12 +144,12 @@ def test_nobody_reads_the_output(fault: list[str]) -> None:
         (["--prompt", "x", "--model", "a b"], "Hub id"),
     ],
 )
-def test_bad_input_is_one_sentence_with_its_cure(arguments: list[str], sentence: str) -> None:
+def test_bad_input_is_one_sentence_with_its_remedy(arguments: list[str], sentence: str) -> None:
     done = playground("run", *arguments)
     assert done.returncode == 1
     told = one_sentence(done)
     assert sentence in told
-    assert told.count(". ") >= 1  # the cure follows
+    assert told.count(". ") >= 1  # the remedy follows
     assert done.stdout == b""
 
 
@@ -160,7 +160,7 @@ def test_a_folder_that_is_no_model(tmp_path: Path) -> None:
     assert "holds no model" in told
     failed = json_lines(done.stdout)[-1]
     assert failed["event"] == "failed"
-    assert told == f"{failed['message']} {failed['cure']}"
+    assert told == f"{failed['message']} {failed['remedy']}"
 
 
 def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:

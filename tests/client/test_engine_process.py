@@ -85,7 +85,7 @@ def test_a_whole_life() -> None:
 
 @pytest.mark.parametrize("phase", [p for p in PHASES if p != "unloading"])
 @pytest.mark.parametrize("fault", ["sigkill", "exit"])
-def test_death_in_every_phase_is_told_with_its_cure(phase: str, fault: str) -> None:
+def test_death_in_every_phase_is_told_with_its_remedy(phase: str, fault: str) -> None:
     with scripted("--fault", fault, "--at", phase) as engine:
         seen = play(engine)
         assert not any(isinstance(event, Finished) for event in seen)
@@ -94,7 +94,7 @@ def test_death_in_every_phase_is_told_with_its_cure(phase: str, fault: str) -> N
         assert not outcome.expected
         expected = "signal 9 (SIGKILL)" if fault == "sigkill" else "code 3"
         assert expected in outcome.text
-        assert outcome.cure
+        assert outcome.remedy
         if fault == "exit":
             assert "the script says so" in outcome.detail
 
@@ -110,11 +110,11 @@ def test_garbage_on_stdout_ends_the_engine(phase: str) -> None:
     with scripted("--fault", "garbage", "--at", phase) as engine:
         with pytest.raises(ProtocolError, match="not a message") as caught:
             play(engine)
-        assert caught.value.cure
+        assert caught.value.remedy
         assert "BackendCompiler" in caught.value.detail
         assert not engine.alive
         assert "not a message" in engine.outcome().text
-        assert "memory" not in engine.outcome().cure
+        assert "memory" not in engine.outcome().remedy
 
 
 def test_a_message_of_another_version() -> None:
@@ -152,7 +152,7 @@ def test_other_ends(fault: str, text: str) -> None:
         play(engine)
         outcome = engine.outcome()
         assert text in outcome.text
-        assert outcome.cure
+        assert outcome.remedy
         if fault == "sigsegv":
             assert "Fatal Python error: Segmentation fault" in outcome.detail
 
@@ -260,7 +260,7 @@ def test_a_program_that_is_not_there() -> None:
     engine = EngineProcess(["/nonexistent/python"])
     with pytest.raises(EngineError, match="could not be started") as caught:
         engine.start()
-    assert "/nonexistent/python" in caught.value.cure
+    assert "/nonexistent/python" in caught.value.remedy
     assert not engine.alive
     assert engine.close().expected
 

@@ -8,7 +8,7 @@ from playground.client.outcome import Outcome
 
 
 @pytest.mark.parametrize(
-    ("outcome", "text", "cure"),
+    ("outcome", "text", "remedy"),
     [
         (Outcome(None, expected=False), "The engine is running.", ""),
         (Outcome(0, expected=True), "The engine was ended.", ""),
@@ -29,8 +29,8 @@ from playground.client.outcome import Outcome
         (Outcome(-9, expected=False, reason="It wrote nonsense."), "It wrote nonsense.", "log"),
     ],
 )
-def test_text_and_cure(outcome: Outcome, text: str, cure: str) -> None:
+def test_text_and_remedy(outcome: Outcome, text: str, remedy: str) -> None:
     assert outcome.text == text
-    assert cure in outcome.cure
-    assert bool(outcome.cure) == bool(cure)
+    assert remedy in outcome.remedy
+    assert bool(outcome.remedy) == bool(remedy)
     assert str(outcome).startswith(text)

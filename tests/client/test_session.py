@@ -96,13 +96,13 @@ def test_an_interrupt_while_loading_ends_the_engine() -> None:
     assert is_gone(session.process.pid)
 
 
-def test_an_engine_that_dies_is_an_error_with_its_cure() -> None:
+def test_an_engine_that_dies_is_an_error_with_its_remedy() -> None:
     with (
         scripted("--fault", "sigkill", "--at", "reading_weights") as session,
         pytest.raises(EngineError, match="SIGKILL") as caught,
     ):
         session.load(REQUEST)
-    assert "out-of-memory" in caught.value.cure
+    assert "out-of-memory" in caught.value.remedy
 
 
 def test_out_of_memory_while_loading() -> None:
@@ -111,7 +111,7 @@ def test_out_of_memory_while_loading() -> None:
         pytest.raises(EngineError, match="not enough memory") as caught,
     ):
         session.load(REQUEST)
-    assert "smaller precision" in caught.value.cure
+    assert "smaller precision" in caught.value.remedy
     assert "bad_alloc" in caught.value.detail
 
 

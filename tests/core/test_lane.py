@@ -52,7 +52,9 @@ def test_a_failed_generation_leaves_the_model_loaded() -> None:
 
 @pytest.mark.parametrize("state", [LOADING, GENERATING], ids=["loading", "generating"])
 def test_a_process_that_dies_fails_the_lane_with_its_outcome(state: LaneState) -> None:
-    after = advance(state, ProcessEnded(expected=False, outcome="It was killed.", cure="Load."), 9)
+    after = advance(
+        state, ProcessEnded(expected=False, outcome="It was killed.", remedy="Load."), 9
+    )
     assert after.stage is Stage.FAILED
     assert after.failure == Failure("It was killed.", "Load.")
 

@@ -66,4 +66,4 @@ def test_garbage_is_refused_with_a_sentence(garbage: bytes) -> None:
     with pytest.raises(ProtocolError) as caught:
         list(event_decoder().feed(garbage))
     assert caught.value.message.endswith(".")
-    assert caught.value.cure
+    assert caught.value.remedy

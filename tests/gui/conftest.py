@@ -103,7 +103,7 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
         store = SettingsStore(tmp_path / "settings.toml")
         if settings is not None:
             store.values = settings
-        store.values = msgspec.structs.replace(store.values, keep_spare=spare)
+        store.values = msgspec.structs.replace(store.values, keep_standby=spare)
         if real:
             window = Playground(store, place=place, environment=environment)
         else:

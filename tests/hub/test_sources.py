@@ -39,7 +39,7 @@ def test_ids_are_read(text: str, spec: ModelSpec) -> None:
 def test_anything_else_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ModelError) as caught:
         parse_hub_id(text)
-    assert caught.value.cure
+    assert caught.value.remedy
 
 
 def test_kinds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

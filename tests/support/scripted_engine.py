@@ -232,8 +232,8 @@ class ScriptedEngine:
                 threading.Event().wait(_HANG_S)
             case "out-of-memory":
                 message = "There is not enough memory for this model."
-                cure = "Choose a smaller precision, or unload another lane."
-                self._emit(Failed(message, cure, "std::bad_alloc", request_id))
+                remedy = "Choose a smaller precision, or unload another lane."
+                self._emit(Failed(message, remedy, "std::bad_alloc", request_id))
                 return True
             case "stderr-flood":
                 for number in range(100_000):

@@ -171,7 +171,7 @@ def _tell(item: DownloadItem, console: Console) -> PlaygroundError | None:
             console.event("downloaded", model=item.key, commit=item.commit, folder=item.folder)
             console.print(f"{item.key}: {size_text(item.total_bytes)} in {item.folder}")
         case DownloadState.FAILED:
-            return ModelError(item.message, item.cure)
+            return ModelError(item.message, item.remedy)
         case _:
             pass
     return None

@@ -6,16 +6,16 @@ from dataclasses import dataclass
 
 from playground.core.facts import EngineFacts, LoadedModel
 from playground.core.memory.corrections import learned
-from playground.core.memory.plan import Place, tokens_left
+from playground.core.memory.plan import DeviceBudget, tokens_left
 from playground.core.system.machine import machine_memory
 
 
-def place_of(device: str, engine: EngineFacts | None) -> Place:
+def place_of(device: str, engine: EngineFacts | None) -> DeviceBudget:
     """What an engine found of a device, and what loads there taught. Reads a small file."""
     found = [d for d in engine.devices if d.id == device] if engine else []
     if engine is None or not found:
-        return Place(device=device)
-    return Place(
+        return DeviceBudget(device=device)
+    return DeviceBudget(
         device=device,
         capability=found[0].capability,
         process=engine.process_bytes,
@@ -32,7 +32,7 @@ def free_bytes(device: str, engine: EngineFacts | None) -> int | None:
 
 
 @dataclass(frozen=True)
-class Room:
+class Headroom:
     """What a loaded model has left: `left` tokens, None where neither limit is known."""
 
     left: int | None
@@ -42,8 +42,8 @@ class Room:
     free: int | None
 
 
-def room(loaded: LoadedModel, used: int, free: int | None) -> Room:
+def headroom(loaded: LoadedModel, used: int, free: int | None) -> Headroom:
     """How many more tokens fit beside the `used` ones, into the context and the free memory."""
     token_bytes = loaded.floor.cache_bytes if loaded.floor and free is not None else 0
     left = tokens_left(token_bytes, max(0, free or 0), used, loaded.context_length)
-    return Room(left, used, loaded.context_length, token_bytes, free)
+    return Headroom(left, used, loaded.context_length, token_bytes, free)

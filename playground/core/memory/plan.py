@@ -92,7 +92,7 @@ class MemoryPlan:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class DeviceBudget:
     """Where a model shall run. `capability` is that of DeviceFacts, `process` what a waiting
     engine holds there in bytes (0: not known), `learned` what loads on this device taught.
     """
@@ -107,11 +107,11 @@ class Place:
         return self.device == "cpu"
 
 
-_CPU = Place()
+_CPU = DeviceBudget()
 
 
 def plan(
-    sizes: ModelSizes, precision: Precision, place: Place = _CPU, context: int = 0
+    sizes: ModelSizes, precision: Precision, place: DeviceBudget = _CPU, context: int = 0
 ) -> MemoryPlan:
     """Predict a load. `context` in tokens (0: `default_context`), prompt and answer together;
     the whole of it may be prompt.
@@ -157,7 +157,9 @@ def fit(made: MemoryPlan, free: int) -> Fit:
     return judge(made.needed, free)
 
 
-def longest_context(sizes: ModelSizes, precision: Precision, free: int, place: Place = _CPU) -> int:
+def longest_context(
+    sizes: ModelSizes, precision: Precision, free: int, place: DeviceBudget = _CPU
+) -> int:
     """The most tokens for which the plan is not too large, at most the model's own context.
 
     0: not even the weights and a short text fit. Models that tell no context: at most 2²⁰.

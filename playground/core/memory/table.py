@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 from playground.core.memory.plan import (
     SHORTEST,
+    DeviceBudget,
     Fit,
     MemoryPlan,
-    Place,
     default_context,
     fit,
     longest_context,
@@ -51,7 +51,7 @@ class FitTable:
 def fit_table(
     sizes: ModelSizes,
     *,
-    place: Place,
+    place: DeviceBudget,
     free: int | None = None,
     given_back: int = 0,
     context: int = 0,
@@ -75,7 +75,7 @@ def fit_table(
 
 
 def _row(
-    sizes: ModelSizes, precision: Precision, place: Place, free: int | None, context: int
+    sizes: ModelSizes, precision: Precision, place: DeviceBudget, free: int | None, context: int
 ) -> FitRow:
     if not sizes.offers(precision):
         return FitRow(precision=precision, note=f"stored as {sizes.quantization.upper()}")

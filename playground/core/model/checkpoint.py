@@ -43,7 +43,7 @@ class Checkpoint:
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Describe the model in `folder`. Raises ModelError naming what is wrong and the cure."""
+    """Describe the model in `folder`. Raises ModelError naming what is wrong and the remedy."""
     config = _read_config(folder)
     tensors, weight_bytes = _read_weights(folder)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
@@ -113,7 +113,7 @@ def library_reason(precision: Precision, device_id: str, facts: EngineFacts | No
         # An environment probes only what matters there.
         probe = facts.probes.get(library)
         if probe is not None and not probe.ok:
-            return f"{probe.detail} {probe.cure}".strip()
+            return f"{probe.detail} {probe.remedy}".strip()
     if all(device.id != device_id for device in facts.devices):
         return f"The device {device_id} is not there."
     return ""

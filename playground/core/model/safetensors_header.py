@@ -32,16 +32,16 @@ class StoredTensor:
 
 def read_header(path: Path) -> list[StoredTensor]:
     """Return the file's tensors. Raises ModelError where it is truncated or no safetensors."""
-    cure = "Download it again, or copy it again from where it came."
+    remedy = "Download it again, or copy it again from where it came."
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             prefix = file.read(8)
             if len(prefix) < 8:
-                raise ModelError(f"{path.name} is empty or truncated.", cure)
+                raise ModelError(f"{path.name} is empty or truncated.", remedy)
             (length,) = struct.unpack("<Q", prefix)
             if length > min(_MAX_HEADER, size - 8):
-                raise ModelError(f"{path.name} is truncated or no safetensors file.", cure)
+                raise ModelError(f"{path.name} is truncated or no safetensors file.", remedy)
             header = json.loads(file.read(length))
         tensors, end = [], 0
         for name, entry in header.items():
@@ -50,14 +50,14 @@ def read_header(path: Path) -> list[StoredTensor]:
             tensors.append(StoredTensor(name, str(entry["dtype"]), tuple(map(int, entry["shape"]))))
             end = max(end, int(entry["data_offsets"][1]))
     except OSError as error:
-        raise ModelError(f"{path.name} cannot be read: {error.strerror}.", cure) from error
+        raise ModelError(f"{path.name} cannot be read: {error.strerror}.", remedy) from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ModelError(
-            f"{path.name} has a damaged header and is no safetensors file.", cure, str(error)
+            f"{path.name} has a damaged header and is no safetensors file.", remedy, str(error)
         ) from error
     if 8 + length + end != size:
         raise ModelError(
             f"{path.name} is truncated: {size:,} bytes are there and {8 + length + end:,} belong.",
-            cure,
+            remedy,
         )
     return tensors

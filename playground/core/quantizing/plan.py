@@ -18,7 +18,7 @@ from playground.core.system import paths
 
 #: A copy is written here, under a name that nothing lists, and renamed when it is whole.
 _PARTIAL = re.compile(r"^\..+\.partial-(\d+)$")
-_SPARE = 64 * 2**20
+_STANDBY = 64 * 2**20
 
 
 def default_name(request: QuantizeRequest) -> str:
@@ -51,7 +51,7 @@ def check_request(request: QuantizeRequest, free_disk: int | None = None) -> Che
             f"There is already a folder {output.name} in {output.parent}.",
             "Choose another name, or delete that folder.",
         )
-    needed = disk_bytes(request, checkpoint) + _SPARE
+    needed = disk_bytes(request, checkpoint) + _STANDBY
     free = _free_disk(output) if free_disk is None else free_disk
     if needed > free:
         raise OptionsError(
@@ -153,7 +153,7 @@ def arithmetic(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
 
 def load_bytes(request: QuantizeRequest, checkpoint: Checkpoint, precision: Precision) -> int:
     """The most that loading the model at a precision takes, with the libraries of the target."""
-    place = memory_plan.Place(device=request.device)
+    place = memory_plan.DeviceBudget(device=request.device)
     loaded, target = (
         memory_plan.plan(checkpoint.sizes, each, place, memory_plan.SHORTEST)
         for each in (precision, request.to)

@@ -48,7 +48,7 @@ _CONNECT_WAIT_S = 2.0
 
 
 def usable_platform(env: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """Return (Qt platform that will work, "") or ("", a sentence on why none does and the cure).
+    """Return (Qt platform that will work, "") or ("", a sentence on why none does and the remedy).
 
     The name is one for QT_QPA_PLATFORM. What that variable asks for is taken at its word, as
     long as the libraries are there.

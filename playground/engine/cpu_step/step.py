@@ -26,10 +26,10 @@ from playground.engine.cpu_step.attention import attention
 from playground.engine.cpu_step.build import library
 from playground.engine.cpu_step.kernels import NativeProducts, Product
 from playground.engine.cpu_step.linear import product
-from playground.engine.decoding.kv_cache import KeptCache
+from playground.engine.decoding.kv_cache import KVCache
 from playground.engine.loading.step_bytes import weight_bytes
 
-#: Classes of transformers whose forward is what `LeanStep` does.
+#: Classes of transformers whose forward is what `FusedStep` does.
 _CLASSES = {"LlamaForCausalLM", "MistralForCausalLM", "Qwen2ForCausalLM", "Qwen3ForCausalLM"}
 _NAMES = {
     None: "lean step",
@@ -56,7 +56,7 @@ class _Layer:
     down: Product
 
 
-class LeanStep:
+class FusedStep:
     """Computes logits from one token; heads and sizes are taken from the modules' config."""
 
     def __init__(
@@ -80,7 +80,7 @@ class LeanStep:
         self._head = product([model.lm_head], native=native)
         self._cos = self._sin = self._embedding[:0]
 
-    def __call__(self, token: int, cache: KeptCache) -> Any:
+    def __call__(self, token: int, cache: KVCache) -> Any:
         """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
         position = cache.layers[0].length
         if position >= len(self._cos):
@@ -112,9 +112,9 @@ class LeanStep:
         self._cos, self._sin = cos[0], sin
 
 
-def lean_step(
+def fused_step(
     model: Any, context: int, wanted: str = "auto", reordered_from: int = REORDERED_FROM
-) -> LeanStep | None:
+) -> FusedStep | None:
     """Return a step whose logits agree with the model's own, or None.
 
     Sums in an order of their own may be taken for a model that reads `reordered_from` bytes of
@@ -133,14 +133,14 @@ def lean_step(
 
 def _candidates(
     model: Any, context: int, may_differ: bool, fastest: bool
-) -> Iterator[tuple[LeanStep, bool]]:
+) -> Iterator[tuple[FusedStep, bool]]:
     """Steps in the order to try them, and whether each may differ by the noise of summation."""
     compiled, held = library(), None
     for exact in (False, True) if fastest else (True, False):
         if compiled is None or not (exact or may_differ):
             continue
         products = NativeProducts(compiled, exact)
-        step = LeanStep(model, context, True, products)
+        step = FusedStep(model, context, True, products)
         if not products.used or (exact and products.wrong):
             continue
         if exact and products.missing and may_differ:
@@ -150,7 +150,7 @@ def _candidates(
     if held:
         yield held, False
     for fuse in (True, False):
-        yield LeanStep(model, context, fuse), False
+        yield FusedStep(model, context, fuse), False
 
 
 def _is_known(model: Any) -> bool:
@@ -184,7 +184,7 @@ class _Reference:
             self._logits.append(logits)
 
     @torch.inference_mode()
-    def agrees(self, step: LeanStep, with_noise: bool) -> bool:
+    def agrees(self, step: FusedStep, with_noise: bool) -> bool:
         """Compare logits: equal, or no farther apart than `summation_noise` allows."""
         cache, _ = self._read()
         for token, theirs in zip(self._tokens, self._logits, strict=True):
@@ -198,8 +198,8 @@ class _Reference:
                 return False
         return True
 
-    def _read(self) -> tuple[KeptCache, Any]:
-        cache = KeptCache(self._model, self._context)
+    def _read(self) -> tuple[KVCache, Any]:
+        cache = KVCache(self._model, self._context)
         ids = torch.tensor([self._prompt])
         return cache, self._model(ids, use_cache=True, **cache.argument).logits[:, -1]
 

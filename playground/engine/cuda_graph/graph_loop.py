@@ -20,7 +20,7 @@ from playground.engine.cuda_graph.graph_step import (
     StepRunner,
     uncaptured,
 )
-from playground.engine.cuda_graph.token_readback import HostLink, host_link
+from playground.engine.cuda_graph.token_readback import TokenReadback, token_readback
 from playground.engine.decoding.decoder import Decoded, OnToken, Tell, silent
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
@@ -28,8 +28,8 @@ from playground.engine.decoding.interruption import (
     decoder_layers,
     interruptible,
 )
-from playground.engine.decoding.kv_cache import KeptCache
-from playground.engine.decoding.sampling import TokenChooser
+from playground.engine.decoding.kv_cache import KVCache
+from playground.engine.decoding.sampling import Sampler
 from playground.engine.machine.errors import is_out_of_memory
 
 #: New tokens that are prepared for before a text begins; a longer one stops for a capture there.
@@ -49,14 +49,14 @@ class _Bucket:
     """A cache of fixed size with the step that was captured on it."""
 
     slots: int
-    cache: KeptCache
+    cache: KVCache
     step: FixedStep
     run: StepRunner
     read: FixedRead
     run_read: StepRunner
 
 
-class CapturedLoopDecoder:
+class GraphDecoder:
     """Reads the prompt with the model's forward, then runs a captured step on fixed buffers.
 
     Every cache bucket that was ever needed is kept with its step, since capturing takes
@@ -70,7 +70,7 @@ class CapturedLoopDecoder:
         context: int,
         capture: Capture,
         tell: Tell = silent,
-        link: HostLink | None = None,
+        link: TokenReadback | None = None,
     ) -> None:
         """Capture the smallest bucket. Raises what capturing raises, and RuntimeError where
         the captured step's logits are not the model's."""
@@ -79,7 +79,7 @@ class CapturedLoopDecoder:
         self._context = context
         self._capture = capture
         self._layers = decoder_layers(model)
-        self._link = link or host_link(model.device)
+        self._link = link or token_readback(model.device)
         self._buckets: dict[int, _Bucket] = {}
         self._bucket = self._make(self._slots(1), capture, tell)
         self._buckets[self._bucket.slots] = self._bucket
@@ -134,7 +134,7 @@ class CapturedLoopDecoder:
             logits = self._read(ids[reused:], should_stop)
         except InterruptedForwardError as interrupted:
             return Decoded(str(interrupted), began, reused)
-        chooser = TokenChooser(self._model, ids, options)
+        chooser = Sampler(self._model, ids, options)
         first = chooser.choose(logits)
         self._bucket.step.place(first, len(ids))
         self._link.send(first)
@@ -155,7 +155,7 @@ class CapturedLoopDecoder:
         finally:
             self._link.clear()
 
-    def _queue_step(self, chooser: TokenChooser, position: int) -> None:
+    def _queue_step(self, chooser: Sampler, position: int) -> None:
         """Make the token after the one at `position`, and send it."""
         if position >= self._bucket.slots:
             # The step on other buffers begins where this one's ended.
@@ -202,7 +202,7 @@ class CapturedLoopDecoder:
             layer.length = kept + len(ids)
         return bucket.read.logits
 
-    def _forward(self, cache: KeptCache, ids: Sequence[int]) -> Any:
+    def _forward(self, cache: KVCache, ids: Sequence[int]) -> Any:
         """Return logits [1, vocabulary] after `ids`, whose states go into the cache."""
         input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
         output = self._model(
@@ -236,7 +236,7 @@ class CapturedLoopDecoder:
     @torch.no_grad()
     def _make(self, slots: int, capture: Capture, tell: Tell) -> _Bucket:
         tell(f"room for {slots:,} tokens")
-        cache = KeptCache(self._model, self._context)
+        cache = KVCache(self._model, self._context)
         # Its first states give every layer its buffers.
         self._forward(cache, [0])
         cache.reserve(min(slots, self._context) if self._context else slots)

@@ -8,9 +8,9 @@ from typing import Any, Protocol
 
 import torch
 
-from playground.engine.cuda_graph.static_cache import StepCache
+from playground.engine.cuda_graph.static_cache import StaticCache
 from playground.engine.decoding.decoder import Tell
-from playground.engine.decoding.kv_cache import KeptCache
+from playground.engine.decoding.kv_cache import KVCache
 
 #: Runs before the capture: compilation, tuning and libraries' workspaces happen in them.
 _WARM_UPS = 3
@@ -25,7 +25,7 @@ class _Fixed:
     model's dtype.
     """
 
-    def __init__(self, model: Any, kept: KeptCache, tokens: int) -> None:
+    def __init__(self, model: Any, kept: KVCache, tokens: int) -> None:
         """`kept` has its buffers, and they will not grow."""
         self.device = model.device
         vocabulary = int(model.get_output_embeddings().weight.shape[0])
@@ -33,7 +33,7 @@ class _Fixed:
         self.token = torch.zeros((1, tokens), dtype=torch.long, device=self.device)
         self.position = torch.zeros(tokens, dtype=torch.long, device=self.device)
         self.logits = torch.zeros((1, vocabulary), dtype=model.dtype, device=self.device)
-        self.cache = StepCache(kept, self.position)
+        self.cache = StaticCache(kept, self.position)
         self._range = torch.arange(self.cache.slots, device=self.device)
 
     def _forward(self, logits_to_keep: Any) -> None:
@@ -54,7 +54,7 @@ class _Fixed:
 class FixedStep(_Fixed):
     """One token: leaves the likeliest next id in `token`, and `position` one further on."""
 
-    def __init__(self, model: Any, kept: KeptCache) -> None:
+    def __init__(self, model: Any, kept: KVCache) -> None:
         super().__init__(model, kept, 1)
 
     def place(self, token: Any, position: int) -> None:
@@ -82,7 +82,7 @@ class FixedRead(_Fixed):
     nothing looks at them before.
     """
 
-    def __init__(self, model: Any, kept: KeptCache) -> None:
+    def __init__(self, model: Any, kept: KVCache) -> None:
         super().__init__(model, kept, READ_TOKENS)
         self._last = torch.zeros(1, dtype=torch.long, device=self.device)
         self._each = torch.arange(READ_TOKENS, device=self.device)

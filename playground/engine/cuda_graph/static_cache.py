@@ -1,6 +1,6 @@
 """A kept cache as a captured step sees it: all slots, always, and a position in a tensor.
 
-The prompt is read through `KeptCache`, whose layers return views of what counts, so that its
+The prompt is read through `KVCache`, whose layers return views of what counts, so that its
 attention is that of `generate`. A captured step needs the same addresses and shapes at every
 token: it writes into the same buffers at `position` and reads all slots behind a mask.
 """
@@ -12,10 +12,10 @@ from typing import Any
 from transformers import Cache
 from transformers.cache_utils import CacheLayerMixin
 
-from playground.engine.decoding.kv_cache import KeptCache
+from playground.engine.decoding.kv_cache import KVCache
 
 
-class StepLayer(CacheLayerMixin):
+class StaticCacheLayer(CacheLayerMixin):
     """One layer's whole buffers, each [1, heads, slots, head_dim].
 
     It takes the place of the model's cache too: attention calls `update` with its layer's
@@ -60,11 +60,11 @@ class StepLayer(CacheLayerMixin):
         return int(keys.shape[-2])
 
 
-class StepCache:
+class StaticCache:
     """The layers of a kept cache whose buffers have their final size."""
 
-    def __init__(self, kept: KeptCache, position: Any) -> None:
-        self.layers = [StepLayer(*layer.buffers, position) for layer in kept.layers]
+    def __init__(self, kept: KVCache, position: Any) -> None:
+        self.layers = [StaticCacheLayer(*layer.buffers, position) for layer in kept.layers]
         self.slots = self.layers[0].get_max_length()
         self.whole = Cache(layers=list(self.layers))
         #: What the model's forward takes; 5.17 and 5.23 of transformers name it differently.

@@ -11,7 +11,7 @@ import torch
 _SLOTS = 4
 
 
-class HostLink(Protocol):
+class TokenReadback(Protocol):
     """Ids in the order they were sent."""
 
     def send(self, token: Any) -> None:
@@ -27,7 +27,7 @@ class HostLink(Protocol):
         ...
 
 
-class DirectLink:
+class DirectReadback:
     """On the CPU everything has happened when its call returns."""
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class DirectLink:
         self._ids.clear()
 
 
-class PinnedLink:
+class PinnedReadback:
     """CUDA: each id is copied into a slot of pinned memory, behind an event.
 
     The copy is queued after the step that makes the id, and the next step after the copy:
@@ -73,6 +73,6 @@ class PinnedLink:
         self._received = self._sent
 
 
-def host_link(device: Any) -> HostLink:
+def token_readback(device: Any) -> TokenReadback:
     """The link for a device."""
-    return PinnedLink(device) if device.type == "cuda" else DirectLink()
+    return PinnedReadback(device) if device.type == "cuda" else DirectReadback()

@@ -16,8 +16,8 @@ from playground.engine.decoding.interruption import (
     decoder_layers,
     interruptible,
 )
-from playground.engine.decoding.kv_cache import KeptCache
-from playground.engine.decoding.sampling import TokenChooser
+from playground.engine.decoding.kv_cache import KVCache
+from playground.engine.decoding.sampling import Sampler
 
 
 class Step(Protocol):
@@ -25,12 +25,12 @@ class Step(Protocol):
 
     name: str
 
-    def __call__(self, token: int, cache: KeptCache) -> torch.Tensor:
+    def __call__(self, token: int, cache: KVCache) -> torch.Tensor:
         """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
         ...
 
 
-class OwnLoopDecoder(Unprepared):
+class CachedDecoder(Unprepared):
     """Reads the prompt with the model's forward, then makes token after token."""
 
     def __init__(
@@ -40,7 +40,7 @@ class OwnLoopDecoder(Unprepared):
         self._model = model
         self._eos_ids = eos_ids
         self._layers = decoder_layers(model)
-        self._cache = KeptCache(model, context)
+        self._cache = KVCache(model, context)
         self._step = step
 
     @torch.inference_mode()
@@ -67,7 +67,7 @@ class OwnLoopDecoder(Unprepared):
             logits = self._read(ids[reused:], should_stop)
         except InterruptedForwardError as interrupted:
             return Decoded(str(interrupted), began, reused)
-        chooser = TokenChooser(self._model, ids, options)
+        chooser = Sampler(self._model, ids, options)
         left = limit
         while True:
             token = int(chooser.choose(logits))

@@ -13,7 +13,7 @@ from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 from playground.core.model.kv_cache import cache_bucket
 
 
-class KeptLayer(CacheLayerMixin):
+class KVCacheLayer(CacheLayerMixin):
     """One layer's keys and values, each [1, heads, slots, head_dim], of which `length` count.
 
     `update` writes in place and returns views of what counts: nothing is concatenated, and
@@ -82,12 +82,12 @@ class KeptLayer(CacheLayerMixin):
         self.length = 0
 
 
-class KeptCache:
+class KVCache:
     """The layers' caches of one model, and the tokens that they hold."""
 
     def __init__(self, model: Any, context: int) -> None:
         layers = len(DynamicCache(config=model.config.get_text_config()).layers)
-        self.layers = [KeptLayer(context) for _ in range(layers)]
+        self.layers = [KVCacheLayer(context) for _ in range(layers)]
         self.ids: list[int] = []
         self._cache = Cache(layers=list(self.layers))
         parameters = inspect.signature(model.forward).parameters

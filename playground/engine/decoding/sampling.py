@@ -20,7 +20,7 @@ from transformers import (
 from playground.core.generation import GenerationOptions
 
 
-class TokenChooser:
+class Sampler:
     """Chooses tokens after a prompt, in the order and with the random draws of `generate`."""
 
     def __init__(self, model: Any, ids: Sequence[int], options: GenerationOptions) -> None:

@@ -194,7 +194,7 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
     for library in precision.libraries:
         if library in probes and not probes[library].ok:
             raise ModelError(
-                f"{precision.label} cannot run: {probes[library].detail}", probes[library].cure
+                f"{precision.label} cannot run: {probes[library].detail}", probes[library].remedy
             )
 
 
@@ -263,9 +263,9 @@ def compare(weights: Weights, precision: Precision, tokens: int, before: int, pe
     return made.peak if place.on_cpu else made.needed - made.process
 
 
-def place_of(device: DeviceFacts, process: int) -> memory_plan.Place:
+def place_of(device: DeviceFacts, process: int) -> memory_plan.DeviceBudget:
     """Where a load goes; `process` is what this one holds before it, in bytes."""
-    return memory_plan.Place(
+    return memory_plan.DeviceBudget(
         device=device.id,
         capability=device.capability,
         process=process,

@@ -22,7 +22,7 @@ from playground.core.generation import GenerationOptions
 MODERN = int(transformers.__version__.partition(".")[0]) >= 5
 #: What transformers 4.40 knows beside the plain rotary embedding.
 _OLD_SCALINGS = {"linear", "dynamic"}
-_CURE = "Load it in the playground's own environment."
+_REMEDY = "Load it in the playground's own environment."
 
 
 def text_config(model: Any) -> Any:
@@ -104,7 +104,7 @@ def translated(folder: Path, texts: Mapping[str, str]) -> dict[str, str]:
         if any(" " in part for pair in merges for part in pair):
             raise ModelError(
                 "The model's tokenizer needs a newer library than this environment's tokenizers.",
-                _CURE,
+                _REMEDY,
             )
         tokenizer["model"]["merges"] = [" ".join(pair) for pair in merges]
         found["tokenizer.json"] = json.dumps(tokenizer)
@@ -145,7 +145,7 @@ def _unknown(what: str) -> ModelError:
     return ModelError(
         f"This model uses {what}, which transformers {transformers.__version__} of this "
         "environment does not know.",
-        _CURE,
+        _REMEDY,
     )
 
 

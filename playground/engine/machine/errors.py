@@ -15,7 +15,7 @@ _NO_MEMORY = re.compile(
     r"not enough memory|can't allocate memory|cannot allocate memory|out of memory|std::bad_alloc",
     re.IGNORECASE,
 )
-_MEMORY_CURE = "Choose a smaller model or precision, or unload another lane."
+_MEMORY_REMEDY = "Choose a smaller model or precision, or unload another lane."
 _AGAIN = "Download the model again, or choose another one."
 
 
@@ -26,7 +26,7 @@ def explain(error: BaseException, doing: str, device: str = "cpu") -> Playground
     """
     found = error if isinstance(error, PlaygroundError) else _translate(error, doing, device)
     trace = "".join(traceback.format_exception(error))
-    return type(found)(found.message, found.cure, found.detail or trace)
+    return type(found)(found.message, found.remedy, found.detail or trace)
 
 
 def explain_tokenizer(error: Exception) -> Exception:
@@ -59,7 +59,9 @@ def _translate(error: BaseException, doing: str, device: str) -> PlaygroundError
     text = str(error)
     if is_out_of_memory(error):
         where = "This machine" if device == "cpu" else f"The device {device}"
-        return EngineError(f"{where} has not enough memory: {_lower(doing)} failed.", _MEMORY_CURE)
+        return EngineError(
+            f"{where} has not enough memory: {_lower(doing)} failed.", _MEMORY_REMEDY
+        )
     if is_fatal(error):
         return EngineError(
             f"The device {device} reported an error: {_lower(doing)} failed.",

@@ -27,18 +27,18 @@ class _Need:
     """What a precision needs: the distribution, its least version, and how to get it."""
 
     least: tuple[int, ...]
-    cure: str
+    remedy: str
     also: tuple[str, ...] = ()
 
 
-_GPTQ_CURE = 'Run `pip install "language-model-playground[gptq]"`.'
-_OLD_CURE = "Choose the playground's own environment for this precision."
+_GPTQ_REMEDY = 'Run `pip install "language-model-playground[gptq]"`.'
+_OLD_REMEDY = "Choose the playground's own environment for this precision."
 _NEEDS = {
     "bitsandbytes": _Need(
         (0, 50), 'Run `pip install "bitsandbytes>=0.50" "accelerate>=1.0"`.', ("accelerate",)
     ),
-    "gptqmodel": _Need((7, 3), _GPTQ_CURE),
-    "optimum": _Need((2, 3), _GPTQ_CURE),
+    "gptqmodel": _Need((7, 3), _GPTQ_REMEDY),
+    "optimum": _Need((2, 3), _GPTQ_REMEDY),
 }
 
 #: With a transformers before 5, which neither gptqmodel nor today's bitsandbytes serves.
@@ -52,12 +52,12 @@ def versions() -> dict[str, str]:
 
 
 def probes() -> dict[str, Probe]:
-    """Tell by library name whether it can be used, with the cure where it cannot."""
+    """Tell by library name whether it can be used, with the remedy where it cannot."""
     if _numbers(_version("transformers"))[:1] >= (5,):
         return {name: _probe(name, need) for name, need in _NEEDS.items()}
     return {name: _probe(name, need) for name, need in _OLD_NEEDS.items()} | {
         "bitsandbytes": Probe(
-            False, f"It needs transformers 5, and {_version('transformers')} is here.", _OLD_CURE
+            False, f"It needs transformers 5, and {_version('transformers')} is here.", _OLD_REMEDY
         )
     }
 
@@ -65,11 +65,11 @@ def probes() -> dict[str, Probe]:
 def _probe(name: str, need: _Need) -> Probe:
     for library in (name, *need.also):
         if not _version(library) or importlib.util.find_spec(library) is None:
-            return Probe(False, f"{library} is not installed.", need.cure)
+            return Probe(False, f"{library} is not installed.", need.remedy)
     version = _version(name)
     if _numbers(version) < need.least:
         least = ".".join(map(str, need.least))
-        return Probe(False, f"{name} {version} is too old, {least} is needed.", need.cure)
+        return Probe(False, f"{name} {version} is too old, {least} is needed.", need.remedy)
     return Probe(True, f"{name} {version}")
 
 

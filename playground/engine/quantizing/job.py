@@ -72,7 +72,7 @@ def carry_out(command: MeasureQuantizing | Quantize, sender: Sender, inbox: Inbo
         traceback.clear_frames(error.__traceback__)
         return Failed(
             shown.message,
-            shown.cure,
+            shown.remedy,
             shown.detail,
             request_id=command.request_id,
             alive=not is_fatal(error),
@@ -147,7 +147,7 @@ class _Work:
             probe = probes.get(library)
             if probe is not None and not probe.ok:
                 raise EngineError(
-                    f"{request.to.label} cannot be made here: {probe.detail}", probe.cure
+                    f"{request.to.label} cannot be made here: {probe.detail}", probe.remedy
                 )
         if request.threads > 0:
             torch.set_num_threads(request.threads)

@@ -38,10 +38,10 @@ def choose_decoder(
         note = "Decoded by transformers' generate: the own loop needs transformers 5."
         return GenerateDecoder(model, eos_ids), note
     # These are written for the caches of transformers 5.
-    from playground.engine.cpu_step.step import lean_step
+    from playground.engine.cpu_step.step import fused_step
     from playground.engine.cuda_graph.captures import captures_for, still_works
-    from playground.engine.cuda_graph.graph_loop import CapturedLoopDecoder
-    from playground.engine.decoding.cached_loop import OwnLoopDecoder
+    from playground.engine.cuda_graph.graph_loop import GraphDecoder
+    from playground.engine.decoding.cached_loop import CachedDecoder
     from playground.engine.decoding.kv_cache import can_keep_cache
 
     reason = can_keep_cache(model)
@@ -58,7 +58,7 @@ def choose_decoder(
     notes = [note] if note else []
     for capture in captures:
         try:
-            return CapturedLoopDecoder(model, eos_ids, context, capture, tell), " ".join(notes)
+            return GraphDecoder(model, eos_ids, context, capture, tell), " ".join(notes)
         except InterruptedForwardError:
             raise
         except Exception as error:
@@ -66,5 +66,5 @@ def choose_decoder(
                 raise
             cause = next(iter(str(error).splitlines()), "") or type(error).__name__
             notes.append(f"One way to capture the decode step failed: {cause}")
-    step = lean_step(model, context, wanted)
-    return OwnLoopDecoder(model, eos_ids, context, step), " ".join(notes)
+    step = fused_step(model, context, wanted)
+    return CachedDecoder(model, eos_ids, context, step), " ".join(notes)

@@ -170,7 +170,7 @@ def _failed(error: Exception, doing: str, device: str, request_id: int | None = 
     traceback.clear_frames(error.__traceback__)
     return Failed(
         shown.message,
-        shown.cure,
+        shown.remedy,
         shown.detail,
         request_id=request_id,
         alive=not fatal,

@@ -92,11 +92,11 @@ def _tell_failed_import(sender: Sender, error: BaseException) -> None:
         if missing
         else f"The engine's libraries could not be imported: {first_line}"
     )
-    cure = (
+    remedy = (
         f"Run `pip install language-model-playground` in the environment of {sys.executable}, "
         "or choose another environment."
     )
-    sender.send(Failed(message, cure, traceback.format_exc(), alive=False))
+    sender.send(Failed(message, remedy, traceback.format_exc(), alive=False))
 
 
 def _be_killed_first() -> None:

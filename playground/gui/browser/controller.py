@@ -12,7 +12,15 @@ from PySide6.QtCore import QObject, QTimer, Signal, Slot
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.settings import with_favourite
-from playground.gui.browser.model_list import Entry, Line, Room, Scope, Shelf, arrange, unknown
+from playground.gui.browser.model_list import (
+    Entry,
+    FreeMemory,
+    Line,
+    Scope,
+    Shelf,
+    arrange,
+    unknown,
+)
 from playground.gui.browser.notices import Progress, notice, summary
 from playground.gui.browser.view import BrowserView
 from playground.gui.toolkit.background import Background, Task
@@ -48,10 +56,10 @@ class BrowserController(QObject):
         folders: Sequence[str] = (),
         current: ModelSpec | None = None,
         place: HubPlace | None = None,
-        room: Callable[[], Room] = Room,
+        free_memory: Callable[[], FreeMemory] = FreeMemory,
         parent: QObject | None = None,
     ) -> None:
-        """`current` is the lane's model, `room` tells the memory that another one could have."""
+        """`current` is the lane's model, `free_memory` what another could have."""
         super().__init__(parent)
         self.view = view
         self.folders = tuple(folders)
@@ -59,7 +67,7 @@ class BrowserController(QObject):
         self._place = place or HubPlace()
         self._recents, self._favourites = tuple(recents), tuple(favourites)
         self._opened = (*((current,) if current else ()), *recents)
-        self._look_at_memory, self._room = room, Room()
+        self._look_at_memory, self._free_memory = free_memory, FreeMemory()
         self._here = Here()
         self._found: list[ModelRow] = []
         self._dry = 0  # pages in a row that brought nothing to show
@@ -199,7 +207,7 @@ class BrowserController(QObject):
         """Begin anew with the filters as they are."""
         self._drop_search()
         self._debounce.stop()
-        self._room = self._look_at_memory()
+        self._free_memory = self._look_at_memory()
         filters = self.view.filters.filters()
         if filters.here_only:
             self._found = []
@@ -319,7 +327,7 @@ class BrowserController(QObject):
             facts=self._facts,
             favourites=self._favourites,
             recents=self._recents,
-            room=self._room,
+            free_memory=self._free_memory,
         )
         return arrange(
             shelf,

@@ -79,7 +79,7 @@ class DeletionController(QObject):
     @Slot(object)
     def _failed(self, error: PlaygroundError) -> None:
         self._busy = False
-        self.told.emit(f"{error.message} {error.cure}".strip(), True)
+        self.told.emit(f"{error.message} {error.remedy}".strip(), True)
         if self._plan is not None:
             self.deleted.emit(self._plan.row)  # a part of it may be gone
 

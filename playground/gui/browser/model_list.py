@@ -48,7 +48,7 @@ Line = Heading | Entry
 
 
 @dataclass(frozen=True)
-class Room:
+class FreeMemory:
     """A lane's device, and the bytes free on it for another model; None: not known."""
 
     device: str = "cpu"
@@ -77,7 +77,7 @@ class Shelf:
     facts: Mapping[ModelSpec, ModelRow] = field(default_factory=dict)
     favourites: Sequence[ModelSpec] = ()
     recents: Sequence[ModelSpec] = ()
-    room: Room = Room()
+    free_memory: FreeMemory = FreeMemory()
 
 
 def arrange(
@@ -116,7 +116,7 @@ def arrange(
     starred = set(shelf.favourites)
     lines: list[Line] = []
     for heading, rows in groups:
-        entries = [Entry(row, row.spec in starred, shelf.room.fit(row)) for row in rows]
+        entries = [Entry(row, row.spec in starred, shelf.free_memory.fit(row)) for row in rows]
         kept = [entry for entry in entries if not fits or entry.fit in fits]
         lines += [Heading(heading), *kept] if kept else []
     return lines

@@ -20,9 +20,9 @@ class NoticeView(QFrame):
         self.setObjectName("card" if large else "message")
         self._large = large
         self._notice = Notice()
-        self._text, self._cure = QLabel(), QLabel()
+        self._text, self._remedy = QLabel(), QLabel()
         side = Qt.AlignmentFlag.AlignHCenter if large else Qt.AlignmentFlag.AlignLeft
-        for label in (self._text, self._cure):
+        for label in (self._text, self._remedy):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
             label.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
@@ -35,7 +35,7 @@ class NoticeView(QFrame):
         self.button.clicked.connect(self._clicked)
         texts = QVBoxLayout()
         texts.setSpacing(4)
-        for widget in (self._text, self._cure, self._bar):
+        for widget in (self._text, self._remedy, self._bar):
             texts.addWidget(widget)
         direction = QBoxLayout.Direction.TopToBottom if large else QBoxLayout.Direction.LeftToRight
         outer = QBoxLayout(direction, self)
@@ -57,8 +57,8 @@ class NoticeView(QFrame):
         news = notice.text != self._notice.text
         self._notice = notice
         self._text.setText(notice.text)
-        self._cure.setText(notice.cure)
-        self._cure.setVisible(bool(notice.cure))
+        self._remedy.setText(notice.remedy)
+        self._remedy.setVisible(bool(notice.remedy))
         self._bar.set_progress(notice.level == "busy", None)
         self._bar.setVisible(notice.level == "busy")
         self.button.setText(ACTION_TEXTS.get(notice.action, ""))
@@ -67,7 +67,7 @@ class NoticeView(QFrame):
         if not self._large:
             set_kind(self, "level", "warning" if notice.level == "error" else "")
             self.setVisible(bool(notice.text))
-        whole = f"{notice.text} {notice.cure}".strip()
+        whole = f"{notice.text} {notice.remedy}".strip()
         self.setAccessibleName(whole)
         if news and whole:
             announce(self, whole)

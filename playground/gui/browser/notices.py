@@ -23,7 +23,7 @@ class Notice:
     """A sentence, what to do about it, and the button that does it ("" is none)."""
 
     text: str = ""
-    cure: str = ""
+    remedy: str = ""
     action: Action = ""
     level: Literal["busy", "info", "error"] = "info"
 
@@ -47,12 +47,12 @@ def notice(
     """What to say now; a notice without a text says that all is well."""
     shown = any(isinstance(line, Entry) for line in lines)
     if progress.error is not None and not progress.asking:
-        cure = progress.error.cure
+        remedy = progress.error.remedy
         if again_in_s:
-            cure += " It is tried again by itself then."
+            remedy += " It is tried again by itself then."
         if shown and Heading(ON_THE_HUB) not in lines:
-            cure += " Until then the list shows what is here."
-        return Notice(progress.error.message, cure.strip(), "retry", "error")
+            remedy += " Until then the list shows what is here."
+        return Notice(progress.error.message, remedy.strip(), "retry", "error")
     if progress.more and progress.barren and not progress.asking:
         return Notice(
             "None of the next models of the Hub fits.",

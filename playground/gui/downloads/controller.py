@@ -29,7 +29,7 @@ class DownloadsController(QObject):
     finished = Signal(object)  # a DownloadItem that is on this machine
     summary_changed = Signal(str)
     logged_in = Signal(str)  # the user's name on the Hub
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
     _told = Signal(object)  # from the queue's threads, handled on this object's
 
     def __init__(
@@ -80,7 +80,7 @@ class DownloadsController(QObject):
         try:
             item = self._opened().add(spec, commit)
         except PlaygroundError as error:
-            self.message.emit(error.message, "warning", error.cure)
+            self.message.emit(error.message, "warning", error.remedy)
             return None
         self._refresh()
         return item

@@ -118,7 +118,7 @@ class LoginDialog(QDialog):
         self._task = None
         self.field.setEnabled(True)
         self.login_button.setEnabled(True)
-        self._say(f"{error.message} {error.cure}".strip(), "danger")
+        self._say(f"{error.message} {error.remedy}".strip(), "danger")
         self.field.setFocus()
         self.field.selectAll()
 

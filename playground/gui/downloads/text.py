@@ -24,7 +24,7 @@ def state_text(item: DownloadItem, now: float) -> str:
         case DownloadState.FINISHED:
             return f"{size_text(item.total_bytes)} are on this machine."
         case DownloadState.FAILED:
-            return f"{item.message} {item.cure}".strip()
+            return f"{item.message} {item.remedy}".strip()
         case DownloadState.CANCELLED:
             return "Cancelled. Finished files are kept, another try goes on from there."
 

@@ -28,7 +28,7 @@ class LaneEngine(QObject):
         self.facts: EngineFacts | None = None
         self.environment = OWN  # of the process, and of the facts
         self.ready = False  # it can take a load
-        self.spent = False  # it took one, or is on its way out
+        self.consumed = False  # it took one, or is on its way out
         self.progress: Progress | None = None
         self._make = make
         self._worker: EngineWorker | None = None
@@ -41,7 +41,7 @@ class LaneEngine(QObject):
     @property
     def alive(self) -> bool:
         """Whether there is a process that nobody has ended, and that has not ended by itself."""
-        return self._worker is not None and not self.spent and not self._worker.process.ended
+        return self._worker is not None and not self.consumed and not self._worker.process.ended
 
     @property
     def pid(self) -> int:
@@ -53,7 +53,7 @@ class LaneEngine(QObject):
         if self._worker is not None:
             return
         worker = EngineWorker(self._make(environment))
-        self.ready = self.spent = False
+        self.ready = self.consumed = False
         self.progress = None
         if environment != self.environment:
             self.environment, self.facts = environment, None
@@ -65,7 +65,7 @@ class LaneEngine(QObject):
 
     def load(self, request: LoadRequest) -> None:
         """Send the one load of the process's life."""
-        self.spent = True
+        self.consumed = True
         self.send(Load(request))
 
     def send(self, command: Command) -> None:
@@ -81,13 +81,13 @@ class LaneEngine(QObject):
 
     def end(self) -> None:
         """Measure the memory and end the process gently; returns at once."""
-        self.spent = True
+        self.consumed = True
         if self._worker is not None:
             self._worker.end()
 
     def kill(self) -> None:
         """End the process now; returns at once."""
-        self.spent = True
+        self.consumed = True
         if self._worker is not None:
             self._worker.kill()
 
@@ -107,13 +107,13 @@ class LaneEngine(QObject):
 
     @Slot(object)
     def _on_failed(self, failure: object) -> None:
-        self.spent = True
+        self.consumed = True
         self.failed.emit(failure)
 
     @Slot(object)
     def _on_ended(self, end: EngineEnd) -> None:
         worker, self._worker = self._worker, None
-        self.ready = self.spent = False
+        self.ready = self.consumed = False
         self.progress = None
         self._last_tokens = worker.take_tokens() if worker is not None else []
         self.ended.emit(end)

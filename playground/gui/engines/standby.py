@@ -18,7 +18,7 @@ CALM_MS = 1500
 #: Memory that must be free for a spare to be started, and below which it is given up (bytes).
 START_FREE = 2_000_000_000
 KEEP_FREE = 800_000_000
-#: After so many spares that ended by themselves no more are started in an environment.
+#: After so many standby that ended by themselves no more are started in an environment.
 _ENOUGH_FAILURES = 2
 
 
@@ -26,14 +26,14 @@ def _available() -> int:
     return machine_memory().free
 
 
-class SpareEngines(QObject):
-    """Keeps the spares; lanes take them. Told by `look` what the lanes are doing.
+class StandbyEngines(QObject):
+    """Keeps the standby; lanes take them. Told by `look` what the lanes are doing.
 
     A spare imports only while no lane does anything: beside a generation it would spoil the
     times. One that has not finished when a generation begins is ended, and started anew later.
     """
 
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class SpareEngines(QObject):
         self._closing = False
         self._busy = False
         self._environments: tuple[str, ...] = ()
-        self._spares: dict[str, LaneEngine] = {}
+        self._standby: dict[str, LaneEngine] = {}
         self._leaving: list[LaneEngine] = []
         self._failures: Counter[str] = Counter()
         self._calm = QTimer(self, singleShot=True, interval=CALM_MS)
@@ -57,39 +57,39 @@ class SpareEngines(QObject):
     @property
     def pids(self) -> dict[str, int]:
         """Process ids of the waiting engines, by environment."""
-        return {name: engine.pid for name, engine in self._spares.items()}
+        return {name: engine.pid for name, engine in self._standby.items()}
 
     @property
     def ready(self) -> bool:
         """Whether there is a spare, and each has its libraries imported."""
-        return bool(self._spares) and all(engine.ready for engine in self._spares.values())
+        return bool(self._standby) and all(engine.ready for engine in self._standby.values())
 
     def take(self, environment: str) -> LaneEngine | None:
         """Give away the environment's spare, which goes on as the lane's engine."""
-        engine = self._spares.get(environment)
+        engine = self._standby.get(environment)
         if engine is None or not engine.alive:
             return None
-        del self._spares[environment]
+        del self._standby[environment]
         engine.ended.disconnect(self._on_ended)
         self._failures[environment] = 0
         return engine
 
     def set_wanted(self, on: bool) -> None:
-        """Keep spares, or end those that wait and tell the memory that came back."""
+        """Keep standby, or end those that wait and tell the memory that came back."""
         self._wanted = on
         self._failures.clear()
         if not on:
-            self._end(list(self._spares), gently=True)
+            self._end(list(self._standby), gently=True)
         self._schedule()
 
     def look(self, environments: Iterable[str], *, busy: bool, generating: bool) -> None:
         """Take note of what the lanes are set to and do."""
         self._environments = tuple(dict.fromkeys(environments))
-        self._end([name for name in self._spares if name not in self._environments])
+        self._end([name for name in self._standby if name not in self._environments])
         if generating:
-            self._end([name for name, engine in self._spares.items() if not engine.ready])
-        if self._spares and self._free() < KEEP_FREE:
-            self._end(list(self._spares))
+            self._end([name for name, engine in self._standby.items() if not engine.ready])
+        if self._standby and self._free() < KEEP_FREE:
+            self._end(list(self._standby))
         self._busy = busy
         self._schedule()
 
@@ -97,7 +97,7 @@ class SpareEngines(QObject):
         """End every spare now, and start no more; returns at once."""
         self._closing = True
         self._calm.stop()
-        self._end(list(self._spares))
+        self._end(list(self._standby))
         for engine in self._leaving:
             engine.kill()
 
@@ -110,14 +110,14 @@ class SpareEngines(QObject):
         """Start what is missing once things have been calm for a while."""
         if self._busy or self._closing or not self._wanted:
             self._calm.stop()
-        elif any(name not in self._spares for name in self._environments):
+        elif any(name not in self._standby for name in self._environments):
             self._calm.start()
 
     @Slot()
     def _start_missing(self) -> None:
         for name in self._environments:
             if (
-                name in self._spares
+                name in self._standby
                 or self._failures[name] >= _ENOUGH_FAILURES
                 or self._free() < START_FREE
             ):
@@ -130,11 +130,11 @@ class SpareEngines(QObject):
                 self._failures[name] = _ENOUGH_FAILURES  # a lane's load will say why
                 engine.deleteLater()
                 continue
-            self._spares[name] = engine
+            self._standby[name] = engine
 
     def _end(self, names: list[str], *, gently: bool = False) -> None:
         for name in names:
-            engine = self._spares.pop(name)
+            engine = self._standby.pop(name)
             self._leaving.append(engine)
             if gently:
                 engine.end()
@@ -150,10 +150,10 @@ class SpareEngines(QObject):
             self._leaving.remove(engine)
             if end.memory_bytes:
                 size = size_text(end.memory_bytes)
-                self.message.emit(f"The spare engine is gone, {size} came back.", "info", "")
-        for name in [name for name, spare in self._spares.items() if spare is engine]:
+                self.message.emit(f"The standby engine is gone, {size} came back.", "info", "")
+        for name in [name for name, spare in self._standby.items() if spare is engine]:
             # It went by itself: one more is tried when things are calm.
-            del self._spares[name]
+            del self._standby[name]
             self._failures[name] += 1
             self._schedule()
         engine.deleteLater()

@@ -97,7 +97,7 @@ class EngineWorker(QObject):
                 else:
                     self.received.emit(event)
         except PlaygroundError as error:
-            self.failed.emit(Failure(error.message, error.cure, error.detail))
+            self.failed.emit(Failure(error.message, error.remedy, error.detail))
         except Exception as error:
             log.exception("the engine's worker failed")
             self.failed.emit(Failure("The connection to the engine broke.", detail=repr(error)))

@@ -45,7 +45,7 @@ class EnvironmentsController(QObject):
     building_changed = Signal(bool)
     progressed = Signal(str, float)  # what is done, and the fraction of the steps
     known = Signal(str, object)  # an environment's name and its EngineFacts
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
     _told = Signal(str, float)  # from the builder's thread
 
     def __init__(
@@ -225,7 +225,7 @@ class EnvironmentsController(QObject):
             self._tell(error)
 
     def _tell(self, error: PlaygroundError) -> None:
-        self.message.emit(error.message, "error", error.cure)
+        self.message.emit(error.message, "error", error.remedy)
 
 
 def _look(environment: EngineEnvironment) -> _Found:

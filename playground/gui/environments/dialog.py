@@ -200,8 +200,8 @@ class EnvironmentsDialog(QDialog):
             self.progress.setValue(round(100 * fraction))
 
     @Slot(str, str, str)
-    def _show_message(self, text: str, level: str, cure: str) -> None:
-        self.note.setText(f"{text} {cure}".strip())
+    def _show_message(self, text: str, level: str, remedy: str) -> None:
+        self.note.setText(f"{text} {remedy}".strip())
         set_kind(self.note, "tone", "danger" if level == "error" else "")
         self.note.show()
 

@@ -37,7 +37,7 @@ class LatencyPlot(QFrame):
     """Call `set_lane` for each lane, `update_lane` while it runs, `finish_lane` at its end."""
 
     viewChanged = Signal(str)
-    failed = Signal(str, str)  # an export that failed: message and cure
+    failed = Signal(str, str)  # an export that failed: message and remedy
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -206,7 +206,7 @@ class LatencyPlot(QFrame):
         try:
             self.export(name)
         except PlaygroundError as error:
-            self.failed.emit(error.message, error.cure)
+            self.failed.emit(error.message, error.remedy)
 
     def _draw(self) -> None:
         """Draw once, however many lanes have news in this turn of the event loop."""

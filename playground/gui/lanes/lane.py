@@ -15,8 +15,8 @@ from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import (
     Failure,
     GenerateSent,
-    Happening,
     LaneConfig,
+    LaneEvent,
     LaneState,
     LoadAsked,
     ProcessEnded,
@@ -38,8 +38,8 @@ log = logging.getLogger(__name__)
 
 #: How long an engine may take to heed a stop before its end is offered.
 STOP_WAIT_MS = 2000
-TakeSpare = Callable[[str], LaneEngine | None]
-_DEAF = "the engine does not react; stop once more to end its process"
+TakeStandby = Callable[[str], LaneEngine | None]
+_UNRESPONSIVE = "the engine does not react; stop once more to end its process"
 
 
 class LaneController(QObject):
@@ -64,10 +64,10 @@ class LaneController(QObject):
         make_engine: EngineFactory,
         prepare: Prepare,
         free: FreeBytes = free_bytes,
-        take_spare: TakeSpare = lambda _: None,
+        take_standby: TakeStandby = lambda _: None,
         parent: QObject | None = None,
     ) -> None:
-        """`take_spare` gives an engine of an environment that was started ahead, if there is one.
+        """`take_standby` gives an engine of an environment that was started ahead, if there is one.
 
         The lane goes on with it as with its own.
         """
@@ -76,7 +76,7 @@ class LaneController(QObject):
         self.state = LaneState()
         self.generation: Generation | None = None
         self._free = free
-        self._take_spare = take_spare
+        self._take_standby = take_standby
         self._engine = self._listen_to(LaneEngine(make_engine, self))
         self._preparation = LanePreparation(background, prepare, free, self)
         self._preparation.done.connect(self._send_load)
@@ -85,7 +85,7 @@ class LaneController(QObject):
         self._ahead_next = False
         self._closing = False
         self._requests = 0
-        self._deaf = False
+        self._unresponsive = False
         self._stop_timer = QTimer(self, singleShot=True, interval=STOP_WAIT_MS)
         self._stop_timer.timeout.connect(self._not_heeded)
 
@@ -109,11 +109,11 @@ class LaneController(QObject):
     @property
     def warming(self) -> bool:
         """Whether an engine started ahead still imports its libraries."""
-        return self._engine.running and not self._engine.ready and not self._engine.spent
+        return self._engine.running and not self._engine.ready and not self._engine.consumed
 
     def claimed_bytes(self, device: str) -> int:
         """What a load under way on `device` is expected to take yet."""
-        if self.state.stage is not Stage.LOADING or not self._engine.spent:
+        if self.state.stage is not Stage.LOADING or not self._engine.consumed:
             return 0
         return self._preparation.claimed_bytes(device, self.pid)
 
@@ -150,7 +150,7 @@ class LaneController(QObject):
             self._load_next = True
         if self._closing or self.state.stage not in (Stage.EMPTY, Stage.FAILED):
             return
-        if self._engine.running and (self._engine.spent or not self._in_its_environment):
+        if self._engine.running and (self._engine.consumed or not self._in_its_environment):
             # A lane that waits for its old process to go is not one that has failed for good.
             self._load_next = True
             self._apply(UnloadAsked())
@@ -168,7 +168,7 @@ class LaneController(QObject):
 
     def reload(self) -> None:
         """Let the present model go and load what the configuration says."""
-        if not self._engine.spent:
+        if not self._engine.consumed:
             self._preparation.abandon()
             if self.state.stage in (Stage.STARTING, Stage.LOADING):
                 self.state = LaneState()
@@ -193,7 +193,7 @@ class LaneController(QObject):
             case Stage.UNLOADING:
                 self._load_next = False
                 self._engine.kill()
-            case Stage.GENERATING if self._deaf:
+            case Stage.GENERATING if self._unresponsive:
                 self._drop(gently=False)
             case Stage.GENERATING if self.generation is not None:
                 self._engine.send(Cancel(self.generation.request_id))
@@ -205,7 +205,7 @@ class LaneController(QObject):
         if not self.state.can_generate or self._closing:
             return False
         self._requests += 1
-        self._deaf = False
+        self._unresponsive = False
         floor = self.state.loaded.floor if self.state.loaded else None
         self.generation = Generation(self._requests, self.config, prompt, options, timing, floor)
         self._apply(GenerateSent())
@@ -286,7 +286,7 @@ class LaneController(QObject):
         if self.state.stage is Stage.UNLOADING:
             return
         if generating:
-            self._break(Failure(event.message, event.cure, event.detail))
+            self._break(Failure(event.message, event.remedy, event.detail))
         if event.may_insist:
             self._preparation.note_refusal()
         self._apply(event)
@@ -306,7 +306,7 @@ class LaneController(QObject):
     def _on_ended(self, end: EngineEnd) -> None:
         outcome = end.outcome
         if self.state.stage is Stage.GENERATING:
-            self._break(Failure(outcome.text, outcome.cure, outcome.detail))
+            self._break(Failure(outcome.text, outcome.remedy, outcome.detail))
         self._preparation.abandon()
         if self.state.stage is not Stage.EMPTY or not outcome.expected:
             self._apply(process_ended(end, self.state, self._engine.environment))
@@ -325,8 +325,8 @@ class LaneController(QObject):
     @Slot()
     def _not_heeded(self) -> None:
         if self.state.stage is Stage.GENERATING:
-            self._deaf = True
-            self.state = replace(self.state, detail=_DEAF)
+            self._unresponsive = True
+            self.state = replace(self.state, detail=_UNRESPONSIVE)
             self.state_changed.emit()
 
     # Parts
@@ -341,7 +341,7 @@ class LaneController(QObject):
         Raises PlaygroundError where the environment is gone.
         """
         environment = self.config.environment
-        spare = None if self._engine.running else self._take_spare(environment)
+        spare = None if self._engine.running else self._take_standby(environment)
         if spare is None:
             self._engine.start(environment)
             return
@@ -364,7 +364,7 @@ class LaneController(QObject):
         """Send the load once both the model's folder and the engine are there."""
         found = self._preparation.found
         waiting = self.state.stage in (Stage.STARTING, Stage.LOADING)
-        if not waiting or found is None or not self._engine.ready or self._engine.spent:
+        if not waiting or found is None or not self._engine.ready or self._engine.consumed:
             return
         failure = self._preparation.memory_failure(self.config.device, self.facts, self.pid)
         if failure is not None:
@@ -394,7 +394,7 @@ class LaneController(QObject):
         self._stop_timer.stop()
         self.broken.emit(failure)
 
-    def _apply(self, happening: Happening) -> None:
+    def _apply(self, happening: LaneEvent) -> None:
         state = advance(self.state, happening, time.monotonic())
         if state is not self.state and state != self.state:
             self.state = state

@@ -96,9 +96,9 @@ class LaneView(QFrame):
         self.stamp = ElidedLabel()
         self.stamp.setProperty("tone", "muted")
         self.stamp.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
-        self.room = muted_label("")
-        self.room.setToolTip("How many more tokens fit")
-        self.room.hide()
+        self.headroom = muted_label("")
+        self.headroom.setToolTip("How many more tokens fit")
+        self.headroom.hide()
 
         row = QWidget()
         row.setFixedHeight(30)  # so that nothing moves when the button comes and goes
@@ -123,7 +123,7 @@ class LaneView(QFrame):
         foot.setContentsMargins(0, 0, 0, 0)
         foot.setSpacing(8)
         foot.addWidget(self.stamp, 1)
-        foot.addWidget(self.room)
+        foot.addWidget(self.headroom)
         column.addLayout(foot)
 
         self.header.modelRequested.connect(self.modelRequested)
@@ -204,12 +204,12 @@ class LaneView(QFrame):
         """Take the stamp away: the text it was for is gone."""
         self.stamp.set_full_text("")
 
-    def show_room(self, text: str, tip: str) -> None:
+    def show_headroom(self, text: str, tip: str) -> None:
         """Say how many more tokens fit, "" where nothing is loaded."""
-        self.room.setText(text)
-        self.room.setToolTip(tip)
-        self.room.setAccessibleDescription(tip)
-        self.room.setVisible(bool(text))
+        self.headroom.setText(text)
+        self.headroom.setToolTip(tip)
+        self.headroom.setAccessibleDescription(tip)
+        self.headroom.setVisible(bool(text))
 
     def set_index(self, index: int) -> None:
         """Take the colour, dash pattern and number of the lane at `index`."""
@@ -309,7 +309,7 @@ class LaneView(QFrame):
     def _say(self, text: str, failure: Failure | None) -> None:
         spoken = f"Lane {self._index + 1}: {text}"
         if failure is not None:
-            spoken += f". {failure.message} {failure.cure}"
+            spoken += f". {failure.message} {failure.remedy}"
         if spoken != self._announced:
             self._announced = spoken
             announce(self, spoken)

@@ -13,7 +13,7 @@ from playground.core.memory.headroom import free_bytes
 from playground.core.precision import Precision
 from playground.core.settings import MAX_LANES
 from playground.gui.engines.engine_slot import EngineFactory
-from playground.gui.engines.standby import SpareEngines
+from playground.gui.engines.standby import StandbyEngines
 from playground.gui.lanes.area import LanesArea
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
@@ -43,19 +43,19 @@ class LanesController(QObject):
     removed = Signal(object)  # a LanePresenter, its engine being ended
     arranged = Signal()  # lanes came, went or moved
     streamed = Signal(object)  # the LanePresenters with new tokens, at 6 Hz
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
         self,
         area: LanesArea,
         background: Background,
         make_engine: EngineFactory,
-        spares: SpareEngines,
+        standby: StandbyEngines,
         prepare: Prepare,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._spares = spares
+        self._standby = standby
         self.presenters: list[LanePresenter] = []
         self._area = area
         self._background = background
@@ -114,12 +114,12 @@ class LanesController(QObject):
             self._make_engine,
             self._prepare,
             self._free,
-            self._spares.take,
+            self._standby.take,
             self,
         )
         self._made.append(lane)
         for signal in (lane.state_changed, lane.config_changed, lane.facts_arrived, lane.gone):
-            signal.connect(self._tell_spares)
+            signal.connect(self._tell_standby)
         return lane
 
     def end_lane(self, lane: LaneController) -> None:
@@ -204,14 +204,14 @@ class LanesController(QObject):
     def shut_down(self) -> None:
         """End every engine now; returns at once."""
         self._timer.stop()
-        self._spares.shut_down()
+        self._standby.shut_down()
         for lane in self._made:
             lane.shut_down()
 
     def wait(self, timeout_ms: int) -> bool:
         """After `shut_down`: block until every engine is gone."""
         gone = [lane.wait(timeout_ms) for lane in self._made]
-        return self._spares.wait(timeout_ms) and all(gone)
+        return self._standby.wait(timeout_ms) and all(gone)
 
     # Inside
 
@@ -270,10 +270,10 @@ class LanesController(QObject):
         return next((p for p in self.presenters if p.view is view), None)
 
     @Slot()
-    def _tell_spares(self) -> None:
-        """Spares are started while all lanes rest, in the environments that are in use."""
+    def _tell_standby(self) -> None:
+        """Standby engines are started while all lanes rest, in the environments that are in use."""
         lanes = [lane for lane in self._made if lane not in self._leaving]
-        self._spares.look(
+        self._standby.look(
             (lane.config.environment for lane in self.lanes),
             busy=any(lane.state.busy or lane.warming for lane in lanes),
             generating=any(lane.state.stage is Stage.GENERATING for lane in lanes),

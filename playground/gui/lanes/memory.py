@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from playground.client.process_memory import resident_bytes
-from playground.core.memory.headroom import Room, room
+from playground.core.memory.headroom import Headroom, headroom
 from playground.gui.lanes.lane import LaneController
 
 
@@ -15,7 +15,7 @@ def gives_back(lane: LaneController, device: str) -> int:
     return resident_bytes(lane.pid) if device == "cpu" else loaded.memory_bytes
 
 
-def room_left(lane: LaneController) -> Room | None:
+def headroom_left(lane: LaneController) -> Headroom | None:
     """Return what is left for more tokens; None without a model."""
     loaded = lane.state.loaded
     if loaded is None:
@@ -24,4 +24,4 @@ def room_left(lane: LaneController) -> Room | None:
     used = 0
     if generation is not None and generation.config == lane.config:
         used = generation.prompt_tokens + len(generation.trace)
-    return room(loaded, used, lane.free_bytes(loaded.request.device))
+    return headroom(loaded, used, lane.free_bytes(loaded.request.device))

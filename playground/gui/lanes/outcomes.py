@@ -8,7 +8,7 @@ from playground.core.format import size_text
 from playground.core.lane import Failure, LaneState, ProcessEnded, Stage
 from playground.gui.engines.worker import EngineEnd
 
-_ENVIRONMENT_CURE = (
+_ENVIRONMENT_REMEDY = (
     "Choose another engine environment in the lane's menu, or look at it under Lane, Engine "
     "environments."
 )
@@ -16,19 +16,19 @@ _ENVIRONMENT_CURE = (
 
 def no_environment(error: PlaygroundError) -> Failure:
     """Return the failure of a lane whose environment is gone."""
-    return Failure(error.message, _ENVIRONMENT_CURE, error.detail)
+    return Failure(error.message, _ENVIRONMENT_REMEDY, error.detail)
 
 
 def process_ended(end: EngineEnd, state: LaneState, environment: str) -> ProcessEnded:
     """Return what the end of an engine in this environment means to a lane in this state."""
     outcome = end.outcome
     freed = freed_text(end.memory_bytes, state.loaded) if outcome.expected else ""
-    text, cure = outcome.text, outcome.cure
+    text, remedy = outcome.text, outcome.remedy
     if environment and state.stage is Stage.STARTING:
         # No model has anything to do with it.
         text = f"No engine can start in the environment {environment}. {text}"
-        cure = _ENVIRONMENT_CURE
-    return ProcessEnded(outcome.expected, text, cure, outcome.detail, freed)
+        remedy = _ENVIRONMENT_REMEDY
+    return ProcessEnded(outcome.expected, text, remedy, outcome.detail, freed)
 
 
 def freed_text(main_memory: int, loaded: LoadedModel | None) -> str:

@@ -101,4 +101,4 @@ class LanePreparation(QObject):
     @Slot(object)
     def _on_refused(self, error: PlaygroundError) -> None:
         self._task = None
-        self.refused.emit(Failure(error.message, error.cure, error.detail))
+        self.refused.emit(Failure(error.message, error.remedy, error.detail))

@@ -15,8 +15,8 @@ from playground.gui.lanes.conversation import Conversation, Exchange, Mode
 from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
-from playground.gui.lanes.memory import room_left
-from playground.gui.lanes.text import room_text, room_tip, stamp_text
+from playground.gui.lanes.memory import headroom_left
+from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
 
 
 class LanePresenter(QObject):
@@ -106,20 +106,20 @@ class LanePresenter(QObject):
     @Slot()
     def show_state(self) -> None:
         self.view.show_state(self.lane.state, time.monotonic(), self._waits)
-        self._show_room()
+        self._show_headroom()
 
     def show_waiting(self, waits: bool) -> None:
         """Say that the lane waits for its turn in a run, or not any more."""
         self._waits = waits
         self.show_state()
 
-    def _show_room(self) -> None:
-        room = room_left(self.lane)
-        if room is None:
-            self.view.show_room("", "")
+    def _show_headroom(self) -> None:
+        left = headroom_left(self.lane)
+        if left is None:
+            self.view.show_headroom("", "")
         else:
-            tip = room_tip(room.used, room.context, room.token_bytes, room.free)
-            self.view.show_room(room_text(room.left), tip)
+            tip = headroom_tip(left.used, left.context, left.token_bytes, left.free)
+            self.view.show_headroom(headroom_text(left.left), tip)
 
     @Slot()
     def _load(self) -> None:

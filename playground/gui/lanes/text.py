@@ -93,12 +93,12 @@ def badge_tip(loaded: LoadedModel) -> str:
     return "\n".join([*lines, *loaded.notes])
 
 
-def room_text(left: int | None) -> str:
+def headroom_text(left: int | None) -> str:
     """How many more tokens fit into a lane, "" where that is not known."""
     return "" if left is None else f"{left:,} tokens left" if left else "full"
 
 
-def room_tip(used: int, context: int, token_bytes: int, free: int | None) -> str:
+def headroom_tip(used: int, context: int, token_bytes: int, free: int | None) -> str:
     """What the room is made of: the context, and the memory for the cache."""
     lines = []
     if context:

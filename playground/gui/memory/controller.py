@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, ModelSpec
 from playground.core.memory.headroom import free_bytes, place_of
-from playground.core.memory.plan import Place
+from playground.core.memory.plan import DeviceBudget
 from playground.core.memory.table import fit_table
 from playground.core.model.weights import ModelSizes, model_sizes
 from playground.gui.memory.chart import FitChart
@@ -42,7 +42,7 @@ class FitController(QObject):
         self._sizes: ModelSizes | None = None
         self._device = "cpu"
         self._context = 0
-        self._places: dict[str, Place] = {}
+        self._places: dict[str, DeviceBudget] = {}
         self._reading: Task | None = None
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -92,7 +92,7 @@ class FitController(QObject):
     @Slot(object)
     def _failed(self, error: PlaygroundError) -> None:
         self._reading = None
-        self.chart.show_message(f"{error.message} {error.cure}".strip(), "warning")
+        self.chart.show_message(f"{error.message} {error.remedy}".strip(), "warning")
 
     def _draw(self) -> None:
         if self._sizes is None:

@@ -171,7 +171,7 @@ class ModelPageController(QObject):
         self._problem = error
         self.view.show_problem(self._row.name if self._row is not None else "", error)
         self.view.show_access(
-            ask=bool(getattr(error, "ask_at", "")), login="hf auth login" in error.cure
+            ask=bool(getattr(error, "ask_at", "")), login="hf auth login" in error.remedy
         )
 
     @Slot(object)
@@ -185,7 +185,7 @@ class ModelPageController(QObject):
     @Slot(object)
     def _versions_failed(self, error: PlaygroundError) -> None:
         self._asking = None
-        self._unknown = f"Its quantized versions are not known. {error.message} {error.cure}"
+        self._unknown = f"Its quantized versions are not known. {error.message} {error.remedy}"
         self._describe_version(None)
 
     # What may be done

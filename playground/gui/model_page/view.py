@@ -77,7 +77,7 @@ class ModelPageView(QFrame):
         self._bar = ThinBar()
         self._problem = QFrame()
         self._problem.setObjectName("failure")
-        self._message, self._cure = _plain("danger"), _plain("")
+        self._message, self._remedy = _plain("danger"), _plain("")
         self.retry_button = _button("&Try again")
         self.download_button = _button("&Download")
         self.compare_button = _button("Compare &bf16 and GPTQ")
@@ -117,8 +117,8 @@ class ModelPageView(QFrame):
     def show_problem(self, title: str, error: PlaygroundError) -> None:
         """Show why there is no page."""
         self._message.setText(error.message)
-        self._cure.setText(error.cure)
-        self._cure.setVisible(bool(error.cure))
+        self._remedy.setText(error.remedy)
+        self._remedy.setVisible(bool(error.remedy))
         self._show(title, problem=True)
 
     def show_access(self, *, ask: bool, login: bool) -> None:
@@ -178,7 +178,7 @@ class ModelPageView(QFrame):
     def text(self) -> str:
         """What the head, or the problem in its place, says."""
         problem = self._problem.isVisibleTo(self)
-        told = [self._message.text(), self._cure.text()] if problem else []
+        told = [self._message.text(), self._remedy.text()] if problem else []
         return "\n".join([self.head.text(), *told]).strip()
 
     def cut_shown(self) -> bool:
@@ -214,7 +214,7 @@ class ModelPageView(QFrame):
         inside = QVBoxLayout(self._problem)
         inside.setContentsMargins(8, 6, 8, 6)
         inside.addWidget(self._message)
-        inside.addWidget(self._cure)
+        inside.addWidget(self._remedy)
         self._add("card", self._cut, self.card)
         room = QScrollArea()
         room.setWidgetResizable(True)

@@ -17,13 +17,13 @@ from playground.core.lane import LaneChoice, LaneConfig
 from playground.core.memory.headroom import free_bytes
 from playground.core.precision import Precision
 from playground.core.settings import SettingsStore, with_recent
-from playground.gui.browser.model_list import Room
+from playground.gui.browser.model_list import FreeMemory
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.memory import gives_back
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.memory.dialog import FitDialog
-from playground.gui.models.pending_lanes import WantedLanes
+from playground.gui.models.pending_lanes import PendingLanes
 from playground.gui.toolkit.background import Background
 from playground.hub.local.prepare import ModelFacts, look_at
 from playground.hub.pages.browse import HubPlace
@@ -42,7 +42,7 @@ class ModelsController(QObject):
     facts_changed = Signal()
     quantize_wanted = Signal(object, str)  # ModelSpec to make a quantized copy of, device
     environments_requested = Signal()
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
         self,
@@ -67,7 +67,7 @@ class ModelsController(QObject):
         self._facts: dict[_Key, ModelFacts | PlaygroundError] = {}
         self._asked: set[_Key] = set()
         self._choosing: LanePresenter | None = None
-        self.wanted = WantedLanes(lanes, downloads, background, self, place=self._place)
+        self.wanted = PendingLanes(lanes, downloads, background, self, place=self._place)
         self.wanted.model_chosen.connect(self.use)
         self.wanted.message.connect(self.message)
         lanes.added.connect(self._watch)
@@ -220,7 +220,7 @@ class ModelsController(QObject):
             last_folder=values.last_folder,
             current=presenter.lane.config.model,
             in_use=[lane.config.model for lane in self._lanes.lanes],
-            room=partial(self._room_for, presenter),
+            free_memory=partial(self._free_memory_for, presenter),
             engine=partial(self._engine_of, presenter),
             given_back=partial(gives_back, presenter.lane),
         )
@@ -236,7 +236,7 @@ class ModelsController(QObject):
         picker.finished.connect(picker.deleteLater)
         picker.open()
 
-    def _room_for(self, presenter: LanePresenter) -> Room:
+    def _free_memory_for(self, presenter: LanePresenter) -> FreeMemory:
         """The memory for another model in this lane, with what its own gives back."""
         lane = presenter.lane
         device = lane.config.device
@@ -244,7 +244,7 @@ class ModelsController(QObject):
         free = free_bytes(device, self._engine_of(presenter))
         if free is not None and device == "cpu":
             free += resident_bytes(lane.pid)
-        return Room(device, free)
+        return FreeMemory(device, free)
 
     def _engine_of(self, presenter: LanePresenter) -> EngineFacts | None:
         """What the lane's engine found here, or another of its environment."""
@@ -291,7 +291,7 @@ class ModelsController(QObject):
         try:
             self._settings.change(**changes)
         except PlaygroundError as error:
-            self.message.emit(error.message, "warning", error.cure)
+            self.message.emit(error.message, "warning", error.remedy)
 
     # Facts
 

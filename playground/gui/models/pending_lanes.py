@@ -24,11 +24,11 @@ from playground.hub.pages.browse import HubPlace
 from playground.hub.pages.read import missing
 
 
-class WantedLanes(QObject):
+class PendingLanes(QObject):
     """Takes the latest wish; what is not on this machine is downloaded first."""
 
     model_chosen = Signal(object, object)  # LanePresenter, ModelSpec: a lane takes it now
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class WantedLanes(QObject):
     @Slot(object)
     def _failed(self, error: PlaygroundError) -> None:
         self._wish = ()
-        self.message.emit(error.message, "error", error.cure)
+        self.message.emit(error.message, "error", error.remedy)
 
     @Slot(object)
     def _download_changed(self, item: DownloadItem) -> None:
@@ -118,7 +118,7 @@ class WantedLanes(QObject):
         elif item.state is DownloadState.CANCELLED:
             self._do_without(item.key)
         elif item.state is DownloadState.FAILED:
-            self.message.emit(f"{item.key}: {item.message}", "error", item.cure)
+            self.message.emit(f"{item.key}: {item.message}", "error", item.remedy)
 
     @Slot(object)
     def _downloads_listed(self, items: Sequence[DownloadItem]) -> None:

@@ -23,7 +23,7 @@ from playground.core.facts import EngineFacts, ModelSpec
 from playground.core.settings import MAX_FOLDERS
 from playground.gui.browser.controller import BrowserController
 from playground.gui.browser.deletion import DeletionController
-from playground.gui.browser.model_list import Room
+from playground.gui.browser.model_list import FreeMemory
 from playground.gui.browser.view import BrowserView
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.downloads.panel import DownloadsPanel
@@ -45,7 +45,7 @@ _SIZE, _LEAST = (1280, 860), (1000, 640)
 @dataclass(frozen=True, kw_only=True)
 class PickerShelf:
     """What the user has: models used lately and marked, model folders, where a folder was
-    chosen last; `current` is the lane's model, `in_use` those of all lanes, `room` tells the
+    chosen last; `current` is the lane's model, `in_use` those of all lanes, `free_memory` tells the
     memory that another model in its place could have, `engine` what an engine found here, and
     `given_back` what the lane's present model gives back on a device."""
 
@@ -55,7 +55,7 @@ class PickerShelf:
     last_folder: str = ""
     current: ModelSpec | None = None
     in_use: Sequence[ModelSpec] = ()
-    room: Callable[[], Room] = Room
+    free_memory: Callable[[], FreeMemory] = FreeMemory
     engine: Callable[[], EngineFacts | None] = lambda: None
     given_back: Callable[[str], int] = lambda _: 0
 
@@ -98,7 +98,7 @@ class ModelPicker(QDialog):
         self.fit = FitController(
             self.page.fit, background, shelf.engine, shelf.given_back, parent=self
         )
-        self.fit.use_device(shelf.room().device)
+        self.fit.use_device(shelf.free_memory().device)
         self.pages = ModelPageController(
             self.page, background, downloads, self, place=self._place, fit=self.fit
         )
@@ -111,7 +111,7 @@ class ModelPicker(QDialog):
             folders=shelf.folders,
             current=shelf.current,
             place=self._place,
-            room=shelf.room,
+            free_memory=shelf.free_memory,
             parent=self,
         )
         self.deletion = DeletionController(self, background, shelf.in_use, self._place.cache)

@@ -23,10 +23,10 @@ from playground.gui.prompt.run import RunController, RunResult
 _COPIED = {"answer": "The answer", "stamp": "The stamp", "script": "The script"}
 
 
-class Controller(QObject):
+class PromptController(QObject):
     """What the user asks of all lanes at once."""
 
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
     running_changed = Signal(bool)
     finished = Signal(object)  # a RunResult, when everything shown is up to date
 
@@ -246,7 +246,7 @@ class Controller(QObject):
         return presenter
 
     def _tell(self, error: PlaygroundError) -> None:
-        self.message.emit(error.message, "warning", error.cure)
+        self.message.emit(error.message, "warning", error.remedy)
 
     @Slot()
     def _begun(self) -> None:
@@ -263,7 +263,9 @@ class Controller(QObject):
         self._prompt.set_running(False)
         self.running_changed.emit(False)
         if not result.answered and result.failed:
-            self.message.emit("No lane could answer.", "error", "Each lane says why, and the cure.")
+            self.message.emit(
+                "No lane could answer.", "error", "Each lane says why, and the remedy."
+            )
         self.finished.emit(result)
 
     @Slot(object)

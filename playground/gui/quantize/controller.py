@@ -74,8 +74,8 @@ class QuantizeController(QObject):
         self._closing = False
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._check)
-        self._deaf = QTimer(self, singleShot=True, interval=CANCEL_WAIT_MS)
-        self._deaf.timeout.connect(self._engine.kill)
+        self._unresponsive = QTimer(self, singleShot=True, interval=CANCEL_WAIT_MS)
+        self._unresponsive.timeout.connect(self._engine.kill)
 
     @property
     def pid(self) -> int:
@@ -141,7 +141,7 @@ class QuantizeController(QObject):
         self._waiting = False
         if self._making:
             self._engine.send(Cancel(self._making))
-            self._deaf.start()
+            self._unresponsive.start()
         else:
             self._finish(note=_CANCELLED)
 
@@ -252,7 +252,7 @@ class QuantizeController(QObject):
     def _on_failed(self, event: Failed) -> None:
         if event.request_id not in (None, self._making, self._measuring):
             return
-        failure = Failure(event.message, event.cure, event.detail)
+        failure = Failure(event.message, event.remedy, event.detail)
         if self.state.running and event.request_id != self._measuring:
             self._finish(failure)
         else:
@@ -266,7 +266,7 @@ class QuantizeController(QObject):
 
     @Slot(object)
     def _on_ended(self, end: EngineEnd) -> None:
-        self._deaf.stop()
+        self._unresponsive.stop()
         self._measuring = 0
         if self._partial is not None:
             self._background.start(partial(remove_partial, *self._partial))
@@ -278,7 +278,7 @@ class QuantizeController(QObject):
             if self.state.stopping:
                 self._finish(note=_CANCELLED)
             else:
-                self._finish(Failure(outcome.text, outcome.cure, outcome.detail))
+                self._finish(Failure(outcome.text, outcome.remedy, outcome.detail))
         elif self.state.doing and self.state.stage is QuantizeStage.CHOOSING:
             self._set(replace(self.state, doing=""))
 
@@ -287,7 +287,7 @@ class QuantizeController(QObject):
     @property
     def _usable(self) -> bool:
         """Whether there is an engine that takes work; one on its way out takes none."""
-        return self._engine.ready and not self._engine.spent
+        return self._engine.ready and not self._engine.consumed
 
     def _consider(self) -> None:
         """Show what the options cost by arithmetic, and measure when they have settled."""
@@ -346,7 +346,7 @@ class QuantizeController(QObject):
         self._engine.send(Quantize(self._making, self.request))
 
     def _finish(self, failure: Failure | None = None, note: str = "") -> None:
-        self._deaf.stop()
+        self._unresponsive.stop()
         self._making = 0
         self._waiting = False
         self._set(
@@ -376,4 +376,4 @@ _CANCELLED = "Cancelled. Nothing was left behind."
 
 
 def _failure(error: PlaygroundError) -> Failure:
-    return Failure(error.message, error.cure, error.detail)
+    return Failure(error.message, error.remedy, error.detail)

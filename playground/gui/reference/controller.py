@@ -128,7 +128,7 @@ class FoundingController(QObject):
         for precision, lane in self._lanes.items():
             failure = lane.state.failure
             if not self.answers[precision]:
-                why = f"{failure.message} {failure.cure}" if failure else "it did not answer."
+                why = f"{failure.message} {failure.remedy}" if failure else "it did not answer."
                 reasons.append(f"{precision.label} is missing: {why}".strip())
         return " ".join(reasons)
 

@@ -33,7 +33,7 @@ class _Review:
 class RemoteCodeController(QObject):
     """Opens the review that a lane's failure offers; a yes loads the lane."""
 
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
         self,
@@ -101,7 +101,7 @@ class RemoteCodeController(QObject):
 
     @Slot(object)
     def _failed(self, error: PlaygroundError) -> None:
-        self.message.emit(error.message, "error", error.cure)
+        self.message.emit(error.message, "error", error.remedy)
 
 
 def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> _Review:

@@ -47,7 +47,7 @@ class SettingsController(QObject):
         window.prompt.set_mode(values.prompt_mode)
         window.prompt.set_system_prompt(values.system_prompt)
         window.plot.set_view(values.plot_view)
-        window.actions.keep_spare.setChecked(values.keep_spare)
+        window.actions.keep_standby.setChecked(values.keep_standby)
         window.plot.floor.setChecked(values.plot_floor)
         if values.window_geometry:
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
@@ -78,7 +78,7 @@ class SettingsController(QObject):
                 prompt_mode=window.prompt.mode(),
                 system_prompt=system if len(system) <= 100_000 else "",
                 plot_view=window.plot.view(),
-                keep_spare=window.actions.keep_spare.isChecked(),
+                keep_standby=window.actions.keep_standby.isChecked(),
                 plot_floor=window.plot.floor.isChecked(),
                 lanes=tuple(lane.config for lane in self._lanes.lanes),
             )
@@ -98,7 +98,7 @@ class SettingsController(QObject):
             timing=window.options.timing(),
             plot_view=window.plot.view(),
             plot_floor=window.plot.floor.isChecked(),
-            keep_spare=window.actions.keep_spare.isChecked(),
+            keep_standby=window.actions.keep_standby.isChecked(),
         )
         places = {
             "Settings": self._store.path,
@@ -126,13 +126,13 @@ class SettingsController(QObject):
                 window.plot.set_view(value)
             case "plot_floor":
                 window.plot.floor.setChecked(value)
-            case "keep_spare":
-                window.actions.keep_spare.setChecked(value)
+            case "keep_standby":
+                window.actions.keep_standby.setChecked(value)
         if self._keep:
             try:
                 self._store.change(**{name: value})
             except PlaygroundError as error:
-                window.messages.show_message(error.message, "warning", error.cure)
+                window.messages.show_message(error.message, "warning", error.remedy)
 
     @Slot()
     def _theme_chosen(self) -> None:

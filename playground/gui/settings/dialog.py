@@ -37,7 +37,7 @@ _LABELS = {
     "timing": "Lanes run",
     "plot_view": "Plot",
     "plot_floor": "Show the floor",
-    "keep_spare": "Keep a spare engine",
+    "keep_standby": "Keep a standby engine",
 }
 
 

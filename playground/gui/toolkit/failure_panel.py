@@ -28,11 +28,11 @@ class FailurePanel(QScrollArea):
         self._card.setObjectName("failure")
         self._message = QLabel()
         self._message.setProperty("tone", "danger")
-        self._cure = QLabel()
+        self._remedy = QLabel()
         column = QVBoxLayout(self._card)
         column.setContentsMargins(8, 6, 8, 6)
         column.setSpacing(4)
-        for label in (self._message, self._cure):
+        for label in (self._message, self._remedy):
             label.setTextFormat(Qt.TextFormat.PlainText)
             label.setWordWrap(True)
             label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -56,11 +56,11 @@ class FailurePanel(QScrollArea):
         if failure is None:
             return
         self._message.setText(failure.message)
-        self._cure.setText(failure.cure)
-        self._cure.setVisible(bool(failure.cure))
+        self._remedy.setText(failure.remedy)
+        self._remedy.setVisible(bool(failure.remedy))
         self.review_button.setVisible(failure.remote_code)
         self.setAccessibleName(f"Failure: {failure.message}")
-        self.setAccessibleDescription(failure.cure)
+        self.setAccessibleDescription(failure.remedy)
         self._fit()
 
     def sizeHint(self) -> QSize:

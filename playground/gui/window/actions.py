@@ -71,14 +71,14 @@ class Actions(QObject):
         self.environments = make(
             "Engine en&vironments…", "", "engine", "Other Pythons that a lane's engine can run in"
         )
-        self.keep_spare = make(
-            "Keep a spare en&gine",
+        self.keep_standby = make(
+            "Keep a standby en&gine",
             "",
             "",
             "An engine waits with its libraries imported (about 0.3 GB), so that loading is quick",
         )
-        self.keep_spare.setCheckable(True)
-        self.keep_spare.setChecked(True)
+        self.keep_standby.setCheckable(True)
+        self.keep_standby.setChecked(True)
 
         self.copy_answer = make(
             "&Copy answer", "Ctrl+Shift+C", "copy", "Copy the current lane's last answer"

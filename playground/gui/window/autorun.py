@@ -9,7 +9,7 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
-from playground.gui.prompt.controller import Controller
+from playground.gui.prompt.controller import PromptController
 from playground.gui.prompt.run import RunResult
 
 #: The curve and the table follow the last token within one refresh; then the picture is true.
@@ -20,7 +20,7 @@ class Autorun(QObject):
     """Ends the application when a picture was asked for; else it leaves the window open."""
 
     def __init__(
-        self, window: QWidget, controller: Controller, *, run: bool, picture: Path | None
+        self, window: QWidget, controller: PromptController, *, run: bool, picture: Path | None
     ) -> None:
         super().__init__(window)
         self._window = window
@@ -48,15 +48,15 @@ class Autorun(QObject):
     def _finished(self, result: RunResult) -> None:
         for lane in result.failed:
             failure = lane.state.failure
-            why = f"{failure.message} {failure.cure}".strip() if failure else "It did not answer."
+            why = f"{failure.message} {failure.remedy}".strip() if failure else "It did not answer."
             sys.stderr.write(f"playground: {lane.config.precision.label}: {why}\n")
         self._code = 1 if result.failed or not result.answered else 0
         self._settle.start()
 
     @Slot(str, str, str)
-    def _told(self, text: str, level: str, cure: str) -> None:
+    def _told(self, text: str, level: str, remedy: str) -> None:
         if level != "info":
-            sys.stderr.write(f"playground: {text} {cure}\n")
+            sys.stderr.write(f"playground: {text} {remedy}\n")
 
     @Slot()
     def _take(self) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from playground.gui.downloads.controller import DownloadsController
-from playground.gui.engines.standby import SpareEngines
+from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
 from playground.gui.environments.entry import EnvironmentsEntry
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.models.controller import ModelsController
-from playground.gui.prompt.controller import Controller
+from playground.gui.prompt.controller import PromptController
 from playground.gui.quantize.entry import QuantizeEntry
 from playground.gui.window.main_window import MainWindow
 
 
-def connect_prompt(window: MainWindow, controller: Controller) -> None:
+def connect_prompt(window: MainWindow, controller: PromptController) -> None:
     """Running, stopping and the prompt's life after."""
     prompt, actions = window.prompt, window.actions
     prompt.runRequested.connect(controller.run)
@@ -31,7 +31,7 @@ def connect_prompt(window: MainWindow, controller: Controller) -> None:
     controller.running_changed.connect(actions.founding.setDisabled)
 
 
-def connect_lanes(window: MainWindow, lanes: LanesController, controller: Controller) -> None:
+def connect_lanes(window: MainWindow, lanes: LanesController, controller: PromptController) -> None:
     """The lane menu; each lane's own buttons are connected where the lane is made."""
     actions = window.actions
     actions.add_lane.triggered.connect(lanes.add_lane)
@@ -44,7 +44,9 @@ def connect_lanes(window: MainWindow, lanes: LanesController, controller: Contro
     actions.unload_all.triggered.connect(controller.unload_all)
 
 
-def connect_models(window: MainWindow, models: ModelsController, controller: Controller) -> None:
+def connect_models(
+    window: MainWindow, models: ModelsController, controller: PromptController
+) -> None:
     """Which models run, and what follows from it."""
     window.actions.choose_model.triggered.connect(models.choose)
     window.actions.open_folder.triggered.connect(models.open_folder)
@@ -81,13 +83,13 @@ def connect_quantizing(
     window.closing.connect(quantize.shut_down)
 
 
-def connect_spares(window: MainWindow, spares: SpareEngines) -> None:
+def connect_standby(window: MainWindow, standby: StandbyEngines) -> None:
     """Whether an engine waits for the next change of precision."""
-    window.actions.keep_spare.toggled.connect(spares.set_wanted)
-    spares.message.connect(window.messages.show_message)
+    window.actions.keep_standby.toggled.connect(standby.set_wanted)
+    standby.message.connect(window.messages.show_message)
 
 
-def connect_copying(window: MainWindow, controller: Controller) -> None:
+def connect_copying(window: MainWindow, controller: PromptController) -> None:
     """What leaves the window."""
     actions = window.actions
     actions.copy_answer.triggered.connect(controller.copy_answer)
@@ -96,7 +98,9 @@ def connect_copying(window: MainWindow, controller: Controller) -> None:
     actions.export_plot.triggered.connect(window.plot.ask_export)
 
 
-def connect_messages(window: MainWindow, lanes: LanesController, controller: Controller) -> None:
+def connect_messages(
+    window: MainWindow, lanes: LanesController, controller: PromptController
+) -> None:
     """The one path of messages."""
     lanes.message.connect(window.messages.show_message)
     controller.message.connect(window.messages.show_message)

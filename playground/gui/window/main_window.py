@@ -158,7 +158,7 @@ class MainWindow(QMainWindow):
                 a.palette, a.settings,
             ),
             "&Run": (
-                a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, a.keep_spare, None,
+                a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, a.keep_standby, None,
                 a.founding,
             ),
             "&Lane": (
@@ -246,5 +246,5 @@ class MainWindow(QMainWindow):
         dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.open()
 
-    def _export_failed(self, message: str, cure: str) -> None:
-        self.messages.show_message(message, "error", cure)
+    def _export_failed(self, message: str, remedy: str) -> None:
+        self.messages.show_message(message, "error", remedy)

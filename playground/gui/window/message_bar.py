@@ -45,9 +45,9 @@ class MessageBar(QFrame):
         self._tint()
         self.hide()
 
-    def show_message(self, text: str, level: Level = "info", cure: str = "") -> None:
+    def show_message(self, text: str, level: Level = "info", remedy: str = "") -> None:
         """Show `text`, and after it what to do; the message before is gone."""
-        whole = f"{text} {cure}".strip()
+        whole = f"{text} {remedy}".strip()
         self._level = level
         self._text.setText(whole)
         self.setAccessibleName(f"{level}: {whole}")

@@ -51,7 +51,7 @@ class TerminationSignals(QObject):
 class UncaughtErrors(QObject):
     """Takes exceptions that nobody caught: they go to the log and become one message."""
 
-    message = Signal(str, str, str)  # text, level, cure
+    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(self, log_file: str, parent: QObject | None = None) -> None:
         super().__init__(parent)

@@ -170,10 +170,10 @@ def main(arguments: Sequence[str]) -> int:
 
 def _broken(error: ModelError) -> Broken:
     if not isinstance(error, failures.HubError):
-        return Broken(error.message, error.cure, error.detail)
+        return Broken(error.message, error.remedy, error.detail)
     return Broken(
         error.message,
-        error.cure,
+        error.remedy,
         error.detail,
         retryable=error.retryable,
         wait_s=error.wait_s,

@@ -49,7 +49,7 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
     """
 
     message: str
-    cure: str = ""
+    remedy: str = ""
     detail: str = ""
     retryable: bool = False
     wait_s: float = 0.0

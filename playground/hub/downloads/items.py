@@ -16,7 +16,7 @@ class DownloadState(StrEnum):
     RUNNING = "running"
     RETRYING = "retrying"  # waits until `retry_at`, then goes on by itself
     FINISHED = "finished"
-    FAILED = "failed"  # `message` and `cure` say why; `retry` starts it again
+    FAILED = "failed"  # `message` and `remedy` say why; `retry` starts it again
     CANCELLED = "cancelled"
 
     @property
@@ -35,7 +35,7 @@ class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
 
     `commit` is pinned: what was asked for first stays what is downloaded, over retries and
     restarts. `total_bytes` is 0 until the plan is known, which is before the first byte.
-    `message` and `cure` explain RETRYING and FAILED. `ask_at` is the page where a gated model
+    `message` and `remedy` explain RETRYING and FAILED. `ask_at` is the page where a gated model
     is asked for, `needs_login` that logging in is the next step. `lanes` are what a window shall
     set up when this and all others with the same lanes are here: a model and a precision each.
     """
@@ -53,7 +53,7 @@ class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0  # failed attempts so far, in a row
     retry_at: float = 0.0
     message: str = ""
-    cure: str = ""
+    remedy: str = ""
     ask_at: str = ""
     needs_login: bool = False
     folder: str = ""  # where it lies, once finished

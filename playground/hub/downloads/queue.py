@@ -126,7 +126,7 @@ class DownloadQueue:
             item = self._items.get(key)
             if item is None or item.state.is_over:
                 return
-            self._put(item, state=DownloadState.CANCELLED, bytes_per_s=0.0, message="", cure="")
+            self._put(item, state=DownloadState.CANCELLED, bytes_per_s=0.0, message="", remedy="")
             if self._running is not None and self._running[0] == key:
                 self._running[1].cancel()
 
@@ -143,7 +143,7 @@ class DownloadQueue:
                 attempt=0,
                 retry_at=0.0,
                 message="",
-                cure="",
+                remedy="",
                 ask_at="",
                 needs_login=False,
             )
@@ -188,7 +188,7 @@ class DownloadQueue:
                     download = Download(item.spec, self._environment, item.commit)
                 except ModelError as error:
                     self._put(
-                        item, state=DownloadState.FAILED, message=error.message, cure=error.cure
+                        item, state=DownloadState.FAILED, message=error.message, remedy=error.remedy
                     )
                     continue
                 self._put(item, state=DownloadState.PLANNING, retry_at=0.0, quiet_s=0.0)
@@ -249,7 +249,7 @@ class DownloadQueue:
                         present_bytes=event.present_bytes,
                         attempt=0 if gained else item.attempt,
                         message="",
-                        cure="",
+                        remedy="",
                     )
                 case Advanced():
                     self._put(
@@ -285,7 +285,7 @@ class DownloadQueue:
         told: dict[str, Any] = {
             "attempt": attempt,
             "message": event.message,
-            "cure": event.cure,
+            "remedy": event.remedy,
             "bytes_per_s": 0.0,
             "ask_at": event.ask_at,
             "needs_login": event.needs_login,
@@ -295,7 +295,7 @@ class DownloadQueue:
             told |= {
                 "commit": "",
                 "message": f"The version of {item.spec.source} that was chosen is gone.",
-                "cure": "Try again to download the present one.",
+                "remedy": "Try again to download the present one.",
             }
         if self._closing:
             self._put(item, state=DownloadState.WAITING, bytes_per_s=0.0)

@@ -51,7 +51,7 @@ def prepare(
 ) -> Prepared:
     """Find the folder of a lane's model; its own code runs only with one of the consents.
 
-    Raises ModelError with the cure.
+    Raises ModelError with the remedy.
     """
     from playground.hub.local.consent import consent_to, earlier
     from playground.hub.local.resolve import resolve

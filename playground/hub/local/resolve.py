@@ -31,7 +31,7 @@ class Resolved:
 
 
 def resolve(spec: ModelSpec, precision: Precision, cache: Path | None = None) -> Resolved:
-    """Return the local folder of a model for a precision. Raises ModelError with the cure.
+    """Return the local folder of a model for a precision. Raises ModelError with the remedy.
 
     GPTQ needs a checkpoint that was quantized beforehand. Where the chosen folder is not,
     the rule is the same for every folder, the bundled model's too: a sibling folder whose

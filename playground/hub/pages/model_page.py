@@ -206,7 +206,7 @@ def _files(name: str, sizes: Mapping[str, int | None]) -> tuple[tuple[ModelFile,
     try:
         needed, problem = set(needed_files(name, sizes)), ""
     except ModelError as error:
-        needed, problem = set(), f"{error.message} {error.cure}"
+        needed, problem = set(), f"{error.message} {error.remedy}"
     files = [ModelFile(file, size, file in needed) for file, size in sizes.items()]
     return tuple(sorted(files, key=lambda f: (not f.needed, f.name))), problem
 

@@ -51,13 +51,13 @@ def read_row_page(row: ModelRow, place: HubPlace) -> FoundPage:
 
 
 def _problem(spec: ModelSpec, place: HubPlace) -> str:
-    """Why no lane can take a model as it is on this machine, with the cure; "" where one can."""
+    """Why no lane can take a model as it is on this machine, with the remedy; "" where one can."""
     from playground.hub.local.resolve import resolve
 
     try:
         read_checkpoint(resolve(spec, Precision.BF16, place.cache).folder)
     except ModelError as error:
-        return f"{error.message} {error.cure}".strip()
+        return f"{error.message} {error.remedy}".strip()
     return ""
 
 

@@ -91,7 +91,9 @@ def _whose(token: str | None) -> str:
             ) from None
         if token is None:
             raise
-        raise PlaygroundError(error.message, error.cure, error.detail.replace(token, "…")) from None
+        raise PlaygroundError(
+            error.message, error.remedy, error.detail.replace(token, "…")
+        ) from None
 
 
 def _not_stored(error: Exception, token: str) -> PlaygroundError:

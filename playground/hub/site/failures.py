@@ -40,7 +40,7 @@ class HubError(ModelError):
     def __init__(
         self,
         message: str,
-        cure: str = "",
+        remedy: str = "",
         detail: str = "",
         *,
         retryable: bool = False,
@@ -49,7 +49,7 @@ class HubError(ModelError):
         needs_login: bool = False,
         gone: bool = False,
     ) -> None:
-        super().__init__(message, cure, detail)
+        super().__init__(message, remedy, detail)
         self.retryable = retryable
         self.wait_s = wait_s
         self.ask_at = ask_at
@@ -65,7 +65,7 @@ def explain(
     downloading: bool = True,
     endpoint: str = "",
 ) -> ModelError:
-    """Turn what the library raised into one sentence and a cure.
+    """Turn what the library raised into one sentence and a remedy.
 
     `id_` may be empty where no single model was asked for. `endpoint` is the Hub asked, where
     it is not the environment's.
@@ -79,12 +79,12 @@ def explain(
             found = explainer(cause, asked)
             if found is not None:
                 found.detail = redact(_trace(error))
-                if downloading and found.cure == _AGAIN:
-                    found.cure = _AGAIN_KEPT
+                if downloading and found.remedy == _AGAIN:
+                    found.remedy = _AGAIN_KEPT
                 return found
     done = "downloaded" if downloading else "read from the Hub"
-    cure = _AGAIN_KEPT if downloading else _AGAIN
-    return HubError(f"{id_ or 'The list'} could not be {done}.", cure, redact(_trace(error)))
+    remedy = _AGAIN_KEPT if downloading else _AGAIN
+    return HubError(f"{id_ or 'The list'} could not be {done}.", remedy, redact(_trace(error)))
 
 
 def offline_mode() -> HubError:

@@ -47,7 +47,7 @@ def test_a_precision_that_cannot_be_had_leaves_the_others(tmp_path: Path) -> Non
     failed = next(line for line in lines if line["event"] == "lane failed")
     assert failed["precision"] == "gptq"
     assert "not GPTQ-quantized" in failed["message"]
-    assert failed["cure"]
+    assert failed["remedy"]
     assert lines[-1]["failed"] == ["gptq"]
     assert [lane["precision"] for lane in lines[-1]["lanes"]] == ["fp32"]
     told = playground("bench", "--model", str(model), "--precisions", "gptq", "--prompt", "ab")

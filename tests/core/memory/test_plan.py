@@ -9,8 +9,8 @@ import pytest
 
 from playground.core.memory.corrections import Learned, Load, learn, learned
 from playground.core.memory.plan import (
+    DeviceBudget,
     Fit,
-    Place,
     fit,
     judge,
     longest_context,
@@ -147,7 +147,7 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert made.overhead == made.process + made.workspace
     assert made.peak == made.needed + made.pages
     before = Load(Precision.BF16, made.needed, round(1.1 * made.needed))
-    taught = Place(learned=Learned((before,)))
+    taught = DeviceBudget(learned=Learned((before,)))
     corrected = plan(seven_billion, Precision.BF16, place=taught, context=4096)
     assert corrected.needed == pytest.approx(1.1 * made.needed)
     nf4 = plan(seven_billion, Precision.NF4, context=4096)

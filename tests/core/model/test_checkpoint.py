@@ -123,14 +123,14 @@ def lose_a_shard(folder: Path) -> None:
         (shutil.rmtree, "no folder"),
     ],
 )
-def test_a_bad_folder_is_named_with_its_cure(
+def test_a_bad_folder_is_named_with_its_remedy(
     folder: Path, spoil: Callable[[Path], object], says: str
 ) -> None:
     spoil(folder)
     with pytest.raises(ModelError) as caught:
         read_checkpoint(folder)
     assert says in caught.value.message
-    assert caught.value.cure.endswith(".")
+    assert caught.value.remedy.endswith(".")
 
 
 def test_quantization_by_others_and_remote_code_are_told(folder: Path) -> None:

@@ -55,12 +55,12 @@ def request_(tmp_path: Path) -> QuantizeRequest:
         ({"folder": "/nowhere"}, "no folder"),
     ],
 )
-def test_what_is_wrong_is_one_sentence_with_its_cure(
+def test_what_is_wrong_is_one_sentence_with_its_remedy(
     request_: QuantizeRequest, changes: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(PlaygroundError, match=words) as raised:
         check_request(msgspec.structs.replace(request_, **changes))
-    assert raised.value.cure
+    assert raised.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_a_calibration_file_that_is_none(tmp_path: Path, data: bytes, words: str
     path.write_bytes(data)
     with pytest.raises(PlaygroundError, match=words) as raised:
         read_calibration(path)
-    assert raised.value.cure
+    assert raised.value.remedy
 
 
 def test_a_calibration_file_beyond_all_use_is_not_read(tmp_path: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_name_that_is_taken(request_: QuantizeRequest) -> None:
     Path(request_.output).mkdir(parents=True)
     with pytest.raises(PlaygroundError, match="already a folder copy") as raised:
         check_request(request_)
-    assert "another name" in raised.value.cure
+    assert "another name" in raised.value.remedy
 
 
 def test_the_disk_must_hold_it(request_: QuantizeRequest) -> None:
@@ -116,7 +116,7 @@ def test_the_disk_must_hold_it(request_: QuantizeRequest) -> None:
     assert needed == int(linear * (4 + 20 / 32) / 8) + rest * 2
     with pytest.raises(PlaygroundError, match="are free on the disk") as raised:
         check_request(request_, free_disk=needed)
-    assert "another disk" in raised.value.cure
+    assert "another disk" in raised.value.remedy
     assert operations(request_, checkpoint) == 2.0 * linear * 64 * 512 * 8
 
 

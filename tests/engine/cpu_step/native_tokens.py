@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from playground.core.generation import GenerationOptions
 from playground.engine.cpu_step.build import library
 from playground.engine.cpu_step.kernels import NativeProducts
-from playground.engine.cpu_step.step import LeanStep, lean_step, summation_noise
-from playground.engine.decoding.cached_loop import OwnLoopDecoder
+from playground.engine.cpu_step.step import FusedStep, fused_step, summation_noise
+from playground.engine.decoding.cached_loop import CachedDecoder
 from playground.engine.decoding.decoder import Decoder
 from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.loading.int8_weight_only import make_weight_only
@@ -39,12 +39,12 @@ def main() -> None:
         _ids(generate, prompts[0], 1)  # some kernels repack their weights at their first call
         compiled = library()
         assert compiled
-        reordered = LeanStep(model, 2048, True, NativeProducts(compiled, exact=False))
+        reordered = FusedStep(model, 2048, True, NativeProducts(compiled, exact=False))
         answers = found[precision] = {
             "generate": [_ids(generate, prompt, job["new_tokens"]) for prompt in prompts]
         }
-        for step in (lean_step(model, 2048, "exact"), reordered):
-            own = OwnLoopDecoder(model, frozenset(), 2048, step)
+        for step in (fused_step(model, 2048, "exact"), reordered):
+            own = CachedDecoder(model, frozenset(), 2048, step)
             answers[own.name] = [_ids(own, prompt, job["new_tokens"]) for prompt in prompts]
         answers["apart"] = max(
             _apart(model, prompt, ids)

@@ -20,8 +20,8 @@ from playground.engine.cpu_step import build as native_library
 from playground.engine.cpu_step import kernels as native
 from playground.engine.cpu_step.build import library
 from playground.engine.cpu_step.kernels import NativeProducts
-from playground.engine.cpu_step.step import LeanStep, lean_step
-from playground.engine.decoding.cached_loop import OwnLoopDecoder
+from playground.engine.cpu_step.step import FusedStep, fused_step
+from playground.engine.decoding.cached_loop import CachedDecoder
 from tests.engine.cpu_step.natives import COMPILER, KNOWN_ORDER, native_products, needs_compiler
 from tests.engine.decoders import LEAN, SIZES, decoder_for, ids_of, make, prompt_of
 from tests.engine.driver import PROMPTS
@@ -155,7 +155,7 @@ def test_without_a_working_compiler_the_step_is_exact(
     monkeypatch.setenv("PATH", str(broken.parent) + os.pathsep + "/bin")
     library.cache_clear()
     try:
-        step = lean_step(make(LEAN["llama"]()), 2048, reordered_from=0)
+        step = fused_step(make(LEAN["llama"]()), 2048, reordered_from=0)
     finally:
         library.cache_clear()
     assert step is not None
@@ -172,7 +172,7 @@ def test_a_wrong_product_is_not_taken(monkeypatch: pytest.MonkeyPatch, factor: f
         return multiply and (lambda x: multiply(x) * factor)
 
     monkeypatch.setattr(NativeProducts, "floats", spoilt)
-    step = lean_step(make(LEAN["llama"]()), 2048, reordered_from=0)
+    step = fused_step(make(LEAN["llama"]()), 2048, reordered_from=0)
     assert step is not None
     assert step.name == "lean step"
 
@@ -180,11 +180,11 @@ def test_a_wrong_product_is_not_taken(monkeypatch: pytest.MonkeyPatch, factor: f
 def test_weights_are_not_copied() -> None:
     """The joined weights serve both steps, and the modules look into them."""
     model = make(LEAN["llama"]())
-    assert LeanStep(model, 2048, True)
+    assert FusedStep(model, 2048, True)
     attention = model.model.layers[0].self_attn
     joined = attention.q_proj.weight.untyped_storage().data_ptr()
     assert attention.v_proj.weight.untyped_storage().data_ptr() == joined
-    assert LeanStep(model, 2048, True, native_products(exact=False))
+    assert FusedStep(model, 2048, True, native_products(exact=False))
     assert attention.k_proj.weight.untyped_storage().data_ptr() == joined
 
 
@@ -193,8 +193,8 @@ def test_weights_are_not_copied() -> None:
 def test_a_native_step_chooses_what_generate_chooses(name: str, exact: bool) -> None:
     """In fp32, where no two logits are as good as equal; over the growth of the cache."""
     model = make(LEAN[name](), torch.float32)
-    step = LeanStep(model, 2048, True, native_products(exact))
-    own = OwnLoopDecoder(model, frozenset(), 2048, step)
+    step = FusedStep(model, 2048, True, native_products(exact))
+    own = CachedDecoder(model, frozenset(), 2048, step)
     assert own.name == (NATIVE if exact else REORDERED)
     generate = decoder_for(model, "generate")
     for length in (500, 3):

@@ -12,7 +12,7 @@ import torch
 from playground.core.generation import GenerationOptions
 from playground.engine.cuda_graph.captures import waits_for_host
 from playground.engine.cuda_graph.compiled_layers import compiled_layers
-from playground.engine.cuda_graph.graph_loop import CapturedLoopDecoder
+from playground.engine.cuda_graph.graph_loop import GraphDecoder
 from playground.engine.cuda_graph.graph_step import Capture, FixedStep, StepRunner, uncaptured
 from playground.engine.decoding.decoder import Decoder, Tell
 from playground.engine.serving.choose_decoder import choose_decoder
@@ -42,7 +42,7 @@ def captured(
     model: Any, eos: frozenset[int] = frozenset(), capture: Capture = uncaptured
 ) -> Decoder:
     decoder, note = choose_decoder(model, eos, CONTEXT, "auto", captures=[capture])
-    assert isinstance(decoder, CapturedLoopDecoder)
+    assert isinstance(decoder, GraphDecoder)
     assert note == ""
     return decoder
 
@@ -350,7 +350,7 @@ def test_the_host_is_one_step_behind_and_one_token_too_many_is_dropped() -> None
     prompt = prompt_of(13)
     whole = ids_of(decoder_for(model, "generate"), prompt, 20)[0]
     eos = frozenset({whole[7]})
-    own = CapturedLoopDecoder(model, eos, CONTEXT, lambda step, tell: Queued(step), link=link)
+    own = GraphDecoder(model, eos, CONTEXT, lambda step, tell: Queued(step), link=link)
     working = True
     free = GenerationOptions(ignore_eos=True)
     assert ids_of(own, prompt, 20, free)[0] == whole

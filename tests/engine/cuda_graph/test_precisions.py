@@ -29,7 +29,7 @@ from playground.engine.cuda_graph.compiled_layers import compiled_layers
 from playground.engine.cuda_graph.graph_step import FixedStep, uncaptured
 from playground.engine.decoding.decoder import Decoder
 from playground.engine.decoding.generate import GenerateDecoder
-from playground.engine.decoding.kv_cache import KeptCache
+from playground.engine.decoding.kv_cache import KVCache
 from playground.engine.loading.gptq_int4 import Int4Linear, unpack
 from playground.engine.loading.verify import verify
 from playground.engine.serving.answering import Answering, Session
@@ -144,7 +144,7 @@ def test_quantized_layers_compile_without_a_break(precision: Precision) -> None:
 
     with torch.no_grad():
         model(torch.tensor([[1, 2, 3]]))  # some kernels repack their weights at the first call
-        kept = KeptCache(model, 1024)
+        kept = KVCache(model, 1024)
         model(input_ids=torch.tensor([[5]]), use_cache=True, **kept.argument)
         kept.truncate(0)
         step = FixedStep(model, kept)

@@ -1,4 +1,4 @@
-"""Folders that cannot be loaded: a sentence with its cure, and an engine that goes on."""
+"""Folders that cannot be loaded: a sentence with its remedy, and an engine that goes on."""
 
 from __future__ import annotations
 
@@ -167,7 +167,7 @@ def test_bad_model(
     assert words in failed.message, failed
     assert failed.may_insist is (damage is too_large)
     assert failed.message.endswith(".")
-    assert failed.cure.endswith(".")
+    assert failed.remedy.endswith(".")
     assert failed.detail
     assert failed.alive
     assert failed.request_id is None
@@ -185,7 +185,7 @@ def test_devices_that_are_not_there(bare: Engine, model_folder: Path) -> None:
         failed = bare.load(model_folder, Precision.BF16, device=device)
         assert isinstance(failed, Failed)
         assert "not there" in failed.message
-        assert "cpu" in failed.cure
+        assert "cpu" in failed.remedy
 
 
 def test_a_missing_folder(bare: Engine, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 from playground.client.engine_process import child_environment
 from playground.core.facts import DeviceFacts, LoadedModel
 from playground.core.memory.corrections import learned
-from playground.core.memory.plan import MemoryPlan, Place, plan
+from playground.core.memory.plan import DeviceBudget, MemoryPlan, plan
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.precision import Precision
 from tests.engine.driver import Engine
@@ -98,7 +98,7 @@ def measure(folder: Path, architecture: str, precision: Precision) -> Row:
     made = plan(
         read_checkpoint(model).sizes,
         precision,
-        Place(capability=device.capability, process=facts.process_bytes),
+        DeviceBudget(capability=device.capability, process=facts.process_bytes),
         PROMPT + NEW_TOKENS,
     )
     peak = max(loaded.peak_bytes, answer.peak_memory_bytes)

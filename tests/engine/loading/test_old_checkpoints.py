@@ -124,7 +124,7 @@ def test_what_no_kernel_takes_is_said_before_anything_is_loaded(
     assert isinstance(failed, Failed), failed
     assert failed.alive
     assert words in failed.message
-    assert failed.cure
+    assert failed.remedy
 
 
 @pytest.fixture(scope="module")

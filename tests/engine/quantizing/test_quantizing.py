@@ -183,7 +183,7 @@ def test_more_bits_are_nearer_to_the_model_it_was_made_from(plain: dict[str, Any
 
 
 @pytest.mark.parametrize(
-    ("changes", "words", "cure"),
+    ("changes", "words", "remedy"),
     [
         ({"group_size": 128}, "Groups of 128 do not divide the 64 inputs", "groups of 64"),
         ({"samples": 1024, "length": 512}, "text is too short", "longer text"),
@@ -195,14 +195,14 @@ def test_more_bits_are_nearer_to_the_model_it_was_made_from(plain: dict[str, Any
 def test_what_cannot_be_made_is_told_before_anything_is_written(
     changes: dict[str, Any],
     words: str,
-    cure: str,
+    remedy: str,
     session: Session,
     source: Path,
     tmp_path: Path,
 ) -> None:
     with pytest.raises(PlaygroundError, match=words) as raised:
         session.quantize(ask(source, tmp_path / "library" / "copy", **changes))
-    assert cure in raised.value.cure
+    assert remedy in raised.value.remedy
     assert not (tmp_path / "library").exists()
 
 
@@ -234,7 +234,7 @@ def test_architectures_that_would_not_load_or_not_be_quantized(
     kind(config).save_pretrained(write_files(tmp_path / "other", files))
     with pytest.raises(PlaygroundError, match=words) as raised:
         session.estimate(ask(tmp_path / "other", tmp_path / "copy"))
-    assert raised.value.cure
+    assert raised.value.remedy
 
 
 def test_a_folder_that_cannot_be_written(session: Session, source: Path, tmp_path: Path) -> None:

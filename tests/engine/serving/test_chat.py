@@ -48,7 +48,7 @@ def test_chat(start: Callable[..., Engine], model_folder: Path, tmp_path: Path) 
 
     refused = engine.ask(ChatPrompt((Message("system", "no"), Message("user", "a")))).failed
     assert "System prompts are not supported" in refused.message
-    assert refused.cure
+    assert refused.remedy
     broken = engine.ask(ChatPrompt((Message("user", "broken"),))).failed
     assert "chat template" in broken.message
     assert "conversation is empty" in engine.ask(ChatPrompt(())).failed.message

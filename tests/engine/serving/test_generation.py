@@ -154,7 +154,7 @@ def test_prompt_longer_than_the_context(engine: Engine, text: str) -> None:
     failed = engine.ask(text).failed
     assert failed.alive
     assert "1,024" in failed.message
-    assert "Shorten" in failed.cure
+    assert "Shorten" in failed.remedy
     assert engine.ask(PROMPT, max_new_tokens=2).answer.text
 
 
@@ -192,7 +192,7 @@ def test_refusals(
 ) -> None:
     failed = engine.ask(prompt, **options).failed
     assert words in failed.message
-    assert failed.cure
+    assert failed.remedy
     assert failed.alive
     assert failed.request_id == engine.last_id
 

@@ -193,7 +193,7 @@ def test_an_environment_without_the_libraries(start: Callable[..., Engine], tmp_
     failed = engine.until(Ready)
     assert isinstance(failed, Failed)
     assert failed.message == "The engine's environment lacks transformers."
-    assert "pip install" in failed.cure
+    assert "pip install" in failed.remedy
     assert not failed.alive
     assert engine.process.wait(10)
 
@@ -208,7 +208,7 @@ def test_libraries_that_are_missing_or_old(start: Callable[..., Engine], tmp_pat
     probe = engine.ready().probes["bitsandbytes"]
     assert not probe.ok
     assert probe.detail == "bitsandbytes 0.41.0 is too old, 0.50 is needed."
-    assert "pip install" in probe.cure
+    assert "pip install" in probe.remedy
     failed = engine.load(tmp_path, Precision.INT8)
     assert isinstance(failed, Failed)
 
@@ -254,7 +254,7 @@ def test_memory_that_runs_out_while_loading(
     failed = engine.load(folder, Precision.FP32)
     assert isinstance(failed, Failed)
     assert "not enough memory" in failed.message, failed
-    assert "smaller model" in failed.cure
+    assert "smaller model" in failed.remedy
 
 
 def test_a_killed_engine_leaves_no_message_half_read(

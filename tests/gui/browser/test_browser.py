@@ -12,7 +12,7 @@ from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
 from playground.core.memory.plan import Fit
-from playground.gui.browser.model_list import Entry, Room, Scope
+from playground.gui.browser.model_list import Entry, FreeMemory, Scope
 from playground.gui.browser.text import cells, headings, spoken
 from playground.hub.catalog import ModelRow, Sort, Where
 from playground.hub.local.resolve import BUNDLED_NAME
@@ -69,7 +69,7 @@ def test_rows_say_whether_they_fit_into_what_is_free_now(
     add(hub, "c/large-gptq", "gptq", safetensors=packed, config=config)
     add(hub, "d/unknown")
     free = [10**10]
-    picker = make_picker(room=lambda: Room("cpu", free[0]))
+    picker = make_picker(free_memory=lambda: FreeMemory("cpu", free[0]))
     settle(qtbot, picker)
 
     def fits() -> dict[str, Fit | None]:
@@ -168,7 +168,7 @@ def test_where_nothing_fits_the_user_says_how_far_to_look(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer
 ) -> None:
     hub.crowd = Crowd(100_000)  # of which the Hub tells no parameters
-    picker = make_picker(room=lambda: Room("cpu", 10**10))
+    picker = make_picker(free_memory=lambda: FreeMemory("cpu", 10**10))
     picker.view.filters.loosen()
     settle(qtbot, picker)
     asked = len(lists(hub))
@@ -233,8 +233,8 @@ def test_offline_lists_what_is_here_and_tries_again(
         assert names(picker) == ["owner/cached", BUNDLED_NAME]
         said = picker.view.notice()
         assert "cannot be reached" in said.text
-        assert "network" in said.cure
-        assert "the list shows what is here" in said.cure
+        assert "network" in said.remedy
+        assert "the list shows what is here" in said.remedy
         with qtbot.waitSignal(picker.browser.answered, timeout=LONG):
             qtbot.mouseClick(picker.view.notice_button(), Qt.MouseButton.LeftButton)
         assert "cannot be reached" in picker.view.notice().text
@@ -270,8 +270,8 @@ def test_too_many_requests_and_then_again_by_itself(
     with qtbot.waitSignal(picker.browser.answered, timeout=LONG):
         pass
     assert "429" in picker.view.notice().text
-    assert "in 1 seconds" in picker.view.notice().cure
-    assert "by itself" in picker.view.notice().cure
+    assert "in 1 seconds" in picker.view.notice().remedy
+    assert "by itself" in picker.view.notice().remedy
     qtbot.waitUntil(lambda: names(picker, "On the Hub") == ["owner/model"], timeout=LONG)
     assert not picker.view.notice().text
 
@@ -288,7 +288,7 @@ def test_a_page_that_fails_keeps_the_earlier_ones(
     with qtbot.waitSignal(picker.browser.answered, timeout=LONG):
         bar.setValue(bar.maximum())
     assert "HTTP 500" in picker.view.notice().text
-    assert "shows what is here" not in picker.view.notice().cure
+    assert "shows what is here" not in picker.view.notice().remedy
     assert len(names(picker, "On the Hub")) == 30
     qtbot.mouseClick(picker.view.notice_button(), Qt.MouseButton.LeftButton)
     settle(qtbot, picker)

@@ -180,7 +180,7 @@ def test_a_stall_is_seen_and_tried_again(
     wait_for(qtbot, panel, "are on this machine")
 
 
-def test_a_failure_says_its_cure(
+def test_a_failure_says_its_remedy(
     qtbot: QtBot, hub: HubServer, open_downloads: Open, panel: DownloadsPanel
 ) -> None:
     downloads = open_downloads()
@@ -295,7 +295,7 @@ def test_every_state_in_words() -> None:
     late = told(DownloadState.RETRYING, message="Broken off.", retry_at=30.0, now=10.0)
     assert late == "Broken off. Goes on by itself in 20 s."
     assert told(DownloadState.RETRYING, message="No.", now=99.0).endswith("in a moment.")
-    assert told(DownloadState.FAILED, message="No.", cure="Do it.") == "No. Do it."
+    assert told(DownloadState.FAILED, message="No.", remedy="Do it.") == "No. Do it."
     assert human_duration(0.2) == "1 s"
 
 

@@ -18,13 +18,13 @@ from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.settings import Settings
-from playground.gui.engines.standby import KEEP_FREE, START_FREE, SpareEngines
+from playground.gui.engines.standby import KEEP_FREE, START_FREE, StandbyEngines
 from tests.gui.support import LONG, MakeWindow
 from tests.support.scripted_engine import scripted_command
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
 
-MakeSpares = Callable[..., SpareEngines]
+MakeStandby = Callable[..., StandbyEngines]
 
 
 class Memory:
@@ -43,29 +43,29 @@ def memory() -> Memory:
 
 
 @pytest.fixture
-def make_spares(qtbot: QtBot, memory: Memory) -> Iterator[MakeSpares]:
-    made: list[SpareEngines] = []
+def make_standby(qtbot: QtBot, memory: Memory) -> Iterator[MakeStandby]:
+    made: list[StandbyEngines] = []
 
-    def make(*options: str) -> SpareEngines:
+    def make(*options: str) -> StandbyEngines:
         def process(environment: str) -> EngineProcess:
             if environment == "gone":
                 raise EngineError("The environment is gone.")
             return EngineProcess(scripted_command(*options))
 
-        spares = SpareEngines(process, memory)
-        made.append(spares)
-        return spares
+        standby = StandbyEngines(process, memory)
+        made.append(standby)
+        return standby
 
     yield make
-    for spares in made:
-        spares.shut_down()
-        assert spares.wait(10_000)
+    for standby in made:
+        standby.shut_down()
+        assert standby.wait(10_000)
 
 
-def wait_for_spare(qtbot: QtBot, spares: SpareEngines) -> int:
+def wait_for_standby(qtbot: QtBot, standby: StandbyEngines) -> int:
     """Return the process id of the own environment's spare, once it can load."""
-    qtbot.waitUntil(lambda: spares.ready and "" in spares.pids, timeout=LONG)
-    return spares.pids[""]
+    qtbot.waitUntil(lambda: standby.ready and "" in standby.pids, timeout=LONG)
+    return standby.pids[""]
 
 
 def gone(qtbot: QtBot, pid: int) -> None:
@@ -83,7 +83,7 @@ def test_a_changed_precision_takes_the_spare_and_another_one_waits(
     playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
     lane = playground.lanes.lanes[0]
     playground.start_ahead()
-    first = wait_for_spare(qtbot, playground.spares)
+    first = wait_for_standby(qtbot, playground.standby)
     own = lane.pid
     lane.load()
     loaded(qtbot, playground)
@@ -95,63 +95,63 @@ def test_a_changed_precision_takes_the_spare_and_another_one_waits(
     assert lane.pid == first
     assert Activity.IMPORTING not in activities
     gone(qtbot, own)
-    second = wait_for_spare(qtbot, playground.spares)
+    second = wait_for_standby(qtbot, playground.standby)
     assert second not in (own, first)
 
 
 def test_a_killed_spare_is_replaced_but_not_for_ever(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
     playground.start_ahead()
-    spares, lane = playground.spares, playground.lanes.lanes[0]
-    first = wait_for_spare(qtbot, spares)
+    standby, lane = playground.standby, playground.lanes.lanes[0]
+    first = wait_for_standby(qtbot, standby)
     os.kill(first, signal.SIGKILL)
-    qtbot.waitUntil(lambda: spares.pids.get("", first) != first, timeout=LONG)
-    second = wait_for_spare(qtbot, spares)
+    qtbot.waitUntil(lambda: standby.pids.get("", first) != first, timeout=LONG)
+    second = wait_for_standby(qtbot, standby)
     os.kill(second, signal.SIGKILL)
-    qtbot.waitUntil(lambda: not spares.pids, timeout=LONG)
-    with qtbot.waitSignal(spares._calm.timeout, timeout=LONG):
+    qtbot.waitUntil(lambda: not standby.pids, timeout=LONG)
+    with qtbot.waitSignal(standby._calm.timeout, timeout=LONG):
         pass
-    assert not spares.pids
+    assert not standby.pids
     lane.load()  # nobody noticed anything
     loaded(qtbot, playground)
     assert not playground.window.messages.isVisible()
 
 
 def test_a_spare_that_has_just_died_is_not_given_away(
-    qtbot: QtBot, make_spares: MakeSpares
+    qtbot: QtBot, make_standby: MakeStandby
 ) -> None:
-    spares = make_spares()
-    spares.look([""], busy=False, generating=False)
-    pid = wait_for_spare(qtbot, spares)
-    engine = spares._spares[""]
+    standby = make_standby()
+    standby.look([""], busy=False, generating=False)
+    pid = wait_for_standby(qtbot, standby)
+    engine = standby._standby[""]
     os.kill(pid, signal.SIGKILL)
     # Without the event loop: the pool has not been told.
     assert engine._worker is not None
     assert engine._worker.process.wait(10)
-    assert spares.take("") is None
-    qtbot.waitUntil(lambda: spares.pids.get("") not in (None, pid), timeout=LONG)
+    assert standby.take("") is None
+    qtbot.waitUntil(lambda: standby.pids.get("") not in (None, pid), timeout=LONG)
 
 
 def test_what_still_imports_goes_when_a_generation_begins(
-    qtbot: QtBot, make_spares: MakeSpares
+    qtbot: QtBot, make_standby: MakeStandby
 ) -> None:
-    spares = make_spares("--delay", "importing=60")
-    spares.look([""], busy=False, generating=False)
-    qtbot.waitUntil(lambda: bool(spares.pids.get("")), timeout=LONG)
-    pid = spares.pids[""]
-    spares.look([""], busy=True, generating=True)
-    assert not spares.pids
+    standby = make_standby("--delay", "importing=60")
+    standby.look([""], busy=False, generating=False)
+    qtbot.waitUntil(lambda: bool(standby.pids.get("")), timeout=LONG)
+    pid = standby.pids[""]
+    standby.look([""], busy=True, generating=True)
+    assert not standby.pids
     gone(qtbot, pid)
-    assert not spares._calm.isActive()
+    assert not standby._calm.isActive()
 
 
-def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_spares: MakeSpares) -> None:
-    spares = make_spares()
-    spares.look([""], busy=False, generating=False)
-    pid = wait_for_spare(qtbot, spares)
-    spares.look([""], busy=True, generating=True)
-    assert spares.pids == {"": pid}
-    engine = spares.take("")
+def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_standby: MakeStandby) -> None:
+    standby = make_standby()
+    standby.look([""], busy=False, generating=False)
+    pid = wait_for_standby(qtbot, standby)
+    standby.look([""], busy=True, generating=True)
+    assert standby.pids == {"": pid}
+    engine = standby.take("")
     assert engine is not None
     assert engine.ready
     assert engine.pid == pid
@@ -159,30 +159,32 @@ def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_spares: Mak
     assert engine.wait(10_000)
 
 
-def test_each_environment_in_use_has_one(qtbot: QtBot, make_spares: MakeSpares) -> None:
-    spares = make_spares()
-    spares.look(["", "other", "", "gone"], busy=False, generating=False)
-    qtbot.waitUntil(lambda: spares.ready and len(spares.pids) == 2, timeout=LONG)
-    pids = spares.pids
+def test_each_environment_in_use_has_one(qtbot: QtBot, make_standby: MakeStandby) -> None:
+    standby = make_standby()
+    standby.look(["", "other", "", "gone"], busy=False, generating=False)
+    qtbot.waitUntil(lambda: standby.ready and len(standby.pids) == 2, timeout=LONG)
+    pids = standby.pids
     assert set(pids) == {"", "other"}
-    spares.look([""], busy=False, generating=False)
-    assert spares.pids == {"": pids[""]}
+    standby.look([""], busy=False, generating=False)
+    assert standby.pids == {"": pids[""]}
     gone(qtbot, pids["other"])
 
 
-def test_none_where_memory_is_short(qtbot: QtBot, make_spares: MakeSpares, memory: Memory) -> None:
-    spares = make_spares()
+def test_none_where_memory_is_short(
+    qtbot: QtBot, make_standby: MakeStandby, memory: Memory
+) -> None:
+    standby = make_standby()
     memory.free = START_FREE - 1
-    spares.look([""], busy=False, generating=False)
-    with qtbot.waitSignal(spares._calm.timeout, timeout=LONG):
+    standby.look([""], busy=False, generating=False)
+    with qtbot.waitSignal(standby._calm.timeout, timeout=LONG):
         pass
-    assert not spares.pids
+    assert not standby.pids
     memory.free = START_FREE
-    spares.look([""], busy=False, generating=False)
-    pid = wait_for_spare(qtbot, spares)
+    standby.look([""], busy=False, generating=False)
+    pid = wait_for_standby(qtbot, standby)
     memory.free = KEEP_FREE - 1
-    spares.look([""], busy=True, generating=False)
-    assert not spares.pids
+    standby.look([""], busy=True, generating=False)
+    assert not standby.pids
     gone(qtbot, pid)
 
 
@@ -191,14 +193,14 @@ def test_switching_it_off_tells_the_memory_and_is_remembered(
 ) -> None:
     playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
     playground.start_ahead()
-    pid = wait_for_spare(qtbot, playground.spares)
-    with qtbot.waitSignal(playground.spares.message, timeout=LONG) as told:
-        playground.window.actions.keep_spare.trigger()
+    pid = wait_for_standby(qtbot, playground.standby)
+    with qtbot.waitSignal(playground.standby.message, timeout=LONG) as told:
+        playground.window.actions.keep_standby.trigger()
     assert told.args is not None
     assert "came back" in told.args[0]
     gone(qtbot, pid)
     playground.window.close()
-    assert not playground.store.values.keep_spare
+    assert not playground.store.values.keep_standby
 
 
 def test_a_real_engine_that_waited_loads_without_importing(
@@ -207,8 +209,8 @@ def test_a_real_engine_that_waited_loads_without_importing(
     lanes = (LaneConfig(precision=Precision.BF16), LaneConfig(precision=Precision.FP32))
     playground = make_window(settings=Settings(lanes=lanes), real=True, spare=True)
     playground.start_ahead()
-    qtbot.waitUntil(lambda: playground.spares.ready, timeout=4 * LONG)
-    pid = playground.spares.pids[""]
+    qtbot.waitUntil(lambda: playground.standby.ready, timeout=4 * LONG)
+    pid = playground.standby.pids[""]
     second = playground.lanes.lanes[1]
     second.load()
     qtbot.waitUntil(lambda: second.state.stage is Stage.READY, timeout=4 * LONG)

@@ -85,7 +85,7 @@ def test_an_environment_that_is_gone_is_told_and_the_lane_can_be_given_another(
     assert presenter.lane.state.stage is Stage.FAILED
     assert failure is not None
     assert "environment old is gone" in failure.message
-    assert "Choose another" in failure.cure
+    assert "Choose another" in failure.remedy
     presenter.view.environmentChosen.emit("")
     qtbot.waitUntil(lambda: presenter.lane.state.stage is Stage.READY, timeout=PATIENT)
     assert not presenter.view.header.environment.isVisible()
@@ -103,7 +103,7 @@ def test_a_python_without_the_libraries_is_blamed_and_not_the_model(
     qtbot.waitUntil(lambda: lane.state.stage is Stage.FAILED, timeout=PATIENT)
     assert lane.state.failure is not None
     assert "No engine can start in the environment bare." in lane.state.failure.message
-    assert "Choose another" in lane.state.failure.cure
+    assert "Choose another" in lane.state.failure.remedy
     assert "No module named" in lane.state.failure.detail
 
 

@@ -247,7 +247,7 @@ def test_svg_renders(plot: LatencyPlot, tmp_path: Path) -> None:
     assert "&lt;b&gt;lane" in text
 
 
-def test_export_failures_name_the_cure(plot: LatencyPlot, tmp_path: Path) -> None:
+def test_export_failures_name_the_remedy(plot: LatencyPlot, tmp_path: Path) -> None:
     with pytest.raises(PlaygroundError, match=r"ends in \.png, \.svg or \.csv"):
         plot.export(tmp_path / "latency.gif")
     for suffix in ("png", "svg", "csv"):

@@ -195,7 +195,7 @@ def test_a_killed_engine_is_told_and_the_lane_loads_again(
     reach(qtbot, lane, Stage.FAILED)
     assert lane.state.failure is not None
     assert "SIGKILL" in lane.state.failure.message
-    assert lane.state.failure.cure
+    assert lane.state.failure.remedy
 
 
 def test_an_engine_killed_while_unloading_is_just_gone(qtbot: QtBot, make_lane: MakeLane) -> None:
@@ -298,7 +298,7 @@ def test_too_little_memory_is_told_and_may_be_overruled(
     assert lane.state.failure is not None
     assert "13.2 GB" in lane.state.failure.message
     assert "8.1 GB are free" in lane.state.failure.message
-    assert "load it anyway" in lane.state.failure.cure
+    assert "load it anyway" in lane.state.failure.remedy
     assert lane.state.failure.may_insist
     lane.load()
     reach(qtbot, lane, Stage.FAILED)

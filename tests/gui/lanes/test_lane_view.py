@@ -17,7 +17,7 @@ from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.lane_view import LaneView
-from playground.gui.lanes.text import room_text, room_tip, stamp_text
+from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
 
 #: The offscreen platform says so of every window with a smallest size.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
@@ -190,15 +190,15 @@ def test_a_refusal_for_lack_of_memory_offers_to_load_anyway(lane: LaneView, qtbo
 
 
 def test_the_room_left_is_said_under_the_text(lane: LaneView) -> None:
-    lane.show_room(room_text(1000), room_tip(24, 1024, 2000, 8_000_000))
-    assert lane.room.text() == "1,000 tokens left"
-    assert lane.room.toolTip().splitlines() == [
+    lane.show_headroom(headroom_text(1000), headroom_tip(24, 1024, 2000, 8_000_000))
+    assert lane.headroom.text() == "1,000 tokens left"
+    assert lane.headroom.toolTip().splitlines() == [
         "Context: 24 of 1,024 tokens used",
         "Memory: 8.00 MB free, 2.00 kB a token in the cache",
     ]
-    assert room_text(0) == "full"
-    lane.show_room(room_text(None), "")
-    assert not lane.room.isVisibleTo(lane)
+    assert headroom_text(0) == "full"
+    lane.show_headroom(headroom_text(None), "")
+    assert not lane.headroom.isVisibleTo(lane)
 
 
 def test_freed_memory_and_hints(lane: LaneView) -> None:

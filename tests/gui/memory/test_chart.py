@@ -9,7 +9,7 @@ from PySide6.QtGui import QImage
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
-from playground.core.memory.plan import Fit, Place, plan
+from playground.core.memory.plan import DeviceBudget, Fit, plan
 from playground.core.memory.table import FitTable, fit_table
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.model.weights import ModelSizes
@@ -46,7 +46,7 @@ def chart(qtbot: QtBot) -> FitChart:
 
 
 def made(sizes: ModelSizes, free: int, **more: int) -> FitTable:
-    return fit_table(sizes, place=Place(), free=free, **more)
+    return fit_table(sizes, place=DeviceBudget(), free=free, **more)
 
 
 def image(chart: FitChart) -> QImage:

@@ -185,7 +185,7 @@ def test_a_model_that_cannot_be_quantized(
     dialog = open_(resource("models", name))
     qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
     assert words in controller.state.failure.message
-    assert controller.state.failure.cure
+    assert controller.state.failure.remedy
     assert not dialog.start_button.isEnabled()
 
 

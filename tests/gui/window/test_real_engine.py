@@ -14,7 +14,7 @@ from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.settings import Settings
-from playground.gui.lanes.memory import room_left
+from playground.gui.lanes.memory import headroom_left
 from playground.gui.reference.dialog import FoundingDialog
 from tests.benchmarks import gui as app_benchmark
 from tests.gui.support import MakeWindow
@@ -43,11 +43,11 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
         assert len(answer.token_ids) == 12
         assert presenter.view.stream.answer_text() == answer.text
         assert presenter.view.header.isVisible()
-        left = room_left(presenter.lane)
+        left = headroom_left(presenter.lane)
         assert left is not None
         assert left.used == answer.prompt_tokens + 12
         assert left.left == 1024 - left.used
-        assert presenter.view.room.text() == f"{left.left:,} tokens left"
+        assert presenter.view.headroom.text() == f"{left.left:,} tokens left"
     assert not playground.window.prompt.modes.isHidden()
 
     dialog = FoundingDialog(playground.lanes, LaneConfig(), "classics-6m", playground.window)

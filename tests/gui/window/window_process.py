@@ -1,6 +1,6 @@
 """A window of its own process whose three lanes stream without an end; prints its engines' ids.
 
-With the argument "idle" nothing runs, and a spare engine waits beside the first lane's.
+With the argument "idle" nothing runs, and a standby engine waits beside the first lane's.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ class Reporter(QObject):
 
     @Slot()
     def _look(self) -> None:
-        presenters, spares = self._playground.lanes.presenters, self._playground.spares
-        if spares.ready or all(presenter.figures()[0].tokens for presenter in presenters):
+        presenters, standby = self._playground.lanes.presenters, self._playground.standby
+        if standby.ready or all(presenter.figures()[0].tokens for presenter in presenters):
             self._timer.stop()
-            pids = [p.lane.pid for p in presenters if p.lane.pid] + list(spares.pids.values())
+            pids = [p.lane.pid for p in presenters if p.lane.pid] + list(standby.pids.values())
             sys.stdout.write(" ".join(map(str, pids)) + "\n")
             sys.stdout.flush()
 
@@ -44,7 +44,7 @@ def main() -> None:
     store = SettingsStore(Path(sys.argv[1]))
     idle = sys.argv[2:] == ["idle"]
     store.values = Settings(
-        keep_spare=idle,
+        keep_standby=idle,
         prompt="Once",
         timing="together",
         options=GenerationOptions(max_new_tokens=1_000_000),

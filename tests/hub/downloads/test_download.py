@@ -152,7 +152,7 @@ def test_a_killed_download_says_so_and_leaves_nothing(
     *_, end = download.events()
     assert isinstance(end, Broken)
     assert "killed by signal 9" in end.message
-    assert end.cure
+    assert end.remedy
     assert not unfinished(home)
 
 

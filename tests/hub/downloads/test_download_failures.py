@@ -1,4 +1,4 @@
-"""Every way a download can fail ends with one sentence and its cure."""
+"""Every way a download can fail ends with one sentence and its remedy."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ Fetch = Callable[..., list[DownloadEvent]]
 def failure(events: list[DownloadEvent]) -> Broken:
     end = events[-1]
     assert isinstance(end, Broken)
-    assert end.cure
-    assert "Traceback" not in end.message + end.cure
+    assert end.remedy
+    assert "Traceback" not in end.message + end.remedy
     return end
 
 
@@ -36,8 +36,8 @@ def test_gated_says_where_to_ask(hub: HubServer, fetch: Fetch) -> None:
     hub.tokens = {TOKEN: "stranger"}
     end = failure(fetch("owner/gated"))
     assert "is gated" in end.message
-    assert f"{hub.endpoint}/owner/gated" in end.cure
-    assert "hf auth login" in end.cure
+    assert f"{hub.endpoint}/owner/gated" in end.remedy
+    assert "hf auth login" in end.remedy
     end = failure(fetch("owner/gated", HF_TOKEN=TOKEN))
     assert "your account has no access" in end.message
     hub.tokens = {TOKEN: "friend"}
@@ -80,7 +80,7 @@ def test_wrong_choices_are_told_before_any_file(
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "cure"),
+    ("fault", "said", "remedy"),
     [
         (Fault("GET /api/models", 429, {"Retry-After": "37"}), "429", "in 37 seconds"),
         (Fault("GET /api/models", 503), "trouble of its own (HTTP 503)", "some minutes"),
@@ -94,13 +94,13 @@ def test_wrong_choices_are_told_before_any_file(
     ],
 )
 def test_answers_of_a_hub_in_trouble(
-    hub: HubServer, fetch: Fetch, fault: Fault, said: str, cure: str
+    hub: HubServer, fetch: Fetch, fault: Fault, said: str, remedy: str
 ) -> None:
     hub.add(Repository("owner/model", FILES))
     hub.add_fault(fault)
     end = failure(fetch("owner/model"))
     assert said in end.message
-    assert cure in end.cure
+    assert remedy in end.remedy
 
 
 def test_nobody_listening_means_offline(hub: HubServer, fetch: Fetch) -> None:
@@ -109,7 +109,7 @@ def test_nobody_listening_means_offline(hub: HubServer, fetch: Fetch) -> None:
         endpoint = f"http://127.0.0.1:{unused.getsockname()[1]}"
         end = failure(fetch("owner/model", HF_ENDPOINT=endpoint))
     assert "cannot be reached" in end.message
-    assert "can be used offline" in end.cure
+    assert "can be used offline" in end.remedy
 
 
 def test_offline_mode_sends_nothing(hub: HubServer, fetch: Fetch) -> None:
@@ -124,7 +124,7 @@ def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
     hub.add(Repository("owner/model", FILES, declared={"model.safetensors": 10**18}))
     end = failure(fetch("owner/model"))
     assert "1000000000.00 GB" in end.message
-    assert "HF_HOME" in end.cure
+    assert "HF_HOME" in end.remedy
     assert not [r for r in hub.requests if r.startswith("GET /cdn/")]
 
 
@@ -155,7 +155,7 @@ def test_failures_that_no_server_can_cause(error: Exception, said: str) -> None:
     wrapped.__cause__ = error
     told = explain(wrapped, "owner/model")
     assert said in told.message
-    assert told.cure
+    assert told.remedy
     assert "RuntimeError: outer" in told.detail
 
 

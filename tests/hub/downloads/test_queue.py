@@ -108,7 +108,7 @@ def test_it_gives_up_after_the_last_attempt_and_can_be_told_to_go_on(
     queue.add(MODEL)
     failed = watched.wait_state(DownloadState.FAILED)
     assert failed.attempt == 3
-    assert failed.cure
+    assert failed.remedy
     queue.retry(MODEL.source)
     watched.wait_state(DownloadState.FINISHED)
 
@@ -120,7 +120,7 @@ def test_the_wait_that_the_hub_asks_for_is_kept(hub: HubServer, watched: Watched
     queue.add(MODEL)
     waiting = watched.wait_state(DownloadState.RETRYING)
     assert waiting.retry_at - waiting.added > 3590
-    assert "3600 seconds" in waiting.cure
+    assert "3600 seconds" in waiting.remedy
     queue.retry(MODEL.source)  # whoever knows better need not wait
     watched.wait_state(DownloadState.FINISHED)
 

@@ -80,7 +80,7 @@ def test_cached_model_resolves_to_its_snapshot(tmp_path: Path) -> None:
     (snapshot / "tokenizer.json").resolve().unlink()
     with pytest.raises(ModelError, match=r"tokenizer\.json") as caught:
         resolve(ModelSpec("o/m"), Precision.BF16, tmp_path)
-    assert "Download it again" in caught.value.cure
+    assert "Download it again" in caught.value.remedy
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_cached_model_resolves_to_its_snapshot(tmp_path: Path) -> None:
 def test_what_is_not_here_says_so(tmp_path: Path, source: str, revision: str, reason: str) -> None:
     with pytest.raises(ModelError, match=reason) as caught:
         resolve(ModelSpec(source, revision), Precision.BF16, tmp_path)
-    assert caught.value.cure
+    assert caught.value.remedy
 
 
 def test_gptq_takes_the_sibling_and_nothing_that_is_not_gptq(tmp_path: Path) -> None:

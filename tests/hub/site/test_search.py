@@ -168,7 +168,7 @@ def test_cancelled_while_the_hub_is_slow(hub: HubServer, site: HubSite) -> None:
 
 
 @pytest.mark.parametrize(
-    ("fault", "said", "cure"),
+    ("fault", "said", "remedy"),
     [
         (Fault("GET", 429, {"Retry-After": "37"}), "429", "in 37 seconds"),
         (Fault("GET", 429, {"RateLimit": '"api";r=0;t=55'}), "429", "in 55 seconds"),
@@ -179,15 +179,15 @@ def test_cancelled_while_the_hub_is_slow(hub: HubServer, site: HubSite) -> None:
     ],
 )
 def test_a_hub_in_trouble_is_told_at_once_and_can_be_asked_again(
-    hub: HubServer, site: HubSite, fault: Fault, said: str, cure: str
+    hub: HubServer, site: HubSite, fault: Fault, said: str, remedy: str
 ) -> None:
     hub.crowd = Crowd(5)
     hub.add_fault(replace(fault, times=1))
     search = Search(ANY, site)
     with pytest.raises(ModelError, match=said) as caught:
         search.next_page()
-    assert cure in caught.value.cure
-    assert "files" not in caught.value.cure
+    assert remedy in caught.value.remedy
+    assert "files" not in caught.value.remedy
     assert len(hub.requests) == 1
     assert len(search.next_page().rows) == 5
 
@@ -195,7 +195,7 @@ def test_a_hub_in_trouble_is_told_at_once_and_can_be_asked_again(
 def test_offline_says_what_still_works(nobody: HubSite) -> None:
     with pytest.raises(HubError, match="cannot be reached") as caught:
         Search(ANY, nobody).next_page()
-    assert "offline" in caught.value.cure
+    assert "offline" in caught.value.remedy
     assert Search(replace(ANY, here_only=True), nobody).next_page().rows == ()
 
 
