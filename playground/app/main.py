@@ -22,6 +22,7 @@ from playground.core.precision import Precision
 from playground.core.settings import MAX_LANES, Settings, SettingsStore
 from playground.core.system import paths
 from playground.core.system.qt_platform import usable_platform
+from playground.gui.context import AppContext
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.engines.standby import StandbyEngines
@@ -37,12 +38,13 @@ from playground.gui.remote_code.controller import RemoteCodeController
 from playground.gui.settings.controller import SettingsController
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.background import Background
+from playground.gui.toolkit.notify import Notify
 from playground.gui.window import connections
 from playground.gui.window.autorun import Autorun
 from playground.gui.window.main_window import MainWindow
 from playground.gui.window.process_signals import TerminationSignals, UncaughtErrors
 from playground.hub.local.prepare import Prepared, prepare
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 
 log = logging.getLogger(__name__)
 
@@ -70,6 +72,12 @@ class Playground:
         self._goes_on = keep_settings
         self.window = window = MainWindow()
         self.background = Background(window)
+        notify = Notify(window)
+        notify.message.connect(window.messages.show_message)
+        self.downloads = DownloadsController(self.background, window, environment=environment)
+        self.context = AppContext(
+            store, self.background, place or HubPlace(), self.downloads, notify
+        )
         make = make_engine or self._engine
         self.standby = StandbyEngines(make, parent=window)
         self.lanes = LanesController(
@@ -80,7 +88,6 @@ class Playground:
             prepare or self._prepare,
             parent=window,
         )
-        self.downloads = DownloadsController(self.background, window, environment=environment)
         self.models = ModelsController(
             self.lanes,
             store,

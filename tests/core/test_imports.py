@@ -78,7 +78,9 @@ LAYERS: dict[str, list[set[str]]] = {
     "gui": [
         {"."},
         {"toolkit", "engines"},
-        {"lanes", "browser", "downloads", "environments", "memory"},
+        {"downloads"},
+        {"context"},
+        {"lanes", "browser", "environments", "memory"},
         {"figures", "model_page", "quantize", "reference", "remote_code"},
         {"models"},
         {"prompt"},

@@ -30,7 +30,7 @@ from playground.gui.models.picker import ModelPicker, PickerShelf
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.background import Background
 from playground.gui.window.main_window import MainWindow
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 from tests.gui.browser.support import MakePicker
 from tests.gui.model_page.support import OpenPage
 from tests.gui.support import MakeLane, MakeWindow, scripted_prepare

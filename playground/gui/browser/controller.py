@@ -27,7 +27,8 @@ from playground.gui.toolkit.background import Background, Task
 from playground.gui.toolkit.widgets import announce
 from playground.hub.catalog import ModelRow, SearchPage
 from playground.hub.matching import matches, typed_model
-from playground.hub.pages.browse import Here, HubPages, HubPlace, list_here, look_up
+from playground.hub.pages.browse import Here, HubPages, list_here, look_up
+from playground.hub.place import HubPlace
 
 #: From the last letter to the question.
 DEBOUNCE_MS = 300

@@ -15,7 +15,7 @@ from playground.core.memory.table import fit_table
 from playground.core.model.weights import ModelSizes, model_sizes
 from playground.gui.memory.chart import FitChart
 from playground.gui.toolkit.background import Background, Task
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 
 #: How often the chart looks at what is free, while it can be seen.
 _LOOK_MS = 3000

@@ -12,7 +12,7 @@ from playground.gui.memory.chart import FitChart
 from playground.gui.memory.controller import FitController
 from playground.gui.toolkit.background import Background
 from playground.gui.toolkit.elided import ElidedLabel
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 
 
 class FitDialog(QDialog):

@@ -18,8 +18,8 @@ from playground.gui.toolkit.background import Background, Task
 from playground.gui.toolkit.links import ask_to_open
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
 from playground.hub.downloads.items import DownloadItem, DownloadState
-from playground.hub.pages.browse import HubPlace
 from playground.hub.pages.read import FoundPage, read_row_page, read_versions
+from playground.hub.place import HubPlace
 
 #: A row that is only passed over in the list asks the Hub nothing.
 SETTLE_MS = 150

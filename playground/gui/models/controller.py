@@ -26,7 +26,7 @@ from playground.gui.memory.dialog import FitDialog
 from playground.gui.models.pending_lanes import PendingLanes
 from playground.gui.toolkit.background import Background
 from playground.hub.local.prepare import ModelFacts, look_at
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)
 #: Model, device and engine environment.

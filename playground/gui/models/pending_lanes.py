@@ -20,8 +20,8 @@ from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.toolkit.background import Background
 from playground.hub.downloads.items import DownloadItem, DownloadState
-from playground.hub.pages.browse import HubPlace
 from playground.hub.pages.read import missing
+from playground.hub.place import HubPlace
 
 
 class PendingLanes(QObject):

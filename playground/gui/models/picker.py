@@ -35,7 +35,7 @@ from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.widgets import announce, set_kind
 from playground.hub.catalog import ModelPage, ModelRow
 from playground.hub.downloads.items import DownloadItem
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 
 #: Height of the downloads, two rows of them.
 _PANEL = 150

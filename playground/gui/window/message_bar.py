@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from PySide6.QtCore import Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.notify import Level
 from playground.gui.toolkit.widgets import announce, set_kind, tool_button, wrapping_policy
 
-Level = Literal["info", "warning", "error"]
 _ICONS = {"info": "info", "warning": "warning", "error": "error"}
 _ROLES = {"info": "accent", "warning": "warning", "error": "danger"}
 _INFO_MS = 8_000

@@ -13,15 +13,8 @@ from pathlib import Path
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.catalog import ModelRow, SearchFilters, SearchPage
+from playground.hub.place import HubPlace
 from playground.hub.source import SourceKind, kind_of
-
-
-@dataclass(frozen=True)
-class HubPlace:
-    """Which Hub and which cache; empty values are what the environment says."""
-
-    endpoint: str = ""
-    cache: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from playground.core.facts import ModelSpec
 from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
 from playground.core.precision import Precision
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from playground.gui.browser.text import badges
 from playground.gui.models.picker import ModelPicker
 from playground.hub.catalog import Where
 from playground.hub.local.resolve import BUNDLED_NAME
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 from tests.gui.browser.support import (
     COMMIT,
     FILES,

@@ -19,7 +19,7 @@ from playground.gui.memory.chart import FitChart
 from playground.gui.memory.controller import FitController
 from playground.gui.memory.dialog import FitDialog
 from playground.gui.toolkit.background import Background
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 from tests.gui.support import MakeWindow
 
 GB = 10**9

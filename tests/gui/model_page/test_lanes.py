@@ -27,7 +27,7 @@ from playground.hub.downloads.download import child_environment
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.downloads.queue_file import queue_file, save
 from playground.hub.local.resolve import BUNDLED_NAME
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 from tests.gui.browser.support import select, settle
 from tests.gui.support import LONG, MakeWindow
 from tests.support.cached_model import put_snapshot

@@ -17,7 +17,7 @@ from playground.gui.downloads.controller import DownloadsController
 from playground.gui.models.picker import ModelPicker, PickerShelf
 from playground.gui.toolkit.background import Background
 from playground.hub.local.resolve import BUNDLED_NAME
-from playground.hub.pages.browse import HubPlace
+from playground.hub.place import HubPlace
 from tests.gui.browser.support import names, select, settle
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files

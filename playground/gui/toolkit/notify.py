@@ -1,0 +1,29 @@
+"""The one way to tell the user something: objects receive a `Notify` and call it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from PySide6.QtCore import QObject, Signal
+
+from playground.core.errors import PlaygroundError
+
+Level = Literal["info", "warning", "error"]
+
+
+class Notify(QObject):
+    """Passes messages on to whatever shows them: the window's message bar, or a test."""
+
+    message = Signal(str, str, str)  # text, Level, remedy
+
+    def info(self, text: str, remedy: str = "") -> None:
+        """Tell what has happened; the message goes by itself."""
+        self.message.emit(text, "info", remedy)
+
+    def warning(self, error: PlaygroundError) -> None:
+        """Tell what could not be done; the message stays until it is dismissed."""
+        self.message.emit(error.message, "warning", error.remedy)
+
+    def error(self, error: PlaygroundError) -> None:
+        """Tell what has failed; the message stays until it is dismissed."""
+        self.message.emit(error.message, "error", error.remedy)
