@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import BinaryIO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -250,10 +250,3 @@ def command_decoder() -> FrameDecoder[Command]:
 def event_decoder() -> FrameDecoder[Event]:
     """The client's side."""
     return FrameDecoder(Event)  # type: ignore[arg-type]
-
-
-def read_messages(stream: BinaryIO, decoder: FrameDecoder[MessageT]) -> Iterator[MessageT]:
-    """Yield messages from a blocking stream until its end."""
-    read = getattr(stream, "read1", stream.read)
-    while data := read(1 << 16):
-        yield from decoder.feed(data)

@@ -20,8 +20,8 @@ from playground.core.protocol import (
     command_decoder,
     encode,
     event_decoder,
-    read_messages,
 )
+from tests.support.frames import read_messages
 
 COMMANDS = [
     Generate(request_id=1, prompt=RawPrompt("a\0b 🙂"), options=GenerationOptions(), sent_at=1.5),

@@ -121,6 +121,26 @@ def test_migrations_run_from_the_stored_version_on(path: Path) -> None:
     assert not SettingsStore(path, [rename, invert]).problems
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_version_1_called_the_standby_engine_a_spare(path: Path, kept: bool) -> None:
+    put(path, {"version": 1, "theme": "dark", "keep_spare": kept})
+    store = SettingsStore(path)
+    assert not store.problems
+    assert (store.values.keep_standby, store.values.theme) == (kept, "dark")
+    store.save()
+    stored = tomllib.loads(path.read_text("utf-8"))
+    assert (stored["version"], stored["keep_standby"]) == (2, kept)
+    assert "keep_spare" not in stored
+    assert SettingsStore(path).values == store.values
+
+
+def test_version_1_without_the_spare_has_the_default(path: Path) -> None:
+    put(path, {"version": 1, "theme": "dark"})
+    store = SettingsStore(path)
+    assert not store.problems
+    assert store.values == msgspec.structs.replace(Settings(), theme="dark")
+
+
 @pytest.mark.parametrize("version", [99, "one", 0])
 def test_another_version_is_read_as_far_as_it_goes_and_kept(path: Path, version: object) -> None:
     put(path, {"version": version, "theme": "dark"})

@@ -61,10 +61,6 @@ class CacheShape:
         kept = min(tokens, self.window)
         return (self.full * tokens + self.sliding * kept) * element_bytes
 
-    def bytes_per_token(self, element_bytes: int) -> int:
-        """What one more token takes once every window is full."""
-        return self.full * element_bytes
-
 
 def cache_shape(config: Mapping[str, Any]) -> CacheShape | None:
     """Work the cache out of a config.json; None where it does not tell enough.

@@ -85,7 +85,7 @@ def _load_weights(
                 progress,
                 folder,
                 dtype,
-                quantization_config=_bitsandbytes(request.precision, weights.device),
+                quantization_config=_bitsandbytes(request.precision),
             )
 
 
@@ -174,7 +174,7 @@ def _dtype(request: LoadRequest, device: DeviceFacts) -> torch.dtype:
     return torch.float16 if old_gpu else torch.bfloat16
 
 
-def _bitsandbytes(precision: Precision, device: DeviceFacts) -> Any:
+def _bitsandbytes(precision: Precision) -> Any:
     if precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(

@@ -137,7 +137,7 @@ def test_the_cache_grows_in_buckets_and_a_window_bounds_it() -> None:
     assert shape.held_bytes(5000, 2, 4096) == 100 * 4096 * 2  # no longer text is taken
     windowed = CacheShape(100, 50, 256)
     assert windowed.held_bytes(1000, 2) == (100 * 1000 + 50 * 256) * 2
-    assert windowed.bytes_per_token(4) == 400
+    assert windowed.read_bytes(5001, 4) - windowed.read_bytes(5000, 4) == 400
 
 
 def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
