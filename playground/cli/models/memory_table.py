@@ -7,7 +7,7 @@ from typing import Any
 from playground.cli.console import Console, table
 from playground.core.errors import ModelError
 from playground.core.format import printable, size_text
-from playground.core.memory.corrections import learned
+from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget
 from playground.core.memory.table import NEEDS_GPTQ, FitRow, FitTable, fit_table
 from playground.core.model.weights import model_sizes
@@ -32,7 +32,7 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     sizes = model_sizes(tensors.tensors, tensors.config, tensors.weight_bytes)
     free = machine_memory().free
     own = processor()
-    place = DeviceBudget(capability=own.capability, learned=learned(own.name))
+    place = DeviceBudget(capability=own.capability, corrections=corrections_for(own.name))
     made = fit_table(sizes, place=place, free=free, context=context)
     console.event("memory", **_fields(made))
     console.print(

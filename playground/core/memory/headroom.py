@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from playground.core.facts import EngineFacts, LoadedModel
-from playground.core.memory.corrections import learned
+from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget, tokens_left
 from playground.core.system.machine import machine_memory
 
@@ -19,7 +19,7 @@ def place_of(device: str, engine: EngineFacts | None) -> DeviceBudget:
         device=device,
         capability=found[0].capability,
         process=engine.process_bytes,
-        learned=learned(found[0].name),
+        corrections=corrections_for(found[0].name),
     )
 
 

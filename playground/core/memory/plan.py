@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from playground.core.memory.corrections import Learned
+from playground.core.memory.corrections import Corrections
 from playground.core.model.weights import ModelSizes, WeightBytes
 from playground.core.precision import Precision
 
@@ -94,13 +94,13 @@ class MemoryPlan:
 @dataclass(frozen=True, kw_only=True)
 class DeviceBudget:
     """Where a model shall run. `capability` is that of DeviceFacts, `process` what a waiting
-    engine holds there in bytes (0: not known), `learned` what loads on this device taught.
+    engine holds there in bytes (0: not known), `corrections` what loads on this device taught.
     """
 
     device: str = "cpu"
     capability: str = ""
     process: int = 0
-    learned: Learned = field(default_factory=Learned)
+    corrections: Corrections = field(default_factory=Corrections)
 
     @property
     def on_cpu(self) -> bool:
@@ -136,7 +136,7 @@ def plan(
         pages=_pages(sizes, precision, weights, cache + workspace) if place.on_cpu else 0,
         cache_known=sizes.cache is not None,
     )
-    factor = place.learned.factor(precision, made.needed)
+    factor = place.corrections.factor(precision, made.needed)
     return replace(made, correction=round((factor - 1.0) * made.needed))
 
 

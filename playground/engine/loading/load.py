@@ -14,7 +14,7 @@ from playground.core.errors import MemoryShortageError, ModelError, RemoteCodeEr
 from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.format import size_text
 from playground.core.memory import plan as memory_plan
-from playground.core.memory.corrections import Load, learn, learned
+from playground.core.memory.corrections import MeasuredLoad, corrections_for, record_load
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.model.remote_code import check_place, read_code
 from playground.core.precision import Precision
@@ -248,7 +248,7 @@ def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFa
 
 
 def compare(weights: Weights, precision: Precision, tokens: int, before: int, peak: int) -> int:
-    """Return the peak that was predicted for a load, and learn from the one that was measured.
+    """Return the peak that was predicted for a load, and record the one that was measured.
 
     The load ended with a warm-up of so many `tokens`; `before` is what this process held
     before it, in bytes.
@@ -259,7 +259,7 @@ def compare(weights: Weights, precision: Precision, tokens: int, before: int, pe
     measured = peak - made.pages if place.on_cpu else peak + made.process
     if measured > 0:
         uncorrected = made.needed - made.correction
-        learn(weights.device.name, Load(precision, uncorrected, measured))
+        record_load(weights.device.name, MeasuredLoad(precision, uncorrected, measured))
     return made.peak if place.on_cpu else made.needed - made.process
 
 
@@ -269,5 +269,5 @@ def place_of(device: DeviceFacts, process: int) -> memory_plan.DeviceBudget:
         device=device.id,
         capability=device.capability,
         process=process,
-        learned=learned(device.name),
+        corrections=corrections_for(device.name),
     )

@@ -7,7 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from playground.core.memory.corrections import Learned, Load, learn, learned
+from playground.core.memory.corrections import (
+    Corrections,
+    MeasuredLoad,
+    corrections_for,
+    record_load,
+)
 from playground.core.memory.plan import (
     DeviceBudget,
     Fit,
@@ -146,8 +151,8 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert made.needed == made.weights.total + made.cache + made.overhead
     assert made.overhead == made.process + made.workspace
     assert made.peak == made.needed + made.pages
-    before = Load(Precision.BF16, made.needed, round(1.1 * made.needed))
-    taught = DeviceBudget(learned=Learned((before,)))
+    before = MeasuredLoad(Precision.BF16, made.needed, round(1.1 * made.needed))
+    taught = DeviceBudget(corrections=Corrections((before,)))
     corrected = plan(seven_billion, Precision.BF16, place=taught, context=4096)
     assert corrected.needed == pytest.approx(1.1 * made.needed)
     nf4 = plan(seven_billion, Precision.NF4, context=4096)
@@ -162,22 +167,22 @@ def test_a_device_learns_from_the_loads_that_are_near_in_size(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
-    assert learned("a processor").factor(Precision.BF16, GIB) == 1.0
+    assert corrections_for("a processor").factor(Precision.BF16, GIB) == 1.0
     for percent in (104, 110, 300):  # one of them disturbed
-        learn("a processor", Load(Precision.BF16, GIB, GIB * percent // 100))
-    known = learned("a processor")
+        record_load("a processor", MeasuredLoad(Precision.BF16, GIB, GIB * percent // 100))
+    known = corrections_for("a processor")
     assert known.factor(Precision.BF16, GIB * 3 // 2) == pytest.approx(1.1, abs=1e-3)
     assert known.factor(Precision.BF16, 3 * GIB) == 1.0
     assert known.factor(Precision.NF4, GIB) == 1.0
-    assert learned("another").loads == ()
+    assert corrections_for("another").loads == ()
     for _ in range(40):
-        learn("a processor", Load(Precision.BF16, GIB, GIB // 2))
-    learn("a processor", Load(Precision.NF4, GIB, GIB))
-    known = learned("a processor")
+        record_load("a processor", MeasuredLoad(Precision.BF16, GIB, GIB // 2))
+    record_load("a processor", MeasuredLoad(Precision.NF4, GIB, GIB))
+    known = corrections_for("a processor")
     assert len(known.loads) == 31
     assert known.factor(Precision.BF16, GIB) == 0.9  # pages may have been dropped
     (tmp_path / "cache" / "memory.json").write_text("{")
-    assert learned("a processor").loads == ()
+    assert corrections_for("a processor").loads == ()
 
 
 def test_verdicts(seven_billion: ModelSizes) -> None:
