@@ -61,10 +61,10 @@ def corrections_for(device_name: str) -> Corrections:
 def record_load(device_name: str, load: MeasuredLoad) -> None:
     """Add a load to the file. Where the file cannot be written, the load is dropped silently."""
     stored = _read()
-    loads = (*stored.get(device_name, Corrections()).loads, load)
+    loads = stored.get(device_name, Corrections()).loads
     same = [other for other in loads if other.precision is load.precision]
-    dropped = same[: len(same) - _KEPT] if len(same) > _KEPT else []
-    kept = tuple(other for other in loads if not any(other is gone for gone in dropped))
+    others = [other for other in loads if other.precision is not load.precision]
+    kept = (*others, *[*same, load][-_KEPT:])
     data = msgspec.json.format(msgspec.json.encode({**stored, device_name: Corrections(kept)}))
     with contextlib.suppress(OSError):
         write_atomically(_file(), data)
