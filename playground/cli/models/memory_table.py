@@ -9,7 +9,7 @@ from playground.core.errors import ModelError
 from playground.core.format import printable, size_text
 from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget
-from playground.core.memory.table import NEEDS_GPTQ, FitRow, FitTable, fit_table
+from playground.core.memory.table import NEEDS_GPTQ, MemoryRow, MemoryTable, memory_table
 from playground.core.model.weights import model_sizes
 from playground.core.system.machine import machine_memory, processor
 from playground.hub.catalog import ModelPage
@@ -33,7 +33,7 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     free = machine_memory().free
     own = processor()
     place = DeviceBudget(capability=own.capability, corrections=corrections_for(own.name))
-    made = fit_table(sizes, place=place, free=free, context=context)
+    made = memory_table(sizes, place=place, free=free, context=context)
     console.event("memory", **_fields(made))
     console.print(
         f"\nMemory on the CPU at {made.context:,} tokens; {size_text(free)} are free now."
@@ -47,7 +47,7 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
         console.note("The config does not tell the cache's size: it is left out.")
 
 
-def _cells(row: FitRow) -> tuple[str, ...]:
+def _cells(row: MemoryRow) -> tuple[str, ...]:
     plan = row.plan
     if plan is None:
         return (row.precision.label, *["–"] * (len(_HEAD) - 1))
@@ -62,7 +62,7 @@ def _cells(row: FitRow) -> tuple[str, ...]:
     )
 
 
-def _fields(made: FitTable) -> dict[str, Any]:
+def _fields(made: MemoryTable) -> dict[str, Any]:
     return {
         "device": made.device,
         "free_bytes": made.free,
@@ -71,7 +71,7 @@ def _fields(made: FitTable) -> dict[str, Any]:
     }
 
 
-def _row_fields(row: FitRow) -> dict[str, Any]:
+def _row_fields(row: MemoryRow) -> dict[str, Any]:
     plan = row.plan
     if plan is None:
         return {"fit": None, "note": row.note}

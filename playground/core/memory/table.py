@@ -21,7 +21,7 @@ NEEDS_GPTQ = "as a GPTQ version of it"
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitRow:
+class MemoryRow:
     """One precision. `plan` is None where the checkpoint cannot have it; `note` says why, or what
     the row is about. `fit` and `longest` (tokens) are None where nobody knows what is free.
     """
@@ -34,7 +34,7 @@ class FitRow:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitTable:
+class MemoryTable:
     """All precisions on one device. `free` in bytes, with `given_back` by a lane in it; `context`
     in tokens, at most `most_context`.
     """
@@ -44,18 +44,18 @@ class FitTable:
     given_back: int
     context: int
     most_context: int
-    rows: tuple[FitRow, ...]
+    rows: tuple[MemoryRow, ...]
     cache_known: bool = True
 
 
-def fit_table(
+def memory_table(
     sizes: ModelSizes,
     *,
     place: DeviceBudget,
     free: int | None = None,
     given_back: int = 0,
     context: int = 0,
-) -> FitTable:
+) -> MemoryTable:
     """Plan a model at every precision. `context` 0 is `default_context`; `given_back` comes on
     top of `free`.
     """
@@ -63,7 +63,7 @@ def fit_table(
     context = min(context or default_context(sizes), most)
     room = None if free is None else free + given_back
     rows = tuple(_row(sizes, precision, place, room, context) for precision in Precision)
-    return FitTable(
+    return MemoryTable(
         device=place.device,
         free=room,
         given_back=given_back,
@@ -76,14 +76,16 @@ def fit_table(
 
 def _row(
     sizes: ModelSizes, precision: Precision, place: DeviceBudget, free: int | None, context: int
-) -> FitRow:
+) -> MemoryRow:
     if not sizes.offers(precision):
-        return FitRow(precision=precision, note=f"stored as {sizes.quantization.upper()}")
+        return MemoryRow(precision=precision, note=f"stored as {sizes.quantization.upper()}")
     note = ""
     if precision is Precision.GPTQ and not sizes.quantization:
         note = NEEDS_GPTQ
     made = plan(sizes, precision, place, context)
     if free is None:
-        return FitRow(precision=precision, plan=made, note=note)
+        return MemoryRow(precision=precision, plan=made, note=note)
     longest = longest_context(sizes, precision, free, place)
-    return FitRow(precision=precision, plan=made, fit=fit(made, free), longest=longest, note=note)
+    return MemoryRow(
+        precision=precision, plan=made, fit=fit(made, free), longest=longest, note=note
+    )

@@ -11,7 +11,7 @@ from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, ModelSpec
 from playground.core.memory.headroom import free_bytes, place_of
 from playground.core.memory.plan import DeviceBudget
-from playground.core.memory.table import fit_table
+from playground.core.memory.table import memory_table
 from playground.core.model.weights import ModelSizes, model_sizes
 from playground.gui.memory.chart import FitChart
 from playground.gui.toolkit.background import Background, Task
@@ -106,7 +106,7 @@ class FitController(QObject):
             place = self._places[self._device] = place_of(self._device, engine)
         self.chart.show_devices(devices, self._device)
         self.chart.show_table(
-            fit_table(
+            memory_table(
                 self._sizes,
                 place=place,
                 free=free_bytes(self._device, engine),

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
 from playground.core.memory.plan import DeviceBudget, Fit, plan
-from playground.core.memory.table import FitTable, fit_table
+from playground.core.memory.table import MemoryTable, memory_table
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.model.weights import ModelSizes
 from playground.core.precision import Precision
@@ -45,8 +45,8 @@ def chart(qtbot: QtBot) -> FitChart:
     return chart
 
 
-def made(sizes: ModelSizes, free: int, **more: int) -> FitTable:
-    return fit_table(sizes, place=DeviceBudget(), free=free, **more)
+def made(sizes: ModelSizes, free: int, **more: int) -> MemoryTable:
+    return memory_table(sizes, place=DeviceBudget(), free=free, **more)
 
 
 def image(chart: FitChart) -> QImage:
