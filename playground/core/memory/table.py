@@ -35,13 +35,13 @@ class MemoryRow:
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryTable:
-    """All precisions on one device. `free` in bytes, with `given_back` by a lane in it; `context`
+    """All precisions on one device. `free` in bytes, with `reclaimable` by a lane in it; `context`
     in tokens, at most `most_context`.
     """
 
     device: str
     free: int | None
-    given_back: int
+    reclaimable: int
     context: int
     most_context: int
     rows: tuple[MemoryRow, ...]
@@ -53,20 +53,20 @@ def memory_table(
     *,
     place: DeviceBudget,
     free: int | None = None,
-    given_back: int = 0,
+    reclaimable: int = 0,
     context: int = 0,
 ) -> MemoryTable:
-    """Plan a model at every precision. `context` 0 is `default_context`; `given_back` comes on
+    """Plan a model at every precision. `context` 0 is `default_context`; `reclaimable` comes on
     top of `free`.
     """
     most = sizes.context or 2**17
     context = min(context or default_context(sizes), most)
-    room = None if free is None else free + given_back
+    room = None if free is None else free + reclaimable
     rows = tuple(_row(sizes, precision, place, room, context) for precision in Precision)
     return MemoryTable(
         device=place.device,
         free=room,
-        given_back=given_back,
+        reclaimable=reclaimable,
         context=context,
         most_context=max(most, SHORTEST),
         rows=rows,

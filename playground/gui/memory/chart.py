@@ -255,8 +255,8 @@ def _notes(table: MemoryTable) -> str:
     if left_out := {row.note for row in table.rows if row.plan is None}:
         others = "other " if any(row.plan for row in table.rows) else ""
         told.append(f"It is {', '.join(sorted(left_out))}: no {others}precision can be had of it.")
-    if table.given_back:
-        told.append(f"{size_text(table.given_back)} of it comes back from the lane's model.")
+    if table.reclaimable:
+        told.append(f"{size_text(table.reclaimable)} of it comes back from the lane's model.")
     if not table.cache_known:
         told.append("The config does not tell the cache's size: it is left out.")
     if any(row.plan is not None and row.note for row in table.rows):

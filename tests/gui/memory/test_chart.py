@@ -91,7 +91,7 @@ def test_what_a_packed_checkpoint_cannot_be_is_one_sentence(chart: FitChart) -> 
 
 
 def test_the_figures_say_the_same(chart: FitChart, sizes: ModelSizes, qtbot: QtBot) -> None:
-    table = made(sizes, 8 * GB, given_back=GB)
+    table = made(sizes, 8 * GB, reclaimable=GB)
     chart.show_table(table)
     assert chart.bars.isVisible()
     chart.side.button("figures").click()
@@ -120,7 +120,7 @@ def test_the_controller_reads_counts_and_follows_the_context(chart: FitChart, qt
     qtbot.waitUntil(lambda: chart.table is not None, timeout=10_000)
     first = chart.table
     assert first is not None
-    assert (first.context, first.device, first.given_back) == (1024, "cpu", GB)
+    assert (first.context, first.device, first.reclaimable) == (1024, "cpu", GB)
     chart.context_changed.emit(256)
     assert chart.table is not None
     assert chart.table.context == 256
