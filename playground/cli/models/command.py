@@ -15,7 +15,7 @@ from playground.cli.console import Console, table
 from playground.cli.models.memory_table import show_memory
 from playground.core.errors import ModelError, PlaygroundError
 from playground.core.format import NOTHING, printable, short_count, size_text
-from playground.core.memory.plan import row_fit
+from playground.core.memory.plan import rough_verdict
 from playground.core.settings import SettingsStore
 from playground.core.system.machine import machine_memory
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
@@ -66,7 +66,7 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
     lines = [("Model", "Parameters", "Stored as", "Size", "Here", "Licence", "Downloads", "")]
     free = machine_memory().free
     for row in rows:
-        fits = row_fit(row.parameters, row.size, free, quantized=bool(row.quantization))
+        fits = rough_verdict(row.parameters, row.size, free, quantized=bool(row.quantization))
         console.event("model", **_row_fields(row), fit=fits.value if fits else None)
         here = "here" if row.where is Where.HUB and row.is_here else ""
         notes = ", ".join(filter(None, ["gated" if row.gated else "", here, row.problem]))

@@ -145,16 +145,11 @@ def default_context(sizes: ModelSizes) -> int:
     return min(sizes.context or 4096, 4096)
 
 
-def judge(needed: int, free: int) -> Fit:
-    """Compare bytes with what is free now."""
+def verdict(needed: int, free: int) -> Fit:
+    """Compare needed bytes with free ones; `free` includes what a replaced lane would free."""
     if needed > free:
         return Fit.TOO_LARGE
     return Fit.FITS if needed <= TIGHT * free else Fit.TIGHT
-
-
-def fit(made: MemoryPlan, free: int) -> Fit:
-    """The verdict on a plan; `free` bytes count what a lane that is replaced gives back."""
-    return judge(made.needed, free)
 
 
 def longest_context(
@@ -174,7 +169,7 @@ def longest_context(
     return low
 
 
-def row_fit(
+def rough_verdict(
     parameters: int | None,
     stored_bytes: int | None,
     free: int | None,
@@ -198,7 +193,7 @@ def row_fit(
     if not weights:
         return None
     process = _PROCESS + _MODEL_CODE if device == "cpu" else _CUDA_PROCESS
-    return judge(weights + process, free)
+    return verdict(weights + process, free)
 
 
 def tokens_left(shape_bytes: int, free: int, used_tokens: int, context: int) -> int | None:

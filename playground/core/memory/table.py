@@ -10,9 +10,9 @@ from playground.core.memory.plan import (
     Fit,
     MemoryPlan,
     default_context,
-    fit,
     longest_context,
     plan,
+    verdict,
 )
 from playground.core.model.weights import ModelSizes
 from playground.core.precision import Precision
@@ -87,5 +87,5 @@ def _row(
         return MemoryRow(precision=precision, plan=made, note=note)
     longest = longest_context(sizes, precision, free, place)
     return MemoryRow(
-        precision=precision, plan=made, fit=fit(made, free), longest=longest, note=note
+        precision=precision, plan=made, fit=verdict(made.needed, free), longest=longest, note=note
     )

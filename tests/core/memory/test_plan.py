@@ -16,12 +16,11 @@ from playground.core.memory.corrections import (
 from playground.core.memory.plan import (
     DeviceBudget,
     Fit,
-    fit,
-    judge,
     longest_context,
     plan,
-    row_fit,
+    rough_verdict,
     tokens_left,
+    verdict,
 )
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.model.kv_cache import CacheShape, cache_shape
@@ -157,7 +156,7 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert corrected.needed == pytest.approx(1.1 * made.needed)
     nf4 = plan(seven_billion, Precision.NF4, context=4096)
     assert nf4.pages == pytest.approx(seven_billion.file_bytes - nf4.weights.rest, rel=0.01)
-    assert fit(nf4, 7 * GIB + GIB // 2) is Fit.TIGHT  # the system may drop those pages
+    assert verdict(nf4.needed, 7 * GIB + GIB // 2) is Fit.TIGHT  # the system may drop those pages
     longer = plan(seven_billion, Precision.FP32, context=4096)
     assert longer.weights.mapped == 0
     assert longer.cache == 2 * made.cache
@@ -187,10 +186,10 @@ def test_a_device_learns_from_the_loads_that_are_near_in_size(
 
 def test_verdicts(seven_billion: ModelSizes) -> None:
     made = plan(seven_billion, Precision.BF16, context=2048)
-    assert fit(made, 64 * GIB) is Fit.FITS
-    assert fit(made, made.needed) is Fit.TIGHT
-    assert fit(made, made.needed - 1) is Fit.TOO_LARGE
-    assert judge(95, 100) is Fit.TIGHT
+    assert verdict(made.needed, 64 * GIB) is Fit.FITS
+    assert verdict(made.needed, made.needed) is Fit.TIGHT
+    assert verdict(made.needed, made.needed - 1) is Fit.TOO_LARGE
+    assert verdict(95, 100) is Fit.TIGHT
     assert [f.value for f in Fit] == ["fits", "tight", "too large"]
 
 
@@ -206,13 +205,15 @@ def test_the_longest_context_is_where_the_verdict_turns(seven_billion: ModelSize
 
 def test_rows_of_a_list() -> None:
     seven = 6_738_415_616
-    assert row_fit(seven, 2 * seven, 32 * GIB) is Fit.FITS
-    assert row_fit(seven, 4 * seven, 32 * GIB) is Fit.FITS  # stored in fp32, loaded in 16 bits
-    assert row_fit(seven, 2 * seven, 13 * GIB + GIB // 2) is Fit.TIGHT
-    assert row_fit(seven, 2 * seven, 8 * GIB) is Fit.TOO_LARGE
-    assert row_fit(seven, int(3.9e9), 8 * GIB, quantized=True) is Fit.FITS
-    assert row_fit(None, None, 8 * GIB) is None
-    assert row_fit(seven, None, None) is None
+    assert rough_verdict(seven, 2 * seven, 32 * GIB) is Fit.FITS
+    assert (
+        rough_verdict(seven, 4 * seven, 32 * GIB) is Fit.FITS
+    )  # stored in fp32, loaded in 16 bits
+    assert rough_verdict(seven, 2 * seven, 13 * GIB + GIB // 2) is Fit.TIGHT
+    assert rough_verdict(seven, 2 * seven, 8 * GIB) is Fit.TOO_LARGE
+    assert rough_verdict(seven, int(3.9e9), 8 * GIB, quantized=True) is Fit.FITS
+    assert rough_verdict(None, None, 8 * GIB) is None
+    assert rough_verdict(seven, None, None) is None
 
 
 def test_tokens_left_end_with_the_context_or_the_memory() -> None:
