@@ -85,7 +85,7 @@ class LaneState:
 
 
 @dataclass(frozen=True)
-class LoadAsked:
+class LoadRequested:
     """The user (or a run) wants the model; a process is being started or is warm."""
 
     warm: bool = False
@@ -97,7 +97,7 @@ class GenerateSent:
 
 
 @dataclass(frozen=True)
-class UnloadAsked:
+class UnloadRequested:
     """The model is to go."""
 
 
@@ -119,19 +119,19 @@ class Refused:
     failure: Failure
 
 
-LaneEvent = LoadAsked | GenerateSent | UnloadAsked | ProcessEnded | Refused | Event
+LaneEvent = LoadRequested | GenerateSent | UnloadRequested | ProcessEnded | Refused | Event
 
 
 def advance(state: LaneState, happening: LaneEvent, now: float) -> LaneState:
     """Return the state after the happening; one that does not fit the stage changes nothing."""
     match happening:
-        case LoadAsked(warm=warm):
+        case LoadRequested(warm=warm):
             stage = Stage.LOADING if warm else Stage.STARTING
             activity = Activity.READING_WEIGHTS if warm else Activity.STARTING
             return LaneState(stage=stage, activity=activity, since=now)
         case Refused(failure=failure):
             return LaneState(stage=Stage.FAILED, failure=failure)
-        case UnloadAsked():
+        case UnloadRequested():
             return replace(state, stage=Stage.UNLOADING, activity=None, fraction=None, since=now)
         case ProcessEnded():
             return _ended(state, happening)
