@@ -77,7 +77,7 @@ def read_code(folder: Path) -> RemoteCode:
     return RemoteCode(tuple(files), f"sha256:{digest.hexdigest()}", elsewhere)
 
 
-def check_place(code: RemoteCode) -> None:
+def check_reviewable(code: RemoteCode) -> None:
     """Raise ModelError where the code lies in another repository: nobody could review that."""
     if code.elsewhere:
         raise ModelError(

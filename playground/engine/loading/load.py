@@ -16,7 +16,7 @@ from playground.core.format import size_text
 from playground.core.memory import plan as memory_plan
 from playground.core.memory.corrections import MeasuredLoad, corrections_for, record_load
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
-from playground.core.model.remote_code import check_place, read_code
+from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.quantize import QuantizeRequest
@@ -219,7 +219,7 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
             "Look at this commit's code, and agree to it if you trust it.",
         )
     code = read_code(Path(request.folder))
-    check_place(code)
+    check_reviewable(code)
     if request.code and request.code != code.digest:
         raise RemoteCodeError(
             "The model's code is not the one any more that you agreed to run.",

@@ -9,7 +9,7 @@ import pytest
 from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent
 from playground.core.model import remote_code
-from playground.core.model.remote_code import brings_code, check_place, read_code, with_consent
+from playground.core.model.remote_code import brings_code, check_reviewable, read_code, with_consent
 from tests.support.own_code import write_own_code
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -19,7 +19,7 @@ def test_every_file_is_read_and_every_change_counts(tmp_path: Path) -> None:
     code = read_code(folder)
     assert [file.name for file in code.files] == ["own.py"]
     assert "class OwnModel" in code.files[0].text
-    check_place(code)
+    check_reviewable(code)
     (folder / "inner").mkdir()
     hidden = "if x:\u202e # gnihton\r\n".encode()
     (folder / "inner" / "more.py").write_bytes(hidden)
@@ -40,7 +40,7 @@ def test_a_tokenizer_may_bring_code_too(tmp_path: Path) -> None:
     )
     assert brings_code(folder)
     with pytest.raises(ModelError, match="someone/else"):
-        check_place(read_code(folder))
+        check_reviewable(read_code(folder))
 
 
 def test_more_than_anybody_reads_is_refused(
