@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 @contextlib.contextmanager
-def alone(path: Path) -> Iterator[None]:
+def exclusive(path: Path) -> Iterator[None]:
     """Wait for the lock of that file; its folder is made. Where it can't be, nobody waits."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
