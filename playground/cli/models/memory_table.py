@@ -32,8 +32,8 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     sizes = model_sizes(tensors.tensors, tensors.config, tensors.weight_bytes)
     free = machine_memory().free
     own = processor()
-    place = DeviceBudget(capability=own.capability, corrections=corrections_for(own.name))
-    made = memory_table(sizes, place=place, free=free, context=context)
+    budget = DeviceBudget(capability=own.capability, corrections=corrections_for(own.name))
+    made = memory_table(sizes, budget=budget, free=free, context=context)
     console.event("memory", **_fields(made))
     console.print(
         f"\nMemory on the CPU at {made.context:,} tokens; {size_text(free)} are free now."

@@ -111,32 +111,32 @@ _CPU = DeviceBudget()
 
 
 def plan(
-    sizes: ModelSizes, precision: Precision, place: DeviceBudget = _CPU, context: int = 0
+    sizes: ModelSizes, precision: Precision, budget: DeviceBudget = _CPU, context: int = 0
 ) -> MemoryPlan:
     """Predict a load. `context` in tokens (0: `default_context`), prompt and answer together;
     the whole of it may be prompt.
     """
     context = context or default_context(sizes)
-    weights = sizes.weights(precision, place.device, place.capability)
+    weights = sizes.weights(precision, budget.device, budget.capability)
     element = 4 if precision is Precision.FP32 else 2
     cache = sizes.cache.held_bytes(context, element, sizes.context) if sizes.cache else 0
-    workspace = _workspace(sizes, precision, context, element, place.on_cpu)
+    workspace = _workspace(sizes, precision, context, element, budget.on_cpu)
     process = _CUDA_PROCESS
-    if place.on_cpu:
-        process = (place.process or _PROCESS) + _MODEL_CODE + _LIBRARIES.get(precision, 0)
+    if budget.on_cpu:
+        process = (budget.process or _PROCESS) + _MODEL_CODE + _LIBRARIES.get(precision, 0)
     made = MemoryPlan(
         precision=precision,
-        device=place.device,
+        device=budget.device,
         context=context,
         weights=weights,
         cache=cache,
         process=process,
         workspace=workspace,
-        loading=0 if place.on_cpu or precision.is_plain else _CONVERSION * sizes.largest,
-        pages=_pages(sizes, precision, weights, cache + workspace) if place.on_cpu else 0,
+        loading=0 if budget.on_cpu or precision.is_plain else _CONVERSION * sizes.largest,
+        pages=_pages(sizes, precision, weights, cache + workspace) if budget.on_cpu else 0,
         cache_known=sizes.cache is not None,
     )
-    factor = place.corrections.factor(precision, made.needed)
+    factor = budget.corrections.factor(precision, made.needed)
     return replace(made, correction=round((factor - 1.0) * made.needed))
 
 
@@ -153,7 +153,7 @@ def verdict(needed: int, free: int) -> Fit:
 
 
 def longest_context(
-    sizes: ModelSizes, precision: Precision, free: int, place: DeviceBudget = _CPU
+    sizes: ModelSizes, precision: Precision, free: int, budget: DeviceBudget = _CPU
 ) -> int:
     """The most tokens for which the plan is not too large, at most the model's own context.
 
@@ -162,7 +162,7 @@ def longest_context(
     low, high = 0, sizes.context or 2**20
     while low < high:
         middle = (low + high + 1) // 2
-        if plan(sizes, precision, place, middle).needed <= free:
+        if plan(sizes, precision, budget, middle).needed <= free:
             low = middle
         else:
             high = middle - 1
@@ -221,7 +221,7 @@ def _workspace(
 
 
 def _pages(sizes: ModelSizes, precision: Precision, weights: WeightBytes, later: int) -> int:
-    """Pages of the files beside those that are weights; `later` is what takes their place."""
+    """Pages of the files beside those that are weights; `later` is what takes their budget."""
     if not weights.mapped:
         # The files are let go before the first token.
         return max(0, sizes.file_bytes - later)

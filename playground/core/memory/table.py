@@ -51,7 +51,7 @@ class MemoryTable:
 def memory_table(
     sizes: ModelSizes,
     *,
-    place: DeviceBudget,
+    budget: DeviceBudget,
     free: int | None = None,
     reclaimable: int = 0,
     context: int = 0,
@@ -62,9 +62,9 @@ def memory_table(
     most = sizes.context or 2**17
     context = min(context or default_context(sizes), most)
     room = None if free is None else free + reclaimable
-    rows = tuple(_row(sizes, precision, place, room, context) for precision in Precision)
+    rows = tuple(_row(sizes, precision, budget, room, context) for precision in Precision)
     return MemoryTable(
-        device=place.device,
+        device=budget.device,
         free=room,
         reclaimable=reclaimable,
         context=context,
@@ -75,17 +75,17 @@ def memory_table(
 
 
 def _row(
-    sizes: ModelSizes, precision: Precision, place: DeviceBudget, free: int | None, context: int
+    sizes: ModelSizes, precision: Precision, budget: DeviceBudget, free: int | None, context: int
 ) -> MemoryRow:
     if not sizes.offers(precision):
         return MemoryRow(precision=precision, note=f"stored as {sizes.quantization.upper()}")
     note = ""
     if precision is Precision.GPTQ and not sizes.quantization:
         note = NEEDS_GPTQ
-    made = plan(sizes, precision, place, context)
+    made = plan(sizes, precision, budget, context)
     if free is None:
         return MemoryRow(precision=precision, plan=made, note=note)
-    longest = longest_context(sizes, precision, free, place)
+    longest = longest_context(sizes, precision, free, budget)
     return MemoryRow(
         precision=precision, plan=made, fit=verdict(made.needed, free), longest=longest, note=note
     )

@@ -153,9 +153,9 @@ def arithmetic(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
 
 def load_bytes(request: QuantizeRequest, checkpoint: Checkpoint, precision: Precision) -> int:
     """The most that loading the model at a precision takes, with the libraries of the target."""
-    place = memory_plan.DeviceBudget(device=request.device)
+    budget = memory_plan.DeviceBudget(device=request.device)
     loaded, target = (
-        memory_plan.plan(checkpoint.sizes, each, place, memory_plan.SHORTEST)
+        memory_plan.plan(checkpoint.sizes, each, budget, memory_plan.SHORTEST)
         for each in (precision, request.to)
     )
     return loaded.peak - loaded.process + target.process

@@ -14,7 +14,8 @@ from playground.core.errors import MemoryShortageError, ModelError, RemoteCodeEr
 from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.format import size_text
 from playground.core.memory import plan as memory_plan
-from playground.core.memory.corrections import MeasuredLoad, corrections_for, record_load
+from playground.core.memory.corrections import MeasuredLoad, record_load
+from playground.core.memory.headroom import device_budget
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
@@ -232,7 +233,7 @@ def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFa
     on_cpu = device.id == "cpu"
     held = memory.resident() if on_cpu else 0
     made = memory_plan.plan(
-        checkpoint.sizes, precision, place_of(device, held), memory_plan.SHORTEST
+        checkpoint.sizes, precision, device_budget(device, held), memory_plan.SHORTEST
     )
     free, needed = device.free_bytes, made.needed
     if on_cpu:
@@ -253,21 +254,11 @@ def compare(weights: Weights, precision: Precision, tokens: int, before: int, pe
     The load ended with a warm-up of so many `tokens`; `before` is what this process held
     before it, in bytes.
     """
-    place = place_of(weights.device, before)
-    made = memory_plan.plan(weights.checkpoint.sizes, precision, place, tokens)
+    budget = device_budget(weights.device, before)
+    made = memory_plan.plan(weights.checkpoint.sizes, precision, budget, tokens)
     # The allocator of a GPU does not see the context of CUDA.
-    measured = peak - made.pages if place.on_cpu else peak + made.process
+    measured = peak - made.pages if budget.on_cpu else peak + made.process
     if measured > 0:
         uncorrected = made.needed - made.correction
         record_load(weights.device.name, MeasuredLoad(precision, uncorrected, measured))
-    return made.peak if place.on_cpu else made.needed - made.process
-
-
-def place_of(device: DeviceFacts, process: int) -> memory_plan.DeviceBudget:
-    """Where a load goes; `process` is what this one holds before it, in bytes."""
-    return memory_plan.DeviceBudget(
-        device=device.id,
-        capability=device.capability,
-        process=process,
-        corrections=corrections_for(device.name),
-    )
+    return made.peak if budget.on_cpu else made.needed - made.process

@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, ModelSpec
-from playground.core.memory.headroom import free_bytes, place_of
+from playground.core.memory.headroom import budget_on, free_bytes
 from playground.core.memory.plan import DeviceBudget
 from playground.core.memory.table import memory_table
 from playground.core.model.weights import ModelSizes, model_sizes
@@ -42,7 +42,7 @@ class FitController(QObject):
         self._sizes: ModelSizes | None = None
         self._device = "cpu"
         self._context = 0
-        self._places: dict[str, DeviceBudget] = {}
+        self._budgets: dict[str, DeviceBudget] = {}
         self._reading: Task | None = None
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -61,7 +61,7 @@ class FitController(QObject):
         """Show a model at its usual context."""
         self._abandon()
         self._sizes, self._context = sizes, 0
-        self._places.clear()  # another load may have taught something
+        self._budgets.clear()  # another load may have taught something
         self._draw()
         self._timer.start()
 
@@ -101,14 +101,14 @@ class FitController(QObject):
         devices = [(d.id, d.name) for d in engine.devices] if engine else [("cpu", "")]
         if all(id_ != self._device for id_, _ in devices):
             self._device = devices[0][0]
-        place = self._places.get(self._device)
-        if place is None:
-            place = self._places[self._device] = place_of(self._device, engine)
+        budget = self._budgets.get(self._device)
+        if budget is None:
+            budget = self._budgets[self._device] = budget_on(self._device, engine)
         self.chart.show_devices(devices, self._device)
         self.chart.show_table(
             memory_table(
                 self._sizes,
-                place=place,
+                budget=budget,
                 free=free_bytes(self._device, engine),
                 reclaimable=self._reclaimable(self._device),
                 context=self._context,

@@ -152,7 +152,7 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert made.peak == made.needed + made.pages
     before = MeasuredLoad(Precision.BF16, made.needed, round(1.1 * made.needed))
     taught = DeviceBudget(corrections=Corrections((before,)))
-    corrected = plan(seven_billion, Precision.BF16, place=taught, context=4096)
+    corrected = plan(seven_billion, Precision.BF16, budget=taught, context=4096)
     assert corrected.needed == pytest.approx(1.1 * made.needed)
     nf4 = plan(seven_billion, Precision.NF4, context=4096)
     assert nf4.pages == pytest.approx(seven_billion.file_bytes - nf4.weights.rest, rel=0.01)

@@ -46,7 +46,7 @@ def chart(qtbot: QtBot) -> FitChart:
 
 
 def made(sizes: ModelSizes, free: int, **more: int) -> MemoryTable:
-    return memory_table(sizes, place=DeviceBudget(), free=free, **more)
+    return memory_table(sizes, budget=DeviceBudget(), free=free, **more)
 
 
 def image(chart: FitChart) -> QImage:
