@@ -126,7 +126,7 @@ def operations(request: QuantizeRequest, checkpoint: Checkpoint) -> float:
     return 2.0 * checkpoint.sizes.linear_values * request.samples * request.length * 8
 
 
-def arithmetic(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
+def rough_estimate(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
     """A wide range until something is measured, with the figures it comes from."""
     disk = disk_bytes(request, checkpoint)
     if request.to is not Precision.GPTQ:
