@@ -9,7 +9,7 @@ from playground.core.errors import ModelError
 from playground.core.format import printable, size_text
 from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget
-from playground.core.memory.table import NEEDS_GPTQ, MemoryRow, MemoryTable, memory_table
+from playground.core.memory.table import MemoryRow, MemoryTable, memory_table
 from playground.core.model.weights import model_sizes
 from playground.core.system.machine import machine_memory, processor
 from playground.hub.catalog import ModelPage
@@ -41,7 +41,7 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     planned = [row for row in made.rows if row.plan is not None]
     for line in table([_HEAD, *map(_cells, planned)], left=(0, 2)):
         console.print(line)
-    if any(row.note == NEEDS_GPTQ for row in planned):
+    if any(row.needs_gptq for row in planned):
         console.note("GPTQ: what a GPTQ version of the model takes, a checkpoint of its own.")
     if not made.cache_known:
         console.note("The config does not tell the cache's size: it is left out.")

@@ -1,4 +1,4 @@
-"""The card of a copy that was made here: what, from which commit, how, how long."""
+"""Writes the model card of a quantized copy: from which commit, how, and in what time."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def card(
     device_name: str,
     versions: Mapping[str, str],
 ) -> str:
-    """Return README.md: front matter as the Hub reads it, and a page for people."""
+    """Return the text of README.md: front matter for the Hub, and a page for people."""
     folder = Path(made.folder).name
     front = [
         "---",
-        # A JSON string is a YAML string, whatever is in the name.
+        # A JSON string is a valid YAML string, whatever characters the name has.
         f"base_model: {json.dumps(request.name, ensure_ascii=False)}",
         "base_model_relation: quantized",
         "library_name: transformers",
@@ -50,7 +50,7 @@ def card(
         + ".",
     ]
     after = (
-        "The licence and the limits of the model it was made from hold for this copy too. Its "
+        "The licence and the limitations of the original model apply to this copy too. Its "
         "quality was not measured: compare it with the original on your own prompts."
     )
     return "\n".join([*front, "", f"# {folder}", "", *facts, "", after, ""])

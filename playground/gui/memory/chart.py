@@ -220,7 +220,7 @@ class _Row:
         self._verdict.setText(row.fit.value if row.fit else "")
         set_kind(self._verdict, "tone", _TONES[row.fit] if row.fit else "")
         self._longest.setText(longest_text(row))
-        star = " *" if row.note else ""
+        star = " *" if row.needs_gptq else ""
         self._name.setText(self._precision.short_label + star)
 
     def spoken_items(self, row: MemoryRow) -> str:
@@ -259,6 +259,6 @@ def _notes(table: MemoryTable) -> str:
         told.append(f"{size_text(table.reclaimable)} of it comes back from the lane's model.")
     if not table.cache_known:
         told.append("The config does not tell the cache's size: it is left out.")
-    if any(row.plan is not None and row.note for row in table.rows):
+    if any(row.needs_gptq for row in table.rows):
         told.append("* as a GPTQ version of the model, which is a checkpoint of its own.")
     return " ".join(told)

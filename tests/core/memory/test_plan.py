@@ -136,11 +136,11 @@ def test_cache_shapes(changes: dict[str, object], expected: CacheShape | None) -
 
 def test_the_cache_grows_in_buckets_and_a_window_bounds_it() -> None:
     shape = CacheShape(100)
-    assert shape.held_bytes(1, 2, 4096) == shape.held_bytes(512, 2, 4096) == 100 * 512 * 2
-    assert shape.held_bytes(513, 2, 4096) == 100 * 1024 * 2
-    assert shape.held_bytes(5000, 2, 4096) == 100 * 4096 * 2  # no longer text is taken
+    assert shape.allocated_bytes(1, 2, 4096) == shape.allocated_bytes(512, 2, 4096) == 100 * 512 * 2
+    assert shape.allocated_bytes(513, 2, 4096) == 100 * 1024 * 2
+    assert shape.allocated_bytes(5000, 2, 4096) == 100 * 4096 * 2  # no longer text is taken
     windowed = CacheShape(100, 50, 256)
-    assert windowed.held_bytes(1000, 2) == (100 * 1000 + 50 * 256) * 2
+    assert windowed.allocated_bytes(1000, 2) == (100 * 1000 + 50 * 256) * 2
     assert windowed.read_bytes(5001, 4) - windowed.read_bytes(5000, 4) == 400
 
 
