@@ -6,7 +6,7 @@ from typing import Any
 
 from playground.cli.console import Console, table
 from playground.core.errors import ModelError
-from playground.core.format import printable, size_text
+from playground.core.format import NOTHING, printable, size_text
 from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget
 from playground.core.memory.table import MemoryRow, MemoryTable, memory_table
@@ -50,11 +50,11 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
 def _cells(row: MemoryRow) -> tuple[str, ...]:
     plan = row.plan
     if plan is None:
-        return (row.precision.label, *["–"] * (len(_HEAD) - 1))
+        return (row.precision.label, *[NOTHING] * (len(_HEAD) - 1))
     return (
         row.precision.label,
         size_text(plan.needed),
-        row.fit.value if row.fit else "–",
+        row.fit.value if row.fit else NOTHING,
         f"{row.longest:,}" if row.longest else "none",
         size_text(plan.weights.total),
         size_text(plan.cache),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playground.core.format import size_text
+from playground.core.format import human_duration, seconds_text, size_text
 from playground.core.precision import Precision
 from playground.core.quantize import QuantizedModel, QuantizeRequest
 
@@ -34,9 +34,9 @@ def card(
     ]
     how = _gptq(request) if request.to is Precision.GPTQ else _bitsandbytes(request)
     smaller = made.source_bytes / made.weight_bytes if made.weight_bytes else 0.0
-    took = f"{made.seconds:.0f} s"
+    took = human_duration(made.seconds)
     if made.layer_s:
-        took += f" (a layer: {statistics.median(made.layer_s):.1f} s, the median of "
+        took += f" (a layer: {seconds_text(statistics.median(made.layer_s))}, the median of "
         took += f"{len(made.layer_s)})"
     facts = [
         f"- **Made from** `{request.name}`, commit `{request.commit or 'unknown'}`.",

@@ -59,8 +59,8 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
     assert counts == dict.fromkeys(wanted, 5)
     dialog.copy()
     copied = QApplication.clipboard().text()
-    assert "1.340 s" in copied
-    assert "0.389 s" in copied
+    assert "1.34 s" in copied
+    assert "389 ms" in copied
     assert "not the seconds" in copied
     dialog.close()
 
