@@ -1,4 +1,4 @@
-"""A lane's states: what each happening makes of them."""
+"""A lane's states, and the events that lead from one to the next."""
 
 from __future__ import annotations
 

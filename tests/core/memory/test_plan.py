@@ -1,4 +1,4 @@
-"""The memory arithmetic: weights, cache, overhead, verdicts."""
+"""The memory plan: weights, KV cache, overhead, verdicts, corrections."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ GIB = 2**30
 
 
 def llama(config: dict[str, object], dtype: str = "BF16", tied: bool = False) -> ModelSizes:
-    """The tensors of a Llama whose keys and values have as many heads as its queries."""
+    """Return the sizes of a Llama with as many KV heads as query heads."""
     hidden, inner = int(str(config["hidden_size"])), int(str(config["intermediate_size"]))
     shapes = {"model.embed_tokens.weight": (32000, hidden), "model.norm.weight": (hidden,)}
     if not tied:
@@ -162,7 +162,7 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert longer.cache == 2 * made.cache
 
 
-def test_a_device_learns_from_the_loads_that_are_near_in_size(
+def test_loads_of_similar_size_correct_a_prediction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
@@ -203,7 +203,7 @@ def test_the_longest_context_is_where_the_verdict_turns(seven_billion: ModelSize
     assert longest_context(seven_billion, Precision.BF16, 8 * GIB) == 0
 
 
-def test_rows_of_a_list() -> None:
+def test_rough_verdicts_on_search_results() -> None:
     seven = 6_738_415_616
     assert rough_verdict(seven, 2 * seven, 32 * GIB) is Fit.FITS
     assert (
@@ -224,7 +224,7 @@ def test_tokens_left_end_with_the_context_or_the_memory() -> None:
     assert tokens_left(1000, 10_000, 2000, 1024) == 0
 
 
-def test_buffers_of_old_checkpoints_are_no_weights() -> None:
+def test_buffers_of_old_checkpoints_are_not_counted() -> None:
     config = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16}
     weight = StoredTensor("h.0.attn.c_attn.weight", "F32", (8, 24))
     buffers = [

@@ -1,4 +1,4 @@
-"""A model's own code: what is shown of it, and when an agreement is void."""
+"""A model's code: what a review shows, and when a consent no longer holds."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_tokenizer_may_bring_code_too(tmp_path: Path) -> None:
         check_reviewable(read_code(folder))
 
 
-def test_more_than_anybody_reads_is_refused(
+def test_code_too_long_to_review_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_own_code(tmp_path / "own", tmp_path / "trace")
@@ -52,7 +52,7 @@ def test_more_than_anybody_reads_is_refused(
         read_code(folder)
 
 
-def test_one_consent_a_commit() -> None:
+def test_one_consent_for_each_commit() -> None:
     first, other = CodeConsent("a/b", "1", "x"), CodeConsent("a/b", "2", "y")
     both = with_consent(with_consent((), first), other)
     assert both == (other, first)
