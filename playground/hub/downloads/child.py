@@ -34,6 +34,7 @@ from playground.hub.downloads.events import (
 )
 from playground.hub.downloads.needed_files import needed_files
 from playground.hub.downloads.partial_files import PartialFiles
+from playground.hub.errors import HubError, HubProblem
 from playground.hub.site import failures
 
 REPORT_EVERY_S = 0.2
@@ -169,7 +170,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _broken(error: ModelError) -> Broken:
-    if not isinstance(error, failures.HubError):
+    if not isinstance(error, HubError):
         return Broken(error.message, error.remedy, error.detail)
     return Broken(
         error.message,
@@ -179,7 +180,7 @@ def _broken(error: ModelError) -> Broken:
         wait_s=error.wait_s,
         ask_at=error.ask_at,
         needs_login=error.needs_login,
-        gone=error.gone,
+        gone=error.problem is HubProblem.NO_REVISION,
     )
 
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.catalog import ModelRow, SearchFilters, SearchPage
+from playground.hub.errors import HubError
 from playground.hub.place import HubPlace
 from playground.hub.source import SourceKind, kind_of
 
@@ -72,7 +72,7 @@ class HubPages:
 
 def look_up(specs: Sequence[ModelSpec], place: HubPlace) -> Mapping[ModelSpec, ModelRow]:
     """What the Hub says of single models; one that cannot be asked about is left out."""
-    from playground.hub.site.api import HubSite, is_answer
+    from playground.hub.site.api import HubSite
     from playground.hub.site.rows import ROW_PROPERTIES, hub_row
 
     site, found = HubSite(place.endpoint, place.cache), dict[ModelSpec, ModelRow]()
@@ -80,8 +80,8 @@ def look_up(specs: Sequence[ModelSpec], place: HubPlace) -> Mapping[ModelSpec, M
         path = f"/api/models/{spec.source}"
         try:
             item = site.get_json(path, spec.source, params={"expand": list(ROW_PROPERTIES)})
-        except ModelError as error:
-            if is_answer(error):
+        except HubError as error:
+            if error.answered:
                 continue
             break  # the next one would wait as long for nothing
         row = hub_row(item)

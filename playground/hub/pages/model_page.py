@@ -16,6 +16,7 @@ from playground.core.facts import ModelSpec
 from playground.hub.cards import CARD_BYTES, clean_card, parse_yaml, split_card
 from playground.hub.catalog import EvaluationResult, Gate, ModelFile, ModelPage, ModelRow, Where
 from playground.hub.downloads.needed_files import needed_files
+from playground.hub.errors import HubError
 from playground.hub.local.cache import find_cached
 from playground.hub.local.models import cached_row
 from playground.hub.pages.evaluations import from_eval_results, from_model_index, web_address
@@ -25,8 +26,7 @@ from playground.hub.pages.tensor_tables import (
     parse_object,
     with_quantize_config,
 )
-from playground.hub.site.api import HubSite, is_answer
-from playground.hub.site.failures import HubError
+from playground.hub.site.api import HubSite
 from playground.hub.site.rows import ROW_PROPERTIES, hub_row, licence, mapping, text, texts, whole
 from playground.hub.source import check_hub_id, check_revision
 
@@ -66,7 +66,7 @@ def read_page(spec: ModelSpec, site: HubSite) -> ModelPage:
         info = _info(spec, site)
     except HubError as error:
         cached = find_cached(spec.source, spec.revision, site.cache)
-        if is_answer(error) or cached is None:
+        if error.answered or cached is None:
             raise
         page = local_page(replace(cached_row(cached), spec=spec))
         return replace(page, notes=(f"{error.message} This is the copy on this machine.",))
@@ -112,7 +112,7 @@ def _info(spec: ModelSpec, site: HubSite) -> Mapping[str, Any]:
     try:
         found = site.get_json(path, spec.source, spec.revision, {"expand": list(_PAGE_PROPERTIES)})
     except HubError as error:
-        if not is_answer(error) or "HTTP 400" not in error.message:
+        if error.status != 400:
             raise
         # A mirror that knows fewer properties.
         found = site.get_json(path, spec.source, spec.revision)

@@ -16,11 +16,11 @@ from playground.core.model.safetensors_header import StoredTensor, read_header
 from playground.core.precision import Precision
 from playground.hub.catalog import TensorTable
 from playground.hub.downloads.needed_files import needed_files
+from playground.hub.errors import HubError
 from playground.hub.local.cache import find_cached
 from playground.hub.local.models import read_json
 from playground.hub.local.resolve import resolve
-from playground.hub.site.api import HubSite, is_answer
-from playground.hub.site.failures import HubError
+from playground.hub.site.api import HubSite
 from playground.hub.site.rows import mapping, text
 from playground.hub.source import SourceKind, kind_of
 
@@ -50,7 +50,7 @@ def read_tensors(spec: ModelSpec, site: HubSite, commit: str = "") -> TensorTabl
         try:
             commit = _commit(spec, site)
         except HubError as error:
-            if here is None or is_answer(error):
+            if here is None or error.answered:
                 raise
             return folder_tensors(here.folder, here.commit)
     sizes = file_sizes(spec.source, commit, site)

@@ -10,9 +10,9 @@ import logging
 
 import huggingface_hub
 from huggingface_hub import constants, get_token
-from huggingface_hub.errors import HfHubHTTPError
 
 from playground.core.errors import PlaygroundError
+from playground.hub.errors import HubError
 from playground.hub.redaction import redact
 from playground.hub.site.api import HubSite
 from playground.hub.site.rows import mapping, text
@@ -32,11 +32,6 @@ def has_token() -> bool:
         return bool(get_token())
     except OSError:  # the file cannot be read
         return False
-
-
-def user_name() -> str:
-    """Ask the Hub whose token it is; "" without a token. Blocking. Raises HubError."""
-    return _whose(None) if has_token() else ""
 
 
 def login(token: str) -> str:
@@ -78,19 +73,16 @@ def logout() -> None:
         ) from None
 
 
-def _whose(token: str | None) -> str:
-    """The user of a token, None for the stored one."""
+def _whose(token: str) -> str:
+    """Return the name of a token's user."""
     try:
         return text(mapping(HubSite(token=token).get_json("/api/whoami-v2", "")).get("name"))
-    except PlaygroundError as error:
-        cause = error.__cause__
-        if isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403):
+    except HubError as error:
+        if error.status in (401, 403):
             raise PlaygroundError(
                 "The Hub does not accept this token.",
                 f"Copy it again, or make a new one at {token_page()}.",
             ) from None
-        if token is None:
-            raise
         raise PlaygroundError(
             error.message, error.remedy, error.detail.replace(token, "…")
         ) from None

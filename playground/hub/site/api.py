@@ -15,11 +15,10 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from huggingface_hub import constants, get_session, hf_raise_for_status
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # made lazily
 
-from playground.core.errors import ModelError
-from playground.hub.site.failures import HubError, explain
+from playground.hub.errors import HubError, HubProblem
+from playground.hub.site.failures import explain, no_hub
 
 ANSWER_WITHIN_S = 20.0
 #: Bytes of a list or of a model's facts; the largest real ones are some MB.
@@ -68,7 +67,7 @@ class HubSite:
             told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
             raise told from error
         if not isinstance(value, list):
-            raise self._no_hub()
+            raise no_hub(self.endpoint)
         return value, str(response.links.get("next", {}).get("url", ""))
 
     def get_json(
@@ -79,7 +78,7 @@ class HubSite:
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise self._no_hub(str(error)) from error
+            raise no_hub(self.endpoint, str(error)) from error
 
     def get_file(
         self, id_: str, commit: str, name: str, limit: int, start: int = 0
@@ -92,8 +91,8 @@ class HubSite:
         part = f"bytes={start}-{start + limit - 1}"
         try:
             return self._read(self._own(path), id_, commit, limit, part=part, start=start)
-        except ModelError as error:
-            if isinstance(error.__cause__, EntryNotFoundError):
+        except HubError as error:
+            if error.problem is HubProblem.NO_FILE:
                 return None
             raise
 
@@ -133,7 +132,7 @@ class HubSite:
             told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
             raise told from error
         if len(data) > limit and not part:
-            raise self._no_hub(f"more than {limit} bytes")
+            raise no_hub(self.endpoint, f"more than {limit} bytes")
         return bytes(data[:limit])
 
     def _headers(self) -> dict[str, str]:
@@ -146,20 +145,8 @@ class HubSite:
             return self.endpoint + address
         there, here = urlsplit(address), urlsplit(self.endpoint)
         if (there.scheme, there.netloc) != (here.scheme, here.netloc):
-            raise self._no_hub(f"It refers to {there.netloc} for the next page.")
+            raise no_hub(self.endpoint, f"It refers to {there.netloc} for the next page.")
         return address
-
-    def _no_hub(self, detail: str = "") -> HubError:
-        return HubError(
-            f"{self.endpoint} does not answer like a Hugging Face Hub.",
-            "Check HF_ENDPOINT, the proxy and whether this network asks for a login.",
-            detail,
-        )
-
-
-def is_answer(error: BaseException) -> bool:
-    """The Hub answered, and said no; otherwise it could not be asked."""
-    return isinstance(error.__cause__, HfHubHTTPError)
 
 
 def _plain(params: Params) -> dict[str, Any]:

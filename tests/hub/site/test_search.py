@@ -12,9 +12,9 @@ import pytest
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.catalog import ModelRow, SearchFilters, Sort, Where
+from playground.hub.errors import HubError
 from playground.hub.matching import matches, sorted_rows
 from playground.hub.site.api import HubSite
-from playground.hub.site.failures import HubError
 from playground.hub.site.rows import hub_row
 from playground.hub.site.search import Search, SearchCancelled
 from tests.support.hub_server import Crowd, Fault, HubServer, Repository
