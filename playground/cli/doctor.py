@@ -15,18 +15,19 @@ from playground import __version__
 from playground.cli.console import Console, table
 from playground.cli.figures import figures_of
 from playground.cli.interrupts import interrupting
-from playground.cli.requests import check_here, chosen_device, load_request, local_model
 from playground.client.session import Interrupted, Session
 from playground.core.errors import PlaygroundError
-from playground.core.facts import EngineFacts, LoadedModel, ModelSpec
+from playground.core.facts import EngineFacts, LoadedModel
 from playground.core.format import rate_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
+from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress
 from playground.core.system import paths
 from playground.core.system.machine import machine_memory
 from playground.core.system.qt_platform import missing_libraries, usable_platform
 from playground.hub.local.cache import cache_folder
+from playground.hub.local.prepare import choose_device, prepare
 
 _PROMPT = RawPrompt("The old house stood at the end of")
 _OPTIONS = GenerationOptions(max_new_tokens=16, greedy=True, ignore_eos=True)
@@ -95,12 +96,10 @@ def _try(
     sessions.append(session)
     loaded: LoadedModel | None = None
     try:
-        resolved = local_model(ModelSpec(), precision, console)
         with session:
             facts = session.ready()
-            device = chosen_device("", facts)
-            check_here(resolved, precision, device, facts)
-            loaded = session.load(load_request(resolved, precision, device, 0))
+            bundled = LaneConfig(precision=precision, device=choose_device("", facts))
+            loaded = session.load(prepare(bundled, facts).request)
             answer = session.generate(_PROMPT, _OPTIONS)
             memory = session.process.memory_bytes()
     except PlaygroundError as error:

@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
-from playground.core.errors import ModelError
+from playground.core.errors import ModelError, OptionsError
 from playground.core.facts import ModelSpec
 
 BUNDLED = "bundled"
@@ -36,6 +36,23 @@ def kind_of(source: str) -> SourceKind:
         return SourceKind.FOLDER if path.is_dir() else SourceKind.HUB
     except (OSError, ValueError):  # a name no file system takes
         return SourceKind.HUB
+
+
+def model_spec(source: str, revision: str = "") -> ModelSpec:
+    """Read a model as a command line names it: "bundled", a folder, or a Hub id.
+
+    An id may be owner/name@revision or a page's address; `revision` stands above the one in it.
+    Raises ModelError for no possible id, OptionsError for a revision of what has none.
+    """
+    if kind_of(source) is not SourceKind.HUB:
+        if revision:
+            raise OptionsError(
+                f"{source} is no Hub model and has no revision {revision}.",
+                "Leave out --revision.",
+            )
+        return ModelSpec(source)
+    spec = parse_hub_id(source)
+    return ModelSpec(spec.source, revision or spec.revision)
 
 
 def parse_hub_id(text: str) -> ModelSpec:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import shutil
-import signal
-import types
 
 from playground.cli.console import Console, table
+from playground.cli.interrupts import on_interrupt
 from playground.client.environment_builder import Builder, Cancelled, remove_folder
 from playground.client.environments import check, look, precisions, shown_versions
 from playground.core.environments import EngineEnvironment, check_new, default_name, find
@@ -78,21 +77,17 @@ def _create(name: str, store: SettingsStore, console: Console) -> None:
     check_new(store.values.environments, name)
     builder = Builder(name)
 
-    def interrupt(_: int, __: types.FrameType | None) -> None:
-        builder.cancel()
-
     def progress(text: str, fraction: float) -> None:
         console.event("progress", text=text, fraction=fraction)
         room = max(30, shutil.get_terminal_size().columns - 8)
         console.status(f"{fraction:.0%} {text[:room]}")
 
-    previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        environment = builder.build(progress)
+        with on_interrupt(builder.cancel):
+            environment = builder.build(progress)
     except Cancelled:
         raise KeyboardInterrupt from None
     finally:
-        signal.signal(signal.SIGINT, previous)
         console.end_status()
     store.change(environments=(*store.values.environments, environment))
     _tell(environment, check(environment), console)

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import queue
-import signal
-import tempfile
-import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from playground.cli.console import Console, table
 from playground.cli.models.memory_table import show_memory
-from playground.core.errors import ModelError, PlaygroundError
+from playground.core.errors import ModelError
 from playground.core.format import NOTHING, printable, short_count, size_text
 from playground.core.memory.plan import row_fit
 from playground.core.settings import SettingsStore
@@ -126,55 +122,21 @@ def _show(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _download(ids: Iterable[str], console: Console) -> int:
-    from playground.hub.downloads.queue import DownloadQueue
+def _download(ids: Sequence[str], console: Console) -> int:
+    from playground.cli.requests import show_download
+    from playground.hub.downloads.fetch import fetch
 
-    specs = [parse_hub_id(text) for text in ids]
-    news: queue.SimpleQueue[DownloadItem | None] = queue.SimpleQueue()
-
-    def interrupt(_: int, __: types.FrameType | None) -> None:
-        news.put(None)
-
-    with tempfile.TemporaryDirectory(prefix="playground-") as folder:
-        downloads = DownloadQueue(news.put, Path(folder) / "downloads.json")
-        previous = signal.signal(signal.SIGINT, interrupt)
-        try:
-            open_ = {downloads.add(spec).key for spec in specs}
-            downloads.start()
-            failed: PlaygroundError | None = None
-            while open_:
-                item = news.get()
-                if item is None:
-                    raise KeyboardInterrupt
-                failed = _tell(item, console) or failed
-                if item.state.is_over:
-                    open_.discard(item.key)
-        finally:
-            downloads.close()
-            signal.signal(signal.SIGINT, previous)
-            console.end_status()
-    if failed is not None:
-        raise failed
-    return 0
-
-
-def _tell(item: DownloadItem, console: Console) -> PlaygroundError | None:
-    """Print how a download stands; its error where it has failed for good."""
-    match item.state:
-        case DownloadState.RUNNING:
-            left = "" if item.remaining_s is None else f" · {item.remaining_s:.0f} s left"
-            done, total = size_text(item.done_bytes), size_text(item.total_bytes)
-            console.status(f"{item.key} · {done} of {total}{left}")
-        case DownloadState.RETRYING:
-            console.note(f"{item.key}: {item.message} It goes on by itself.")
-        case DownloadState.FINISHED:
+    def observe(item: DownloadItem) -> None:
+        show_download(item, console)
+        if item.state is DownloadState.FINISHED:
             console.event("downloaded", model=item.key, commit=item.commit, folder=item.folder)
             console.print(f"{item.key}: {size_text(item.total_bytes)} in {item.folder}")
-        case DownloadState.FAILED:
-            return ModelError(item.message, item.remedy)
-        case _:
-            pass
-    return None
+
+    try:
+        fetch([parse_hub_id(text) for text in ids], observe)
+    finally:
+        console.end_status()
+    return 0
 
 
 def _delete(args: argparse.Namespace, console: Console) -> int:

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from playground.core.quantize import BITS, GROUP_SIZES, TARGETS
+from playground.core.quantize_choices import BITS, GROUP_SIZES, TARGETS
 
 
 def add_quantize(commands: argparse._SubParsersAction[Any]) -> None:

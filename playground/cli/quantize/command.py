@@ -10,13 +10,7 @@ import msgspec
 
 from playground.cli.console import Console
 from playground.cli.interrupts import interrupting
-from playground.cli.requests import (
-    asked_for_trust,
-    chosen_device,
-    model_here,
-    model_spec,
-    with_trust,
-)
+from playground.cli.requests import asked_for_trust, given_consents, model_here
 from playground.client.session import Session
 from playground.core.errors import RemoteCodeError
 from playground.core.format import human_duration, size_text
@@ -24,20 +18,22 @@ from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Quantizing
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import check_request, default_output, remove_partial
+from playground.hub.local.prepare import choose_device
 from playground.hub.local.resolve import Resolved
+from playground.hub.source import model_spec
 
 
 def quantize(args: argparse.Namespace) -> int:
     """Write the copy. Raises PlaygroundError, or Interrupted with nothing left behind."""
     console = Console(json=args.json)
     resolved = model_here(model_spec(args.model, args.revision), Precision.BF16, console)
-    request = with_trust(_request(args, resolved), resolved, args.trust_remote_code)
+    request = _request(args, resolved)
     check_request(request)  # before libraries are imported for seconds
     session = Session(lambda event: _show(event, console))
     try:
         with interrupting([session]), session:
             facts = session.ready()
-            device = chosen_device(args.device, facts)
+            device = choose_device(args.device, facts)
             request = msgspec.structs.replace(request, device=device)
             estimate = session.estimate(request)
             _tell_estimate(estimate, console)
@@ -55,6 +51,7 @@ def quantize(args: argparse.Namespace) -> int:
 
 
 def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
+    consent = next(iter(given_consents(args, resolved)), None)
     request = QuantizeRequest(
         name=resolved.name,
         folder=str(resolved.folder),
@@ -69,6 +66,8 @@ def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
         samples=args.samples,
         length=args.length,
         threads=args.threads,
+        trust_remote_code=consent.commit if consent else "",
+        code=consent.code if consent else "",
         insist=args.insist,
     )
     output = args.output.expanduser().absolute() if args.output else default_output(request)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def resolve(spec: ModelSpec, precision: Precision, cache: Path | None = None) ->
             else "Choose a GPTQ checkpoint of it, on the Hub usually named like it with -GPTQ.",
         )
     return Resolved(sibling, sibling.name, fingerprint(sibling))
+
+
+def missing(specs: Sequence[ModelSpec], cache: Path | None = None) -> list[ModelSpec]:
+    """Return the Hub models among these that must be downloaded before a load."""
+
+    def here(spec: ModelSpec) -> bool:
+        if kind_of(spec.source) is not SourceKind.HUB:
+            return True
+        cached = find_cached(spec.source, spec.revision, cache)
+        return cached is not None and cached.complete
+
+    return [spec for spec in dict.fromkeys(specs) if not here(spec)]
 
 
 def _locate(spec: ModelSpec, cache: Path | None) -> Resolved:

@@ -5,7 +5,6 @@ The Hub's library is imported by the first call, because it takes a while.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,17 +68,3 @@ def read_versions(id_: str, place: HubPlace) -> tuple[DerivativeGroup, ...]:
 
     here = frozenset(model.id for model in cached_models(place.cache) if model.complete)
     return read_derivatives(id_, HubSite(place.endpoint, place.cache), here)
-
-
-def missing(specs: Sequence[ModelSpec], cache: Path | None = None) -> list[ModelSpec]:
-    """Which Hub models of these cannot be loaded from this machine as they are."""
-    from playground.hub.local.cache import find_cached
-    from playground.hub.source import SourceKind, kind_of
-
-    def here(spec: ModelSpec) -> bool:
-        if kind_of(spec.source) is not SourceKind.HUB:
-            return True
-        found = find_cached(spec.source, spec.revision, cache)
-        return found is not None and not found.problem
-
-    return [spec for spec in dict.fromkeys(specs) if not here(spec)]
