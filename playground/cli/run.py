@@ -1,4 +1,4 @@
-"""`playground run`: one model, one precision, one answer."""
+"""Streams one answer of one model in one precision: `playground run`."""
 
 from __future__ import annotations
 

@@ -1,11 +1,11 @@
-"""`playground env`: the Pythons that engines can run in."""
+"""Lists, checks, adds, creates and removes the Python environments of engines."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.interrupts import on_interrupt
 from playground.client.environment_builder import Builder, Cancelled, remove_folder
 from playground.client.environments import check, look, precisions, shown_versions
@@ -24,7 +24,7 @@ def env(args: argparse.Namespace) -> int:
             return _list(known, console)
         case "check":
             environment = find(known, args.name)
-            _tell(environment, check(environment), console)
+            _print_environment(environment, check(environment), console)
         case "add":
             _add(args, store, console)
         case "create":
@@ -54,10 +54,9 @@ def _list(known: tuple[EngineEnvironment, ...], console: Console) -> int:
             "environment", environment=environment.name, python=environment.python, version=version
         )
     if not known:
-        console.print("There is none. Make one with `playground env create auto-gptq`.")
+        console.print("There are no environments. Make one with `playground env create auto-gptq`.")
     else:
-        for line in table(rows, left=(0, 1, 2)):
-            console.print(line)
+        console.table(rows, left=(0, 1, 2))
     return 0
 
 
@@ -70,7 +69,7 @@ def _add(args: argparse.Namespace, store: SettingsStore, console: Console) -> No
     facts = check(environment)
     console.end_status()
     store.change(environments=(*store.values.environments, environment))
-    _tell(environment, facts, console)
+    _print_environment(environment, facts, console)
 
 
 def _create(name: str, store: SettingsStore, console: Console) -> None:
@@ -90,10 +89,12 @@ def _create(name: str, store: SettingsStore, console: Console) -> None:
     finally:
         console.end_status()
     store.change(environments=(*store.values.environments, environment))
-    _tell(environment, check(environment), console)
+    _print_environment(environment, check(environment), console)
 
 
-def _tell(environment: EngineEnvironment, facts: EngineFacts, console: Console) -> None:
+def _print_environment(
+    environment: EngineEnvironment, facts: EngineFacts, console: Console
+) -> None:
     versions = shown_versions(facts)
     reasons = precisions(facts)
     console.event(

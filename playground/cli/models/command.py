@@ -1,4 +1,4 @@
-"""`playground models`: find, show, download and delete models without a window."""
+"""Finds, shows, downloads and deletes models: `playground models`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.models.memory_table import show_memory
 from playground.core.errors import ModelError
 from playground.core.format import NOTHING, printable, short_count, size_text
@@ -20,7 +20,7 @@ from playground.hub.source import SourceKind, kind_of, parse_hub_id
 
 
 def models(args: argparse.Namespace) -> int:
-    """Run one action; 0 where all of it worked. Raises PlaygroundError."""
+    """Run one action and return 0. Raises PlaygroundError."""
     console = Console(json=args.json)
     match args.action:
         case "search":
@@ -70,19 +70,18 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
             (
                 _title(row),
                 short_count(row.parameters) or NOTHING,
-                printable(row.stored) or "–",
-                size_text(row.size) if row.size is not None else "–",
-                fits.value if fits else "–",
-                printable(row.licence) or "–",
-                f"{row.downloads:,}" if row.downloads is not None else "–",
+                printable(row.stored) or NOTHING,
+                size_text(row.size),
+                fits.value if fits else NOTHING,
+                printable(row.licence) or NOTHING,
+                f"{row.downloads:,}" if row.downloads is not None else NOTHING,
                 notes,
             )
         )
     if len(lines) == 1:
-        console.note("No model fits.")
+        console.note("No model matches.")
     else:
-        for line in table(lines, left=(0, 2, 4, 5, 7)):
-            console.print(line)
+        console.table(lines, left=(0, 2, 4, 5, 7))
     return 0
 
 
@@ -98,19 +97,15 @@ def _show(args: argparse.Namespace, console: Console) -> int:
         page = local_page(folder_row(Path(args.model).expanduser().absolute()))
     else:
         page = read_page(parse_hub_id(args.model), HubSite())
-    console.event("page", **_page_fields(page), card=page.card if args.card else "")
-    facts = _page_fields(page)
-    for name in ("files", "evaluations", "notes"):
-        facts.pop(name)
+    facts = _page_facts(page)
+    console.event("page", **facts, **_page_lists(page), card=page.card if args.card else "")
     for name, value in facts.items():
         if value not in ("", None, 0, []):
-            shown = size_text(value) if name.endswith("_bytes") else str(value)
+            shown = size_text(value) if name in _SIZES else str(value)
             console.print(f"{name.replace('_', ' '):16} {printable(shown)}")
     for file in page.files:
-        told = size_text(file.size) if file.size is not None else "–"
-        console.print(
-            f"{'file' if file.needed else '(not needed)':16} {printable(file.name)}  {told}"
-        )
+        kind = "file" if file.needed else "(not needed)"
+        console.print(f"{kind:16} {printable(file.name)}  {size_text(file.size)}")
     for result in page.evaluations:
         parts = (result.dataset, result.metric, result.value, result.precision, result.source)
         console.print(f"{'result':16} {printable(' · '.join(filter(None, parts)))}")
@@ -145,7 +140,7 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
     row = next((r for r in _local(args) if args.model in (_title(r), str(r.folder))), None)
     if row is None:
         raise ModelError(
-            f"{args.model} is not on this machine.", "See `playground models list` for what is."
+            f"{args.model} is not on this machine.", "`playground models list` shows what is."
         )
     plan = plan_deletion(row)
     if not args.yes:
@@ -157,7 +152,7 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
         return 0
     freed = delete(plan)
     console.event("deleted", model=_title(row), freed=freed)
-    console.print(f"{_title(row)} is deleted; {size_text(freed)} are free. {plan.keeps}".strip())
+    console.print(f"Deleted {_title(row)} and freed {size_text(freed)}. {plan.keeps}".strip())
     return 0
 
 
@@ -169,7 +164,7 @@ def _local(args: argparse.Namespace) -> list[ModelRow]:
 
 
 def _title(row: ModelRow) -> str:
-    """The name that the command line takes."""
+    """Return the name by which the command line takes the model."""
     if row.where is Where.FOLDER:
         return row.spec.source
     return f"{row.name}@{row.spec.revision}" if row.spec.revision else row.name
@@ -192,7 +187,11 @@ def _row_fields(row: ModelRow) -> dict[str, Any]:
     }
 
 
-def _page_fields(page: ModelPage) -> dict[str, Any]:
+#: The facts of a page that are sizes in bytes.
+_SIZES = ("load_bytes", "skipped_bytes")
+
+
+def _page_facts(page: ModelPage) -> dict[str, Any]:
     return {
         "model": page.row.name,
         "commit": page.commit,
@@ -209,6 +208,11 @@ def _page_fields(page: ModelPage) -> dict[str, Any]:
         "base_models": list(page.base_models),
         "tokenizer": page.tokenizer_class,
         "cannot_load": page.cannot_load,
+    }
+
+
+def _page_lists(page: ModelPage) -> dict[str, Any]:
+    return {
         "files": [{"name": f.name, "size": f.size, "needed": f.needed} for f in page.files],
         "evaluations": [
             {"dataset": r.dataset, "metric": r.metric, "value": r.value, "source": r.source,

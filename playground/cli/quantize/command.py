@@ -1,4 +1,4 @@
-"""`playground quantize`: a quantized copy of a model, as a folder."""
+"""Makes a quantized copy of a model, as a folder: `playground quantize`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from playground.hub.source import model_spec
 
 
 def quantize(args: argparse.Namespace) -> int:
-    """Write the copy. Raises PlaygroundError, or Interrupted with nothing left behind."""
+    """Write the copy. Raises PlaygroundError, or Interrupted; both leave nothing behind."""
     console = Console(json=args.json)
     resolved = model_here(model_spec(args.model, args.revision), Precision.BF16, console)
     request = _request(args, resolved)
-    check_request(request)  # before libraries are imported for seconds
+    check_request(request)  # before an engine imports its libraries for seconds
     session = Session(lambda event: _show(event, console))
     try:
         with interrupting([session]), session:
@@ -36,7 +36,7 @@ def quantize(args: argparse.Namespace) -> int:
             device = choose_device(args.device, facts)
             request = msgspec.structs.replace(request, device=device)
             estimate = session.estimate(request)
-            _tell_estimate(estimate, console)
+            _print_estimate(estimate, console)
             if args.estimate:
                 console.event("finished")
                 return 0
@@ -46,7 +46,7 @@ def quantize(args: argparse.Namespace) -> int:
     finally:
         remove_partial(Path(request.output), session.process.pid)
     console.end_status()
-    _tell(made, console)
+    _print_result(made, console)
     return 0
 
 
@@ -93,24 +93,24 @@ def _show(event: Event, console: Console) -> None:
         console.event("layer", **msgspec.to_builtins(at))
 
 
-def _tell_estimate(estimate: Estimate, console: Console) -> None:
+def _print_estimate(estimate: Estimate, console: Console) -> None:
     console.event("estimate", **msgspec.to_builtins(estimate))
     console.note(estimate_text(estimate))
     console.note(estimate.basis)
 
 
 def estimate_text(estimate: Estimate) -> str:
-    """The estimate in one line."""
+    """Return the estimate in one line."""
     memory, disk = size_text(estimate.memory_bytes), size_text(estimate.disk_bytes)
-    costs = f"{memory} of memory, {disk} on the disk"
+    costs = f"{memory} of memory and {disk} on the disk"
     if not estimate.most_s:
-        return f"It needs about {costs}."
+        return f"The copy needs about {costs}."
     least, most = human_duration(estimate.least_s), human_duration(estimate.most_s)
     time = least if least == most else f"{least} to {most}"
-    return f"It takes about {time}, {costs}."
+    return f"The copy takes about {time}, {costs}."
 
 
-def _tell(made: QuantizedModel, console: Console) -> None:
+def _print_result(made: QuantizedModel, console: Console) -> None:
     console.event("finished", **msgspec.to_builtins(made))
     console.print(made.folder)
     console.note(
