@@ -1,9 +1,8 @@
-"""Requests to a Hub: one page or one small file each, with time-outs, limits and clear errors.
+"""Requests to a Hub, each for one page or small file, with time-outs, limits and clear errors.
 
-Built from the Hub library's own session, headers and errors. Its `list_models` and
-`hf_hub_download` are not used for looking around: the first waits up to half a minute in
-retries that nobody can cancel and has no time-out, the second leaves a half-filled model in
-the cache for every one that is only looked at.
+They use the Hub library's session, headers and errors. Its `list_models` and `hf_hub_download`
+do not serve for browsing: the first has no time-out and retries for up to half a minute, the
+second leaves an incomplete model in the cache for each one looked at.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from playground.hub.errors import HubError, HubProblem
 from playground.hub.site.failures import explain, no_hub
 
 ANSWER_WITHIN_S = 20.0
-#: Bytes of a list or of a model's facts; the largest real ones are some MB.
+#: Most bytes of a JSON answer; the largest real ones have some MB.
 _JSON_LIMIT = 32 * 1024 * 1024
 _PART, _NOTHING_THERE = 206, 416
 Params = Mapping[str, str | int | bool | Sequence[str]]
@@ -30,8 +29,8 @@ Params = Mapping[str, str | int | bool | Sequence[str]]
 class HubSite:
     """A Hub and how to reach it. Safe to use from several threads.
 
-    Empty values are what the environment says: HF_ENDPOINT, the cache's folder, the stored
-    token. Every method blocks for up to ANSWER_WITHIN_S, and raises HubError (a ModelError).
+    Empty values stand for the environment's: HF_ENDPOINT, the cache folder, the stored token.
+    Every request blocks for up to ANSWER_WITHIN_S seconds, and raises HubError (a ModelError).
     """
 
     def __init__(
@@ -42,7 +41,7 @@ class HubSite:
         self._token = token
 
     def page_url(self, id_: str) -> str:
-        """A model's page for people."""
+        """Return the address of a model's page."""
         return f"{self.endpoint}/{id_}"
 
     def get_list(
@@ -50,8 +49,8 @@ class HubSite:
     ) -> tuple[list[Any], str]:
         """Return one page of a list, and the address of the next one ("" after the last).
 
-        `address` is a path, or what an earlier page gave as the next. `id_` and `revision`
-        are what it is about, for an error's text.
+        `address` is a path, or the next address of an earlier page. `id_` and `revision` name the
+        model in an error's text.
         """
         url = self._own(address)
         try:
@@ -73,7 +72,7 @@ class HubSite:
     def get_json(
         self, path: str, id_: str, revision: str = "", params: Params | None = None
     ) -> Any:
-        """Return the JSON at a path, about the model `id_`."""
+        """Return the JSON at a path. `id_` and `revision` name the model in an error's text."""
         data = self._read(self._own(path), id_, revision, _JSON_LIMIT, params)
         try:
             return json.loads(data)
@@ -83,9 +82,9 @@ class HubSite:
     def get_file(
         self, id_: str, commit: str, name: str, limit: int, start: int = 0
     ) -> bytes | None:
-        """Return at most `limit` bytes of a file from `start`; None where there is no such file.
+        """Return at most `limit` bytes of a file from `start` on; None where it does not exist.
 
-        No more than that is transferred, whether or not the server heeds ranges.
+        A server that ignores ranges is cut off after that many bytes.
         """
         path = f"/{id_}/resolve/{quote(commit, safe='')}/{quote(name)}"
         part = f"bytes={start}-{start + limit - 1}"
@@ -140,7 +139,7 @@ class HubSite:
         return headers
 
     def _own(self, address: str) -> str:
-        """An address on this Hub, so that the token goes nowhere else."""
+        """Return an address on this Hub. Raises HubError for other hosts: no token may go there."""
         if address.startswith("/"):
             return self.endpoint + address
         there, here = urlsplit(address), urlsplit(self.endpoint)
@@ -150,7 +149,7 @@ class HubSite:
 
 
 def _plain(params: Params) -> dict[str, Any]:
-    """Parameters as the Hub reads them: true and false in small letters, lists repeated."""
+    """Return parameters as the Hub reads them, with true and false in lower case."""
     return {
         name: ("true" if value else "false") if isinstance(value, bool) else value
         for name, value in params.items()
