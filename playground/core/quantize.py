@@ -9,15 +9,8 @@ import msgspec
 
 from playground.core.errors import OptionsError
 from playground.core.precision import Precision
+from playground.core.quantize_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES, TARGETS
 from playground.core.system.resources import resource
-
-TARGETS = (Precision.GPTQ, Precision.INT8, Precision.NF4)
-BITS = (2, 3, 4, 8)
-#: Weights that share a scale; -1: all of a row.
-GROUP_SIZES = (32, 64, 128, 256, -1)
-#: Allowed numbers of calibration samples, and of tokens in each; both ends included.
-SAMPLES = (1, 1024)
-LENGTHS = (16, 8192)
 
 
 class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.core.errors import ModelError
 from playground.core.format import NOTHING, printable, size_text
 from playground.core.memory.corrections import corrections_for
@@ -18,7 +18,10 @@ _HEAD = ("Precision", "Needed", "Verdict", "Longest context", "Weights", "Cache"
 
 
 def show_memory(page: ModelPage, console: Console, context: int) -> None:
-    """Read the tensors' shapes and print the table; what cannot be read is a note."""
+    """Read the tensors' shapes and print the table, or a note where they cannot be read.
+
+    `context` is in tokens, 0 for the default.
+    """
     from playground.hub.pages.tensor_tables import read_tensors
     from playground.hub.site.api import HubSite
 
@@ -27,7 +30,7 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     try:
         tensors = read_tensors(page.spec, HubSite(), page.commit)
     except ModelError as error:
-        console.note(f"What it takes in memory is not known: {printable(str(error))}")
+        console.note(f"The memory it needs is not known: {printable(str(error))}")
         return
     sizes = model_sizes(tensors.tensors, tensors.config, tensors.weight_bytes)
     free = machine_memory().free
@@ -39,12 +42,11 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
         f"\nMemory on the CPU at {made.context:,} tokens; {size_text(free)} are free now."
     )
     planned = [row for row in made.rows if row.plan is not None]
-    for line in table([_HEAD, *map(_cells, planned)], left=(0, 2)):
-        console.print(line)
+    console.table([_HEAD, *map(_cells, planned)], left=(0, 2))
     if any(row.needs_gptq for row in planned):
-        console.note("GPTQ: what a GPTQ version of the model takes, a checkpoint of its own.")
+        console.note("GPTQ: for a GPTQ version of the model, which is a checkpoint of its own.")
     if not made.cache_known:
-        console.note("The config does not tell the cache's size: it is left out.")
+        console.note("The cache is left out: the config does not give its size.")
 
 
 def _cells(row: MemoryRow) -> tuple[str, ...]:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from playground.core.errors import MemoryShortageError
+from playground.core.format import size_text
 from playground.core.memory.corrections import Corrections
 from playground.core.model.weights import ModelSizes, WeightBytes
 from playground.core.precision import Precision
@@ -153,6 +155,21 @@ def verdict(needed: int, free: int) -> Fit:
     if needed > free:
         return Fit.TOO_LARGE
     return Fit.FITS if needed <= TIGHT * free else Fit.TIGHT
+
+
+def shortage(name: str, made: MemoryPlan, free: int) -> MemoryShortageError:
+    """Return the error that refuses a load for want of memory.
+
+    Window and engine both use it, so that they give the same words and figures. `name` is the
+    model's, `free` the bytes free on the plan's device.
+    """
+    where = "" if made.device == "cpu" else f" on {made.device}"
+    return MemoryShortageError(
+        f"{name} in {made.precision.label} needs about {size_text(made.needed)} of memory, "
+        f"{size_text(made.weights.total)} of them for the weights, and {size_text(free)} are "
+        f"free{where}.",
+        "Choose fewer bits or a smaller model, unload another lane, or close other programs.",
+    )
 
 
 def longest_context(

@@ -10,9 +10,8 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GPTQConfig
 
-from playground.core.errors import MemoryShortageError, ModelError, RemoteCodeError
+from playground.core.errors import ModelError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
-from playground.core.format import size_text
 from playground.core.memory import plan as memory_plan
 from playground.core.memory.corrections import MeasuredLoad, record_load
 from playground.core.memory.headroom import device_budget
@@ -56,7 +55,7 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
         check_agreement(request)
         device = check_device(request.device)
         if not request.insist:
-            _check_memory(checkpoint, request.precision, device)
+            _check_memory(request, checkpoint, device)
         if request.threads > 0:
             torch.set_num_threads(request.threads)
         _import_libraries(request.precision, progress)
@@ -228,24 +227,20 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
         )
 
 
-def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFacts) -> None:
-    """Refuse what cannot fit: on a CPU the system would kill this process, or others."""
+def _check_memory(request: LoadRequest, checkpoint: Checkpoint, device: DeviceFacts) -> None:
+    """Refuse what cannot fit: on a CPU the system would kill this process, or others.
+
+    Swap counts here, as it keeps the system from killing; the refusal tells memory only.
+    """
     on_cpu = device.id == "cpu"
+    # This process has its libraries already.
     held = memory.resident() if on_cpu else 0
-    made = memory_plan.plan(
-        checkpoint.sizes, precision, device_budget(device, held), memory_plan.SHORTEST
-    )
-    free, needed = device.free_bytes, made.needed
-    if on_cpu:
-        # This process has its libraries already.
-        free += machine_memory().swap + held
-    if device.free_bytes and needed > free:
-        raise MemoryShortageError(
-            f"As {precision.label} it needs about {size_text(needed)}, "
-            f"{size_text(made.weights.total)} of them for the weights, and "
-            f"{size_text(free)} of memory are free on {device.id}.",
-            "Choose a smaller model or precision, unload another lane, or close other programs.",
-        )
+    budget = device_budget(device, held)
+    made = memory_plan.plan(checkpoint.sizes, request.precision, budget, memory_plan.SHORTEST)
+    free = device.free_bytes + held
+    swap = machine_memory().swap if on_cpu else 0
+    if device.free_bytes and made.needed > free + swap:
+        raise memory_plan.shortage(request.name, made, free)
 
 
 def compare(weights: Weights, precision: Precision, tokens: int, before: int, peak: int) -> int:

@@ -11,12 +11,12 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.safetensors_header import read_header
 from playground.hub.catalog import Gate
+from playground.hub.errors import HubError
 from playground.hub.local.models import folder_row, ids_here, local_models
 from playground.hub.pages.derivatives import read_derivatives
 from playground.hub.pages.model_page import local_page, read_page
 from playground.hub.pages.tensor_tables import folder_tensors, read_tensors
 from playground.hub.site.api import HubSite
-from playground.hub.site.failures import HubError
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
