@@ -1,4 +1,4 @@
-"""The words for precisions: labels and short labels."""
+"""Every precision has its words: a label, a short one, an explanation."""
 
 from __future__ import annotations
 

@@ -12,16 +12,15 @@ from tests.support.hub_server import HubServer
 TOKEN = "hf_" + "Ab1" * 11
 SCRIPT = """
 import logging, sys
-from huggingface_hub import HfApi
 logging.basicConfig(level=logging.DEBUG)
 from playground.core.errors import PlaygroundError
-from playground.hub.site import account
+from playground.hub import account
 try:
     print(account.has_token(), repr(account.login(sys.stdin.read())))
 except PlaygroundError as error:
     print(error, error.detail)
 print(account.has_token())
-print(repr(HfApi().whoami()["name"] if account.has_token() else ""))
+print(repr(account.user_name()))
 account.logout()
 print(account.has_token())
 """
