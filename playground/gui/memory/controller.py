@@ -23,7 +23,7 @@ _LOOK_MS = 3000
 
 class FitController(QObject):
     """One chart. `engine` are the facts that an engine found, None while there are none;
-    `reclaimable` returns the bytes that the lane to be replaced would free on a device.
+    `given_back` tells what a lane that the model would replace gives back on a device.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class FitController(QObject):
         chart: FitChart,
         background: Background,
         engine: Callable[[], EngineFacts | None],
-        reclaimable: Callable[[str], int] = lambda _: 0,
+        given_back: Callable[[str], int] = lambda _: 0,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent or chart)
         self.chart = chart
         self._background = background
         self._engine = engine
-        self._reclaimable = reclaimable
+        self._given_back = given_back
         self._sizes: ModelSizes | None = None
         self._device = "cpu"
         self._context = 0
@@ -110,7 +110,7 @@ class FitController(QObject):
                 self._sizes,
                 budget=budget,
                 free=free_bytes(self._device, engine),
-                reclaimable=self._reclaimable(self._device),
+                reclaimable=self._given_back(self._device),
                 context=self._context,
             )
         )
