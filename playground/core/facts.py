@@ -104,7 +104,7 @@ class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A loaded model, as the engine found it after loading."""
+    """A loaded model, described by looking at it."""
 
     request: LoadRequest
     verified: VerifiedPrecision
@@ -119,7 +119,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     peak_bytes: int = 0  # highest memory use from the load to the end of the warm-up
     predicted_peak_bytes: int = 0  # 0 where nothing was predicted
     notes: tuple[str, ...] = ()
-    floor: Floor | None = None  # None where the bytes of a step could not be counted
+    floor: Floor | None = None  # None where the steps could not be counted
 
     @property
     def mismatch(self) -> str:
@@ -131,7 +131,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is needed to reproduce an answer."""
+    """What made an answer: enough to make it again."""
 
     model: str
     folder: str
@@ -147,8 +147,8 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     options: GenerationOptions
     timing: Timing
     created: str  # ISO 8601, UTC
-    environment: str = ""  # the name of the engine's Python, "" for the playground's own
-    own_code: str = ""  # the commit whose Python code, brought by the model, ran
+    environment: str = ""  # the name of another Python than the playground's own
+    own_code: str = ""  # the commit whose Python code of the model's own ran
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

@@ -13,9 +13,9 @@ from playground.core.system.resources import resource
 
 TARGETS = (Precision.GPTQ, Precision.INT8, Precision.NF4)
 BITS = (2, 3, 4, 8)
-#: Weights that share a scale; -1: all of a row.
+#: -1: one scale for a whole row.
 GROUP_SIZES = (32, 64, 128, 256, -1)
-#: Allowed numbers of calibration samples, and of tokens in each; both ends included.
+#: Least and most pieces of calibration text, and tokens of each.
 SAMPLES = (1, 1024)
 LENGTHS = (16, 8192)
 
