@@ -102,7 +102,7 @@ def _try(
             check_here(resolved, precision, device, facts)
             loaded = session.load(load_request(resolved, precision, device, 0))
             answer = session.generate(_PROMPT, _OPTIONS)
-            memory = session.process.memory_bytes()
+            memory = session.engine.memory_bytes()
     except PlaygroundError as error:
         sentence = " ".join(str(error).split())
         return Trial(precision=precision, works=False, problem=sentence), session.facts

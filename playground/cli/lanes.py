@@ -1,10 +1,12 @@
-"""Several precisions of one model, each in an engine of its own, for bench and demo."""
+"""Loads models for the commands: one, or several precisions each in an engine of its own."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
+
+import msgspec
 
 from playground.cli.console import Console
 from playground.cli.figures import loaded_fields, what_runs
@@ -19,45 +21,77 @@ from playground.cli.requests import (
 )
 from playground.client.session import Session
 from playground.core.errors import PlaygroundError, RemoteCodeError
-from playground.core.facts import LoadedModel, ModelSpec
+from playground.core.facts import DecoderChoice, LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress
 from playground.hub.local.resolve import Resolved
 
 
+def load_model(
+    session: Session,
+    resolved: Resolved,
+    precision: Precision,
+    args: argparse.Namespace,
+    console: Console,
+    *,
+    prefix: str = "",
+    decoder: DecoderChoice = "auto",
+    environment: str = "",
+) -> LoadedModel:
+    """Load a model as the command line asks; print what really runs, each line after `prefix`.
+
+    Raises PlaygroundError where it cannot be loaded.
+    """
+    facts = session.ready()
+    device = chosen_device(args.device, facts)
+    check_here(resolved, precision, device, facts)
+    tell_slowness(precision, device, facts, console)
+    request = load_request(resolved, precision, device, args.threads)
+    request = with_trust(request, resolved, args.trust_remote_code)
+    request = msgspec.structs.replace(request, decoder=decoder, environment=environment)
+    try:
+        loaded = session.load(request)
+    except RemoteCodeError as error:
+        raise asked_for_trust(error, resolved) from error
+    console.event("loaded", **loaded_fields(loaded))
+    for text in (what_runs(loaded), *loaded.notes):
+        console.note(f"{prefix}{text}")
+    return loaded
+
+
 class Lane:
     """One precision's session; `failure` says why it has no `loaded` model, or stopped."""
 
-    def __init__(self, precision: Precision, console: Console) -> None:
+    def __init__(self, precision: Precision, args: argparse.Namespace, console: Console) -> None:
         self.precision = precision
         self.session = Session(self._observe)
+        self.resolved: Resolved | None = None  # None where the model has no such precision
         self.loaded: LoadedModel | None = None
         self.failure: PlaygroundError | None = None
+        self._args = args
         self._console = console
 
-    def load(self, resolved: Resolved, args: argparse.Namespace) -> None:
-        """Load the model; a failure is told and kept, the other lanes go on."""
+    def load(self) -> None:
+        """Load the model; a failure is printed and kept, so that the other lanes go on."""
+        if self.resolved is None:
+            return
         try:
-            facts = self.session.ready()
-            device = chosen_device(args.device, facts)
-            check_here(resolved, self.precision, device, facts)
-            tell_slowness(self.precision, device, facts, self._console)
-            request = load_request(resolved, self.precision, device, args.threads)
-            self.loaded = self.session.load(with_trust(request, resolved, args.trust_remote_code))
+            self.loaded = load_model(
+                self.session,
+                self.resolved,
+                self.precision,
+                self._args,
+                self._console,
+                prefix=f"{self.precision.value}: ",
+            )
         except PlaygroundError as error:
-            if isinstance(error, RemoteCodeError):
-                error = asked_for_trust(error, resolved)
             self.fail(error)
             return
-        self._console.event("loaded", **loaded_fields(self.loaded))
-        self._console.note(f"{self.precision.value}: {what_runs(self.loaded)}")
-        for note in self.loaded.notes:
-            self._console.note(f"{self.precision.value}: {note}")
         if self.loaded.mismatch:
             self._console.warn(self.loaded.mismatch)
 
     def fail(self, error: PlaygroundError) -> None:
-        """Tell a failure, and take the lane out of what follows."""
+        """Print a failure, and take the lane out of what follows."""
         self.failure = error
         self.session.close()
         self._console.end_status()
@@ -71,7 +105,7 @@ class Lane:
         )
 
     def _observe(self, event: Event) -> None:
-        # Progress of a generation is the runs' to tell.
+        # Progress of a generation is the plan's to print.
         if isinstance(event, Progress) and self.loaded is None:
             self._console.status(f"{self.precision.value}: {event.activity}")
 
@@ -84,28 +118,25 @@ def open_lanes(
     sessions: list[Session],
     console: Console,
 ) -> list[Lane]:
-    """Start and load one lane a precision; return those that loaded and those that failed.
+    """Start one lane a precision; return them all, those that failed too.
 
-    Engines import their libraries side by side and then load one after the other. A precision
-    that the model cannot have is a lane that failed. Raises PlaygroundError where it can have
-    none of them.
+    Engines import their libraries side by side; the models are loaded later, one after the
+    other. A precision that the model cannot have is a lane that failed. Raises PlaygroundError
+    where it can have none of them.
     """
-    lanes = [Lane(precision, console) for precision in precisions]
-    found: dict[Lane, Resolved] = {}
+    lanes = [Lane(precision, args, console) for precision in precisions]
     refused: dict[Lane, PlaygroundError] = {}
     for lane in lanes:
         try:
-            found[lane] = local_model(spec, lane.precision, console)
+            lane.resolved = local_model(spec, lane.precision, console)
         except PlaygroundError as error:
             refused[lane] = error
-    if not found:
+    if len(refused) == len(lanes):
         raise refused[lanes[0]]
     for lane, reason in refused.items():
         lane.fail(reason)
-    for lane in found:
-        sessions.append(lane.session)
-        stack.enter_context(lane.session)
-    for lane, resolved in found.items():
-        lane.load(resolved, args)
-    console.end_status()
+    for lane in lanes:
+        if lane.failure is None:
+            sessions.append(lane.session)
+            stack.enter_context(lane.session)
     return lanes

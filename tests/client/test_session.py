@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from playground.client.engine_process import EngineProcess
 from playground.client.session import Interrupted, Session
 from playground.core.errors import EngineError, OptionsError
 from playground.core.generation import GenerationOptions, RawPrompt
@@ -20,7 +21,7 @@ OPTIONS = GenerationOptions(max_new_tokens=100)
 
 
 def scripted(*options: str) -> Session:
-    return Session(command=scripted_command(*options))
+    return Session(engine=EngineProcess(scripted_command(*options)))
 
 
 def test_steps_return_what_the_engine_answered() -> None:
@@ -31,7 +32,7 @@ def test_steps_return_what_the_engine_answered() -> None:
         assert session.ready().devices[0].id == "cpu"
         loaded = session.load(REQUEST)
         answers = [session.generate(PROMPT, OPTIONS) for _ in range(2)]
-    assert is_gone(session.process.pid)
+    assert is_gone(session.engine.pid)
     assert loaded.verified.precision is Precision.BF16
     assert {type(event) for event in seen} == {Progress, Started, Tokens, Finished}
     texts = [text for event in seen if isinstance(event, Tokens) for text in event.texts]
@@ -83,7 +84,7 @@ def test_a_second_interrupt_ends_an_engine_that_does_not_stop() -> None:
         session.observe = interrupt_at_tokens
         with pytest.raises(Interrupted):
             session.generate(PROMPT, OPTIONS)
-    assert is_gone(session.process.pid)
+    assert is_gone(session.engine.pid)
 
 
 def test_an_interrupt_while_loading_ends_the_engine() -> None:
@@ -93,7 +94,7 @@ def test_an_interrupt_while_loading_ends_the_engine() -> None:
         threading.Thread(target=session.interrupt).start()
         with pytest.raises(Interrupted):
             session.load(REQUEST)
-    assert is_gone(session.process.pid)
+    assert is_gone(session.engine.pid)
 
 
 def test_an_engine_that_dies_is_an_error_with_its_remedy() -> None:
@@ -123,7 +124,7 @@ def test_a_failed_generation_is_told_after_its_tokens() -> None:
         session.load(REQUEST)
         with pytest.raises(EngineError, match="not enough memory"):
             session.generate(PROMPT, OPTIONS)
-        assert session.process.alive
+        assert not session.engine.ended
     assert sum(len(e.times) for e in seen if isinstance(e, Tokens)) == TOKENS_BEFORE_FAULT
 
 

@@ -12,13 +12,15 @@ from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
 from playground.cli.requests import model_spec
 from playground.cli.run import prompt_text
+from playground.client.blocking_run import carry_out
 from playground.client.session import Interrupted, Session
 from playground.core import founding
-from playground.core.comparison import alternating, median, ratio
+from playground.core.comparison import median, ratio
 from playground.core.errors import EngineError, OptionsError, PlaygroundError
 from playground.core.facts import Answer
 from playground.core.format import percent_text, rate_text, ratio_text, seconds_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
+from playground.core.run_plan import GenerateStep, repeated_run
 
 DEFAULT_REPEATS = 5
 DEFAULT_NEW_TOKENS = 64
@@ -98,27 +100,20 @@ def measure(
     repeats: int,
     console: Console,
 ) -> dict[Lane, list[Answer]]:
-    """Each lane's answers of the counted runs; one uncounted run of every lane goes first."""
+    """Load the lanes and return the answers of each, those of an uncounted warm-up left out."""
     answers: dict[Lane, list[Answer]] = {lane: [] for lane in lanes}
-    runs = [(-1, lane) for lane in lanes] + list(alternating(lanes, repeats))
-    for number, (repeat, lane) in enumerate(runs):
-        if lane.failure is not None:
-            continue
-        counted = repeat >= 0
-        what = f"run {number - len(lanes) + 1} of {len(runs) - len(lanes)}"
-        console.status(f"{lane.precision.value}: {what if counted else 'uncounted warm-up'}")
-        try:
-            answer = lane.session.generate(prompt, options)
-        except PlaygroundError as error:
-            lane.fail(error)
-            continue
-        if answer.stop_reason == "cancelled":
-            raise Interrupted
-        if counted:
+
+    def begun(step: GenerateStep[Lane], lane: Lane) -> None:
+        run = f"run {step.number - len(lanes) + 1} of {step.total - len(lanes)}"
+        console.status(f"{lane.precision.value}: {run if step.counted else 'uncounted warm-up'}")
+
+    def answered(step: GenerateStep[Lane], lane: Lane, answer: Answer) -> None:
+        if step.counted:
             answers[lane].append(answer)
-            console.event(
-                "run", repeat=repeat, precision=lane.precision, **lane_fields(lane, answer)
-            )
+            fields = lane_fields(lane, answer)
+            console.event("run", repeat=step.repeat, precision=lane.precision, **fields)
+
+    carry_out(repeated_run(lanes, prompt, options, repeats), begun, answered)
     console.end_status()
     return answers
 
