@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
 from playground.client.engine_process import EngineProcess
+from playground.client.outcome import Outcome
 from playground.client.session import Interrupted, Session
 from playground.core.errors import EngineError, OptionsError
+from playground.core.facts import EngineFacts
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
-from playground.core.protocol import Event, Finished, Progress, Started, Tokens
+from playground.core.protocol import (
+    Command,
+    Event,
+    Failed,
+    Finished,
+    Load,
+    Progress,
+    Ready,
+    Started,
+    Tokens,
+)
 from tests.client.processes import is_gone
 from tests.client.test_engine_process import REQUEST
 from tests.support.scripted_engine import TOKENS_BEFORE_FAULT, scripted_command
@@ -139,3 +152,51 @@ def test_another_precision_than_asked_for_is_found() -> None:
     with scripted("--verified", "fp32") as session:
         loaded = session.load(REQUEST)
     assert "really running" in loaded.mismatch
+
+
+class InMemoryEngine:
+    """An engine that is no process, and refuses to load."""
+
+    pid = 0
+    ended = False
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+
+    def start(self) -> None:
+        pass
+
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
+
+    def events(self) -> Iterator[Event]:
+        yield Ready(EngineFacts(python="", devices=(), versions={}, probes={}))
+        assert isinstance(self.commands[0], Load)
+        yield Failed("The server has no such model.", "Choose another one.")
+
+    def kill(self) -> None:
+        self.ended = True
+
+    def close(self) -> Outcome:
+        self.ended = True
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        return Outcome(0, expected=self.ended)
+
+    def stderr_tail(self) -> str:
+        return "from the log"
+
+    def memory_bytes(self) -> int:
+        return 0
+
+
+def test_an_engine_need_not_be_a_process() -> None:
+    engine = InMemoryEngine()
+    with Session(engine=engine) as session:
+        assert session.ready().devices == ()
+        with pytest.raises(EngineError, match="no such model") as caught:
+            session.load(REQUEST)
+    assert caught.value.remedy == "Choose another one."
+    assert caught.value.detail == "from the log"
+    assert engine.ended
