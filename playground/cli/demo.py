@@ -1,4 +1,4 @@
-"""`playground demo`: the bundled model in three precisions, in the window or without a screen."""
+"""`playground demo`: runs the bundled model in three precisions, in the window or the terminal."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PICTURE_WAIT_S = 600.0
 
 
 def demo(args: argparse.Namespace) -> int:
-    """Show the bundled model. Raises PlaygroundError, Interrupted."""
+    """Show the bundled model. Raises PlaygroundError and Interrupted."""
     platform, reason = usable_platform()
     if platform and platform.split(":")[0] not in ("offscreen", "minimal"):
         return window().main(window_arguments(args.new_tokens))
@@ -49,7 +49,7 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def window_arguments(new_tokens: int) -> argparse.Namespace:
-    """What the window is started with: the bundled model's lanes run at once, and it stays."""
+    """Return the window's arguments: it runs the bundled model's lanes at once, and stays open."""
     return argparse.Namespace(
         autorun=True,
         prompt=PROMPT,
@@ -116,14 +116,14 @@ def _print(answers: dict[Lane, Answer], console: Console) -> None:
 
 
 def _picture(new_tokens: int, console: Console) -> None:
-    """Save what the window looks like; Qt runs in a child, as it may abort where it cannot."""
+    """Save a picture of the window, drawn in a child process, as Qt may abort it."""
     picture = PICTURE.absolute()
     before = picture.stat().st_mtime_ns if picture.exists() else None
     command = [sys.executable, "-m", "playground", "--autorun", "--prompt", PROMPT]
     command += ["--screenshot", str(picture), "--size", PICTURE_SIZE]
     command += ["--model", "bundled", "--new-tokens", str(new_tokens)]
     command += ["--precisions", ",".join(lane.precision for lane in DEFAULT_LANES)]
-    console.status(f"The window's picture is being made: {picture.name}")
+    console.status(f"drawing the window: {picture.name}")
     try:
         done = subprocess.run(
             command,
@@ -142,6 +142,6 @@ def _picture(new_tokens: int, console: Console) -> None:
     after = picture.stat().st_mtime_ns if picture.exists() else None
     if done.returncode != 0 or after is None or after == before:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = words[-1].removeprefix("playground: ") if words else "It said nothing."
-        raise EngineError("The window's picture could not be made.", reason)
+        reason = words[-1].removeprefix("playground: ") if words else "It printed no reason."
+        raise EngineError("The window's picture could not be saved.", reason)
     console.print(f"The window's picture: {picture}")

@@ -1,4 +1,4 @@
-"""`playground bench`: precisions timed against each other, in alternating order."""
+"""`playground bench`: times precisions of a model against each other."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ HEAD = (
     "decode",
     "end to end",
 )
-#: The fields a lane's medians are taken of.
+#: The figures whose medians are reported.
 MEASURED = (
     "ttft_s",
     "itl_p50_s",
@@ -48,7 +48,7 @@ MEASURED = (
 
 
 def bench(args: argparse.Namespace) -> int:
-    """Run the comparison and print medians. Raises PlaygroundError, Interrupted."""
+    """Run the comparison and print medians. Raises PlaygroundError and Interrupted."""
     console = Console(json=args.json)
     if args.founding:
         _refuse_with_founding(args)
@@ -119,12 +119,12 @@ def measure(
 
 
 def lane_fields(lane: Lane, answer: Answer) -> dict[str, Any]:
-    """The figures of one of a lane's answers."""
+    """Return the figures of one answer of a lane."""
     return figures_fields(answer, lane.loaded.floor if lane.loaded else None)
 
 
 def lane_medians(lane: Lane, answers: list[Answer]) -> dict[str, Any]:
-    """A lane's medians over its runs; seconds, tokens per second, bytes."""
+    """Return a lane's medians over its runs, in seconds, tokens per second and bytes."""
     runs = [lane_fields(lane, answer) for answer in answers]
     return {
         "precision": lane.precision.value,
@@ -138,7 +138,7 @@ def lane_medians(lane: Lane, answers: list[Answer]) -> dict[str, Any]:
 
 
 def add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Add to every row its decode rate and time as multiples of the first row's."""
+    """Add to each row the ratios of its decode rate and time to those of the first row."""
     for row in rows:
         for name in ("decode_tok_s", "end_to_end_s"):
             row[f"{name}_ratio"] = ratio(row[name], rows[0][name])
@@ -200,8 +200,8 @@ def _refuse_with_founding(args: argparse.Namespace) -> None:
         if getattr(args, name) is not None:
             option = f"--{name.replace('_', '-')}"
             raise OptionsError(
-                f"The founding comparison brings its own prompt, length and precisions, so "
-                f"{option} cannot be given.",
+                f"The founding comparison has its own prompt, length and precisions, so {option} "
+                "cannot be given.",
                 f"Leave out {option}, or --founding.",
             )
 
