@@ -105,7 +105,7 @@ def _try(
             bundled = LaneConfig(precision=precision, device=choose_device("", facts))
             loaded = session.load(prepare(bundled, facts).request)
             answer = session.generate(_PROMPT, _OPTIONS)
-            memory = session.process.memory_bytes()
+            memory = session.engine.memory_bytes()
     except PlaygroundError as error:
         sentence = " ".join(str(error).split())
         return Trial(precision=precision, works=False, problem=sentence), session.facts

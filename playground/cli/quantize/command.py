@@ -44,7 +44,7 @@ def quantize(args: argparse.Namespace) -> int:
     except RemoteCodeError as error:
         raise asked_for_trust(error, resolved) from error
     finally:
-        remove_partial(Path(request.output), session.process.pid)
+        remove_partial(Path(request.output), session.engine.pid)
     console.end_status()
     _print_result(made, console)
     return 0

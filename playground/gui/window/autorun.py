@@ -9,8 +9,8 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
+from playground.gui.lanes.run import RunResult
 from playground.gui.prompt.controller import PromptController
-from playground.gui.prompt.run import RunResult
 
 #: The curve and the table follow the last token within one refresh; then the picture is true.
 _SETTLE_MS = 250

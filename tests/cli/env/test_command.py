@@ -144,7 +144,7 @@ def test_what_a_killed_build_left_is_made_anew_and_one_that_runs_is_left_alone(
     marker = made.folder.with_name(".trial.building")
     with marker.open("a") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        with pytest.raises(EngineError, match="being made already"):
+        with pytest.raises(EngineError, match="already being created"):
             made.build(lambda *_: None)
     assert (made.folder / "left").exists()
     with pytest.raises(EngineError, match="setuptools"):

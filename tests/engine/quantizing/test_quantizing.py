@@ -268,14 +268,14 @@ def test_a_cancel_within_a_layer_leaves_nothing_and_the_engine_usable(
 def test_a_killed_engine_leaves_nothing(at: Activity, source: Path, tmp_path: Path) -> None:
     def kill(event: Event) -> None:
         if isinstance(event, Progress) and event.activity is at:
-            session.process.kill()
+            session.engine.kill()
 
     output = tmp_path / "library" / "copy"
     with Session(kill) as session, pytest.raises(PlaygroundError):
         session.quantize(ask(source, output))
-    remove_partial(output, session.process.pid)
+    remove_partial(output, session.engine.pid)
     assert not output.exists()
-    assert not partial_folder(output, session.process.pid).exists()
+    assert not partial_folder(output, session.engine.pid).exists()
 
 
 def test_an_engine_whose_window_is_gone_clears_away_what_it_was_writing(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from playground.core.protocol import (
     encode,
     event_decoder,
 )
+from tests.client.processes import is_gone
 from tests.engine.driver import Engine
 from tests.engine.weights import read_weights, write_weights
 from tests.support.frames import read_messages
@@ -195,7 +196,7 @@ def test_an_environment_without_the_libraries(start: Callable[..., Engine], tmp_
     assert failed.message == "The engine's environment lacks transformers."
     assert "pip install" in failed.remedy
     assert not failed.alive
-    assert engine.process.wait(10)
+    assert is_gone(engine.process.pid)
 
 
 def test_libraries_that_are_missing_or_old(start: Callable[..., Engine], tmp_path: Path) -> None:

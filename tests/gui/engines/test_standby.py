@@ -127,7 +127,7 @@ def test_a_spare_that_has_just_died_is_not_given_away(
     os.kill(pid, signal.SIGKILL)
     # Without the event loop: the pool has not been told.
     assert engine._worker is not None
-    assert engine._worker.process.wait(10)
+    assert engine._worker.process._ended.wait(10)
     assert standby.take("") is None
     qtbot.waitUntil(lambda: standby.pids.get("") not in (None, pid), timeout=LONG)
 

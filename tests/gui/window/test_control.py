@@ -18,7 +18,7 @@ from playground.core.generation import ChatPrompt, GenerationOptions
 from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.settings import Settings, SettingsStore
-from playground.gui.prompt.run import RunResult
+from playground.gui.lanes.run import RunResult
 from tests.gui.support import LONG, MakeWindow, shown_text
 
 FAST = ("--rate", "2000")
