@@ -119,7 +119,7 @@ def _nf4(linear: Any) -> Any:
 
 def _gptq(linear: Any) -> Any:
     device = linear.weight.device
-    weight = unpack(**packed(linear.out_features, linear.in_features, device), stored_zero_less=1)
+    weight = unpack(**packed(linear.out_features, linear.in_features, device), zero_offset=1)
     if weight is None:
         raise RuntimeError("the shape has no groups that torch's int4 product takes")
     layer = Int4Linear(weight, None)

@@ -37,7 +37,7 @@ def packed_weight(kind: Kind) -> tuple[dict[str, Any], Any]:
 
 
 def unpacked(tensors: dict[str, Any], less: int = 1) -> Int4Weight:
-    weight = unpack(**tensors, stored_zero_less=less)
+    weight = unpack(**tensors, zero_offset=less)
     assert weight is not None
     return weight
 
@@ -84,11 +84,11 @@ def test_two_codes_make_a_byte_for_the_gpu() -> None:
 
 def test_what_the_product_cannot_take_is_left_alone() -> None:
     tensors, _ = packed_weight(Kind(group=16))
-    assert unpack(**tensors, stored_zero_less=1) is None
+    assert unpack(**tensors, zero_offset=1) is None
     tensors, _ = packed_weight(Kind())
     # One group with more inputs than the other.
     tensors["g_idx"] = torch.cat([torch.zeros(129), torch.ones(127)]).int()
-    assert unpack(**tensors, stored_zero_less=1) is None
+    assert unpack(**tensors, zero_offset=1) is None
 
 
 def test_a_product_of_other_weights_is_found_out() -> None:
