@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 GROUP = 128
 _COMMON: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}
@@ -81,7 +81,7 @@ def make(folder: Path, architecture: str) -> tuple[Path, Path]:
     return plain, packed
 
 
-def _save_packed(model: Any, plain: Path, packed: Path) -> None:
+def _save_packed(model: PreTrainedModel, plain: Path, packed: Path) -> None:
     packed.mkdir()
     tied = set(model.all_tied_weights_keys)
     tensors = {
@@ -130,3 +130,4 @@ def _tokenizer(vocabulary: int) -> str:
 if __name__ == "__main__":
     for name in ARCHITECTURES:
         make(Path(sys.argv[1]), name)
+    print(json.dumps(list(ARCHITECTURES)))  # noqa: T201
