@@ -24,14 +24,19 @@ def resident() -> int:
     return _status("VmRSS") or _highest_ever()
 
 
-def reset_peak() -> None:
-    """Start a new measurement of the peak, where the system allows it."""
+def reset_peak(device: str) -> None:
+    """Start a new measurement of the peak on a device, where the system allows it."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
-def peak_resident() -> int:
-    """Return the most that this process held since reset_peak, or ever where that fails."""
+def peak(device: str) -> int:
+    """Return the most memory held since reset_peak: the resident set, or tensors on a GPU."""
+    if device != "cpu":
+        return int(torch.cuda.max_memory_allocated(device))
     return _status("VmHWM") or _highest_ever()
 
 

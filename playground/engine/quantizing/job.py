@@ -118,7 +118,7 @@ class _Work:
     def quantize(self) -> QuantizedModel:
         """Write the copy and describe it."""
         checkpoint, device = self._check()
-        memory.reset_peak()
+        memory.reset_peak(device.id)
         if self._request.to is Precision.GPTQ:
             return self._gptq(checkpoint, device)
         weights = self._load(self._request.to)
@@ -243,18 +243,13 @@ class _Work:
                 weight_bytes=sum(path.stat().st_size for path in files),
                 source_bytes=checkpoint.weight_bytes,
                 seconds=time.monotonic() - self._began,
-                peak_memory_bytes=self._peak(device),
+                peak_memory_bytes=memory.peak(device.id),
                 layer_s=layer_s,
             )
             text = card(request, copy, computed_in, device.name, libraries.versions())
             (partial / "README.md").write_text(text, "utf-8")
             self._check_cancelled()
         return copy
-
-    def _peak(self, device: DeviceFacts) -> int:
-        if device.id == "cpu":
-            return memory.peak_resident()
-        return int(torch.cuda.max_memory_allocated(device.id))
 
     @contextmanager
     def _new_folder(self) -> Iterator[Path]:

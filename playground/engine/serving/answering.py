@@ -62,7 +62,8 @@ class Answering:
         requested = command.options.max_new_tokens
         limit = min(requested, context - len(ids)) if context else requested
         reason = self._prepare(len(ids), limit)
-        self._reset_peak()
+        device = session.loaded.request.device
+        memory.reset_peak(device)
         decoded = (
             Decoded(reason, time.monotonic())
             if reason
@@ -90,7 +91,7 @@ class Answering:
             times=tuple(self._times),
             prefill_s=self._prefill_s(decoded),
             stop_reason=stop_reason,
-            peak_memory_bytes=self._peak(),
+            peak_memory_bytes=memory.peak(device),
             stamp=self._stamp(),
             reused_tokens=decoded.reused,
             warm_up_s=self._warm_up_s,
@@ -132,21 +133,6 @@ class Answering:
 
     def _prefill_s(self, decoded: Decoded) -> float:
         return self._sent_at + self._times[0] - decoded.began if self._times else 0.0
-
-    def _reset_peak(self) -> None:
-        if self._on_cpu:
-            memory.reset_peak()
-        else:
-            torch.cuda.reset_peak_memory_stats(self._session.loaded.request.device)
-
-    def _peak(self) -> int:
-        if self._on_cpu:
-            return memory.peak_resident()
-        return int(torch.cuda.max_memory_allocated(self._session.loaded.request.device))
-
-    @property
-    def _on_cpu(self) -> bool:
-        return self._session.loaded.request.device == "cpu"
 
     def _stamp(self) -> Stamp:
         loaded, command = self._session.loaded, self._command

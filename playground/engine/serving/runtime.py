@@ -89,7 +89,7 @@ class Runtime:
     def _load(self, request: LoadRequest) -> Session:
         progress = LoadProgress(self._sender, self._importing_s)
         before = memory.resident()
-        memory.reset_peak()
+        memory.reset_peak("cpu")
         with memory.large_blocks_apart():
             return self._loaded(request, progress, before)
 
@@ -102,14 +102,16 @@ class Runtime:
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at their first call.
             _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
-            decoder, note = choose_decoder(model, eos_ids, context, request.decoder, progress.tell)
+            decoder, note = choose_decoder(
+                model, eos_ids, context, request.decoder, progress.detail
+            )
             if request.warm_up:
                 _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
         if note:
             weights.notes.append(note)
         on_cpu = request.device == "cpu"
         # Before the floor is counted: measuring a device's bandwidth takes memory too.
-        peak = memory.peak_resident() if on_cpu else torch.cuda.max_memory_reserved(request.device)
+        peak = memory.peak("cpu") if on_cpu else torch.cuda.max_memory_reserved(request.device)
         tokens = _WARM_UP_PROMPT + _WARM_UP_TOKENS
         predicted = loading.compare(weights, request.precision, tokens, before, peak)
         floor = _floor(model, weights.device, progress)

@@ -45,10 +45,10 @@ class LoadProgress:
         if activity is not None:
             self._sender.send(Progress(activity, None, detail))
 
-    def tell(self, what: str) -> None:
+    def detail(self, text: str) -> None:
         """Report a detail of the current activity."""
         if self._activity:
-            self._sender.send(Progress(self._activity, None, what))
+            self._sender.send(Progress(self._activity, None, text))
 
     def fraction(self, fraction: float) -> None:
         """Report how much of the activity is done, 0 to 1, at most every _INTERVAL_S."""
