@@ -1,4 +1,4 @@
-"""Models of several architectures with random weights, plain and as GPTQ stores them.
+"""Writes models of several architectures with random weights, plain and in GPTQ's format.
 
 Memory does not depend on the weights' values. `python memory_models.py FOLDER` writes, for each
 architecture, a folder with a bf16 checkpoint and a folder with packed 4-bit weights.
@@ -107,7 +107,7 @@ def _save_packed(model: PreTrainedModel, plain: Path, packed: Path) -> None:
 
 
 def _packed(rows: int, columns: int) -> dict[str, torch.Tensor]:
-    """A random weight [rows, columns] as GPTQ stores it: eight values an int32, zero at 8."""
+    """Return a random weight [rows, columns] in GPTQ's format: 8 values an int32, zeros at 8."""
     groups = columns // GROUP
     return {
         "qweight": torch.randint(-(2**31), 2**31, (columns // 8, rows), dtype=torch.int32),
@@ -118,7 +118,7 @@ def _packed(rows: int, columns: int) -> dict[str, torch.Tensor]:
 
 
 def _tokenizer(vocabulary: int) -> str:
-    """A byte-level tokenizer; the ids above its alphabet have a token of their own each."""
+    """Return a byte-level tokenizer; each id above its alphabet has a token of its own."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = alphabet + [f"<{i}>" for i in range(vocabulary - len(alphabet))]
     tokenizer = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))

@@ -1,4 +1,4 @@
-"""Predicted against measured memory: real engines, models of several architectures.
+"""Compares predicted with measured memory, in real engines and for several architectures.
 
 Measured weights are the tensors of the loaded model, each storage once. The measured peak is
 the largest resident set of the engine process (VmHWM), from the start of the load to the end of
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks are reset
 
 @dataclass(frozen=True)
 class Row:
-    """One load, as it was predicted and as it was."""
+    """One load, predicted and measured."""
 
     architecture: str
     plan: MemoryPlan

@@ -81,9 +81,7 @@ def test_the_list_counts_what_is_packed(kind: Kind, pairs: dict[Kind, tuple[Path
     assert "GPTQ" in row.stored
 
 
-def test_a_shard_that_is_missing_is_told(
-    pairs: dict[Kind, tuple[Path, Path]], tmp_path: Path
-) -> None:
+def test_a_missing_shard_is_reported(pairs: dict[Kind, tuple[Path, Path]], tmp_path: Path) -> None:
     old = shutil.copytree(pairs[Kind(shards=3)][0], tmp_path / "old")
     next(old.glob("*-00002-of-00003.safetensors")).unlink()
     assert "incomplete" in folder_row(old).problem

@@ -39,7 +39,7 @@ _PROMPT = "Alice was beginning to get"
 
 @dataclass
 class Made:
-    """One engine's work: a tiny model, its copies by precision, and what was told meanwhile."""
+    """A tiny model and its copies by precision, made by one engine, with the engine's events."""
 
     source: Path
     library: Path
@@ -60,7 +60,7 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def session() -> Iterator[Session]:
-    """An engine that the tests which do not kill it share."""
+    """The engine of all tests that do not kill it."""
     with Session() as session:
         yield session
 
@@ -88,7 +88,7 @@ def plain(made: Made) -> dict[str, Any]:
 
 
 def ask(source: Path, output: Path, **changes: Any) -> QuantizeRequest:
-    """A request that is quick: one thread, few and short pieces of the shipped text."""
+    """A quick request: one thread, few and short pieces of the shipped text."""
     values: dict[str, Any] = {"group_size": 32, "samples": 4, "length": 64, "threads": 1}
     values.update(changes)
     return QuantizeRequest(
@@ -96,20 +96,20 @@ def ask(source: Path, output: Path, **changes: Any) -> QuantizeRequest:
     )
 
 
-def test_every_layer_is_told_with_its_time(made: Made) -> None:
-    told = [event.progress for event in made.events if isinstance(event, Quantizing)]
-    assert {progress.layers for progress in told} == {2}
-    assert told[0].layer == 1
-    assert told[0].left_s is None
-    assert told[-1].fraction == 1.0
-    fractions = [progress.fraction for progress in told]
+def test_every_layer_is_reported_with_its_time(made: Made) -> None:
+    reported = [event.progress for event in made.events if isinstance(event, Quantizing)]
+    assert {progress.layers for progress in reported} == {2}
+    assert reported[0].layer == 1
+    assert reported[0].left_s is None
+    assert reported[-1].fraction == 1.0
+    fractions = [progress.fraction for progress in reported]
     assert fractions == sorted(fractions)
-    assert any(progress.left_s for progress in told)
+    assert any(progress.left_s for progress in reported)
     assert len(made.copies["gptq"].layer_s) == 2
-    assert told[-1].layer_s == made.copies["gptq"].layer_s[1]
+    assert reported[-1].layer_s == made.copies["gptq"].layer_s[1]
 
 
-def test_the_estimate_is_measured_and_says_on_what(made: Made) -> None:
+def test_the_estimate_is_measured_and_says_how(made: Made) -> None:
     assert 0 < made.estimate.least_s <= made.estimate.most_s
     assert "first of 2 layers" in made.estimate.basis
     weights = made.copies["gptq"].weight_bytes
@@ -184,7 +184,7 @@ def test_more_bits_are_nearer_to_the_model_it_was_made_from(plain: dict[str, Any
         ({"bits": 7}, "Bits: 7", "2, 3, 4, 8"),
     ],
 )
-def test_what_cannot_be_made_is_told_before_anything_is_written(
+def test_what_cannot_be_made_is_refused_before_anything_is_written(
     changes: dict[str, Any],
     words: str,
     remedy: str,
@@ -246,7 +246,7 @@ def test_a_cancel_within_a_layer_leaves_nothing_and_the_engine_usable(
             if len(layers) == 1:
                 session.interrupt()
 
-    # So many texts that the first layer lasts until the cancel arrives, on any machine.
+    # With this many texts the first layer lasts until the cancel arrives, on any machine.
     request = ask(source, tmp_path / "library" / "copy", samples=256, length=256)
     session.observe = cancel
     with pytest.raises(Interrupted):
@@ -272,7 +272,7 @@ def test_a_killed_engine_leaves_nothing(at: Activity, source: Path, tmp_path: Pa
     assert not partial_folder(output, session.process.pid).exists()
 
 
-def test_an_engine_whose_window_is_gone_clears_away_what_it_was_writing(tmp_path: Path) -> None:
+def test_an_engine_whose_client_is_gone_removes_what_it_was_writing(tmp_path: Path) -> None:
     half = tmp_path / "half"
     half.mkdir()
     (half / "model.safetensors").touch()

@@ -92,7 +92,8 @@ def test_cancel_of_others_changes_nothing(engine: Engine) -> None:
 
 
 def test_a_cancelled_request_in_the_queue(engine: Engine) -> None:
-    engine.send(PROMPT, max_new_tokens=20, ignore_eos=True)
+    # So long that the cancel of the second arrives before its turn, on any machine.
+    engine.send(PROMPT, max_new_tokens=400, ignore_eos=True)
     second = engine.send(PROMPT, max_new_tokens=20)
     engine.process.send(Cancel(second))
     assert engine.collect().answer.stop_reason == "length"

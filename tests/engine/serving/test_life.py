@@ -123,7 +123,7 @@ ENDLESS = "import threading\nthreading.Event().wait()\n"
 
 
 def test_hello_comes_before_the_imports(start_bare: Callable[..., Bare], tmp_path: Path) -> None:
-    """And the end of the input ends an engine that is still importing."""
+    """The end of the input then ends the engine, although it is still importing."""
     (tmp_path / "torch.py").write_text(ENDLESS, "utf-8")
     bare = start_bare(before_others(tmp_path))
     first, second = next(bare.events), next(bare.events)
@@ -168,7 +168,7 @@ def test_the_end_of_the_reader(bare: Bare, tmp_path: Path) -> None:
     bare.until(at(Activity.IMPORTING))
     bare.stdout.close()
     with contextlib.suppress(BrokenPipeError):
-        # An engine that has sent all events of its start has an answer to this.
+        # Makes an engine that has sent all events of its start send another one.
         bare.write(load(tmp_path))
     code, stderr = bare.end()
     assert code == 1
@@ -189,7 +189,7 @@ def test_the_end_of_the_input_while_generating(bare: Bare, model_folder: Path) -
 
 
 def test_libraries_that_print(start: Callable[..., Engine], tmp_path: Path) -> None:
-    """What is printed to stdout while the libraries are imported goes to stderr."""
+    """What libraries print to stdout during their import goes to stderr."""
     code = "import os\nprint('LMP1 hello', flush=True)\nos.write(1, b'LMP1 raw bytes')\n"
     shadow = tmp_path / "safetensors"
     shadow.mkdir()
@@ -221,7 +221,7 @@ def test_an_environment_without_the_libraries(start: Callable[..., Engine], tmp_
 
 
 def test_libraries_that_are_missing_or_old(start: Callable[..., Engine], tmp_path: Path) -> None:
-    """Metadata in front of the real ones, as of an environment that was never updated."""
+    """Metadata of an old version hides the real one, as in an environment never updated."""
     info = tmp_path / "bitsandbytes-0.41.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: bitsandbytes\nVersion: 0.41.0\n")
@@ -235,7 +235,7 @@ def test_libraries_that_are_missing_or_old(start: Callable[..., Engine], tmp_pat
 
 
 def enlarge(folder: Path, vocabulary: int) -> None:
-    """Give a model more (and empty) embeddings: 512 bytes each, in a sparse file."""
+    """Give a model more embeddings, empty ones of 512 bytes each, in a sparse file."""
     config = json.loads((folder / "config.json").read_text())
     old = config["vocab_size"]
     (folder / "config.json").write_text(json.dumps({**config, "vocab_size": vocabulary}))

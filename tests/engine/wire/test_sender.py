@@ -48,7 +48,7 @@ def test_fast_tokens_go_in_batches_and_in_order(pipe: Pipe) -> None:
     assert isinstance(events[-1], Progress)
 
 
-def test_a_lonely_token_goes_at_once_and_a_held_one_soon(pipe: Pipe) -> None:
+def test_a_lone_token_is_sent_at_once_and_a_delayed_one_soon(pipe: Pipe) -> None:
     pipe.sender.token(1, 1, "a", 0.1)
     pipe.sender.token(1, 2, "b", 0.1 + BATCH_S / 4)
     # Nothing follows: the second one comes without another call.
