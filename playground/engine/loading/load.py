@@ -69,11 +69,12 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
                 importlib.import_module(library)
         with readable(Path(request.folder)) as folder:
             tokenizer = load_tokenizer(folder, trust=bool(request.trust_remote_code))
-            model, notes = _Loader(request, checkpoint, device, progress, folder).load()
+            loader = _Loader(request, checkpoint, device, progress, folder)
+            model = loader.load()
     if request.precision is Precision.INT8_WEIGHT_ONLY:
         make_weight_only(model)
     model.eval()
-    return Weights(model, tokenizer, checkpoint, device, notes)
+    return Weights(model, tokenizer, checkpoint, device, loader.notes)
 
 
 def load_tokenizer(folder: Path, *, trust: bool) -> PreTrainedTokenizerBase:
@@ -85,7 +86,7 @@ def load_tokenizer(folder: Path, *, trust: bool) -> PreTrainedTokenizerBase:
 
 
 class _Loader:
-    """Loads one model by the way that fits its precision, and collects notes for the user."""
+    """Loads one model in the way that its precision needs; `notes` are for the user."""
 
     def __init__(
         self,
@@ -100,17 +101,17 @@ class _Loader:
         self._device = device
         self._progress = progress
         self._folder = folder
-        self._notes: list[str] = []
+        self.notes: list[str] = []
 
-    def load(self) -> tuple[PreTrainedModel, list[str]]:
-        """Return the model and the notes."""
+    def load(self) -> PreTrainedModel:
+        """Return the model. Raises ModelError or whatever a library raises."""
         precision = self._request.precision
         if precision is Precision.GPTQ:
-            return self._gptq(), self._notes
+            return self._gptq()
         if precision.is_plain or self._checkpoint.quantization:
-            return self._from_pretrained(self._dtype), self._notes
+            return self._from_pretrained(self._dtype)
         with self._progress.activity(Activity.QUANTIZING):
-            return self._from_pretrained(self._dtype, _bitsandbytes(precision)), self._notes
+            return self._from_pretrained(self._dtype, _bitsandbytes(precision))
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -140,7 +141,7 @@ class _Loader:
         model, report = loaded
         auto_gptq.check_missing(report.get("missing_keys", ()))
         if unexpected := sorted(report.get("unexpected_keys", ())):
-            self._notes.append(
+            self.notes.append(
                 f"{len(unexpected)} tensors of the files belong to no part of the model and were "
                 f"left out, for example {unexpected[0]}."
             )
@@ -154,7 +155,7 @@ class _Loader:
             model, note = auto_gptq.load(
                 self._folder, settings, request.device, trust=bool(request.trust_remote_code)
             )
-            self._notes.append(note)
+            self.notes.append(note)
             return model
         *faster, last = gptq.kernels(settings, request.device)
         for kernel in faster:
@@ -167,7 +168,7 @@ class _Loader:
                     raise
                 name = "torch's int4 product" if kernel.int4 else kernel.backend
                 cause = next(iter(str(error).splitlines()), "") or type(error).__name__
-                self._notes.append(f"The kernel {name} cannot run here: {cause}")
+                self.notes.append(f"The kernel {name} cannot run here: {cause}")
         return self._with_kernel(settings.bits, last)
 
     def _with_kernel(self, bits: int, kernel: gptq.Kernel) -> PreTrainedModel:
@@ -178,7 +179,7 @@ class _Loader:
         # Some kernels are compiled at their first call, which can take minutes.
         with self._progress.activity(Activity.WARMING_UP, "building the kernel"):
             gptq.try_kernel(model)
-        self._notes += [kernel.note] if kernel.note else []
+        self.notes += [kernel.note] if kernel.note else []
         return model
 
 
