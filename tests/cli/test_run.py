@@ -61,7 +61,7 @@ def test_people_get_text_on_stdout_and_the_rest_on_stderr() -> None:
     assert done.returncode == 0, done.stderr
     assert len(done.stdout.decode().strip()) > 8
     status = done.stderr.decode()
-    assert "8 tokens, stopped by: length · seed 3" in status
+    assert "8 tokens, reached the limit of 8 tokens · seed 3" in status
     assert "int8 (bitsandbytes)" in status
     assert "decode tok/s" in status
     assert "quantizing" in status

@@ -33,7 +33,7 @@ def test_only_the_commit_that_was_looked_at_runs(tmp_path: Path, env: dict[str, 
     refused = playground(*RUN, *model, env=env)
     assert refused.returncode == 1
     sentence = one_sentence(refused)
-    assert "nobody agreed yet" in sentence
+    assert "you have not agreed" in sentence
     commit = commit_in(sentence)
     assert commit.startswith("sha256:")
     wrong = playground(*RUN, *model, "--trust-remote-code", "sha256:0123", env=env)
@@ -64,7 +64,7 @@ def test_a_copy_is_made_with_the_code_that_was_looked_at(
     refused = playground(*quantize, env=env)
     assert refused.returncode == 1
     sentence = one_sentence(refused)
-    assert "nobody agreed yet" in sentence
+    assert "you have not agreed" in sentence
     trust = ("--trust-remote-code", commit_in(sentence))
     wrong = playground(*quantize, "--trust-remote-code", "sha256:0123", env=env)
     assert wrong.returncode == 1
@@ -103,7 +103,7 @@ def test_code_that_changed_since_is_not_run_by_the_engine(
     )
     with Session() as session:
         for ask in (session.estimate, session.quantize):
-            with pytest.raises(RemoteCodeError, match="not the one any more"):
+            with pytest.raises(RemoteCodeError, match="has changed since"):
                 ask(request)
     assert not (tmp_path / "trace").exists()
 

@@ -24,7 +24,7 @@ def stage_text(state: LaneState) -> str:
 def _activity_text(state: LaneState) -> str:
     if state.stage is Stage.UNLOADING or state.activity is None:
         return str(state.stage)
-    return str(state.activity)
+    return state.activity.label
 
 
 def status_text(state: LaneState, now: float, waits: bool = False) -> str:
@@ -88,7 +88,10 @@ def badge_tip(loaded: LoadedModel) -> str:
             f"{size_text(loaded.predicted_peak_bytes)} ({off:+.0%})"
         )
     if loaded.load_s:
-        times = ", ".join(f"{name} {seconds_text(s)}" for name, s in loaded.load_s.items())
+        labels = {activity.value: activity.label for activity in Activity}
+        times = ", ".join(
+            f"{labels.get(name, name)} {seconds_text(s)}" for name, s in loaded.load_s.items()
+        )
         lines.append(f"Loading: {times}")
     return "\n".join([*lines, *loaded.notes])
 
@@ -120,7 +123,7 @@ def stamp_line(answer: Answer) -> str:
     options = stamp.options
     how = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
     text = (
-        f"{len(answer.token_ids):,} tokens · {answer.stop_reason} · {precision} · "
+        f"{len(answer.token_ids):,} tokens · {answer.ending} · {precision} · "
         f"{stamp.model}{commit} · {stamp.kernel} · {stamp.device} · {how}"
     )
     if stamp.timing == "together":
@@ -151,8 +154,7 @@ def stamp_text(answer: Answer) -> str:
         + (" (shared the device, not comparable)" if stamp.timing == "together" else ""),
         f"Prompt: {answer.prompt_tokens:,} tokens"
         + (f" ({answer.reused_tokens:,} kept from the last turn)" if answer.reused_tokens else "")
-        + f"; answer: {len(answer.token_ids):,} tokens; "
-        f"ended by: {answer.stop_reason}",
+        + f"; answer: {len(answer.token_ids):,} tokens; {answer.ending}",
         f"Peak memory: {size_text(answer.peak_memory_bytes)}",
         f"Made: {stamp.created}",
     ]
