@@ -34,3 +34,13 @@ def warm_engines() -> Iterator[None]:
 def fresh_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     """Engines that are started as the product starts them: for tests of just that."""
     monkeypatch.setattr(engine_process, "launch", launch)
+
+
+@pytest.fixture(autouse=True)
+def same_environment() -> Iterator[None]:
+    """Takes back what a library that a test imports does to the environment."""
+    before = dict(os.environ)
+    yield
+    for name in os.environ.keys() - before.keys():
+        del os.environ[name]
+    os.environ.update(before)

@@ -1,20 +1,27 @@
-"""Runs the real command line in a process of its own."""
+"""Runs command lines: in this process, or, where it is about the process, in one of their own."""
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import subprocess
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+import pytest
+
+from playground.cli.main import main
 from playground.client.engine_process import child_environment
+
+_SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """A shell without a screen, and offline: no test depends on the network."""
     env = child_environment()
-    for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"):
+    for name in _SCREENS:
         env.pop(name, None)
     env.update(changes or {})
     return env
@@ -25,18 +32,43 @@ def command(*arguments: str, module: str = "playground") -> list[str]:
 
 
 def playground(
+    *arguments: str, env: Mapping[str, str] | None = None, stdin: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """Run a command line to its end, in this process."""
+    streams = {name: io.TextIOWrapper(io.BytesIO(), "utf-8") for name in ("stdout", "stderr")}
+    handlers = set(logging.root.handlers)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in _SCREENS:
+            patch.delenv(name, raising=False)
+        for name, value in (env or {}).items():
+            patch.setenv(name, value)
+        patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin), "utf-8"))
+        for name, stream in streams.items():
+            patch.setattr(sys, name, stream)
+        try:
+            code = main(list(arguments))
+        except SystemExit as end:
+            code = end.code
+        finally:
+            for handler in set(logging.root.handlers) - handlers:
+                logging.root.removeHandler(handler)
+                handler.close()
+    out, err = (stream.detach().getvalue() for stream in streams.values())
+    return subprocess.CompletedProcess(arguments, code, out, err)
+
+
+def playground_process(
     *arguments: str,
     env: Mapping[str, str] | None = None,
     stdin: bytes = b"",
     module: str = "playground",
 ) -> subprocess.CompletedProcess[bytes]:
-    """Run a command line to its end."""
+    """Run a command line to its end, in a process of its own."""
     return subprocess.run(
         command(*arguments, module=module),
         input=stdin,
         capture_output=True,
         env=environment(env),
-        timeout=240,
         check=False,
     )
 
@@ -61,4 +93,4 @@ def benchmark(
     name: str, *arguments: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[bytes]:
     """Run a benchmark to its end."""
-    return playground(*arguments, env=env, module=f"tests.benchmarks.{name}")
+    return playground_process(*arguments, env=env, module=f"tests.benchmarks.{name}")

@@ -8,11 +8,11 @@ import pytest
 
 from playground.cli import doctor
 from playground.cli.console import Console
-from tests.cli.commands import environment, json_lines, one_sentence, playground
+from tests.cli.commands import environment, json_lines, one_sentence, playground, playground_process
 
 
 def test_findings_as_json(tmp_path: Path) -> None:
-    done = playground("doctor", "--quick", "--json", env={"PLAYGROUND_HOME": str(tmp_path)})
+    done = playground_process("doctor", "--quick", "--json", env={"PLAYGROUND_HOME": str(tmp_path)})
     assert done.returncode == 0, done.stderr
     found = {line["event"]: line for line in json_lines(done.stdout)}
     assert {"machine", "precision", "screen", "folders", "finished"} <= set(found)

@@ -31,7 +31,12 @@ _LIBRARIES = (
     "bitsandbytes",
 )
 #: Variables that are read after the imports, so that an engine may have its own.
-_READ_LATE = {"PLAYGROUND_HOME", "HF_MODULES_CACHE", "PYTEST_CURRENT_TEST", "PYTEST_VERSION"}
+_READ_LATE = {
+    "PLAYGROUND_HOME",
+    "HF_MODULES_CACHE",
+    "PYTEST_CURRENT_TEST",
+    "TORCHINDUCTOR_CACHE_DIR",  # which torch sets when a test imports it
+}
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
 
@@ -75,7 +80,9 @@ class WarmEngines:
         with self._lock, _adopting_orphans():
             if self._server is None:
                 self._serve()
-            socket.send_fds(self._control, [json.dumps(dict(env)).encode()], [stdin, stdout, stderr])
+            socket.send_fds(
+                self._control, [json.dumps(dict(env)).encode()], [stdin, stdout, stderr]
+            )
             pid = int(self._control.recv(64))
         for descriptor in (stdin, stdout, stderr):
             os.close(descriptor)

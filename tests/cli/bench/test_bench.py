@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import json_lines, one_sentence, playground
+from tests.cli.commands import json_lines, one_sentence, playground, playground_process
 from tests.support.tiny_model import tiny_model_files, write_files
 
 
 def test_medians_of_alternating_runs() -> None:
-    done = playground(
+    done = playground_process(
         *("bench", "--precisions", "bf16,fp32", "--prompt", "The old house"),
         *("--new-tokens", "6", "--repeats", "3", "--json"),
     )

@@ -10,8 +10,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.cli.commands import command, environment, json_lines, one_sentence, playground
+from tests.cli.commands import (
+    command,
+    environment,
+    json_lines,
+    one_sentence,
+    playground,
+    playground_process,
+)
 from tests.client.processes import is_gone
+from tests.support.libraries import needs_gptqmodel
 from tests.support.tiny_model import tiny_model_files, write_files
 
 
@@ -30,10 +38,10 @@ def library(tmp_path: Path) -> Path:
     return tmp_path / "home" / "data" / "models"
 
 
+@needs_gptqmodel
 def test_a_gptq_version_in_the_library(model: Path, home: dict[str, str], library: Path) -> None:
-    pytest.importorskip("gptqmodel")
     options = ("--group-size", "32", "--samples", "4", "--length", "64", "--threads", "1")
-    done = playground("quantize", "--model", str(model), *options, "--json", env=home)
+    done = playground_process("quantize", "--model", str(model), *options, "--json", env=home)
     assert done.returncode == 0, done.stderr
     told = json_lines(done.stdout)
     assert told[-1]["event"] == "finished"
@@ -83,11 +91,11 @@ def test_what_is_wrong_is_told_at_once(
     assert words in one_sentence(done)
 
 
+@needs_gptqmodel
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
 def test_stopped_in_a_layer_it_leaves_no_engine_and_no_folder(
     how: signal.Signals, model: Path, home: dict[str, str], library: Path
 ) -> None:
-    pytest.importorskip("gptqmodel")
     options = ("--group-size", "32", "--samples", "256", "--length", "256", "--threads", "1")
     process = subprocess.Popen(
         command("quantize", "--model", str(model), *options, "--json"),
