@@ -14,7 +14,7 @@ SCRIPT = """
 import logging, sys
 logging.basicConfig(level=logging.DEBUG)
 from playground.core.errors import PlaygroundError
-from playground.hub import account
+from playground.hub.site import account
 try:
     print(account.has_token(), repr(account.login(sys.stdin.read())))
 except PlaygroundError as error:
