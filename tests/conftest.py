@@ -17,7 +17,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session", autouse=True)
-def warm_engines() -> Iterator[None]:
+def warm_engines() -> Iterator[WarmEngines]:
     """Engines that are forks of a process that has imported their libraries."""
     warm = WarmEngines()
 
@@ -26,7 +26,7 @@ def warm_engines() -> Iterator[None]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_process, "launch", start)
-        yield
+        yield warm
     warm.close()
 
 

@@ -20,7 +20,6 @@ from playground.app.main import Playground
 from playground.client.engine_process import EngineProcess
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
-from playground.core.system import paths
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lane import LaneController
 from playground.gui.memory.controller import FitController
@@ -34,26 +33,29 @@ from playground.hub.place import HubPlace
 from tests.gui.browser.support import MakePicker
 from tests.gui.model_page.support import OpenPage
 from tests.gui.support import MakeLane, MakeWindow, scripted_prepare
+from tests.support.home import make_home
 from tests.support.hub_server import HubServer
 from tests.support.scripted_engine import scripted_command
+from tests.support.warm_engines import WarmEngines
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings and logs of a test live and die with it; what engines compile does not."""
-    compiled = paths.cache_dir() / "native"
-    compiled.mkdir(parents=True, exist_ok=True)
+    make_home(tmp_path / "home")
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "home"))
-    paths.cache_dir().mkdir(parents=True)
-    (paths.cache_dir() / "native").symlink_to(compiled)
 
 
 @pytest.fixture(autouse=True)
-def no_child_left() -> Iterator[None]:
+def no_child_left(warm_engines: WarmEngines) -> Iterator[None]:
     """Fails a test that leaves a child process of ours behind."""
     before = set(psutil.Process().children(recursive=True))
     yield
-    left = [p for p in psutil.Process().children(recursive=True) if p not in before]
+    left = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process not in before and process.pid != warm_engines.pid
+    ]
     _, alive = psutil.wait_procs(left, timeout=10)
     assert not alive
 

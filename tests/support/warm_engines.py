@@ -65,6 +65,11 @@ class WarmEngines:
         self._server: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
 
+    @property
+    def pid(self) -> int:
+        """The forking process's; 0 before the first engine."""
+        return self._server.pid if self._server else 0
+
     def can_start(self, command: Sequence[str], env: Mapping[str, str]) -> bool:
         """Whether a fork would be the engine that the command starts in this environment."""
         differing = {name for name, _ in self._environment.items() ^ env.items()}

@@ -19,6 +19,7 @@ from tests.cli.commands import (
     playground_process,
 )
 from tests.client.processes import is_gone
+from tests.support.home import make_home
 from tests.support.libraries import needs_gptqmodel
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -30,7 +31,7 @@ def model(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def home(tmp_path: Path) -> dict[str, str]:
-    return {"PLAYGROUND_HOME": str(tmp_path / "home")}
+    return {"PLAYGROUND_HOME": str(make_home(tmp_path / "home"))}
 
 
 @pytest.fixture
