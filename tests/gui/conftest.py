@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from functools import partialmethod
 from pathlib import Path
 
 import msgspec
@@ -32,11 +33,24 @@ from playground.gui.window.main_window import MainWindow
 from playground.hub.place import HubPlace
 from tests.gui.browser.support import MakePicker
 from tests.gui.model_page.support import OpenPage
-from tests.gui.support import MakeLane, MakeWindow, scripted_prepare
+from tests.gui.support import LONG, MakeLane, MakeWindow, scripted_prepare
 from tests.support.home import make_home
 from tests.support.hub_server import HubServer
 from tests.support.scripted_engine import scripted_command
 from tests.support.warm_engines import WarmEngines
+
+
+class PatientBot(QtBot):
+    """Waits a minute where pytest-qt's bot waits five seconds: the machine may be busy."""
+
+    waitUntil = partialmethod(QtBot.waitUntil, timeout=LONG)  # noqa: N815
+    waitSignal = partialmethod(QtBot.waitSignal, timeout=LONG)  # noqa: N815
+    waitSignals = partialmethod(QtBot.waitSignals, timeout=LONG)  # noqa: N815
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    return PatientBot(request)
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +70,7 @@ def no_child_left(warm_engines: WarmEngines) -> Iterator[None]:
         for process in psutil.Process().children(recursive=True)
         if process not in before and process.pid != warm_engines.pid
     ]
-    _, alive = psutil.wait_procs(left, timeout=10)
+    _, alive = psutil.wait_procs(left, timeout=60)
     assert not alive
 
 
@@ -64,7 +78,7 @@ def no_child_left(warm_engines: WarmEngines) -> Iterator[None]:
 def background(qtbot: QtBot) -> Iterator[Background]:
     made = Background()
     yield made
-    assert made.close(10)
+    assert made.close(60)
 
 
 @pytest.fixture
@@ -86,7 +100,7 @@ def make_lane(qtbot: QtBot, background: Background) -> Iterator[MakeLane]:
     for lane in made:
         lane.shut_down()
     for lane in made:
-        assert lane.wait(10_000)
+        assert lane.wait(60_000)
 
 
 @pytest.fixture
@@ -162,7 +176,7 @@ def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[Do
     yield made
     for fault in hub.faults:
         fault.release.set()
-    assert made.close(30)
+    assert made.close(60)
 
 
 @pytest.fixture

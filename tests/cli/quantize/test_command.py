@@ -111,7 +111,7 @@ def test_stopped_in_a_layer_it_leaves_no_engine_and_no_folder(
     engines = [child.pid for child in psutil.Process(process.pid).children(recursive=True)]
     assert engines
     process.send_signal(how)
-    _, stderr = process.communicate(timeout=60)
+    _, stderr = process.communicate()
     assert process.returncode == (130 if how is signal.SIGINT else -how), stderr
     assert all(is_gone(pid) for pid in engines)
     assert not library.exists() or list(library.iterdir()) == []

@@ -42,7 +42,7 @@ def controller(qtbot: QtBot, background: Background) -> Iterator[QuantizeControl
     made = QuantizeController(lambda _: EngineProcess(), background)
     yield made
     made.shut_down()
-    assert made.wait(10_000)
+    assert made.wait(60_000)
 
 
 @pytest.fixture

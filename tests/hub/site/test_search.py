@@ -157,10 +157,10 @@ def test_cancelled_while_the_hub_is_slow(hub: HubServer, site: HubSite) -> None:
 
     thread = threading.Thread(target=look)
     thread.start()
-    assert slow.reached.wait(30)
+    assert slow.reached.wait(60)
     search.cancel()
     slow.release.set()
-    thread.join(30)
+    thread.join(60)
     assert ended
     with pytest.raises(SearchCancelled):
         search.next_page()
