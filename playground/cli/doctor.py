@@ -19,7 +19,7 @@ from playground.cli.requests import check_here, chosen_device, load_request, loc
 from playground.client.session import Interrupted, Session
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, LoadedModel, ModelSpec
-from playground.core.format import rate_text, size_text
+from playground.core.format import NOTHING, rate_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress
@@ -151,8 +151,8 @@ def _tell_precisions(trials: list[Trial], console: Console) -> None:
             t.precision.value,
             "yes" if t.works else "no",
             rate_text(t.decode_tok_s),
-            size_text(t.memory_bytes) if t.memory_bytes else "–",
-            t.kernel or "–",
+            size_text(t.memory_bytes or None),
+            t.kernel or NOTHING,
         )
         for t in trials
     ]

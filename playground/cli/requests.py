@@ -13,7 +13,7 @@ from playground.core.errors import ModelError, OptionsError, RemoteCodeError
 from playground.core.facts import EngineFacts, LoadRequest, ModelSpec
 from playground.core.format import size_text
 from playground.core.model.checkpoint import precision_reasons, read_checkpoint
-from playground.core.model.remote_code import check_place, read_code
+from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
 from playground.core.quantize import QuantizeRequest
 from playground.hub.downloads.download import Download
@@ -110,7 +110,7 @@ def with_trust(request: RequestT, resolved: Resolved, commit: str) -> RequestT:
     if not commit:
         return request
     code = read_code(resolved.folder)
-    check_place(code)
+    check_reviewable(code)
     if commit != resolved.commit:
         raise ModelError(
             f"The code of {resolved.name} is of commit {resolved.commit}, not of {commit}.",

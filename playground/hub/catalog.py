@@ -225,11 +225,11 @@ class ModelPage:
 
     `card` is Markdown with front matter, HTML and images taken out; `card_cut` tells that it
     was longer than CARD_LIMIT characters. `load_bytes` are the bytes of the needed files,
-    `skipped_bytes` of the others (the same weights in other formats, mostly). `config` and
-    `tokenizer_config` are the parsed files, {} where there are none. `ask_at`: the address
-    where a gated one is asked for, else "". `cannot_load`: a sentence where the repository
-    holds nothing that the playground loads, else "". `notes`: sentences about parts of the
-    page that could not be read. `base_relation`: "quantized", "finetune", "adapter", "merge" or "".
+    `skipped_bytes` of the others (the same weights in other formats, mostly). `config` is the
+    parsed config.json, {} where there is none. `ask_at`: the address where access to a gated
+    model is requested, else "". `cannot_load`: a sentence where the repository holds nothing
+    that the playground loads, else "". `notes`: sentences about parts of the page that could not
+    be read. `base_relation`: "quantized", "finetune", "adapter", "merge" or "".
     """
 
     spec: ModelSpec
@@ -245,7 +245,6 @@ class ModelPage:
     context_length: int = 0  # tokens, 0 where not stated
     vocabulary: int = 0
     licence: str = ""
-    licence_url: str = ""
     gate: Gate = Gate.OPEN
     ask_at: str = ""
     page_url: str = ""  # on the Hub; "" for a folder
@@ -254,10 +253,8 @@ class ModelPage:
     remote_code: bool = False
     base_models: tuple[str, ...] = ()
     base_relation: str = ""
-    languages: tuple[str, ...] = ()
     evaluations: tuple[EvaluationResult, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
-    tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
     cannot_load: str = ""
     notes: tuple[str, ...] = ()
 

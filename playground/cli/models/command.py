@@ -14,8 +14,8 @@ from typing import Any
 from playground.cli.console import Console, table
 from playground.cli.models.memory_table import show_memory
 from playground.core.errors import ModelError, PlaygroundError
-from playground.core.format import NOTHING, printable, short_count, size_text
-from playground.core.memory.plan import row_fit
+from playground.core.format import NOTHING, human_duration, printable, short_count, size_text
+from playground.core.memory.plan import rough_verdict
 from playground.core.settings import SettingsStore
 from playground.core.system.machine import machine_memory
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
@@ -66,7 +66,7 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
     lines = [("Model", "Parameters", "Stored as", "Size", "Here", "Licence", "Downloads", "")]
     free = machine_memory().free
     for row in rows:
-        fits = row_fit(row.parameters, row.size, free, quantized=bool(row.quantization))
+        fits = rough_verdict(row.parameters, row.size, free, quantized=bool(row.quantization))
         console.event("model", **_row_fields(row), fit=fits.value if fits else None)
         here = "here" if row.where is Where.HUB and row.is_here else ""
         notes = ", ".join(filter(None, ["gated" if row.gated else "", here, row.problem]))
@@ -74,11 +74,11 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
             (
                 _title(row),
                 short_count(row.parameters) or NOTHING,
-                printable(row.stored) or "–",
-                size_text(row.size) if row.size is not None else "–",
-                fits.value if fits else "–",
-                printable(row.licence) or "–",
-                f"{row.downloads:,}" if row.downloads is not None else "–",
+                printable(row.stored) or NOTHING,
+                size_text(row.size),
+                fits.value if fits else NOTHING,
+                printable(row.licence) or NOTHING,
+                f"{row.downloads:,}" if row.downloads is not None else NOTHING,
                 notes,
             )
         )
@@ -111,7 +111,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
             shown = size_text(value) if name.endswith("_bytes") else str(value)
             console.print(f"{name.replace('_', ' '):16} {printable(shown)}")
     for file in page.files:
-        told = size_text(file.size) if file.size is not None else "–"
+        told = size_text(file.size)
         console.print(
             f"{'file' if file.needed else '(not needed)':16} {printable(file.name)}  {told}"
         )
@@ -162,7 +162,7 @@ def _tell(item: DownloadItem, console: Console) -> PlaygroundError | None:
     """Print how a download stands; its error where it has failed for good."""
     match item.state:
         case DownloadState.RUNNING:
-            left = "" if item.remaining_s is None else f" · {item.remaining_s:.0f} s left"
+            left = "" if item.remaining_s is None else f" · {human_duration(item.remaining_s)} left"
             done, total = size_text(item.done_bytes), size_text(item.total_bytes)
             console.status(f"{item.key} · {done} of {total}{left}")
         case DownloadState.RETRYING:

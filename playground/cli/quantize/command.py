@@ -19,7 +19,7 @@ from playground.cli.requests import (
 )
 from playground.client.session import Session
 from playground.core.errors import RemoteCodeError
-from playground.core.format import human_duration, size_text
+from playground.core.format import human_duration, seconds_text, size_text
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Quantizing
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
@@ -85,7 +85,7 @@ def _show(event: Event, console: Console) -> None:
         at = event.progress
         text = f"layer {at.layer} of {at.layers}"
         if at.layer_s:
-            text += f" · the last took {at.layer_s:.1f} s"
+            text += f" · the last took {seconds_text(at.layer_s)}"
         if console.live:  # in a log one line a layer is enough
             text += f" · {at.fraction:.0%}"
             if at.left_s is not None:

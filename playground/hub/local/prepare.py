@@ -9,7 +9,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent, EngineFacts, LoadRequest, ModelSpec
 from playground.core.format import size_text
 from playground.core.lane import Failure, LaneConfig
-from playground.core.memory.headroom import place_of
+from playground.core.memory.headroom import budget_on
 from playground.core.memory.plan import SHORTEST, MemoryPlan, plan
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.model.remote_code import read_code
@@ -76,8 +76,8 @@ def prepare(
         trust_remote_code=agreed.commit if agreed else "",
         code=agreed.code if agreed else "",
     )
-    place = place_of(config.device, engine)
-    made = plan(checkpoint.sizes, config.precision, place, SHORTEST)
+    budget = budget_on(config.device, engine)
+    made = plan(checkpoint.sizes, config.precision, budget, SHORTEST)
     return Prepared(request, made)
 
 

@@ -18,7 +18,7 @@ from playground.hub.catalog import EvaluationResult, Gate, ModelFile, ModelPage,
 from playground.hub.downloads.needed_files import needed_files
 from playground.hub.local.cache import find_cached
 from playground.hub.local.models import cached_row
-from playground.hub.pages.evaluations import from_eval_results, from_model_index, web_address
+from playground.hub.pages.evaluations import from_eval_results, from_model_index
 from playground.hub.pages.tensor_tables import (
     CONFIG_LIMIT,
     file_sizes,
@@ -187,16 +187,13 @@ def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:
         context_length=_first_whole(inner, "max_position_embeddings", "n_positions", "seq_length"),
         vocabulary=_first_whole(inner, "vocab_size"),
         licence=stated,
-        licence_url=web_address(front.get("license_link")),
         chat_template=_chat_template(tokenizer, found.contents.get("chat_template.jinja")),
         tokenizer_class=text(tokenizer.get("tokenizer_class")),
         remote_code="auto_map" in config,
         base_models=base,
         base_relation=relation,
-        languages=_one_or_more(front.get("language")),
         evaluations=evaluations,
         config=config,
-        tokenizer_config=tokenizer,
         cannot_load=cannot_load,
         notes=tuple(notes),
     )

@@ -34,11 +34,6 @@ def has_token() -> bool:
         return False
 
 
-def user_name() -> str:
-    """Ask the Hub whose token it is; "" without a token. Blocking. Raises HubError."""
-    return _whose(None) if has_token() else ""
-
-
 def login(token: str) -> str:
     """Check a token with the Hub, store it as `hf auth login` does, and return the user's name.
 
@@ -78,8 +73,8 @@ def logout() -> None:
         ) from None
 
 
-def _whose(token: str | None) -> str:
-    """The user of a token, None for the stored one."""
+def _whose(token: str) -> str:
+    """Return the user whose token it is. Blocking."""
     try:
         return text(mapping(HubSite(token=token).get_json("/api/whoami-v2", "")).get("name"))
     except PlaygroundError as error:
@@ -89,8 +84,6 @@ def _whose(token: str | None) -> str:
                 "The Hub does not accept this token.",
                 f"Copy it again, or make a new one at {token_page()}.",
             ) from None
-        if token is None:
-            raise
         raise PlaygroundError(
             error.message, error.remedy, error.detail.replace(token, "…")
         ) from None

@@ -71,11 +71,10 @@ def test_all_that_a_page_tells(hub: HubServer, site: HubSite) -> None:
     assert page.card == "# The model\n\nSome *text*."
     assert (page.architecture, page.model_type) == ("LlamaForCausalLM", "llama")
     assert (page.context_length, page.vocabulary) == (512, 256)
-    assert (page.licence, page.licence_url) == ("mit", "https://example.com/licence")
+    assert page.licence == "mit"
     assert (page.gate, page.ask_at) == (Gate.MANUAL, f"{hub.endpoint}/owner/model")
     assert (page.chat_template, page.tokenizer_class) == ("{{ messages }}", "LlamaTokenizerFast")
     assert (page.base_models, page.base_relation) == (("base/model",), "finetune")
-    assert page.languages == ("en", "de")
     assert {file.name for file in page.files if file.needed} == set(FILES)
     assert page.load_bytes == sum(f.size or 0 for f in page.files if f.needed)
     assert page.skipped_bytes == 8000 + len(CARD)

@@ -12,6 +12,7 @@ from tests.support.hub_server import HubServer
 TOKEN = "hf_" + "Ab1" * 11
 SCRIPT = """
 import logging, sys
+from huggingface_hub import HfApi
 logging.basicConfig(level=logging.DEBUG)
 from playground.core.errors import PlaygroundError
 from playground.hub.site import account
@@ -20,7 +21,7 @@ try:
 except PlaygroundError as error:
     print(error, error.detail)
 print(account.has_token())
-print(repr(account.user_name()))
+print(repr(HfApi().whoami()["name"] if account.has_token() else ""))
 account.logout()
 print(account.has_token())
 """
