@@ -24,7 +24,7 @@ from playground.engine.wire.inbox import Inbox, leave
 from playground.engine.wire.sender import Sender
 
 #: Set before any library is imported; values that the user set stay.
-_ENVIRONMENT = {
+ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # an engine reads folders only
     "TRANSFORMERS_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",  # one prompt at a time
@@ -44,7 +44,7 @@ def serve(commands: int, events: int) -> None:
     inbox = Inbox(commands)
     inbox.start()
     _prefer_as_oom_victim()
-    for name, value in _ENVIRONMENT.items():
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     sender.send(Progress(Activity.IMPORTING))
     began = time.monotonic()

@@ -23,9 +23,10 @@ from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import partial_folder, remove_partial
 from playground.hub.local.models import local_models
 from tests.engine.driver import Engine, GreedyText, run_script
+from tests.support.libraries import needs_gptqmodel
 from tests.support.tiny_model import tiny_model_files, write_files
 
-pytest.importorskip("gptqmodel")
+pytestmark = needs_gptqmodel
 _OTHERS: dict[str, dict[str, Any]] = {
     "int8": {"to": Precision.INT8},
     "nf4": {"to": Precision.NF4},

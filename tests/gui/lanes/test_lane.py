@@ -305,7 +305,7 @@ def test_too_little_memory_is_told_and_may_be_overruled(
     lane.load(insist=True)
     reach(qtbot, lane, Stage.READY)
     lane.shut_down()
-    assert lane.wait(10_000)
+    assert lane.wait(60_000)
 
 
 def test_shutting_down_three_generating_lanes_is_quick_and_complete(
@@ -317,5 +317,5 @@ def test_shutting_down_three_generating_lanes_is_quick_and_complete(
     pids = [lane.pid for lane in lanes]
     for lane in lanes:
         lane.shut_down()
-    assert all(lane.wait(5_000) for lane in lanes)
+    assert all(lane.wait(60_000) for lane in lanes)
     assert all(gone(pid) for pid in pids)
