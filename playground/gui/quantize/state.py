@@ -1,4 +1,4 @@
-"""What the window for a quantized copy shows, as one value."""
+"""What the quantizing dialog shows, as one value."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from playground.core.quantize import Estimate, LayerProgress, QuantizedModel
 
 
 class QuantizeStage(StrEnum):
+    """Where the dialog is between reading the model and having a copy."""
+
     LOOKING = "looking at the model"
     CHOOSING = "choosing"
     RUNNING = "running"
@@ -19,21 +21,26 @@ class QuantizeStage(StrEnum):
 
 @dataclass(frozen=True)
 class QuantizeState:
-    """`doing` is what the engine is at, "" where it waits; `since` is monotonic seconds."""
+    """The state of the dialog.
+
+    `activity` is what the engine is doing, "" while it is idle, and `since` when that began, in
+    monotonic seconds. `measured`: the estimate rests on a measured layer. `stopping`: a cancel has
+    been sent. `note` is a sentence on how the last copy ended without a failure.
+    """
 
     stage: QuantizeStage = QuantizeStage.LOOKING
     checkpoint: Checkpoint | None = None
-    doing: str = ""
+    activity: str = ""
     fraction: float | None = None
     since: float = 0.0
     layer: LayerProgress | None = None
     estimate: Estimate | None = None
     measured: bool = False
-    free_bytes: int = 0  # memory of the device, 0: not known
+    free_bytes: int = 0  # free memory of the device, 0: not known
     stopping: bool = False
     failure: Failure | None = None
     note: str = ""
-    made: QuantizedModel | None = None
+    result: QuantizedModel | None = None
 
     @property
     def can_start(self) -> bool:

@@ -14,6 +14,7 @@ from playground.core.memory.plan import SHORTEST, MemoryPlan, plan
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.model.remote_code import read_code
 from playground.core.precision import Precision
+from playground.core.quantizing.plan import read_plain
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,16 @@ class Prepared:
 
     request: LoadRequest
     plan: MemoryPlan | None = None
+
+
+@dataclass(frozen=True)
+class QuantizeSource:
+    """A model on this machine that can be quantized."""
+
+    name: str
+    folder: str
+    commit: str
+    checkpoint: Checkpoint
 
 
 def look_at(spec: ModelSpec, device: str, engine: EngineFacts | None) -> ModelFacts:
@@ -95,3 +106,12 @@ def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
         "Unload another lane or choose fewer bits, or load it anyway.",
         may_insist=True,
     )
+
+
+def quantize_source(spec: ModelSpec) -> QuantizeSource:
+    """Find a model to quantize. Raises ModelError where there is none, or it is quantized."""
+    from playground.hub.local.resolve import resolve
+
+    resolved = resolve(spec, Precision.BF16)
+    checkpoint = read_plain(resolved.folder, resolved.name)
+    return QuantizeSource(resolved.name, str(resolved.folder), resolved.commit, checkpoint)

@@ -34,7 +34,8 @@ class HubError(ModelError):
 
     `retryable`: the same may work later, after `wait_s` seconds where the Hub named a time
     (else 0). `ask_at` is the page where access to a gated model is asked for, else "";
-    `needs_login`: logging in is the next step. `gone`: the Hub has no such version (any more).
+    `needs_login`: logging in is the next step; `login_may_help`: it is one of the things to try.
+    `gone`: the Hub has no such version (any more).
     """
 
     def __init__(
@@ -47,6 +48,7 @@ class HubError(ModelError):
         wait_s: float = 0.0,
         ask_at: str = "",
         needs_login: bool = False,
+        login_may_help: bool = False,
         gone: bool = False,
     ) -> None:
         super().__init__(message, remedy, detail)
@@ -54,6 +56,7 @@ class HubError(ModelError):
         self.wait_s = wait_s
         self.ask_at = ask_at
         self.needs_login = needs_login
+        self.login_may_help = needs_login or login_may_help
         self.gone = gone
 
 
@@ -143,11 +146,13 @@ def _from_status(error: HfHubHTTPError, id_: str) -> HubError:
         return HubError(
             f"The Hub knows no model {id_}, or it is private.",
             "Check the spelling; for a private model log in with `hf auth login`.",
+            login_may_help=True,
         )
     if status == 403:
         return HubError(
             f"The Hub refuses access to {id_}.",
             "Check what your token may read, and log in again with `hf auth login`.",
+            login_may_help=True,
         )
     if status == 429:
         wait = retry_after(error.response.headers)
@@ -157,6 +162,7 @@ def _from_status(error: HfHubHTTPError, id_: str) -> HubError:
             f"Try again {when}; whoever is logged in (`hf auth login`) may ask more often.",
             retryable=True,
             wait_s=wait,
+            login_may_help=True,
         )
     if status >= 500 or status == 408:
         return HubError(

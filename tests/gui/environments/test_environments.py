@@ -206,9 +206,9 @@ def test_making_one_fails_with_pips_words_and_can_be_cancelled(
 
     with qtbot.waitSignal(environments.progressed, timeout=PATIENT):
         dialog.create_button.click()
-    with qtbot.waitSignal(environments.message, timeout=PATIENT) as waiting:
+    with qtbot.waitSignal(playground.context.notify.message, timeout=PATIENT) as waiting:
         dialog.cancel_button.click()
-    assert "was not made" in waiting.args[0]
+    assert "was cancelled" in waiting.args[0]
     made = tmp_path / "home" / "data" / "environments"
     assert not list(made.iterdir())
     dialog.close()

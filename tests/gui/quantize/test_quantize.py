@@ -87,7 +87,7 @@ def test_from_options_over_an_estimate_and_layers_to_a_folder(
     assert library() == []
     told: list[str] = []
     controller.changed.connect(lambda: told.append(dialog.status.text()))
-    with qtbot.waitSignal(controller.made, timeout=LONG) as made:
+    with qtbot.waitSignal(controller.finished, timeout=LONG) as made:
         qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
         assert not dialog.options.isEnabled()
         assert dialog.cancel_button.isVisible()
@@ -119,7 +119,7 @@ def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
     controller.change(to=Precision.NF4)
     assert not dialog.options.gptq.isVisible()
     assert dialog.options.name.text() == "tiny-nf4"
-    with qtbot.waitSignal(controller.made, timeout=LONG):
+    with qtbot.waitSignal(controller.finished, timeout=LONG):
         qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
     assert library() == ["tiny-nf4"]
 
@@ -140,7 +140,7 @@ def test_an_engine_that_dies_is_a_sentence_and_another_one_takes_over(
     assert library() == []
     controller.change(to=Precision.INT8)
     assert not dialog.failure.isVisible()
-    with qtbot.waitSignal(controller.made, timeout=LONG):
+    with qtbot.waitSignal(controller.finished, timeout=LONG):
         controller.start()
     assert library() == ["tiny-int8"]
 
@@ -170,7 +170,7 @@ def test_closing_asks_and_then_ends_the_engine(
     assert library() == []
     chosen(qtbot, again, controller)
     controller.change(to=Precision.NF4)
-    with qtbot.waitSignal(controller.made, timeout=LONG):
+    with qtbot.waitSignal(controller.finished, timeout=LONG):
         controller.start()
     assert library() == ["tiny-nf4"]
 
@@ -197,7 +197,7 @@ def test_a_bad_calibration_text_and_a_taken_name_are_told_before_the_start(
     dialog.options.use_text(str(tiny / "model.safetensors"))
     qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
     assert "is no text" in controller.state.failure.message
-    qtbot.mouseClick(dialog.options.shipped, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(dialog.options.sample, Qt.MouseButton.LeftButton)
     assert controller.state.failure is None
     (paths.library_dir() / "taken").mkdir(parents=True)
     dialog.options.name.setText("taken")
