@@ -141,14 +141,14 @@ def test_links_are_shown_before_they_are_followed(
         assert visits.addresses == []
         click(qtbot, question.open_button)
         assert visits.addresses == ["https://example.com/paper"]
-        page_view.linkRequested.emit("docs/x.md")
+        page_view.card.link_clicked.emit("docs/x.md")
         question = next(q for q in page_view.findChildren(LinkQuestion) if q.isVisible())
         commit = repository.refs["main"]
         assert question.address == f"{hub.endpoint}/owner/model/blob/{commit}/docs/x.md"
         click(qtbot, question.copy_button)
         assert QApplication.clipboard().text() == question.address
         for bad in ("file:///bin/sh", "javascript:alert(1)", "mailto:a@b.c", "qrc:/x", ""):
-            page_view.linkRequested.emit(bad)
+            page_view.card.link_clicked.emit(bad)
             assert not [q for q in page_view.findChildren(LinkQuestion) if q.isVisible()]
         assert len(visits.addresses) == 1
     finally:
