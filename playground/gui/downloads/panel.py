@@ -33,7 +33,7 @@ from playground.gui.toolkit.widgets import (
 )
 from playground.hub.downloads.items import DownloadItem, DownloadState
 
-_RESUMES = "Downloads that are unfinished when the window closes resume at the next start."
+_RESUMES = "Unfinished downloads resume at the next start."
 _TONES = {
     DownloadState.FAILED: "danger",
     DownloadState.RETRYING: "warning",

@@ -228,7 +228,7 @@ class EnvironmentsDialog(QDialog):
         question = Question(
             self,
             "Remove an environment",
-            f"Remove the environment {self._removing}?",
+            f"Remove the environment “{self._removing}”?",
             removal_text(state),
             do="&Remove",
             keep="&Keep",

@@ -31,7 +31,7 @@ VERSION_COLUMNS = ("Version", "Stored as", "Size", "Downloads", "")
 def fact_lines(page: ModelPage) -> list[tuple[str, str]]:
     """Return label and value of each fact of the head, in the order to show them."""
     row = page.row
-    unknown = "for those with access" if closed(page) else "not stated"
+    unknown = "only with access" if closed(page) else "not stated"
     context = f"{page.context_length:,} tokens" if page.context_length else ""
     facts = [
         ("Parameters", human_count(row.parameters) if row.parameters else ""),
@@ -57,7 +57,7 @@ def card_text(page: ModelPage) -> str:
     """Return the card's Markdown, or a sentence on why there is none."""
     if page.card.strip():
         return page.card
-    return "*Its card is for those with access.*" if closed(page) else "*It has no card.*"
+    return "*Only users with access can read its card.*" if closed(page) else "*It has no card.*"
 
 
 def _chat(page: ModelPage) -> str:

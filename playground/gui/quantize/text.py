@@ -45,8 +45,7 @@ def cost_text(state: QuantizeState) -> str:
         return ""
     parts = []
     if estimate.most_s:
-        about = "About " if state.measured else "Between "
-        parts.append(about + _span(estimate, "–" if state.measured else " and "))
+        parts.append(_duration(estimate, state.measured))
     parts.append(f"{size_text(estimate.memory_bytes)} of memory{_free(state)}")
     parts.append(f"{size_text(estimate.disk_bytes)} on disk")
     return " · ".join(parts)
@@ -103,9 +102,11 @@ def shows_progress(state: QuantizeState) -> bool:
     return bool(state.activity) or state.stage is QuantizeStage.LOOKING
 
 
-def _span(estimate: Estimate, between: str) -> str:
+def _duration(estimate: Estimate, measured: bool) -> str:
     least, most = human_duration(estimate.least_s), human_duration(estimate.most_s)
-    return least if least == most else f"{least}{between}{most}"
+    if least == most:
+        return f"About {least}"
+    return f"About {least}–{most}" if measured else f"Between {least} and {most}"
 
 
 def _free(state: QuantizeState) -> str:

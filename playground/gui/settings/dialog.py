@@ -153,6 +153,8 @@ class SettingsDialog(QDialog):
         self.consents.setAccessibleName("Models whose code may run")
         self.consents.setHeaderLabels(["Model", "Commit"])
         self.consents.setRootIsDecorated(False)
+        self.consents.setUniformRowHeights(True)
+        self.consents.ensurePolished()  # as for the pages
         self.consents.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.consents.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.consents.setColumnWidth(0, 260)

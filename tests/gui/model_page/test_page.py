@@ -204,7 +204,7 @@ def test_a_gated_model_says_where_to_ask(
     assert "Access: gated: its authors decide" in page_text(page_view)
     assert "is gated: its authors want to know who uses it" in warnings_text(page_view.head)
     assert warnings_text(page_view.head).count("could not be read") == 1
-    assert "for those with access" in page_view.card.toPlainText()
+    assert "users with access" in page_view.card.toPlainText()
     click(qtbot, page_view.access_button)
     question = page_view.findChild(LinkQuestion)
     assert question is not None

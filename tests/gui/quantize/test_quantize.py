@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,13 +17,14 @@ from playground.client.engine_process import EngineProcess
 from playground.core.facts import ModelSpec
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
-from playground.core.quantize import QuantizedModel
+from playground.core.quantize import Estimate, QuantizedModel
 from playground.core.settings import Settings
 from playground.core.system import paths
 from playground.core.system.resources import resource
 from playground.gui.quantize.controller import QuantizeController
 from playground.gui.quantize.dialog import QuantizeDialog
-from playground.gui.quantize.state import QuantizeStage
+from playground.gui.quantize.state import QuantizeStage, QuantizeState
+from playground.gui.quantize.text import cost_text
 from playground.gui.toolkit.background import Background
 from tests.client.processes import is_gone
 from tests.gui.support import LONG, MakeWindow
@@ -78,7 +80,7 @@ def test_from_options_over_an_estimate_and_layers_to_a_folder(
     pytest.importorskip("gptqmodel")
     dialog = open_(tiny)
     chosen(qtbot, dialog, controller)
-    assert dialog.cost.text().startswith("Between ")
+    assert dialog.cost.text().startswith("About 1 s · ")  # calculated: at least and at most
     assert "nothing is measured yet" in dialog.basis.text()
     assert dialog.options.name.text() == "tiny-gptq-4bit-32g"
     qtbot.waitUntil(lambda: controller.state.measured, timeout=LONG)
@@ -98,6 +100,14 @@ def test_from_options_over_an_estimate_and_layers_to_a_folder(
     with qtbot.waitSignal(dialog.loadRequested) as wanted:
         qtbot.mouseClick(dialog.load_button, Qt.MouseButton.LeftButton)
     assert wanted.args == made.args
+
+
+def test_the_cost_in_words() -> None:
+    estimate = Estimate(least_s=60, most_s=180, memory_bytes=10**9, disk_bytes=10**6, basis="")
+    state = QuantizeState(estimate=estimate, free_bytes=2 * 10**9)
+    sizes = "1.00 GB of memory (2.00 GB free) · 1.00 MB on disk"
+    assert cost_text(state) == f"Between 60 s and 3 min · {sizes}"
+    assert cost_text(replace(state, measured=True)) == f"About 60 s–3 min · {sizes}"
 
 
 def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
