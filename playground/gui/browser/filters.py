@@ -47,10 +47,10 @@ class SearchBox(QLineEdit):
 
 
 class BrowserFilters(QWidget):
-    """`typed` comes with every letter, `changed` with every other choice."""
+    """The search box, the scope, the order and the filters."""
 
-    typed = Signal()
-    changed = Signal()
+    typed = Signal()  # the text of the search box has changed
+    changed = Signal()  # another choice has changed
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -52,7 +52,7 @@ def notice(
     if progress.error is not None and not progress.asking:
         remedy = progress.error.remedy
         if again_in_s:
-            remedy += " The playground tries again by itself then."
+            remedy += " The playground tries again automatically then."
         if shown and Heading(ON_THE_HUB) not in lines:
             remedy += " Until then the list shows what is here."
         return Notice(progress.error.message, remedy.strip(), "retry", "error")

@@ -20,7 +20,7 @@ def state_text(item: DownloadItem, now: float) -> str:
             return _running(item)
         case DownloadState.RETRYING:
             wait = human_duration(item.retry_at - now) if item.retry_at > now else "a moment"
-            return f"{item.message} Resumes by itself in {wait}."
+            return f"{item.message} Resumes automatically in {wait}."
         case DownloadState.FINISHED:
             return f"{size_text(item.total_bytes)} are on this machine."
         case DownloadState.FAILED:

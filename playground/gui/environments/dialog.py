@@ -24,6 +24,7 @@ from playground.client.environments import precisions, shown_versions
 from playground.core.environments import AUTO_GPTQ
 from playground.gui.environments.controller import EnvironmentsController, EnvironmentState
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import file_dialog
 from playground.gui.toolkit.question import Question
 from playground.gui.toolkit.widgets import (
     h_box,
@@ -206,12 +207,9 @@ class EnvironmentsDialog(QDialog):
 
     @Slot()
     def _ask_python(self) -> None:
-        dialog = QFileDialog(self, "Choose the python of an environment")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog = file_dialog(self, "Choose the python of an environment", self._python_chosen)
         # The link is in the environment; the Python that it leads to is not.
         dialog.setOption(QFileDialog.Option.DontResolveSymlinks)
-        dialog.fileSelected.connect(self._python_chosen)
-        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     @Slot(str)

@@ -94,7 +94,7 @@ class MemoryBar(QWidget):
 
 
 class LegendSquare(QWidget):
-    """The small square that stands for an item in the legend."""
+    """The small square that shows the pattern of an item in the legend."""
 
     def __init__(self, item: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -58,7 +58,7 @@ class MemoryChart(QWidget):
         column.addStretch(1)
         self.show_message("")
 
-    # What it shows
+    # Contents
 
     def show_devices(self, devices: Sequence[tuple[str, str]], current: str) -> None:
         """Offer devices as (id, name); a single one is not shown."""
@@ -76,7 +76,7 @@ class MemoryChart(QWidget):
         self.device.setVisible(len(self._devices) > 1)
 
     def show_message(self, text: str, tone: str = "muted") -> None:
-        """Show a sentence instead of the chart."""
+        """Show a sentence instead of the chart, or nothing for ""."""
         self.table = None
         set_kind(self.message, "tone", tone)
         self.message.setText(text)
@@ -99,7 +99,7 @@ class MemoryChart(QWidget):
         self.notes.setText(_notes(table))
         self._arrange()
 
-    # What it is made of
+    # Construction
 
     def _controls(self) -> QHBoxLayout:
         self.context = QSpinBox()
@@ -165,7 +165,7 @@ class MemoryChart(QWidget):
         for widget in (self.context, self.side):
             widget.setEnabled(shown)
 
-    # What happens
+    # Changes by the user
 
     def _emit_context(self) -> None:
         self.context_changed.emit(self.context.value())
@@ -236,7 +236,7 @@ def _notes(table: FitTable) -> str:
         freed = size_text(table.given_back)
         notes.append(f"The free memory includes {freed} that the lane's model will release.")
     if not table.cache_known:
-        notes.append("The config does not tell the cache's size: it is left out.")
+        notes.append("The cache is left out, since the config does not say how large it is.")
     if any(row.plan is not None and row.note for row in table.rows):
         notes.append("* as a GPTQ version of the model, which is a separate checkpoint.")
     return " ".join(notes)

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from playground.client.environments import shown_versions
 from playground.client.process_memory import resident_bytes
@@ -25,6 +25,7 @@ from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.memory.dialog import MemoryDialog
 from playground.gui.models.pending_lanes import PendingLanes
 from playground.gui.quantize.entry import QuantizeEntry
+from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.hub.local.prepare import ModelFacts, look_at
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)
@@ -121,13 +122,9 @@ class ModelsController(QObject):
         if presenter is None:
             return
         self._choosing = presenter
-        dialog = QFileDialog(self._window, "Choose a model's folder")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog = folder_dialog(self._window, "Choose a model's folder", self._folder_chosen)
         if Path(self._settings.values.last_folder).is_dir():
             dialog.setDirectory(self._settings.values.last_folder)
-        dialog.fileSelected.connect(self._folder_chosen)
-        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     # The lanes' wishes

@@ -11,7 +11,6 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QSplitter,
@@ -31,6 +30,7 @@ from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.widgets import announce, set_kind
 from playground.hub.catalog import ModelPage, ModelRow
 from playground.hub.downloads.items import DownloadItem
@@ -285,12 +285,7 @@ class ModelPicker(QDialog):
         self.folder_used.emit(self._last_folder)
 
     def _ask_folder(self, title: str, chosen: Callable[[str], None]) -> None:
-        dialog = QFileDialog(self, title, self._last_folder)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder_dialog(self, title, chosen, self._last_folder).open()
 
     @Slot()
     def _delete(self) -> None:

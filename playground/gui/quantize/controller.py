@@ -117,20 +117,8 @@ class QuantizeController(QObject):
             return
         self._settle.stop()
         self._stop_measuring()
-        self._set(
-            replace(
-                self.state,
-                stage=QuantizeStage.RUNNING,
-                activity="starting",
-                fraction=None,
-                since=time.monotonic(),
-                layer=None,
-                stopping=False,
-                failure=None,
-                note="",
-                result=None,
-            )
-        )
+        running = QuantizeStage.RUNNING
+        self._set(self.state.at(running, activity="starting", since=time.monotonic()))
         self._start_when_ready = True
         self._engine.start()
         self._begin()
@@ -305,20 +293,9 @@ class QuantizeController(QObject):
         if self._checking is not None:
             self._checking.abandon()
             self._checking = None
-        self._set(
-            replace(
-                self.state,
-                stage=QuantizeStage.CHOOSING,
-                activity="",
-                fraction=None,
-                layer=None,
-                estimate=arithmetic(request, checkpoint),
-                measured=False,
-                failure=None,
-                note="",
-                result=None,
-            )
-        )
+        choosing = self.state.at(QuantizeStage.CHOOSING)
+        estimate = arithmetic(request, checkpoint)
+        self._set(replace(choosing, estimate=estimate, measured=False))
         self._settle.start()
 
     def _measure(self) -> None:
@@ -354,18 +331,7 @@ class QuantizeController(QObject):
         self._unresponsive.stop()
         self._writing = 0
         self._start_when_ready = False
-        self._set(
-            replace(
-                self.state,
-                stage=QuantizeStage.CHOOSING,
-                activity="",
-                fraction=None,
-                layer=None,
-                stopping=False,
-                failure=failure,
-                note=note,
-            )
-        )
+        self._set(self.state.at(QuantizeStage.CHOOSING, failure=failure, note=note))
 
     def _note_memory(self, facts: EngineFacts) -> None:
         device = self.request.device if self.request is not None else self._device

@@ -72,15 +72,15 @@ class QuantizeEntry(QObject):
             dialog.deleteLater()
 
     @Slot(object)
-    def _load(self, made: QuantizedModel) -> None:
+    def _load(self, copy: QuantizedModel) -> None:
         """Load the copy in a new lane, or in the current one where there is no space for more."""
         current = self._lanes.current
         if current is None:
             return
         config = replace(
             current.lane.config,
-            model=ModelSpec(made.folder),
-            precision=made.precision,
+            model=ModelSpec(copy.folder),
+            precision=copy.precision,
             environment=OWN,  # it loads in the environment that made it
         )
         lane = current.lane

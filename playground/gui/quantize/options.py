@@ -8,7 +8,6 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QGridLayout,
     QLabel,
     QLineEdit,
@@ -20,6 +19,7 @@ from playground.core.precision import Precision
 from playground.core.quantize import BITS, GROUP_SIZES, LENGTHS, SAMPLES, QuantizeRequest
 from playground.gui.quantize.text import KINDS, TIPS
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import file_dialog
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import (
     fill_combo,
@@ -171,11 +171,8 @@ class QuantizeOptions(QWidget):
 
     @Slot()
     def _choose_text(self) -> None:
-        dialog = QFileDialog(self, "Choose a calibration text")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog = file_dialog(self, "Choose a calibration text", self.use_text)
         dialog.setNameFilters(["Text (*.txt *.md)", "All files (*)"])
-        dialog.fileSelected.connect(self.use_text)
-        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     @Slot(str)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from playground.core.lane import Failure
@@ -41,6 +41,29 @@ class QuantizeState:
     failure: Failure | None = None
     note: str = ""
     result: QuantizedModel | None = None
+
+    def at(
+        self,
+        stage: QuantizeStage,
+        *,
+        activity: str = "",
+        since: float = 0.0,
+        failure: Failure | None = None,
+        note: str = "",
+    ) -> QuantizeState:
+        """Return the state at the beginning of a stage, with nothing left of the copy before."""
+        return replace(
+            self,
+            stage=stage,
+            activity=activity,
+            since=since,
+            fraction=None,
+            layer=None,
+            stopping=False,
+            failure=failure,
+            note=note,
+            result=None,
+        )
 
     @property
     def can_start(self) -> bool:

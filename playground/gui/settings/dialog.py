@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QDialog,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -28,6 +27,7 @@ from PySide6.QtWidgets import (
 from playground.core.facts import CodeConsent
 from playground.core.settings import IN_DIALOG, MAX_FOLDERS, Settings, choices, descriptions
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import h_box, muted_label, plain_label, push_button, v_box
 
@@ -192,12 +192,7 @@ class SettingsDialog(QDialog):
 
     @Slot()
     def _ask_folder(self) -> None:
-        dialog = QFileDialog(self, "Choose a folder that holds models")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(self._folder_chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder_dialog(self, "Choose a folder that holds models", self._folder_chosen).open()
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:

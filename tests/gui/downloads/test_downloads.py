@@ -41,11 +41,11 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 @pytest.fixture
 def panel(qtbot: QtBot) -> DownloadsPanel:
-    made = DownloadsPanel()
-    qtbot.addWidget(made)
-    made.resize(640, 360)
-    made.show()
-    return made
+    shown = DownloadsPanel()
+    qtbot.addWidget(shown)
+    shown.resize(640, 360)
+    shown.show()
+    return shown
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def open_downloads(
     panel: DownloadsPanel,
 ) -> Iterator[Open]:
     """Make the controller of a window, with its queue in the home and the panel attached."""
-    made: list[DownloadsController] = []
+    opened: list[DownloadsController] = []
 
     def begin(policy: RetryPolicy = FAST, **environment: str) -> DownloadsController:
         downloads = DownloadsController(
@@ -70,13 +70,13 @@ def open_downloads(
             login=lambda token: stored_login(hub, home, token),
         )
         downloads.attach(panel)
-        made.append(downloads)
+        opened.append(downloads)
         return downloads
 
     yield begin
     for fault in hub.faults:
         fault.release.set()
-    for downloads in made:
+    for downloads in opened:
         assert downloads.close(30)
 
 
@@ -133,8 +133,8 @@ def test_a_download_from_its_request_to_its_end(
     hub.add(Repository(MODEL.source, FILES))
     hold = hub.add_fault(Fault("GET /cdn/", after=len(FILES["model.safetensors"]) // 2))
     downloads = open_downloads()
-    told: list[str] = []
-    downloads.summary_changed.connect(told.append)
+    summaries: list[str] = []
+    downloads.summary_changed.connect(summaries.append)
     downloads.add(MODEL)
     assert "Waiting" in row(panel).state.text() or "Asking" in row(panel).state.text()
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
@@ -145,8 +145,8 @@ def test_a_download_from_its_request_to_its_end(
     assert done.args[0].spec == MODEL
     assert "are on this machine" in row(panel).state.text()
     assert shown_buttons(row(panel)) == ["Remove"]
-    assert told[0] == "1 download"
-    assert told[-1] == ""
+    assert summaries[0] == "1 download"
+    assert summaries[-1] == ""
     click(qtbot, panel.clear_button)
     assert panel.row(MODEL.source) is None
     assert downloads.items() == ()
@@ -180,7 +180,7 @@ def test_a_stall_is_seen_and_tried_again(
     downloads = open_downloads(RetryPolicy(attempts=3, first_wait_s=3600, stall_s=4))
     downloads.add(MODEL)
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
-    wait_for(qtbot, panel, "No byte has come for 4 seconds. Resumes by itself in 5 min.")
+    wait_for(qtbot, panel, "No byte has come for 4 seconds. Resumes automatically in 5 min.")
     assert shown_buttons(row(panel)) == ["Try now", "Cancel"]
     assert not unfinished(home)
     click(qtbot, row(panel).retry_button)
@@ -292,22 +292,22 @@ def test_the_window_of_the_downloads(
 
 
 def test_every_state_in_words() -> None:
-    def told(state: DownloadState, now: float = 0.0, **values: object) -> str:
+    def words(state: DownloadState, now: float = 0.0, **values: object) -> str:
         sizes = {"done_bytes": 250_000_000, "total_bytes": 10**9}
         item = DownloadItem(key="a/b", spec=MODEL, state=state, **(sizes | values))  # type: ignore[arg-type]
         return state_text(item, now)
 
-    assert told(DownloadState.WAITING) == "Waiting for its turn. 250 MB are here."
-    assert told(DownloadState.WAITING, done_bytes=0) == "Waiting for its turn."
+    assert words(DownloadState.WAITING) == "Waiting for its turn. 250 MB are here."
+    assert words(DownloadState.WAITING, done_bytes=0) == "Waiting for its turn."
     running = DownloadState.RUNNING
-    assert told(running, bytes_per_s=25e6) == "250 MB of 1.00 GB · 25.0 MB/s · 30 s left"
-    assert told(running, quiet_s=12.0).endswith("nothing has arrived for 12 s")
-    assert told(running) == "250 MB of 1.00 GB"
-    assert told(running, bytes_per_s=1e5).endswith("2 h 5 min left")
-    late = told(DownloadState.RETRYING, message="Broken off.", retry_at=30.0, now=10.0)
-    assert late == "Broken off. Resumes by itself in 20 s."
-    assert told(DownloadState.RETRYING, message="No.", now=99.0).endswith("in a moment.")
-    assert told(DownloadState.FAILED, message="No.", remedy="Do it.") == "No. Do it."
+    assert words(running, bytes_per_s=25e6) == "250 MB of 1.00 GB · 25.0 MB/s · 30 s left"
+    assert words(running, quiet_s=12.0).endswith("nothing has arrived for 12 s")
+    assert words(running) == "250 MB of 1.00 GB"
+    assert words(running, bytes_per_s=1e5).endswith("2 h 5 min left")
+    late = words(DownloadState.RETRYING, message="Broken off.", retry_at=30.0, now=10.0)
+    assert late == "Broken off. Resumes automatically in 20 s."
+    assert words(DownloadState.RETRYING, message="No.", now=99.0).endswith("in a moment.")
+    assert words(DownloadState.FAILED, message="No.", remedy="Do it.") == "No. Do it."
     assert human_duration(0.2) == "1 s"
 
 

@@ -44,7 +44,7 @@ def chart(qtbot: QtBot) -> MemoryChart:
     return chart
 
 
-def made(sizes: ModelSizes, free: int, **more: int) -> FitTable:
+def table_of(sizes: ModelSizes, free: int, **more: int) -> FitTable:
     return fit_table(sizes, place=DeviceBudget(), free=free, **more)
 
 
@@ -56,7 +56,7 @@ def test_every_precision_has_its_bar_verdict_and_context(
     chart: MemoryChart, sizes: ModelSizes
 ) -> None:
     bf16 = plan(sizes, Precision.BF16).needed
-    chart.show_table(made(sizes, bf16 + 1_000_000))
+    chart.show_table(table_of(sizes, bf16 + 1_000_000))
     lines = {line.partition(":")[0]: line for line in chart_text(chart).splitlines()}
     assert "tight, 1,024 tokens" in lines["bf16"]
     assert "too large, none" in lines["GPTQ 4-bit"]
@@ -69,28 +69,28 @@ def test_every_precision_has_its_bar_verdict_and_context(
 def test_the_line_of_what_is_free_moves_and_bars_are_drawn(
     chart: MemoryChart, sizes: ModelSizes
 ) -> None:
-    chart.show_table(made(sizes, 2 * GB))
+    chart.show_table(table_of(sizes, 2 * GB))
     before = image(chart)
-    chart.show_table(made(sizes, GB // 2))
+    chart.show_table(table_of(sizes, GB // 2))
     assert image(chart) != before
 
 
 def test_it_has_room_in_the_page_of_a_window_of_1280(chart: MemoryChart, sizes: ModelSizes) -> None:
     for free in (20 * GB, 100_000_000):
-        chart.show_table(made(sizes, free))
+        chart.show_table(table_of(sizes, free))
         assert chart.minimumSizeHint().width() <= 541
 
 
 def test_what_a_packed_checkpoint_cannot_be_is_one_sentence(chart: MemoryChart) -> None:
     packed = read_checkpoint(resource("models", "classics-6m-gptq")).sizes
-    chart.show_table(made(packed, 8 * GB))
+    chart.show_table(table_of(packed, 8 * GB))
     assert "It is stored as GPTQ: no other precision can be made of it." in chart_text(chart)
     shown = [r for r in range(chart.figures.rowCount()) if not chart.figures.isRowHidden(r)]
     assert [chart.figures.item(r, 0).text() for r in shown] == ["GPTQ 4-bit"]
 
 
 def test_the_figures_say_the_same(chart: MemoryChart, sizes: ModelSizes, qtbot: QtBot) -> None:
-    table = made(sizes, 8 * GB, given_back=GB)
+    table = table_of(sizes, 8 * GB, given_back=GB)
     chart.show_table(table)
     assert chart.bars.isVisible()
     chart.side.button("figures").click()
@@ -104,7 +104,7 @@ def test_the_figures_say_the_same(chart: MemoryChart, sizes: ModelSizes, qtbot: 
 def test_typing_a_context_is_emitted_once(
     chart: MemoryChart, sizes: ModelSizes, qtbot: QtBot
 ) -> None:
-    chart.show_table(made(sizes, 8 * GB))
+    chart.show_table(table_of(sizes, 8 * GB))
     emitted: list[int] = []
     chart.context_changed.connect(emitted.append)
     with qtbot.waitSignal(chart.context_changed, timeout=5000):

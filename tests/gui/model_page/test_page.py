@@ -56,7 +56,7 @@ def test_all_that_a_page_tells(
     repository = hub.add(Repository("owner/model", files, tags=tags, facts=facts))
     page = open_page()
     shown(qtbot, page, hub_row())
-    told = page_text(page_view)
+    text = page_text(page_view)
     for fact in (
         "Parameters: 7.24 billion",
         "Stored as: bf16",
@@ -69,7 +69,7 @@ def test_all_that_a_page_tells(
         f"Version: {repository.refs['main'][:12]}",
         "Size to load: 120 kB",
     ):
-        assert fact in told
+        assert fact in text
     assert warnings_text(page_view.head) == ""
     assert page_view.card.toPlainText().startswith("The model\nSome text and a paper")
     assert not page_view.cut.isVisible()
@@ -308,14 +308,14 @@ def test_the_newest_request_counts(
     page = open_page()
     page.show_row(hub_row("owner/slow"))
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
-    told: list[str] = []
-    page.page_shown.connect(lambda found: told.append(found.row.name))
+    names: list[str] = []
+    page.page_shown.connect(lambda found: names.append(found.row.name))
     for id_ in ("owner/one", "owner/two", "owner/model"):
         page.show_row(hub_row(id_))
-    qtbot.waitUntil(lambda: bool(told), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(names), timeout=LONG)
     hold.release.set()
     assert page_view.head.title.full_text() == "owner/model"
-    assert told == ["owner/model"]
+    assert names == ["owner/model"]
     assert not [request for request in hub.requests if "/owner/one" in request]
     page.show_row(None)
     assert page_view.head.title.full_text() == "No model is selected."

@@ -40,10 +40,10 @@ def tiny(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def controller(qtbot: QtBot, background: Background) -> Iterator[QuantizeController]:
-    made = QuantizeController(lambda _: EngineProcess(), background)
-    yield made
-    made.shut_down()
-    assert made.wait(10_000)
+    new = QuantizeController(lambda _: EngineProcess(), background)
+    yield new
+    new.shut_down()
+    assert new.wait(10_000)
 
 
 @pytest.fixture
@@ -87,19 +87,19 @@ def test_from_options_over_an_estimate_and_layers_to_a_folder(
     assert dialog.cost.text().startswith("About ")
     assert "first of 2 layers" in dialog.basis.text()
     assert library() == []
-    told: list[str] = []
-    controller.changed.connect(lambda: told.append(dialog.status.text()))
-    with qtbot.waitSignal(controller.finished, timeout=LONG) as made:
+    statuses: list[str] = []
+    controller.changed.connect(lambda: statuses.append(dialog.status.text()))
+    with qtbot.waitSignal(controller.finished, timeout=LONG) as finished:
         qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
         assert not dialog.options.isEnabled()
         assert dialog.cancel_button.isVisible()
         assert not dialog.cancel_button.hasFocus()
-    assert any(text.startswith("Layer 2 of 2") for text in told)
+    assert any(text.startswith("Layer 2 of 2") for text in statuses)
     assert library() == ["tiny-gptq-4bit-32g"]
     assert "times smaller" in dialog.outcome.text()
-    with qtbot.waitSignal(dialog.loadRequested) as wanted:
+    with qtbot.waitSignal(dialog.loadRequested) as load:
         qtbot.mouseClick(dialog.load_button, Qt.MouseButton.LeftButton)
-    assert wanted.args == made.args
+    assert load.args == finished.args
 
 
 def test_the_cost_in_words() -> None:
@@ -199,7 +199,7 @@ def test_a_model_that_cannot_be_quantized(
     assert not dialog.start_button.isEnabled()
 
 
-def test_a_bad_calibration_text_and_a_taken_name_are_told_before_the_start(
+def test_a_bad_calibration_text_and_a_taken_name_are_reported_before_the_start(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
