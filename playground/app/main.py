@@ -75,7 +75,9 @@ class Playground:
         self.background = Background(window)
         notify = Notify(window)
         notify.message.connect(window.messages.show_message)
-        self.downloads = DownloadsController(self.background, window, environment=environment)
+        self.downloads = DownloadsController(
+            self.background, notify, environment=environment, parent=window
+        )
         self.context = AppContext(
             store, self.background, place or HubPlace(), self.downloads, notify
         )
@@ -89,36 +91,27 @@ class Playground:
             prepare or self._prepare,
             parent=window,
         )
+        self.quantize = QuantizeEntry(self.lanes, self.context, make, window)
         self.models = ModelsController(
-            self.lanes,
-            store,
-            self.background,
-            self.downloads,
-            window,
-            prefer_gpu=prefer_gpu,
-            place=place,
+            self.lanes, self.context, self.quantize, window, prefer_gpu=prefer_gpu
         )
-        self.remote_code = RemoteCodeController(self.lanes, store, self.background, window)
-        self.environments = EnvironmentsController(store, self.background, window)
+        self.remote_code = RemoteCodeController(self.lanes, self.context, window)
+        self.environments = EnvironmentsController(self.context, window)
         self.figures = FiguresController(self.lanes, window.plot, window.table, window)
         self.controller = PromptController(
             self.lanes, self.models, window.prompt, window.options, window
         )
-        self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
-        self.quantize = QuantizeEntry(
-            self.lanes, make_engine or self._engine, self.background, window
-        )
+        self.settings = SettingsController(self.lanes, self.context, window, keep=keep_settings)
         self.models.labels_changed.connect(self.figures.rename)
         connections.connect_prompt(window, self.controller)
         connections.connect_lanes(window, self.lanes, self.controller)
         connections.connect_models(window, self.models, self.controller)
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, self.models)
-        connections.connect_quantizing(window, self.quantize, self.models)
+        connections.connect_quantizing(window, self.quantize)
         connections.connect_standby(window, self.standby)
         connections.connect_copying(window, self.controller)
         connections.connect_messages(window, self.lanes, self.controller)
-        self.remote_code.message.connect(window.messages.show_message)
         window.actions.quit.triggered.connect(window.close)
         window.closing.connect(self.settings.save)
         window.closing.connect(self.lanes.shut_down)

@@ -1,4 +1,4 @@
-"""What most controllers need, as one value."""
+"""The services that most controllers need, as one value."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playground.hub.place import HubPlace
 
 @dataclass(frozen=True)
 class AppContext:
-    """The services of one window, made by the composition root and passed to constructors."""
+    """The services of one window, built by the composition root and passed to constructors."""
 
     settings: SettingsStore
     background: Background

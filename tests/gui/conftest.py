@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
 
@@ -21,14 +22,16 @@ from playground.app.main import Playground
 from playground.client.engine_process import EngineProcess
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
+from playground.gui.context import AppContext
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lane import LaneController
-from playground.gui.memory.controller import FitController
+from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
 from playground.gui.models.picker import ModelPicker, PickerShelf
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.background import Background
+from playground.gui.toolkit.notify import Notify
 from playground.gui.window.main_window import MainWindow
 from playground.hub.place import HubPlace
 from tests.gui.browser.support import MakePicker
@@ -168,10 +171,18 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[DownloadsController]:
+def notify(qtbot: QtBot) -> Notify:
+    """Where the controllers' messages arrive."""
+    return Notify()
+
+
+@pytest.fixture
+def downloads(
+    background: Background, notify: Notify, hub: HubServer, home: Path
+) -> Iterator[DownloadsController]:
     """The download queue of a window, whose Hub is the one on loopback."""
     made = DownloadsController(
-        background, path=home / "downloads.json", environment=hub.environment(home)
+        background, notify, path=home / "downloads.json", environment=hub.environment(home)
     )
     yield made
     for fault in hub.faults:
@@ -180,22 +191,28 @@ def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[Do
 
 
 @pytest.fixture
-def make_picker(
-    qtbot: QtBot,
+def context(
+    background: Background,
+    notify: Notify,
+    downloads: DownloadsController,
     hub: HubServer,
     home: Path,
-    background: Background,
-    downloads: DownloadsController,
-) -> Iterator[MakePicker]:
+) -> AppContext:
+    """The services of a window, whose Hub is the one on loopback."""
+    store = SettingsStore(home / "settings.toml")
+    place = HubPlace(hub.endpoint, hub.cache(home))
+    return AppContext(store, background, place, downloads, notify)
+
+
+@pytest.fixture
+def make_picker(qtbot: QtBot, context: AppContext) -> Iterator[MakePicker]:
     """Open a browser; keywords are the shelf's, `endpoint` another Hub's address."""
     made: list[ModelPicker] = []
 
     def open_picker(endpoint: str = "", **shelf: object) -> ModelPicker:
         picker = ModelPicker(
-            background,
-            downloads,
+            at_endpoint(context, endpoint),
             PickerShelf(**shelf),  # type: ignore[arg-type]
-            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
         )
         qtbot.addWidget(picker)
         picker.open()
@@ -217,27 +234,22 @@ def page_view(qtbot: QtBot) -> ModelPageView:
 
 
 @pytest.fixture
-def open_page(
-    background: Background,
-    hub: HubServer,
-    home: Path,
-    page_view: ModelPageView,
-    downloads: DownloadsController,
-) -> Iterator[OpenPage]:
+def open_page(context: AppContext, page_view: ModelPageView) -> Iterator[OpenPage]:
     """Make the controller of the view; its Hub is the one on loopback."""
     made: list[ModelPageController] = []
 
     def begin(endpoint: str = "") -> ModelPageController:
-        controller = ModelPageController(
-            page_view,
-            background,
-            downloads,
-            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
-            fit=FitController(page_view.fit, background, lambda: None),
-        )
+        its = at_endpoint(context, endpoint)
+        memory = MemoryController(page_view.memory, its, lambda: None)
+        controller = ModelPageController(page_view, its, memory)
         made.append(controller)
         return controller
 
     yield begin
     for controller in made:
         controller.close()
+
+
+def at_endpoint(context: AppContext, endpoint: str) -> AppContext:
+    """Return the context with another Hub's address, if there is one."""
+    return replace(context, hub=HubPlace(endpoint or context.hub.endpoint, context.hub.cache))

@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QFileDialog, QWidget
+from PySide6.QtWidgets import QWidget
 
 from playground.client.environments import shown_versions
 from playground.client.process_memory import resident_bytes
@@ -16,17 +16,17 @@ from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
 from playground.core.lane import LaneChoice, LaneConfig
 from playground.core.memory.headroom import free_bytes
 from playground.core.precision import Precision
-from playground.core.settings import SettingsStore, with_recent
+from playground.core.settings import with_recent
 from playground.gui.browser.model_list import FreeMemory
-from playground.gui.downloads.controller import DownloadsController
+from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.memory import gives_back
 from playground.gui.lanes.presenter import LanePresenter
-from playground.gui.memory.dialog import FitDialog
+from playground.gui.memory.dialog import MemoryDialog
 from playground.gui.models.pending_lanes import PendingLanes
-from playground.gui.toolkit.background import Background
+from playground.gui.quantize.entry import QuantizeEntry
+from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.hub.local.prepare import ModelFacts, look_at
-from playground.hub.place import HubPlace
 
 _CPU = DeviceFacts("cpu", "CPU", 0, 0)
 #: Model, device and engine environment.
@@ -40,34 +40,33 @@ class ModelsController(QObject):
 
     labels_changed = Signal()
     facts_changed = Signal()
-    quantize_wanted = Signal(object, str)  # ModelSpec to make a quantized copy of, device
     environments_requested = Signal()
     message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
         self,
         lanes: LanesController,
-        settings: SettingsStore,
-        background: Background,
-        downloads: DownloadsController,
+        context: AppContext,
+        quantize: QuantizeEntry,
         window: QWidget,
         *,
         prefer_gpu: bool,
-        place: HubPlace | None = None,
     ) -> None:
         super().__init__(window)
         self._lanes = lanes
-        self._settings = settings
-        self._background = background
-        self._downloads = downloads
+        self._context = context
+        self._settings = context.settings
+        self._background = context.background
+        self._quantize = quantize
         self._window = window
         self._prefer_gpu = prefer_gpu
-        self._place = place or HubPlace()
         self._engines: dict[str, EngineFacts] = {}  # by environment
         self._facts: dict[_Key, ModelFacts | PlaygroundError] = {}
         self._asked: set[_Key] = set()
         self._choosing: LanePresenter | None = None
-        self.wanted = PendingLanes(lanes, downloads, background, self, place=self._place)
+        self.wanted = PendingLanes(
+            lanes, context.downloads, self._background, self, place=context.hub
+        )
         self.wanted.model_chosen.connect(self.use)
         self.wanted.message.connect(self.message)
         lanes.added.connect(self._watch)
@@ -123,13 +122,9 @@ class ModelsController(QObject):
         if presenter is None:
             return
         self._choosing = presenter
-        dialog = QFileDialog(self._window, "Choose a model's folder")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
+        dialog = folder_dialog(self._window, "Choose a model's folder", self._folder_chosen)
         if Path(self._settings.values.last_folder).is_dir():
             dialog.setDirectory(self._settings.values.last_folder)
-        dialog.fileSelected.connect(self._folder_chosen)
-        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     # The lanes' wishes
@@ -165,13 +160,12 @@ class ModelsController(QObject):
             return
         lane = presenter.lane
         known = self._engines.get(lane.config.environment) or lane.facts
-        dialog = FitDialog(
+        dialog = MemoryDialog(
             lane.config,
             presenter.model_label,
-            self._background,
+            self._context,
             lambda: known,
             partial(gives_back, lane),
-            self._place,
             self._window,
         )
         dialog.finished.connect(dialog.deleteLater)
@@ -224,12 +218,10 @@ class ModelsController(QObject):
             engine=partial(self._engine_of, presenter),
             reclaimable=partial(gives_back, presenter.lane),
         )
-        picker = ModelPicker(
-            self._background, self._downloads, shelf, self._window, place=self._place
-        )
+        picker = ModelPicker(self._context, shelf, self._window)
         picker.chosen.connect(self._chosen)
         picker.lanes_chosen.connect(self._lanes_chosen)
-        picker.quantize_chosen.connect(self._quantize_chosen)
+        picker.pages.quantize_requested.connect(self._quantize_requested)
         picker.folder_used.connect(self._folder_used)
         picker.favourites_changed.connect(self._favourites_changed)
         picker.folders_changed.connect(self._folders_changed)
@@ -261,9 +253,9 @@ class ModelsController(QObject):
         self.wanted.take(choices, self._choosing)
 
     @Slot(object)
-    def _quantize_chosen(self, spec: ModelSpec) -> None:
+    def _quantize_requested(self, spec: ModelSpec) -> None:
         lane = self._choosing
-        self.quantize_wanted.emit(spec, lane.lane.config.device if lane else "cpu")
+        self._quantize.open(spec, lane.lane.config.device if lane else "cpu")
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:

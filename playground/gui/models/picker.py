@@ -11,7 +11,6 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QSplitter,
@@ -25,17 +24,16 @@ from playground.gui.browser.controller import BrowserController
 from playground.gui.browser.deletion import DeletionController
 from playground.gui.browser.model_list import FreeMemory
 from playground.gui.browser.view import BrowserView
-from playground.gui.downloads.controller import DownloadsController
+from playground.gui.context import AppContext
 from playground.gui.downloads.panel import DownloadsPanel
-from playground.gui.memory.controller import FitController
+from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
-from playground.gui.toolkit.background import Background
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.widgets import announce, set_kind
 from playground.hub.catalog import ModelPage, ModelRow
 from playground.hub.downloads.items import DownloadItem
-from playground.hub.place import HubPlace
 
 #: Height of the downloads, two rows of them.
 _PANEL = 150
@@ -70,51 +68,42 @@ class ModelPicker(QDialog):
 
     chosen = Signal(object)
     lanes_chosen = Signal(object)  # list[tuple[ModelSpec, Precision]]: what is missing comes first
-    quantize_chosen = Signal(object)  # the ModelSpec to make a quantized copy of
     folder_used = Signal(str)
     favourites_changed = Signal(object)  # tuple[ModelSpec, ...]
     folders_changed = Signal(object)  # tuple[str, ...]
 
     def __init__(
         self,
-        background: Background,
-        downloads: DownloadsController,
+        context: AppContext,
         shelf: PickerShelf | None = None,
         parent: QWidget | None = None,
-        *,
-        place: HubPlace | None = None,
     ) -> None:
-        """`place` is the Hub and the cache, if not the usual ones."""
         super().__init__(parent)
         self.setWindowTitle("Choose a model")
         self.setAcceptDrops(True)
         room = parent.window().size() if parent is not None else QSize(*_SIZE)
         self.resize(room.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24))
         shelf = shelf or PickerShelf()
-        self._downloads = downloads
-        self._place = place or HubPlace()
+        self._downloads = context.downloads
         self._last_folder = shelf.last_folder
         self._build()
-        self.fit = FitController(
-            self.page.fit, background, shelf.engine, shelf.reclaimable, parent=self
+        self.memory = MemoryController(
+            self.page.memory, context, shelf.engine, shelf.reclaimable, parent=self
         )
-        self.fit.use_device(shelf.free_memory().device)
-        self.pages = ModelPageController(
-            self.page, background, downloads, self, place=self._place, fit=self.fit
-        )
-        downloads.attach(self.panel)
+        self.memory.use_device(shelf.free_memory().device)
+        self.pages = ModelPageController(self.page, context, self.memory, self)
+        self._downloads.attach(self.panel)
         self.browser = BrowserController(
             self.view,
-            background,
+            context,
             recents=shelf.recents,
             favourites=shelf.favourites,
             folders=shelf.folders,
             current=shelf.current,
-            place=self._place,
             free_memory=shelf.free_memory,
             parent=self,
         )
-        self.deletion = DeletionController(self, background, shelf.in_use, self._place.cache)
+        self.deletion = DeletionController(context, shelf.in_use, self)
         self._connect()
         self.browser.start()
 
@@ -148,7 +137,7 @@ class ModelPicker(QDialog):
     def done(self, code: int) -> None:
         self.browser.close()
         self.pages.close()
-        self.fit.clear()
+        self.memory.clear()
         super().done(code)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -211,18 +200,18 @@ class ModelPicker(QDialog):
         self.browser.picked.connect(self._picked)
         self.browser.used.connect(self._used)
         self.browser.favourites_changed.connect(self.favourites_changed)
-        self.view.folder_wanted.connect(self.ask_model_folder)
-        self.view.folder_unwanted.connect(self._remove_folder)
+        self.view.folder_add_requested.connect(self.ask_model_folder)
+        self.view.folder_remove_requested.connect(self._remove_folder)
         self.view.delete.triggered.connect(self._delete)
         self.deletion.deleted.connect(self._deleted)
-        self.deletion.told.connect(self._say)
+        self.deletion.reported.connect(self._say)
         self.pages.turned.connect(self._turned)
         self.pages.page_shown.connect(self._page_shown)
         self.pages.lanes_chosen.connect(self._lanes_chosen)
-        self.pages.quantize_chosen.connect(self._quantize_chosen)
+        self.pages.quantize_requested.connect(self._close)
         self._downloads.finished.connect(self._arrived)
         # The button goes when it is pressed, and Enter in the list uses what has arrived.
-        self.page.downloadRequested.connect(self.view.list.setFocus)
+        self.page.download_button.clicked.connect(self._focus_list)
         self._downloads.listed.connect(self._show_panel)
         self._show_panel(self._downloads.items())
         self.open_button.clicked.connect(self.ask_folder)
@@ -246,10 +235,13 @@ class ModelPicker(QDialog):
         self.lanes_chosen.emit(lanes)
         self.done(QDialog.DialogCode.Accepted)
 
-    @Slot(object)
-    def _quantize_chosen(self, spec: ModelSpec) -> None:
+    @Slot()
+    def _close(self) -> None:
         self.done(QDialog.DialogCode.Accepted)
-        self.quantize_chosen.emit(spec)
+
+    @Slot()
+    def _focus_list(self) -> None:
+        self.view.list.setFocus()
 
     @Slot(object)
     def _show_panel(self, items: Sequence[DownloadItem]) -> None:
@@ -293,12 +285,7 @@ class ModelPicker(QDialog):
         self.folder_used.emit(self._last_folder)
 
     def _ask_folder(self, title: str, chosen: Callable[[str], None]) -> None:
-        dialog = QFileDialog(self, title, self._last_folder)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder_dialog(self, title, chosen, self._last_folder).open()
 
     @Slot()
     def _delete(self) -> None:

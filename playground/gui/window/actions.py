@@ -127,6 +127,7 @@ class Actions(QObject):
         for choice, text in (("system", "As the s&ystem"), ("light", "&Light"), ("dark", "&Dark")):
             action = make(text, "", "", f"Colours: {choice}")
             action.setCheckable(True)
+            action.setData(choice)
             self.theme_group.addAction(action)
             self.themes[choice] = action
         self.themes["system"].setChecked(True)

@@ -59,7 +59,6 @@ def connect_downloads(window: MainWindow, downloads: DownloadsController) -> Non
     window.actions.downloads.triggered.connect(downloads.open_window)
     window.indicator.clicked.connect(downloads.open_window)
     downloads.summary_changed.connect(window.indicator.show_summary)
-    downloads.message.connect(window.messages.show_message)
 
 
 def connect_environments(
@@ -71,15 +70,11 @@ def connect_environments(
     models.environments_requested.connect(entry.open)
     environments.changed.connect(models.show_all)
     environments.known.connect(models.environment_known)
-    environments.message.connect(window.messages.show_message)
 
 
-def connect_quantizing(
-    window: MainWindow, quantize: QuantizeEntry, models: ModelsController
-) -> None:
-    """Copies of a model with fewer bits, made in a window of their own."""
+def connect_quantizing(window: MainWindow, quantize: QuantizeEntry) -> None:
+    """The dialog that makes a quantized copy of a model."""
     window.actions.quantize.triggered.connect(quantize.open_current)
-    models.quantize_wanted.connect(quantize.open)
     window.closing.connect(quantize.shut_down)
 
 

@@ -28,6 +28,7 @@ from tests.gui.browser.support import (
     settle,
     weights,
 )
+from tests.gui.model_page.support import page_text
 from tests.gui.support import LONG, MakeWindow
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import HubServer
@@ -83,7 +84,7 @@ def test_a_damaged_model_is_listed_with_its_cure_and_can_be_deleted(
     assert names(picker).count("owner/broken") == 2  # the damaged one, and the Hub's
     select(picker, "owner/broken")
     assert "model.safetensors" in entry(picker, "owner/broken").row.problem
-    qtbot.waitUntil(lambda: "Download it again" in picker.page.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "Download it again" in page_text(picker.page), timeout=60_000)
     assert not picker.use_button.isEnabled()
     assert picker.view.delete.isEnabled()
 

@@ -73,7 +73,7 @@ def test_a_lane_is_given_another_python_and_keeps_it(
     assert kept.environments == (second,)
 
 
-def test_an_environment_that_is_gone_is_told_and_the_lane_can_be_given_another(
+def test_an_environment_that_is_gone_is_reported_and_the_lane_can_be_given_another(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     gone = EngineEnvironment("old", "/nowhere/bin/python")
@@ -206,9 +206,9 @@ def test_making_one_fails_with_pips_words_and_can_be_cancelled(
 
     with qtbot.waitSignal(environments.progressed, timeout=PATIENT):
         dialog.create_button.click()
-    with qtbot.waitSignal(environments.message, timeout=PATIENT) as waiting:
+    with qtbot.waitSignal(playground.context.notify.message, timeout=PATIENT) as waiting:
         dialog.cancel_button.click()
-    assert "was not made" in waiting.args[0]
-    made = tmp_path / "home" / "data" / "environments"
-    assert not list(made.iterdir())
+    assert "was cancelled" in waiting.args[0]
+    folder = tmp_path / "home" / "data" / "environments"
+    assert not list(folder.iterdir())
     dialog.close()

@@ -174,7 +174,7 @@ def test_the_latest_wish_counts(qtbot: QtBot, both: HubServer, window: Playgroun
     with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
         window.models.wanted.take([(ModelSpec(), Precision.NF4)])
     assert configs(window) == [(ModelSpec(), Precision.NF4)]
-    with qtbot.waitSignal(window.downloads.message, timeout=LONG) as told:
+    with qtbot.waitSignal(window.context.notify.message, timeout=LONG) as told:
         window.models.wanted.take([(ModelSpec("not an id"), Precision.BF16)])
     assert "is no Hub id" in told.args[0]
 
@@ -193,13 +193,13 @@ def test_a_download_outlives_its_window(
     )
     with qtbot.waitSignal(following.downloads.finished, timeout=LONG):
         following.start_ahead()
-        assert "Going on with what was being downloaded" in following.window.messages.text()
+        assert "Resuming downloads" in following.window.messages.text()
     following.window.actions.downloads.trigger()
     shown = following.window.findChild(DownloadsPanel)
     assert shown is not None
     row = shown.row(BASE.source)
     assert row is not None
-    assert "are on this machine" in row.state_text()
+    assert "are on this machine" in row.state.text()
 
 
 @pytest.mark.parametrize("pattern", ["model/resolve", "model-GPTQ/resolve"])

@@ -13,12 +13,11 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
-from playground.gui.downloads.controller import DownloadsController
+from playground.gui.context import AppContext
 from playground.gui.models.picker import ModelPicker, PickerShelf
-from playground.gui.toolkit.background import Background
 from playground.hub.local.resolve import BUNDLED_NAME
-from playground.hub.place import HubPlace
 from tests.gui.browser.support import names, select, settle
+from tests.gui.model_page.support import page_text
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -34,25 +33,17 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(
-    qtbot: QtBot,
-    hub: HubServer,
-    home: Path,
-    background: Background,
-    downloads: DownloadsController,
-) -> Iterator[Make]:
+def make(qtbot: QtBot, context: AppContext) -> Iterator[Make]:
     """Open a picker whose Hub is the one on loopback."""
     made: list[ModelPicker] = []
 
     def open_picker(*recents: str, current: str = "") -> ModelPicker:
         picker = ModelPicker(
-            background,
-            downloads,
+            context,
             PickerShelf(
                 recents=[ModelSpec(source) for source in recents],
                 current=ModelSpec(current) if current else None,
             ),
-            place=HubPlace(hub.endpoint, hub.cache(home)),
         )
         qtbot.addWidget(picker)
         picker.open()
@@ -66,15 +57,15 @@ def make(
 
 
 def wait_for_facts(qtbot: QtBot, picker: ModelPicker, text: str) -> None:
-    qtbot.waitUntil(lambda: text in picker.page.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: text in page_text(picker.page), timeout=60_000)
 
 
 def test_a_recent_folder_is_described_and_chosen(qtbot: QtBot, make: Make, folder: Path) -> None:
     picker = make(str(folder), current=str(folder))
     wait_for_facts(qtbot, picker, "LlamaForCausalLM")
-    assert "512 tokens" in picker.page.text()
-    assert "none: raw text only" in picker.page.text()
-    assert str(folder) in picker.page.text()
+    assert "512 tokens" in page_text(picker.page)
+    assert "none: raw text only" in page_text(picker.page)
+    assert str(folder) in page_text(picker.page)
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
     assert chosen.args == [ModelSpec(str(folder))]
@@ -204,7 +195,7 @@ def test_closing_leaves_downloads_at_work(
     assert row is not None
     qtbot.mouseClick(row.cancel_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(other.panel.clear_button.isEnabled, timeout=60_000)
-    assert "Cancelled" in row.state_text()
+    assert "Cancelled" in row.state.text()
     qtbot.waitUntil(lambda: not list(home.rglob("*.incomplete")), timeout=60_000)
     qtbot.mouseClick(other.panel.clear_button, Qt.MouseButton.LeftButton)
     assert not other.panel.isVisible()
