@@ -1,4 +1,4 @@
-"""`playground demo`: runs the bundled model in three precisions, in the window or the terminal."""
+"""Shows the bundled model in three precisions, with or without a screen: `playground demo`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from playground.cli.console import Console, sparkline, table
+from playground.cli.console import Console, sparkline
 from playground.cli.figures import HEAD, figures_of, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
@@ -49,7 +49,7 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def window_arguments(new_tokens: int) -> argparse.Namespace:
-    """Return the window's arguments: it runs the bundled model's lanes at once, and stays open."""
+    """Return arguments for a window that runs the bundled model's lanes at once and stays open."""
     return argparse.Namespace(
         autorun=True,
         prompt=PROMPT,
@@ -105,8 +105,7 @@ def _print(answers: dict[Lane, Answer], console: Console) -> None:
         rows.append(row(lane.precision.value, figures, answer.peak_memory_bytes))
         gaps[lane] = LatencyTrace(answer.times).inter_token_ms.tolist()
     console.print()
-    for line in table(rows):
-        console.print(line)
+    console.table(rows)
     highest = max((max(values, default=0.0) for values in gaps.values()), default=0.0)
     console.print()
     console.print(f"Latency of every token (ITL), over token number, 0 to {highest:.0f} ms:")
@@ -116,14 +115,14 @@ def _print(answers: dict[Lane, Answer], console: Console) -> None:
 
 
 def _picture(new_tokens: int, console: Console) -> None:
-    """Save a picture of the window, drawn in a child process, as Qt may abort it."""
+    """Save a picture of the window. Qt runs in a child process, since it may abort its own."""
     picture = PICTURE.absolute()
     before = picture.stat().st_mtime_ns if picture.exists() else None
     command = [sys.executable, "-m", "playground", "--autorun", "--prompt", PROMPT]
     command += ["--screenshot", str(picture), "--size", PICTURE_SIZE]
     command += ["--model", "bundled", "--new-tokens", str(new_tokens)]
     command += ["--precisions", ",".join(lane.precision for lane in DEFAULT_LANES)]
-    console.status(f"drawing the window: {picture.name}")
+    console.status("drawing the window")
     try:
         done = subprocess.run(
             command,

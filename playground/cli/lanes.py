@@ -10,20 +10,13 @@ import msgspec
 
 from playground.cli.console import Console
 from playground.cli.figures import loaded_fields, what_runs
-from playground.cli.requests import (
-    asked_for_trust,
-    check_here,
-    chosen_device,
-    load_request,
-    local_model,
-    tell_slowness,
-    with_trust,
-)
+from playground.cli.requests import asked_for_trust, given_consents, local_model, tell_slowness
 from playground.client.session import Session
 from playground.core.errors import PlaygroundError, RemoteCodeError
 from playground.core.facts import DecoderChoice, LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress
+from playground.hub.local.prepare import choose_device, prepare_load
 from playground.hub.local.resolve import Resolved
 
 
@@ -43,14 +36,14 @@ def load_model(
     Raises PlaygroundError where it cannot be loaded.
     """
     facts = session.ready()
-    device = chosen_device(args.device, facts)
-    check_here(resolved, precision, device, facts)
+    device = choose_device(args.device, facts)
+    consents = given_consents(args, resolved)
+    prepared = prepare_load(resolved, precision, device, facts, consents, environment=environment)
     tell_slowness(precision, device, facts, console)
-    request = load_request(resolved, precision, device, args.threads)
-    request = with_trust(request, resolved, args.trust_remote_code)
-    request = msgspec.structs.replace(request, decoder=decoder, environment=environment)
     try:
-        loaded = session.load(request)
+        loaded = session.load(
+            msgspec.structs.replace(prepared.request, threads=args.threads, decoder=decoder)
+        )
     except RemoteCodeError as error:
         raise asked_for_trust(error, resolved) from error
     console.event("loaded", **loaded_fields(loaded))

@@ -1,4 +1,4 @@
-"""`playground run`: streams the answer of one model in one precision."""
+"""Streams one answer of one model in one precision: `playground run`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playground.cli.console import Console, table
 from playground.cli.figures import HEAD, answer_fields, figures_of, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import load_model
-from playground.cli.requests import local_model, model_spec
+from playground.cli.requests import local_model
 from playground.client.environments import process_of
 from playground.client.session import Session
 from playground.core.errors import ModelError, OptionsError
@@ -25,6 +25,7 @@ from playground.core.generation import (
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.protocol import Activity, Event, Finished, Progress, Started, Tokens
 from playground.core.settings import SettingsStore
+from playground.hub.source import model_spec
 
 
 def run(args: argparse.Namespace) -> int:

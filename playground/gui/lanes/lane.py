@@ -18,11 +18,11 @@ from playground.core.lane import (
     LaneConfig,
     LaneEvent,
     LaneState,
-    LoadAsked,
+    LoadRequested,
     ProcessEnded,
     Refused,
     Stage,
-    UnloadAsked,
+    UnloadRequested,
     advance,
 )
 from playground.core.memory.headroom import free_bytes
@@ -153,7 +153,7 @@ class LaneController(QObject):
         if self._engine.running and (self._engine.consumed or not self._in_its_environment):
             # A lane that waits for its old process to go is not one that has failed for good.
             self._load_next = True
-            self._apply(UnloadAsked())
+            self._apply(UnloadRequested())
             self._engine.kill()
             return
         try:
@@ -161,7 +161,7 @@ class LaneController(QObject):
         except PlaygroundError as error:
             self._apply(Refused(no_environment(error)))
             return
-        self._apply(LoadAsked(warm=self._engine.ready))
+        self._apply(LoadRequested(warm=self._engine.ready))
         if self._engine.progress is not None:
             self._apply(self._engine.progress)
         self._preparation.start(self.config, self.facts, insist=insist)
@@ -380,7 +380,7 @@ class LaneController(QObject):
         if self.state.stage is Stage.GENERATING:
             self.drain()
             self._break(Failure("The generation was ended with its process."))
-        self._apply(UnloadAsked())
+        self._apply(UnloadRequested())
         if not self._engine.running:
             self._apply(ProcessEnded(expected=True, outcome=""))
         elif gently:

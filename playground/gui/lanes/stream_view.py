@@ -62,7 +62,7 @@ class StreamView(QPlainTextEdit):
         self.setAccessibleName("Text of the lane")
         self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.document().setDocumentMargin(8)
-        self._turns: list[tuple[str, list[str]]] = []
+        self._role = ""  # of the last turn
         self._after_cr = False
         self._open = False
         self._hint = ""
@@ -90,7 +90,6 @@ class StreamView(QPlainTextEdit):
 
     def begin_turn(self, role: str, text: str) -> None:
         """Show a turn's text; what `append` brings then is the model's answer to it."""
-        self._turns.append((role, [text]))
         shown = text
         if len(text) > _SHOWN_PROMPT:
             half = _SHOWN_PROMPT // 2
@@ -98,12 +97,13 @@ class StreamView(QPlainTextEdit):
             shown = f"{text[:half]}\n… {hidden:,} characters not shown …\n{text[-half:]}"
         pieces: list[tuple[str, str]] = []
         if not self.document().isEmpty():
-            pieces.append(("\n\n" if self._turns[:-1] else "\n", "text"))
+            pieces.append(("\n\n", "text"))
         if role in _NAMES:
             pieces.append((f"{_NAMES[role]}\n", "label"))
         pieces.append((shown, "text" if role == "assistant" else "dim"))
         self._after_cr = False
         self._open = False
+        self._role = role
         self._insert(pieces)
 
     def append(self, text: str) -> None:
@@ -112,12 +112,10 @@ class StreamView(QPlainTextEdit):
             return
         pieces = [(text, "text")]
         if not self._open:
-            role = self._turns[-1][0] if self._turns else "prompt"
-            self._turns.append(("assistant", []))
-            self._open = True
-            if role in ("user", "system"):
+            if self._role in ("user", "system"):
                 pieces.insert(0, (f"\n\n{_NAMES['assistant']}\n", "label"))
-        self._turns[-1][1].append(text)
+            self._role = "assistant"
+            self._open = True
         self._insert(pieces)
 
     def end_turn(self) -> None:
@@ -126,30 +124,10 @@ class StreamView(QPlainTextEdit):
         self._after_cr = False
 
     def clear_all(self) -> None:
-        self._turns.clear()
+        self._role = ""
         self.end_turn()
         self.clear()
         self.updateGeometry()
-
-    def answer_text(self) -> str:
-        """The last answer exactly as the model gave it, "" where there is none."""
-        for role, chunks in reversed(self._turns):
-            if role == "assistant":
-                return "".join(chunks)
-        return ""
-
-    def plain_transcript(self) -> str:
-        """All turns; a raw prompt is followed by its answer without anything between."""
-        parts: list[str] = []
-        previous = ""
-        for role, chunks in self._turns:
-            text = "".join(chunks)
-            if previous and not (previous == "prompt" and role == "assistant"):
-                parts.append("\n\n")
-            labelled = role in _NAMES and not (role == "assistant" and previous in ("", "prompt"))
-            parts.append(f"{_NAMES[role]}: {text}" if labelled else text)
-            previous = role
-        return "".join(parts)
 
     def scroll_to_end(self) -> None:
         bar = self.verticalScrollBar()

@@ -222,7 +222,7 @@ class ModelsController(QObject):
             in_use=[lane.config.model for lane in self._lanes.lanes],
             free_memory=partial(self._free_memory_for, presenter),
             engine=partial(self._engine_of, presenter),
-            given_back=partial(gives_back, presenter.lane),
+            reclaimable=partial(gives_back, presenter.lane),
         )
         picker = ModelPicker(
             self._background, self._downloads, shelf, self._window, place=self._place

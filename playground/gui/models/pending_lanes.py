@@ -20,7 +20,7 @@ from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.toolkit.background import Background
 from playground.hub.downloads.items import DownloadItem, DownloadState
-from playground.hub.pages.read import missing
+from playground.hub.local.resolve import missing
 from playground.hub.place import HubPlace
 
 

@@ -47,7 +47,7 @@ class PickerShelf:
     """What the user has: models used lately and marked, model folders, where a folder was
     chosen last; `current` is the lane's model, `in_use` those of all lanes, `free_memory` tells the
     memory that another model in its place could have, `engine` what an engine found here, and
-    `given_back` what the lane's present model gives back on a device."""
+    `reclaimable` the bytes that unloading the lane's present model frees on a device."""
 
     recents: Sequence[ModelSpec] = ()
     favourites: Sequence[ModelSpec] = ()
@@ -57,7 +57,7 @@ class PickerShelf:
     in_use: Sequence[ModelSpec] = ()
     free_memory: Callable[[], FreeMemory] = FreeMemory
     engine: Callable[[], EngineFacts | None] = lambda: None
-    given_back: Callable[[str], int] = lambda _: 0
+    reclaimable: Callable[[str], int] = lambda _: 0
 
 
 class ModelPicker(QDialog):
@@ -96,7 +96,7 @@ class ModelPicker(QDialog):
         self._last_folder = shelf.last_folder
         self._build()
         self.fit = FitController(
-            self.page.fit, background, shelf.engine, shelf.given_back, parent=self
+            self.page.fit, background, shelf.engine, shelf.reclaimable, parent=self
         )
         self.fit.use_device(shelf.free_memory().device)
         self.pages = ModelPageController(

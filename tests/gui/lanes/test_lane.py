@@ -298,7 +298,7 @@ def test_too_little_memory_is_told_and_may_be_overruled(
     assert lane.state.failure is not None
     assert "13.2 GB" in lane.state.failure.message
     assert "8.1 GB are free" in lane.state.failure.message
-    assert "load it anyway" in lane.state.failure.remedy
+    assert "close other programs" in lane.state.failure.remedy
     assert lane.state.failure.may_insist
     lane.load()
     reach(qtbot, lane, Stage.FAILED)
