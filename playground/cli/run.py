@@ -71,8 +71,7 @@ def generation_options(args: argparse.Namespace) -> GenerationOptions:
     if args.greedy and sampling:
         given = ", ".join(f"--{name.replace('_', '-')}" for name in sampling)
         raise OptionsError(
-            f"--greedy always takes the likeliest token, so {given} has no effect.",
-            "Leave out one of them.",
+            f"--greedy leaves no choice for {given} to act on.", "Leave out one of them."
         )
     options = GenerationOptions(
         max_new_tokens=args.new_tokens,

@@ -89,7 +89,7 @@ class Builder:
             "make the environment": [sys.executable, "-I", "-m", "venv", str(self.folder)],
             "install setuptools": [*pip, "setuptools", "wheel"],
             "install torch": [*pip, *_PACKAGES],
-            # An isolated build would not find torch; without a compiler there are no kernels.
+            # The build imports torch, which an isolated one would not find.
             "build auto-gptq": [*pip, "--no-build-isolation", _LIBRARY],
         }
         try:
@@ -164,6 +164,7 @@ class Builder:
                 stderr=subprocess.STDOUT,
                 text=True,
                 errors="replace",
+                # Without its CUDA extension auto-gptq needs no compiler.
                 env={**bare(os.environ), "BUILD_CUDA_EXT": "0", "PIP_NO_INPUT": "1"},
                 start_new_session=True,
             )
