@@ -22,6 +22,11 @@ class Precision(StrEnum):
         return _LABELS[self]
 
     @property
+    def short_label(self) -> str:
+        """The label without the library in brackets, for narrow places: "int8", "NF4 4-bit"."""
+        return self.label.partition(" (")[0]
+
+    @property
     def explanation(self) -> str:
         """One sentence on what the precision costs and gains."""
         return _EXPLANATIONS[self]

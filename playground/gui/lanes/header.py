@@ -220,7 +220,7 @@ class LaneHeader(QWidget):
         for precision, (reason, text) in self._precisions.items():
             item = QStandardItem(f"{precision.label} — {text}")
             item.setData(precision.value, Qt.ItemDataRole.UserRole)
-            item.setData(precision.label.partition(" (")[0], ElidedComboBox.SHORT)
+            item.setData(precision.short_label, ElidedComboBox.SHORT)
             item.setToolTip(text)
             item.setEnabled(not reason)
             model.appendRow(item)

@@ -45,7 +45,7 @@ class LanePresenter(QObject):
     def name(self) -> str:
         """Model, precision and another environment than our own, for the plot and the table."""
         config = self.lane.config
-        precision = config.precision.label.partition(" (")[0]
+        precision = config.precision.short_label
         parts = (self.model_label, precision, config.environment)
         return " · ".join(part for part in parts if part)
 

@@ -50,11 +50,11 @@ def badge_text(loaded: LoadedModel) -> str:
     """What really runs, in few words."""
     verified = loaded.verified
     if verified.precision is not None:
-        name = verified.precision.label.partition(" (")[0]
+        name = verified.precision.short_label
     else:
         name = max(verified.modules, key=lambda k: verified.modules[k], default="unknown")
     if loaded.mismatch:
-        return f"{name}, not {loaded.request.precision.label.partition(' (')[0]}"
+        return f"{name}, not {loaded.request.precision.short_label}"
     return name
 
 
@@ -114,7 +114,7 @@ def stamp_line(answer: Answer) -> str:
     """The stamp in one line: what ran and how it ended."""
     stamp = answer.stamp
     real = stamp.verified.precision
-    precision = real.label.partition(" (")[0] if real else "unknown precision"
+    precision = real.short_label if real else "unknown precision"
     # A folder without commits has a fingerprint in its place, "sha256:…".
     commit = f"@{stamp.commit.removeprefix('sha256:')[:7]}" if stamp.commit else ""
     options = stamp.options

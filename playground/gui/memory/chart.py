@@ -20,7 +20,7 @@ from playground.core.memory.plan import Fit
 from playground.core.memory.table import FitRow, FitTable
 from playground.core.precision import Precision
 from playground.gui.memory.bars import ITEM_NAMES, FitBar, FitKey, items_text
-from playground.gui.memory.text import FitFigures, longest_text, short_name
+from playground.gui.memory.text import FitFigures, longest_text
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import muted_label, plain_tip, set_kind, set_name
 
@@ -195,7 +195,7 @@ class _Row:
     def __init__(self, precision: Precision, grid: QGridLayout, place: int) -> None:
         self._precision = precision
         self.shown = False
-        self._name = QLabel(short_name(precision))
+        self._name = QLabel(precision.short_label)
         self._name.setToolTip(precision.explanation)
         self._bar = FitBar()
         self._needed, self._verdict, self._longest = QLabel(), QLabel(), QLabel()
@@ -221,7 +221,7 @@ class _Row:
         set_kind(self._verdict, "tone", _TONES[row.fit] if row.fit else "")
         self._longest.setText(longest_text(row))
         star = " *" if row.note else ""
-        self._name.setText(short_name(self._precision) + star)
+        self._name.setText(self._precision.short_label + star)
 
     def spoken_items(self, row: FitRow) -> str:
         items = items_text(row.plan) if row.plan else ""

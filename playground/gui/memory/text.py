@@ -84,11 +84,6 @@ class FitFigures(QTableWidget):
         return QSize(400, _ROW * shown + self.horizontalHeader().sizeHint().height() + bar + 4)
 
 
-def short_name(precision: Precision) -> str:
-    """A precision's name without its library."""
-    return precision.label.partition(" (")[0]
-
-
 def longest_text(row: FitRow) -> str:
     """The longest context that fits, for people."""
     if row.longest is None:
@@ -99,7 +94,7 @@ def longest_text(row: FitRow) -> str:
 def _texts(row: FitRow, plan: MemoryPlan) -> list[str]:
     learned = f"{'−' if plan.correction < 0 else '+'}{size_text(abs(plan.correction))}"
     return [
-        short_name(row.precision),
+        row.precision.short_label,
         size_text(plan.needed),
         row.fit.value if row.fit else NOTHING,
         longest_text(row),
