@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -21,14 +23,16 @@ from playground.client.engine_process import EngineProcess
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
 from playground.core.system import paths
+from playground.gui.context import AppContext
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lane import LaneController
 from playground.gui.memory.controller import FitController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
-from playground.gui.models.picker import ModelPicker, PickerShelf
+from playground.gui.models.picker import ModelPicker, PickerTarget
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.background import Background
+from playground.gui.toolkit.notify import Notify
 from playground.gui.window.main_window import MainWindow
 from playground.hub.place import HubPlace
 from tests.gui.browser.support import MakePicker
@@ -36,6 +40,9 @@ from tests.gui.model_page.support import OpenPage
 from tests.gui.support import MakeLane, MakeWindow, scripted_prepare
 from tests.support.hub_server import HubServer
 from tests.support.scripted_engine import scripted_command
+
+#: What a picker takes from the settings.
+SETTINGS = {"recents": "recents", "favourites": "favourites", "folders": "model_folders"}
 
 
 @pytest.fixture(autouse=True)
@@ -164,22 +171,34 @@ def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[Do
 
 
 @pytest.fixture
-def make_picker(
+def context(
     qtbot: QtBot,
+    tmp_path: Path,
     hub: HubServer,
     home: Path,
     background: Background,
     downloads: DownloadsController,
+) -> AppContext:
+    """The services of a window whose Hub is the one on loopback."""
+    store = SettingsStore(tmp_path / "settings.toml")
+    place = HubPlace(hub.endpoint, hub.cache(home))
+    return AppContext(store, background, place, downloads, Notify())
+
+
+@pytest.fixture
+def make_picker(
+    qtbot: QtBot, home: Path, hub: HubServer, context: AppContext
 ) -> Iterator[MakePicker]:
-    """Open a browser; keywords are the shelf's, `endpoint` another Hub's address."""
+    """Open a picker; keywords are settings or the target's, `endpoint` another Hub's address."""
     made: list[ModelPicker] = []
 
-    def open_picker(endpoint: str = "", **shelf: object) -> ModelPicker:
+    def open_picker(endpoint: str = "", **given: Any) -> ModelPicker:
+        settings = {SETTINGS[name]: tuple(given.pop(name)) for name in SETTINGS.keys() & given}
+        context.settings.values = msgspec.structs.replace(context.settings.values, **settings)
+        place = HubPlace(endpoint or hub.endpoint, hub.cache(home))
         picker = ModelPicker(
-            background,
-            downloads,
-            PickerShelf(**shelf),  # type: ignore[arg-type]
-            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
+            replace(context, hub=place),
+            PickerTarget(**given),
         )
         qtbot.addWidget(picker)
         picker.open()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import msgspec
-from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QIcon
+from PySide6.QtCore import QByteArray, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QIcon
 from PySide6.QtWidgets import (
     QFrame,
     QMainWindow,
@@ -30,7 +30,7 @@ _SIDEBAR = 300
 
 
 class _State(msgspec.Struct, tag="window-1"):
-    """Sizes and what is shown; another version's state has another tag."""
+    """The panels' sizes and visibility; another version of it has another tag."""
 
     across: bytes
     down: bytes
@@ -64,7 +64,7 @@ class MainWindow(QMainWindow):
         self.prompt.focus_prompt()
 
     def state(self) -> bytes:
-        """The sizes of the panels and what is hidden, for `restore_state`."""
+        """Return the panels' sizes and visibility, for `restore_state`."""
         return msgspec.msgpack.encode(
             _State(
                 across=bytes(self._across.saveState().data()),
@@ -75,7 +75,7 @@ class MainWindow(QMainWindow):
         )
 
     def restore_state(self, state: bytes) -> bool:
-        """Take up what `state` gave; False (and nothing changed) where it is none of ours."""
+        """Apply what `state` returned; return False, changing nothing, for anything else."""
         try:
             saved = msgspec.msgpack.decode(state, type=_State)
         except (msgspec.DecodeError, msgspec.ValidationError):
@@ -188,7 +188,7 @@ class MainWindow(QMainWindow):
         bar.setCornerWidget(self.indicator)
 
     def _connect_own(self) -> None:
-        """Connect what only places, shows or hides."""
+        """Connect what concerns the window alone: focus, visibility, help, closing."""
         a = self.actions
         a.focus_prompt.triggered.connect(self._focus_prompt)
         a.focus_options.triggered.connect(self._focus_options)
@@ -197,12 +197,12 @@ class MainWindow(QMainWindow):
         a.toggle_sidebar.toggled.connect(self._sidebar.setVisible)
         a.toggle_plot.toggled.connect(self._show_plot)
         a.palette.triggered.connect(self._open_palette)
+        a.lane_group.triggered.connect(self._focus_lane)
+        a.export_plot.triggered.connect(self.plot.ask_export)
         a.help_figures.triggered.connect(self._open_figures_help)
         a.help_keys.triggered.connect(self._open_keys_help)
         a.about.triggered.connect(self._open_about)
-        for action in a.lanes:
-            action.triggered.connect(self._focus_lane)
-        self.plot.failed.connect(self._export_failed)
+        a.quit.triggered.connect(self.close)
 
     def _focus_prompt(self) -> None:
         self.actions.toggle_sidebar.setChecked(True)
@@ -216,11 +216,9 @@ class MainWindow(QMainWindow):
         self.actions.toggle_plot.setChecked(True)
         self.plot.focus_plot()
 
-    def _focus_lane(self) -> None:
-        sender = self.sender()
-        for index, action in enumerate(self.actions.lanes):
-            if action is sender:
-                self.lanes.focus_lane(index)
+    @Slot(QAction)
+    def _focus_lane(self, action: QAction) -> None:
+        self.lanes.focus_lane(action.data())
 
     def _show_plot(self, on: bool) -> None:
         self.plot.setVisible(on)
@@ -232,19 +230,10 @@ class MainWindow(QMainWindow):
         palette.open_palette()
 
     def _open_figures_help(self) -> None:
-        dialog = figures_help(self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        figures_help(self).open()
 
     def _open_keys_help(self) -> None:
-        dialog = keys_help(self.actions.all(), self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        keys_help(self.actions.all(), self).open()
 
     def _open_about(self) -> None:
-        dialog = about(self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
-
-    def _export_failed(self, message: str, remedy: str) -> None:
-        self.messages.show_message(message, "error", remedy)
+        about(self).open()

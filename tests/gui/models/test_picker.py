@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent
@@ -13,11 +14,11 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
-from playground.gui.downloads.controller import DownloadsController
-from playground.gui.models.picker import ModelPicker, PickerShelf
-from playground.gui.toolkit.background import Background
+from playground.core.settings import SettingsStore
+from playground.gui.context import AppContext
+from playground.gui.models.choice import ModelChoice
+from playground.gui.models.picker import ModelPicker, PickerTarget
 from playground.hub.local.resolve import BUNDLED_NAME
-from playground.hub.place import HubPlace
 from tests.gui.browser.support import names, select, settle
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -34,26 +35,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(
-    qtbot: QtBot,
-    hub: HubServer,
-    home: Path,
-    background: Background,
-    downloads: DownloadsController,
-) -> Iterator[Make]:
+def make(qtbot: QtBot, context: AppContext) -> Iterator[Make]:
     """Open a picker whose Hub is the one on loopback."""
     made: list[ModelPicker] = []
 
     def open_picker(*recents: str, current: str = "") -> ModelPicker:
-        picker = ModelPicker(
-            background,
-            downloads,
-            PickerShelf(
-                recents=[ModelSpec(source) for source in recents],
-                current=ModelSpec(current) if current else None,
-            ),
-            place=HubPlace(hub.endpoint, hub.cache(home)),
-        )
+        specs = tuple(ModelSpec(source) for source in recents)
+        context.settings.values = msgspec.structs.replace(context.settings.values, recents=specs)
+        target = PickerTarget(current=ModelSpec(current) if current else None)
+        picker = ModelPicker(context, target)
         qtbot.addWidget(picker)
         picker.open()
         made.append(picker)
@@ -77,7 +67,7 @@ def test_a_recent_folder_is_described_and_chosen(qtbot: QtBot, make: Make, folde
     assert str(folder) in picker.page.text()
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
-    assert chosen.args == [ModelSpec(str(folder))]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec(str(folder)))]
     assert not picker.isVisible()
 
 
@@ -89,7 +79,7 @@ def test_the_keyboard_is_enough(qtbot: QtBot, make: Make, folder: Path) -> None:
     wait_for_facts(qtbot, picker, "LlamaForCausalLM")
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.keyClick(picker.view.list, Qt.Key.Key_Return)
-    assert chosen.args == [ModelSpec(str(folder))]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec(str(folder)))]
 
 
 def test_headings_are_passed_over(qtbot: QtBot, make: Make, folder: Path) -> None:
@@ -147,16 +137,15 @@ def test_a_dropped_folder_is_taken_and_a_dropped_file_is_not(
     assert names(picker).count("tiny & small") == 1
 
 
-def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path) -> None:
+def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path, context: AppContext) -> None:
     picker = make()
     qtbot.mouseClick(picker.open_button, Qt.MouseButton.LeftButton)
     dialog = picker.findChild(QFileDialog)
     assert dialog is not None
     assert dialog.fileMode() is QFileDialog.FileMode.Directory
-    with qtbot.waitSignal(picker.folder_used) as used:
-        dialog.fileSelected.emit(str(folder))
-        dialog.done(0)
-    assert used.args == [str(folder.parent)]
+    dialog.fileSelected.emit(str(folder))
+    dialog.done(0)
+    assert SettingsStore(context.settings.path).values.last_folder == str(folder.parent)
     wait_for_facts(qtbot, picker, str(folder))
 
 
@@ -183,7 +172,7 @@ def test_a_typed_id_is_downloaded_and_used(qtbot: QtBot, make: Make, hub: HubSer
     assert "owner/model" in names(picker, "On this machine")
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
-    assert chosen.args == [ModelSpec("owner/model", "v1")]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec("owner/model", "v1"))]
 
 
 def test_closing_leaves_downloads_at_work(
