@@ -107,7 +107,7 @@ class LaneHeader(QWidget):
         column.addLayout(top)
         column.addLayout(choices)
         column.addWidget(self.environment)
-        self._environment_group: QActionGroup | None = None
+        self._environment_group = QActionGroup(self)
         self._shown_environments: tuple[str, Sequence[tuple[str, str]]] | None = None
         #: Why a precision is unavailable ("" where it is not), and its text in the list.
         self._precisions: dict[Precision, tuple[str, str]] = {}
@@ -151,28 +151,25 @@ class LaneHeader(QWidget):
         if (chosen, choices) == self._shown_environments:
             return
         self._shown_environments = chosen, choices
-        menu = self.environments
-        menu.clear()
         offered = [(OWN, OWN_LABEL, ""), *((name, name, tip) for name, tip in choices)]
         if all(name != chosen for name, _, _ in offered):
             offered.append((chosen, f"{chosen} (not found)", "This environment was removed"))
-        if self._environment_group is not None:
-            self._environment_group.deleteLater()
-        self._environment_group = group = QActionGroup(menu)
+        for action in self._environment_group.actions():
+            self.environments.removeAction(action)
+        self._environment_group.deleteLater()
+        self._environment_group = group = QActionGroup(self)
         group.triggered.connect(self._environment_triggered)
         for name, text, tip in offered:
-            action = menu.addAction(text[:1].upper() + text[1:] if name == OWN else text)
+            action = group.addAction(text[:1].upper() + text[1:] if name == OWN else text)
+            self.environments.insertAction(self._environments_end, action)
             action.setData(name)
             action.setToolTip(tip or action.text())
             action.setCheckable(True)
             action.setChecked(name == chosen)
-            group.addAction(action)
             if name == chosen:
                 self.environment.set_full_text(text)
                 self.environment.setToolTip(f"Engine environment: {text}\n{tip}".rstrip())
                 self.environment.setAccessibleName(f"Engine environment: {text}")
-        menu.addSeparator()
-        menu.addAction(self.commands[LaneCommand.MANAGE_ENVIRONMENTS])
         self.environment.setVisible(chosen != OWN)
 
     def set_loaded(self, loaded: bool) -> None:
@@ -203,9 +200,12 @@ class LaneHeader(QWidget):
             command, text, self._icons[command] = entry
             self.commands[command].setText(text)
             self.menu.addAction(self.commands[command])
-        self.commands[LaneCommand.MANAGE_ENVIRONMENTS].setText("&Manage environments…")
         self.environments = QMenu("Engine e&nvironment", self.menu)
         self.environments.setToolTipsVisible(True)
+        self._environments_end = self.environments.addSeparator()
+        manage = self.commands[LaneCommand.MANAGE_ENVIRONMENTS]
+        manage.setText("&Manage environments…")
+        self.environments.addAction(manage)
         self.menu.insertMenu(self.commands[LaneCommand.UNLOAD], self.environments)
         return self.menu
 

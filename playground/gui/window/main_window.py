@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction, QCloseEvent, QIcon
 from PySide6.QtWidgets import (
     QFrame,
     QMainWindow,
+    QMenu,
     QScrollArea,
     QSplitter,
     QVBoxLayout,
@@ -39,7 +40,7 @@ class _State(msgspec.Struct, tag="window-1"):
 
 
 class MainWindow(QMainWindow):
-    """Sidebar with prompt and options; beside it the lanes over the plot over the table."""
+    """A sidebar with prompt and options; to its right the lanes, the plot and the table."""
 
     closing = Signal()
 
@@ -151,7 +152,9 @@ class MainWindow(QMainWindow):
 
     def _fill_menus(self) -> None:
         a = self.actions
-        menus = {
+        themes = QMenu("&Colours", self)
+        themes.addActions(list(a.themes.values()))
+        menus: dict[str, tuple[QAction | QMenu | None, ...]] = {
             "&File": (a.open_folder, a.export_plot, None, a.quit),
             "&Edit": (
                 a.copy_answer, a.copy_script, a.copy_stamp, None, a.edit_last, a.clear, None,
@@ -169,6 +172,7 @@ class MainWindow(QMainWindow):
             "&View": (
                 a.toggle_sidebar, a.toggle_plot, None,
                 a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
+                None, themes,
             ),
             "&Help": (a.help_figures, a.help_keys, None, a.about),
         }  # fmt: skip
@@ -179,12 +183,10 @@ class MainWindow(QMainWindow):
             for entry in entries:
                 if entry is None:
                     menu.addSeparator()
+                elif isinstance(entry, QMenu):
+                    menu.addMenu(entry)
                 else:
                     menu.addAction(entry)
-            if title == "&View":
-                menu.addSeparator()
-                themes = menu.addMenu("&Colours")
-                themes.addActions(list(a.themes.values()))
         bar.setCornerWidget(self.indicator)
 
     def _connect_own(self) -> None:
