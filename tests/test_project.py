@@ -42,3 +42,13 @@ def test_the_readme_names_what_there_is() -> None:
         assert (ROOT / target).exists(), target
     for precision in Precision:
         assert precision.value.upper() in README.upper()
+
+
+def test_the_readme_says_where_to_change_what() -> None:
+    section = README[README.index("### Where to change what") :]
+    named = re.findall(r"`((?:app|cli|client|core|engine|gui|hub)/[\w/.]*)`", section)
+    for path in named:
+        assert (ROOT / "playground" / path).exists(), path
+    folders = {path.parent for path in (ROOT / "playground").rglob("__init__.py")}
+    missing = folders - {ROOT / "playground" / path for path in named} - {ROOT / "playground"}
+    assert not missing

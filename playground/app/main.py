@@ -16,7 +16,7 @@ from PySide6.QtWidgets import QApplication
 from playground.client.engine_process import EngineProcess
 from playground.client.environments import process_of
 from playground.core.errors import PlaygroundError
-from playground.core.facts import EngineFacts, ModelSpec
+from playground.core.facts import EngineFacts
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.settings import MAX_LANES, Settings, SettingsStore
@@ -46,6 +46,7 @@ from playground.gui.window.main_window import MainWindow
 from playground.gui.window.process_signals import TerminationSignals, UncaughtErrors
 from playground.hub.local.prepare import Prepared, prepare
 from playground.hub.place import HubPlace
+from playground.hub.source import model_spec
 
 log = logging.getLogger(__name__)
 
@@ -217,13 +218,7 @@ def _with_arguments(values: Settings, args: argparse.Namespace) -> Settings:
             )
         lanes = tuple(replace(lanes[0], precision=Precision(name)) for name in names)
     if args.model:
-        spec = _spec(args.model)
+        spec = model_spec(args.model)
         lanes = tuple(replace(lane, model=spec) for lane in lanes)
     changes["lanes"] = lanes
     return msgspec.structs.replace(values, **changes)
-
-
-def _spec(source: str) -> ModelSpec:
-    from playground.hub.source import SourceKind, kind_of, parse_hub_id
-
-    return parse_hub_id(source) if kind_of(source) is SourceKind.HUB else ModelSpec(source)

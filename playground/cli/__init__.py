@@ -1,1 +1,1 @@
-"""The same work without a window."""
+"""The command line: what the window does, without a window."""

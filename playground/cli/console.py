@@ -16,7 +16,7 @@ _PLAIN_BARS = "_.-:=+*#"
 
 
 class Console:
-    """Output of one command. With `json` stdout gets JSON lines only, and stderr errors only."""
+    """Output of one command. With `json`, stdout gets only JSON lines, and stderr only warnings."""
 
     def __init__(self, json: bool = False) -> None:
         self.json = json
@@ -24,13 +24,13 @@ class Console:
         self._shown = ""
 
     def event(self, name: str, **fields: Any) -> None:
-        """Print one JSON line, where JSON is wanted."""
+        """Print one JSON line, in JSON mode only."""
         if self.json:
             sys.stdout.write(json.dumps({"event": name, **fields}, allow_nan=False) + "\n")
             sys.stdout.flush()
 
     def status(self, text: str) -> None:
-        """Show what is going on; on a terminal in one line that is overwritten."""
+        """Show progress on stderr; a terminal shows it in one line that is overwritten."""
         if self.json or text == self._shown:
             return
         if self.live:
@@ -42,25 +42,30 @@ class Console:
         self._shown = text
 
     def end_status(self) -> None:
-        """Take the status line off a terminal."""
+        """Clear the status line of a terminal."""
         if self.live and self._shown:
             sys.stderr.write("\r\x1b[K")
             sys.stderr.flush()
         self._shown = ""
 
     def note(self, text: str) -> None:
-        """Print a remark for people to stderr."""
+        """Print a remark to stderr, but not in JSON mode."""
         if not self.json:
             self.end_status()
             sys.stderr.write(f"{text}\n")
             sys.stderr.flush()
 
     def print(self, text: str = "") -> None:
-        """Print a line of the result, where people read it."""
+        """Print a line of the result, but not in JSON mode."""
         if not self.json:
             self.end_status()
             sys.stdout.write(f"{text}\n")
             sys.stdout.flush()
+
+    def table(self, rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> None:
+        """Print an aligned table, as `table` lays it out."""
+        for line in table(rows, left):
+            self.print(line)
 
     def stream(self, text: str) -> None:
         """Print model output as it comes; a terminal gets it without control characters."""
@@ -82,7 +87,10 @@ class Console:
 
 
 def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
-    """Lines of an aligned table: first row the head, columns right but those in `left`."""
+    """Return the lines of a table, the first row as its head.
+
+    Columns whose index is in `left` are aligned left, the others right.
+    """
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for number, row in enumerate(rows):
@@ -97,7 +105,10 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str
 
 
 def sparkline(values: Sequence[float], highest: float, width: int = 60) -> str:
-    """A curve of bars: each column the largest of its share of the values, 0 to `highest`."""
+    """Return a curve drawn in bars, scaled from 0 to `highest`.
+
+    Each of at most `width` columns shows the largest of its share of the values.
+    """
     bars = _BARS if _can_print(_BARS) else _PLAIN_BARS
     columns = min(width, len(values))
     line = ""

@@ -1,4 +1,4 @@
-"""`playground demo`: the bundled model in three precisions, in the window or without a screen."""
+"""Shows the bundled model in three precisions, with or without a screen: `playground demo`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from contextlib import ExitStack
 from pathlib import Path
 
-from playground.cli.console import Console, sparkline, table
+from playground.cli.console import Console, sparkline
 from playground.cli.figures import HEAD, figures_of, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
@@ -46,7 +46,7 @@ def demo(args: argparse.Namespace) -> int:
 
 
 def window_arguments(new_tokens: int) -> argparse.Namespace:
-    """What the window is started with: the bundled model's lanes run at once, and it stays."""
+    """Return arguments for a window that runs the bundled model's lanes at once and stays open."""
     return argparse.Namespace(
         autorun=True,
         prompt=PROMPT,
@@ -109,8 +109,7 @@ def _print(answers: dict[Lane, Answer], console: Console) -> None:
         rows.append(row(lane.precision.value, figures, answer.peak_memory_bytes))
         gaps[lane] = LatencyTrace(answer.times).inter_token_ms.tolist()
     console.print()
-    for line in table(rows):
-        console.print(line)
+    console.table(rows)
     highest = max((max(values, default=0.0) for values in gaps.values()), default=0.0)
     console.print()
     console.print(f"Latency of every token (ITL), over token number, 0 to {highest:.0f} ms:")
@@ -120,14 +119,14 @@ def _print(answers: dict[Lane, Answer], console: Console) -> None:
 
 
 def _picture(new_tokens: int, console: Console) -> None:
-    """Save what the window looks like; Qt runs in a child, as it may abort where it cannot."""
+    """Save a picture of the window. Qt runs in a child process, since it may abort its own."""
     picture = PICTURE.absolute()
     before = picture.stat().st_mtime_ns if picture.exists() else None
     command = [sys.executable, "-m", "playground", "--autorun", "--prompt", PROMPT]
     command += ["--screenshot", str(picture), "--size", PICTURE_SIZE]
     command += ["--model", "bundled", "--new-tokens", str(new_tokens)]
     command += ["--precisions", ",".join(lane.precision for lane in DEFAULT_LANES)]
-    console.status(f"The window's picture is being made: {picture.name}")
+    console.status("drawing the window")
     try:
         done = subprocess.run(
             command,
@@ -146,6 +145,6 @@ def _picture(new_tokens: int, console: Console) -> None:
     after = picture.stat().st_mtime_ns if picture.exists() else None
     if done.returncode != 0 or after is None or after == before:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = words[-1].removeprefix("playground: ") if words else "It said nothing."
+        reason = words[-1].removeprefix("playground: ") if words else "It gave no reason."
         raise EngineError("The window's picture could not be made.", reason)
     console.print(f"The window's picture: {picture}")

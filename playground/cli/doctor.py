@@ -1,4 +1,4 @@
-"""`playground doctor`: what works on this machine, found by trying it."""
+"""Finds out what works on this machine by trying it: `playground doctor`."""
 
 from __future__ import annotations
 
@@ -12,21 +12,26 @@ import msgspec
 import psutil
 
 from playground import __version__
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.figures import figures_of
 from playground.cli.interrupts import interrupting
-from playground.cli.requests import check_here, chosen_device, load_request, local_model
 from playground.client.session import Interrupted, Session
 from playground.core.errors import PlaygroundError
-from playground.core.facts import EngineFacts, LoadedModel, ModelSpec
-from playground.core.format import rate_text, size_text
+from playground.core.facts import EngineFacts, LoadedModel
+from playground.core.format import NOTHING, rate_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
+from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress
 from playground.core.system import paths
 from playground.core.system.machine import machine_memory
-from playground.core.system.qt_platform import missing_libraries, usable_platform
+from playground.core.system.qt_platform import (
+    libraries_sentence,
+    missing_libraries,
+    usable_platform,
+)
 from playground.hub.local.cache import cache_folder
+from playground.hub.local.prepare import choose_device, prepare
 
 _PROMPT = RawPrompt("The old house stood at the end of")
 _OPTIONS = GenerationOptions(max_new_tokens=16, greedy=True, ignore_eos=True)
@@ -35,7 +40,7 @@ _HUB_MODELS = "Hugging Face models"
 
 
 class Trial(msgspec.Struct, kw_only=True):
-    """What came of loading the bundled model at a precision and generating from it."""
+    """The result of loading the bundled model in a precision and generating from it."""
 
     precision: Precision
     works: bool
@@ -47,26 +52,26 @@ class Trial(msgspec.Struct, kw_only=True):
 
 
 def doctor(args: argparse.Namespace) -> int:
-    """Print the findings; 1 where the bundled model cannot run. Raises Interrupted."""
+    """Print the findings; return 1 where the bundled model cannot run. Raises Interrupted."""
     console = Console(json=args.json)
     sessions: list[Session] = []
     facts: EngineFacts | None = None
     trials: list[Trial] = []
     with interrupting(sessions) as interrupts:
-        # The plain precisions first: what they need, all others need too.
+        # bf16 goes first: what it needs, all others need too.
         for precision in _QUICK if args.quick else _in_order():
             trial, found = _try(precision, sessions, console)
             if interrupts.asked:
                 raise Interrupted
             if facts is None and found is not None:
                 facts = found
-                _tell_machine(facts, console)
+                _print_machine(facts, console)
             trials.append(trial)
             console.event("precision", **msgspec.to_builtins(trial))
     console.end_status()
-    _tell_precisions(trials, console)
-    screen_ok = _tell_screen(console)
-    _tell_folders(console)
+    _print_precisions(trials, console)
+    screen_ok = _print_screen(console)
+    _print_folders(console)
     runs = any(t.works for t in trials)
     console.event(
         "finished",
@@ -95,12 +100,10 @@ def _try(
     sessions.append(session)
     loaded: LoadedModel | None = None
     try:
-        resolved = local_model(ModelSpec(), precision, console)
         with session:
             facts = session.ready()
-            device = chosen_device("", facts)
-            check_here(resolved, precision, device, facts)
-            loaded = session.load(load_request(resolved, precision, device, 0))
+            bundled = LaneConfig(precision=precision, device=choose_device("", facts))
+            loaded = session.load(prepare(bundled, facts).request)
             answer = session.generate(_PROMPT, _OPTIONS)
             memory = session.process.memory_bytes()
     except PlaygroundError as error:
@@ -118,7 +121,7 @@ def _try(
     return trial, facts
 
 
-def _tell_machine(facts: EngineFacts, console: Console) -> None:
+def _print_machine(facts: EngineFacts, console: Console) -> None:
     memory = machine_memory()
     console.event(
         "machine",
@@ -137,48 +140,42 @@ def _tell_machine(facts: EngineFacts, console: Console) -> None:
         (d.id, d.name, size_text(d.total_bytes), size_text(d.free_bytes), d.capability)
         for d in facts.devices
     ]
-    for line in table(rows, left=(0, 1, 4)):
-        console.print(line)
+    console.table(rows, left=(0, 1, 4))
     console.print()
     for name, probe in facts.probes.items():
         if not probe.ok:
             console.print(f"{name}: {probe.detail} {probe.remedy}".rstrip())
 
 
-def _tell_precisions(trials: list[Trial], console: Console) -> None:
+def _print_precisions(trials: list[Trial], console: Console) -> None:
     rows = [("precision", "works", "tok/s", "process memory", "kernel")] + [
         (
             t.precision.value,
             "yes" if t.works else "no",
             rate_text(t.decode_tok_s),
-            size_text(t.memory_bytes) if t.memory_bytes else "–",
-            t.kernel or "–",
+            size_text(t.memory_bytes or None),
+            t.kernel or NOTHING,
         )
         for t in trials
     ]
-    for line in table(rows, left=(0, 1, 4)):
-        console.print(line)
+    console.table(rows, left=(0, 1, 4))
     for trial in trials:
         for sentence in filter(None, (trial.problem, *trial.notes)):
             console.print(f"{trial.precision.value}: {sentence}")
     console.print()
 
 
-def _tell_screen(console: Console) -> bool:
+def _print_screen(console: Console) -> bool:
     name, reason = usable_platform()
     lacking = missing_libraries(name or "xcb") if sys.platform.startswith("linux") else {}
     console.event("screen", platform=name, reason=reason, missing_libraries=list(lacking))
     console.print(f"screen: {name}" if name else f"screen: none. {reason}")
-    if lacking and "without" not in reason:
-        # No screen now, but one may come: what it will need is worth knowing today.
-        packages = " ".join(sorted(set(lacking.values())))
-        console.print(
-            f"A window would lack {', '.join(sorted(lacking))}: `sudo apt install {packages}`."
-        )
+    if lacking and reason != (sentence := libraries_sentence(lacking)):
+        console.print(sentence)  # a screen may come later
     return bool(name)
 
 
-def _tell_folders(console: Console) -> None:
+def _print_folders(console: Console) -> None:
     folders = {
         "settings": paths.config_dir(),
         "data": paths.data_dir(),
@@ -201,8 +198,7 @@ def _tell_folders(console: Console) -> None:
     console.print()
     rows = [("folder", "free", "where")]
     rows += [(name, size_text(free[name]), str(folder)) for name, folder in folders.items()]
-    for line in table(rows, left=(0, 2)):
-        console.print(line)
+    console.table(rows, left=(0, 2))
     for name in folders:
         if not writable[name]:
             variable = "HF_HOME" if name == _HUB_MODELS else paths.HOME_VARIABLE
@@ -217,5 +213,5 @@ def _takes_files(folder: Path) -> bool:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the nearest one above it that is there and may be looked at."""
+    """Return the folder, or the nearest one above it that exists and is accessible."""
     return next(p for p in (folder, *folder.parents) if os.path.exists(p))  # noqa: PTH110

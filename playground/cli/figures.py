@@ -1,4 +1,4 @@
-"""An answer's figures, for people and for programs; every one comes from core.trace."""
+"""An answer's figures as table rows and as JSON fields; `core.trace` computes them."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ HEAD = (
 
 
 def figures_of(answer: Answer, floor: Floor | None) -> LatencyFigures:
-    """The latency figures of one answer, from a model with this floor."""
+    """Return the latency figures of one answer, from a model with this floor."""
     trace = LatencyTrace(answer.times)
     return trace.figures(answer.read_tokens, answer.prefill_s, floor, answer.prompt_tokens)
 
 
 def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
-    """One table row under HEAD."""
+    """Return one table row under HEAD."""
     return (
         name,
         seconds_text(figures.ttft_s),
@@ -46,7 +46,7 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
 
 
 def figures_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
-    """The figures as JSON fields, seconds and tokens per second."""
+    """Return the figures as JSON fields, in seconds, tokens per second and bytes."""
     trace = LatencyTrace(answer.times)
     figures = figures_of(answer, floor)
     return {
@@ -65,7 +65,7 @@ def figures_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
 
 
 def answer_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
-    """A whole answer as JSON fields: text, tokens, figures and stamp."""
+    """Return a whole answer as JSON fields: text, tokens, figures and stamp."""
     verified = answer.stamp.verified.precision
     stamp = msgspec.to_builtins(answer.stamp)
     stamp["verified_precision"] = verified
@@ -83,7 +83,7 @@ def answer_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
 
 
 def loaded_fields(loaded: LoadedModel) -> dict[str, Any]:
-    """What was loaded, as JSON fields."""
+    """Return what was loaded, as JSON fields."""
     fields: dict[str, Any] = msgspec.to_builtins(loaded)
     request = fields.pop("request")
     return {
@@ -96,7 +96,7 @@ def loaded_fields(loaded: LoadedModel) -> dict[str, Any]:
 
 
 def what_runs(loaded: LoadedModel) -> str:
-    """One line on what really was loaded."""
+    """Return one line on what was really loaded."""
     verified = loaded.verified
     modules = ", ".join(f"{count} × {kind}" for kind, count in verified.modules.items())
     return (

@@ -6,23 +6,50 @@ import argparse
 from collections.abc import Sequence
 from contextlib import ExitStack
 
+import msgspec
+
 from playground.cli.console import Console
 from playground.cli.figures import loaded_fields, what_runs
-from playground.cli.requests import (
-    asked_for_trust,
-    check_here,
-    chosen_device,
-    load_request,
-    local_model,
-    tell_slowness,
-    with_trust,
-)
+from playground.cli.requests import asked_for_trust, given_consents, local_model, tell_slowness
 from playground.client.session import Session
 from playground.core.errors import PlaygroundError, RemoteCodeError
-from playground.core.facts import LoadedModel, ModelSpec
+from playground.core.facts import DecoderChoice, LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress
+from playground.hub.local.prepare import choose_device, prepare_load
 from playground.hub.local.resolve import Resolved
+
+
+def load_model(
+    session: Session,
+    resolved: Resolved,
+    precision: Precision,
+    args: argparse.Namespace,
+    console: Console,
+    *,
+    prefix: str = "",
+    decoder: DecoderChoice = "auto",
+    environment: str = "",
+) -> LoadedModel:
+    """Load a model as the command line asks; print what really runs, each line after `prefix`.
+
+    Raises PlaygroundError where it cannot be loaded.
+    """
+    facts = session.ready()
+    device = choose_device(args.device, facts)
+    consents = given_consents(args, resolved)
+    prepared = prepare_load(resolved, precision, device, facts, consents, environment=environment)
+    tell_slowness(precision, device, facts, console)
+    try:
+        loaded = session.load(
+            msgspec.structs.replace(prepared.request, threads=args.threads, decoder=decoder)
+        )
+    except RemoteCodeError as error:
+        raise asked_for_trust(error, resolved) from error
+    console.event("loaded", **loaded_fields(loaded))
+    for text in (what_runs(loaded), *loaded.notes):
+        console.note(f"{prefix}{text}")
+    return loaded
 
 
 class Lane:
@@ -36,23 +63,15 @@ class Lane:
         self._console = console
 
     def load(self, resolved: Resolved, args: argparse.Namespace) -> None:
-        """Load the model; a failure is told and kept, the other lanes go on."""
+        """Load the model; a failure is printed and kept, so that the other lanes go on."""
+        prefix = f"{self.precision.value}: "
         try:
-            facts = self.session.ready()
-            device = chosen_device(args.device, facts)
-            check_here(resolved, self.precision, device, facts)
-            tell_slowness(self.precision, device, facts, self._console)
-            request = load_request(resolved, self.precision, device, args.threads)
-            self.loaded = self.session.load(with_trust(request, resolved, args.trust_remote_code))
+            self.loaded = load_model(
+                self.session, resolved, self.precision, args, self._console, prefix=prefix
+            )
         except PlaygroundError as error:
-            if isinstance(error, RemoteCodeError):
-                error = asked_for_trust(error, resolved)
             self.fail(error)
             return
-        self._console.event("loaded", **loaded_fields(self.loaded))
-        self._console.note(f"{self.precision.value}: {what_runs(self.loaded)}")
-        for note in self.loaded.notes:
-            self._console.note(f"{self.precision.value}: {note}")
         if self.loaded.mismatch:
             self._console.warn(self.loaded.mismatch)
 

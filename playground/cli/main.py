@@ -1,4 +1,4 @@
-"""The command line's entry: which command runs, and how its end becomes an exit code."""
+"""The command line's entry: it runs a command and turns its end into an exit code."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from collections.abc import Callable
 from playground.cli.arguments import parse
 from playground.cli.window import window
 
-#: As shells have it: 128 + the number of SIGINT.
+#: What shells return for a program that SIGINT ended: 128 + 2.
 INTERRUPTED = 130
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run a command line and return the exit code: 0 only on success."""
+    """Run a command line and return the exit code, 0 only for success."""
     args = parse(arguments)
     return guarded(_dispatch, args)
 
 
 def guarded(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Run a command and return the exit code; whatever it raises is reported in one sentence."""
+    """Run a command and return the exit code; report what it raises in one sentence."""
     for stream in (sys.stdout, sys.stderr):
-        # A terminal that lacks a character must not end an answer.
+        # A character that the terminal cannot show must not end an answer.
         with contextlib.suppress(AttributeError, ValueError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a test's stream
     try:
         return _run(command, args)
     except BrokenPipeError:
-        # Whoever read our output (`head`) has gone; the interpreter's last flush must not fail.
+        # The reader of our output (`head`) has gone; the interpreter's last flush must not fail.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
 def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
-    """Run the command and tell its failure, which meets a reader that has gone as well."""
+    """Run the command and report its failure, which may raise BrokenPipeError too."""
     from playground.core.system.log import start_log
 
     start_log()
@@ -47,7 +47,7 @@ def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace)
     except BrokenPipeError:
         raise
     except Exception as error:
-        return _tell(error, args)
+        return _report(error, args)
 
 
 def _dispatch(args: argparse.Namespace) -> int:
@@ -84,7 +84,7 @@ def _dispatch(args: argparse.Namespace) -> int:
             return window().main(args)
 
 
-def _tell(error: Exception, args: argparse.Namespace) -> int:
+def _report(error: Exception, args: argparse.Namespace) -> int:
     from playground.cli.console import Console
     from playground.client.session import Interrupted
     from playground.core.errors import PlaygroundError
@@ -105,7 +105,7 @@ def _tell(error: Exception, args: argparse.Namespace) -> int:
         traceback.print_exception(error, file=log)
     console.failed(
         PlaygroundError(
-            f"The playground met an error it does not know: {type(error).__name__}: {error}.",
+            f"The playground met an unexpected error: {type(error).__name__}: {error}.",
             f"Please report it with the file {log.name}.",
         )
     )

@@ -1,28 +1,18 @@
-"""`playground run`: one model, one precision, one answer."""
+"""Streams one answer of one model in one precision: `playground run`."""
 
 from __future__ import annotations
 
 import argparse
 import sys
 
-import msgspec
-
 from playground.cli.console import Console, table
-from playground.cli.figures import HEAD, answer_fields, figures_of, loaded_fields, row, what_runs
+from playground.cli.figures import HEAD, answer_fields, figures_of, row
 from playground.cli.interrupts import interrupting
-from playground.cli.requests import (
-    asked_for_trust,
-    check_here,
-    chosen_device,
-    load_request,
-    local_model,
-    model_spec,
-    tell_slowness,
-    with_trust,
-)
+from playground.cli.lanes import load_model
+from playground.cli.requests import local_model
 from playground.client.environments import process_of
 from playground.client.session import Session
-from playground.core.errors import ModelError, OptionsError, RemoteCodeError
+from playground.core.errors import ModelError, OptionsError
 from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import (
     ChatPrompt,
@@ -35,6 +25,7 @@ from playground.core.generation import (
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.protocol import Activity, Event, Finished, Progress, Started, Tokens
 from playground.core.settings import SettingsStore
+from playground.hub.source import model_spec
 
 
 def run(args: argparse.Namespace) -> int:
@@ -52,22 +43,15 @@ def run(args: argparse.Namespace) -> int:
     process = process_of(args.environment, known)
     session = Session(lambda event: show(event, console), process=process)
     with interrupting([session]) as interrupts, session:
-        facts = session.ready()
-        device = chosen_device(args.device, facts)
-        check_here(resolved, args.precision, device, facts)
-        tell_slowness(args.precision, device, facts, console)
-        request = load_request(resolved, args.precision, device, args.threads)
-        request = with_trust(request, resolved, args.trust_remote_code)
-        try:
-            loaded = session.load(
-                msgspec.structs.replace(request, decoder=args.decoder, environment=args.environment)
-            )
-        except RemoteCodeError as error:
-            raise asked_for_trust(error, resolved) from error
-        console.event("loaded", **loaded_fields(loaded))
-        console.note(what_runs(loaded))
-        for note in loaded.notes:
-            console.note(note)
+        loaded = load_model(
+            session,
+            resolved,
+            args.precision,
+            args,
+            console,
+            decoder=args.decoder,
+            environment=args.environment,
+        )
         answer = session.generate(prompt, options)
     _print_answer(answer, loaded, console)
     if loaded.mismatch:

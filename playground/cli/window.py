@@ -1,4 +1,4 @@
-"""The way from a command to the window, which may lack what it needs."""
+"""Imports the window for a command, and says which libraries it lacks."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Any, Protocol, cast
 
 
 class Window(Protocol):
-    """What playground.app.main offers to commands."""
+    """What commands use of playground.app.main."""
 
     def main(self, args: Any) -> int:
         """Open the window; returns the exit code."""
 
 
 def window() -> Window:
-    """Import the window's side. Raises PlaygroundError naming libraries that Qt lacks here."""
+    """Import and return the window's entry. Raises PlaygroundError naming what Qt lacks here."""
     module: ModuleType
     try:
         from playground.app import main as module

@@ -1,13 +1,13 @@
-"""The one error the user sees: what went wrong, and what to do about it."""
+"""The errors that reach the user: each says what went wrong and what to do about it."""
 
 from __future__ import annotations
 
 
 class PlaygroundError(Exception):
-    """A failure told in the user's words.
+    """A failure, described for the user.
 
-    `message` says what is wrong, `remedy` what to do; both are whole sentences. `detail` is
-    for the log (a traceback, a library's own text) and is never shown unasked.
+    `message` says what is wrong and `remedy` what to do, both in whole sentences. `detail` (a
+    traceback, a library's own text) is for the log; the window shows it on request only.
     """
 
     def __init__(self, message: str, remedy: str = "", detail: str = "") -> None:
@@ -21,24 +21,24 @@ class PlaygroundError(Exception):
 
 
 class ModelError(PlaygroundError):
-    """The chosen model cannot be used as asked."""
+    """The chosen model cannot be used as requested."""
 
 
 class RemoteCodeError(ModelError):
-    """The model needs to run code of its own, and nobody agreed to it as it is now."""
+    """The model brings Python code, and the user has not agreed to run this version of it."""
 
 
 class OptionsError(PlaygroundError):
-    """A generation option is outside what is allowed."""
+    """A value that the user gave is not allowed."""
 
 
 class EngineError(PlaygroundError):
-    """The engine process failed or ended when it should not have."""
+    """The engine process failed or ended unexpectedly."""
 
 
 class MemoryShortageError(EngineError):
-    """Too little memory is free for a load; the user may insist on it."""
+    """Too little memory is free for a load; the user may insist on loading anyway."""
 
 
 class ProtocolError(EngineError):
-    """Bytes that are no message of the engine's protocol."""
+    """The engine sent bytes that are not a message of its protocol."""

@@ -1,4 +1,4 @@
-"""What an engine reports of its machine and of the model it loaded."""
+"""The values an engine reports: its devices, the model it loaded, and an answer with its stamp."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DecoderChoice = Literal["auto", "exact", "fast", "generate"]
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):
-    """One place a model can run. Sizes in bytes; `id` is torch's name ("cpu", "cuda:0")."""
+    """A device that can run a model. Sizes in bytes; `id` is torch's name ("cpu", "cuda:0")."""
 
     id: str
     name: str
@@ -24,7 +24,7 @@ class DeviceFacts(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """Whether something that a precision needs works here, and the remedy where it does not."""
+    """Whether a library that a precision needs works here, and the remedy where it does not."""
 
     ok: bool
     detail: str = ""
@@ -34,7 +34,7 @@ class Probe(msgspec.Struct, frozen=True):
 class EngineFacts(msgspec.Struct, frozen=True):
     """An engine's environment: devices, library versions, and probes by library name.
 
-    `process_bytes` is the resident set of an engine that waits for a model, 0 where not told.
+    `process_bytes` is the resident set of the engine before it loads a model, 0 where unknown.
 
     Probe keys: "bitsandbytes", and "gptqmodel" and "optimum" or, where transformers is older than
     5, "auto_gptq".
@@ -48,7 +48,11 @@ class EngineFacts(msgspec.Struct, frozen=True):
 
 
 class ModelSpec(msgspec.Struct, frozen=True):
-    """Which model a lane shall run: `source` is "bundled", a folder or a Hub id."""
+    """The model that a lane runs.
+
+    `source` is "bundled", a folder or a Hub id; `revision` a Hub branch, tag or commit, "" for
+    the default branch.
+    """
 
     source: str = "bundled"
     revision: str = ""
@@ -81,12 +85,12 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
-    """What was counted in the loaded model, as opposed to what was asked for.
+    """What was counted in the loaded model, as opposed to what was requested.
 
     `modules` counts linear layers by kind ("int8 (bitsandbytes)", "NF4 (bitsandbytes)",
     "GPTQ 4-bit", "bf16", …); `bytes_by_dtype` sums parameters and buffers by storage dtype;
     `skipped` names linear layers left in another kind than most (usually "lm_head");
-    `precision` is the precision the count amounts to, None where it is none of ours.
+    `precision` is the precision that these counts amount to, None where they match none.
     """
 
     precision: Precision | None
@@ -100,7 +104,7 @@ class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A loaded model, described by looking at it."""
+    """A loaded model, as the engine found it after loading."""
 
     request: LoadRequest
     verified: VerifiedPrecision
@@ -112,22 +116,22 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     has_chat_template: bool
     load_s: dict[str, float]  # seconds by activity
     memory_bytes: int  # device memory (CUDA) or resident set (CPU) after loading
-    peak_bytes: int = 0  # the most of it from the load to the end of the warm-up
-    predicted_peak_bytes: int = 0  # before the load, 0 where nothing was predicted
+    peak_bytes: int = 0  # highest memory use from the load to the end of the warm-up
+    predicted_peak_bytes: int = 0  # 0 where nothing was predicted
     notes: tuple[str, ...] = ()
-    floor: Floor | None = None  # None where the steps could not be counted
+    floor: Floor | None = None  # None where the bytes of a step could not be counted
 
     @property
     def mismatch(self) -> str:
-        """A sentence where the real precision is not the one asked for, else ""."""
+        """A sentence where the real precision is not the requested one, else ""."""
         if self.verified.precision == self.request.precision:
             return ""
         real = ", ".join(f"{n} {kind}" for kind, n in self.verified.modules.items())
-        return f"Asked for {self.request.precision.label}, but really running: {real}."
+        return f"Requested {self.request.precision.label}, but really running: {real}."
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """What made an answer: enough to make it again."""
+    """Everything that is needed to reproduce an answer."""
 
     model: str
     folder: str
@@ -143,18 +147,18 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     options: GenerationOptions
     timing: Timing
     created: str  # ISO 8601, UTC
-    environment: str = ""  # the name of another Python than the playground's own
-    own_code: str = ""  # the commit whose Python code of the model's own ran
+    environment: str = ""  # the name of the engine's Python, "" for the playground's own
+    own_code: str = ""  # the commit whose Python code, brought by the model, ran
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One finished (or stopped) generation.
 
-    `times` are seconds from the moment the request was sent to the moment each token was
-    ready on the host, one a token, less `warm_up_s`: what the first text of its length cost
-    once (a longer cache captured), which is in no figure. `prefill_s` runs from the start of
-    the model's work on the prompt to the first token. `text` is without the stop string,
-    `token_ids` are all of them.
+    `times`: for each token, the seconds from sending the request until the token is ready on
+    the host, less `warm_up_s`. `warm_up_s`: the one-time cost of the first text that needs a
+    longer KV cache (capturing its CUDA graph); no figure includes it. `prefill_s`: from the
+    start of the model's work on the prompt to the first token. `text` ends before the stop
+    string; `token_ids` include its tokens.
     """
 
     text: str
@@ -165,19 +169,20 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     stop_reason: str  # "length", "eos", "stop string", "cancelled", "context full"
     peak_memory_bytes: int
     stamp: Stamp
-    reused_tokens: int = 0  # of the prompt, kept in the cache since the last turn
+    reused_tokens: int = 0  # of the prompt, still in the KV cache from the last turn
     warm_up_s: float = 0.0
 
     @property
     def read_tokens(self) -> int:
-        """The prompt's tokens that were read for this answer: what prefill_s was spent on."""
+        """The prompt tokens that `prefill_s` was spent on."""
         return self.prompt_tokens - self.reused_tokens
 
 
 class CodeConsent(msgspec.Struct, frozen=True):
-    """Somebody agreed to run a model's code: of this model, commit and hash of the code.
+    """The user's agreement to run a model's code, as it is at one commit.
 
-    `model` is the Hub's id or a folder's path; `commit` of a folder is its fingerprint.
+    `model` is a Hub id or a folder's path; `commit` is the Hub's, or a folder's fingerprint;
+    `code` is the hash of the code that the user saw.
     """
 
     model: str

@@ -1,8 +1,8 @@
-"""The least time a token can take: the bytes that its step must read over the bandwidth.
+"""The memory-bandwidth bound of a token, called "floor": bytes its step must read ÷ bandwidth.
 
-At batch 1 a step reads every weight once, and the keys and values of all tokens before it;
-the arithmetic in between is hidden behind that. A model that fits into the processor's
-caches reads from those instead, and can be faster than this floor.
+At batch 1 a decode step reads every weight once, and the cached keys and values of all tokens
+before it; the arithmetic takes less time than these reads. A model that fits into the
+processor's caches is read from there and can be faster than its floor.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ import msgspec
 class Floor(msgspec.Struct, frozen=True, kw_only=True):
     """What one decode step of a loaded model reads, and how fast its device reads it.
 
-    `weight_bytes` are the weights as they are stored, scales included. `cache_bytes` are the
-    keys and values of one token, in the layers that see every token; `window_bytes` those in
-    the layers that see the last `window` tokens only. `bandwidth` is in bytes per second.
+    `weight_bytes`: all weights as stored, scales included. `cache_bytes`: the keys and values
+    of one token in the layers with full attention; `window_bytes`: those in the layers with
+    sliding-window attention over the last `window` tokens. `bandwidth`: bytes per second.
     """
 
     weight_bytes: int
@@ -25,21 +25,21 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True):
     window: int = 0
 
     def step_bytes(self, length: float) -> float:
-        """Bytes that the step at `length` tokens in the cache, its own included, must read."""
+        """Return the bytes that a step must read; `length` counts the cached tokens and its own."""
         seen = min(length, self.window)
         return self.weight_bytes + self.cache_bytes * length + self.window_bytes * seen
 
     def step_s(self, length: float) -> float:
-        """Seconds that the step takes at least."""
+        """Return the least seconds of a step; `length` counts the cached tokens and its own."""
         return self.step_bytes(length) / self.bandwidth
 
     def token_ms(self, prompt_tokens: int, token: float) -> float:
-        """The least gap before token `token`, counted from one; defined from the second on.
+        """Return the floor of a token's inter-token latency; `token` counts from 1 and is ≥ 2.
 
-        Its step reads what the prompt and the tokens before it left in the cache.
+        Its step reads the keys and values of the prompt and of the tokens before it.
         """
         return self.step_s(prompt_tokens + token - 1) * 1e3
 
     def median_ms(self, prompt_tokens: int, tokens: int) -> float:
-        """The median of the least gaps before tokens 2 to `tokens`: that of the middle one."""
+        """Return the median floor of tokens 2 to `tokens`, which is the middle token's."""
         return self.token_ms(prompt_tokens, 1 + tokens / 2)

@@ -1,11 +1,11 @@
-"""The one place that puts sizes, counts, times and strangers' texts into words."""
+"""The one place that formats sizes, counts and times, and makes untrusted text safe to show."""
 
 from __future__ import annotations
 
 import unicodedata
 from datetime import UTC, datetime
 
-#: Stands where a value is not known.
+#: Shown where a value is unknown.
 NOTHING = "–"
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -16,12 +16,12 @@ _DAY = 86_400.0
 
 
 def plain_line(text: str) -> str:
-    """Return a stranger's text on one line, with every control character replaced by "�"."""
+    """Return untrusted text on one line: every control character is replaced by "�"."""
     return "".join(_REPLACEMENT if unicodedata.category(c) in _CONTROLS else c for c in text)
 
 
 def printable(text: str) -> str:
-    """Return text without control characters that would command a terminal; keeps newline, tab."""
+    """Return text for a terminal: control characters but newline and tab are replaced by "�"."""
     return "".join(
         c if c in "\n\t" or unicodedata.category(c) != "Cc" else _REPLACEMENT for c in text
     )
@@ -48,10 +48,12 @@ def size_text(count: float | None) -> str:
 
 
 def human_count(count: int) -> str:
-    """Format a count in words: "5.9 million", "7.24 billion"."""
-    if count >= 1_000_000_000:
-        return f"{count / 1e9:.3g} billion"
-    return f"{count / 1e6:.3g} million" if count >= 1_000_000 else f"{count:,}"
+    """Format a count in words: "5.9 million", "7.24 billion", "3,410 trillion"."""
+    for word, size in (("trillion", 1e12), ("billion", 1e9), ("million", 1e6)):
+        if count >= size:
+            value = count / size
+            return f"{value:.3g} {word}" if value < 999.5 else f"{value:,.0f} {word}"
+    return f"{count:,}"
 
 
 def short_count(count: int | None) -> str:

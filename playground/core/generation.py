@@ -1,4 +1,4 @@
-"""What is asked of a model: the prompt and the generation options."""
+"""The input of a generation: the prompt and the generation options."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class RawPrompt(msgspec.Struct, frozen=True, tag="raw"):
-    """Text the model continues as it stands."""
+    """Text that the model continues."""
 
     text: str
 
 
 class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
-    """A conversation, put into text by the model's own chat template."""
+    """A conversation, which the model's own chat template turns into text."""
 
     messages: tuple[Message, ...]
 
@@ -39,10 +39,10 @@ Prompt = RawPrompt | ChatPrompt
 
 
 class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
-    """How the next tokens are chosen; the same for every lane of a comparison.
+    """How tokens are sampled, and when generation stops; the same for all lanes of a comparison.
 
-    `top_k=0`, `top_p=1`, `min_p=0` and `repetition_penalty=1` switch their filter off.
-    With `greedy` the sampling values are ignored. `ignore_eos` keeps on to
+    `top_k=0`, `top_p=1`, `min_p=0` and `repetition_penalty=1` each switch their filter off.
+    With `greedy` the sampling values are ignored. With `ignore_eos` generation goes on to
     `max_new_tokens`, for measurements of a fixed length.
     """
 
@@ -58,17 +58,17 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     ignore_eos: bool = False
 
     def check(self) -> None:
-        """Raise OptionsError naming the first option out of range, its range and its value."""
+        """Raise OptionsError that names the first option out of range, its range and its value."""
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not (math.isfinite(value) and low <= value <= high):
                 raise OptionsError(
-                    f"{LABELS[name]} must be between {low:g} and {high:g}, and {value:g} is not.",
+                    f"{LABELS[name]} must be between {low:,} and {high:,}, not {value:,}.",
                     "Change it in the generation options.",
                 )
         if any(not s for s in self.stop):
             raise OptionsError(
-                "A stop string is empty, so that every text would stop at once.",
+                "A stop string is empty, which would stop every text at once.",
                 "Remove the empty stop string.",
             )
         if any(_lone_surrogates(s) for s in self.stop):
@@ -78,7 +78,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
-#: Allowed values, both ends included; spin boxes and messages take them from here.
+#: Allowed values, both ends included; for the window's spin boxes and for messages.
 RANGES: dict[str, tuple[float, float]] = {
     "max_new_tokens": (1, 1_000_000),
     "temperature": (0.01, 10.0),
@@ -100,10 +100,11 @@ LABELS = {
 
 
 def clean_prompt_text(text: str) -> tuple[str, str]:
-    """Return the text that can be encoded, and a sentence on what was changed ("" if nothing).
+    """Return the text in a form that can be encoded, and a sentence on what was changed, or "".
 
-    Raises OptionsError for an empty or an absurdly long prompt. Only lone surrogates are
-    changed: no tokenizer can encode them, and every other character is the user's business.
+    Only lone surrogates are replaced, since no tokenizer can encode them; every other
+    character stays as typed. Raises OptionsError where the prompt is empty or longer than
+    MAX_PROMPT_CHARACTERS.
     """
     if not text:
         raise OptionsError("The prompt is empty.", "Type something for the models to continue.")

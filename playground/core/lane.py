@@ -1,4 +1,4 @@
-"""A lane's state, and the pure function that moves it."""
+"""A lane's state, and `advance`, the pure function from one state to the next."""
 
 from __future__ import annotations
 
@@ -31,10 +31,12 @@ class LaneConfig:
     model: ModelSpec = field(default_factory=ModelSpec)
     precision: Precision = Precision.BF16
     device: str = "cpu"
-    environment: str = ""  # the name of another Python for the engine
+    environment: str = ""  # the name of the engine's Python, "" for the playground's own
 
 
 class Stage(StrEnum):
+    """Where a lane is between empty and generating."""
+
     EMPTY = "empty"
     STARTING = "starting"
     LOADING = "loading"
@@ -46,10 +48,10 @@ class Stage(StrEnum):
 
 @dataclass(frozen=True)
 class Failure:
-    """What the view shows of a failure; `detail` only on request.
+    """What the window shows of a failure; `detail` on request only.
 
-    `may_insist`: a load was refused for lack of memory and can be tried anyway.
-    `remote_code`: agreeing to the model's own code would remedy it.
+    `may_insist`: a load was refused for lack of memory, and the user may load anyway.
+    `remote_code`: agreeing to run the model's code would remedy it.
     """
 
     message: str
@@ -61,7 +63,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class LaneState:
-    """All that a lane's view shows. `since` is the monotonic time the activity began."""
+    """Everything a lane's view shows. `since` is the monotonic time at which the activity began."""
 
     stage: Stage = Stage.EMPTY
     activity: Activity | None = None
@@ -70,7 +72,7 @@ class LaneState:
     since: float = 0.0
     loaded: LoadedModel | None = None
     failure: Failure | None = None
-    freed: str = ""  # after unloading: what was measured to come back
+    freed: str = ""  # after unloading: how much memory was freed, as measured
 
     @property
     def busy(self) -> bool:
@@ -81,12 +83,12 @@ class LaneState:
         return self.stage is Stage.READY
 
 
-# Happenings that no engine event carries
+# Events that do not come from an engine
 
 
 @dataclass(frozen=True)
-class LoadAsked:
-    """The user (or a run) wants the model; a process is being started or is warm."""
+class LoadRequested:
+    """The user or a run requests the model. `warm`: its engine has imported its libraries."""
 
     warm: bool = False
 
@@ -97,13 +99,13 @@ class GenerateSent:
 
 
 @dataclass(frozen=True)
-class UnloadAsked:
-    """The model is to go."""
+class UnloadRequested:
+    """The user requests that the model be unloaded."""
 
 
 @dataclass(frozen=True)
 class ProcessEnded:
-    """The engine process is gone. `expected`: we ended it; `outcome`: how, as a sentence."""
+    """The engine process ended. `expected`: the client ended it; `outcome`: how, as a sentence."""
 
     expected: bool
     outcome: str
@@ -114,31 +116,31 @@ class ProcessEnded:
 
 @dataclass(frozen=True)
 class Refused:
-    """The lane could not even start (the model's folder is wrong, the Hub is out of reach)."""
+    """The load was refused before an engine was asked, as when the model's folder is missing."""
 
     failure: Failure
 
 
-LaneEvent = LoadAsked | GenerateSent | UnloadAsked | ProcessEnded | Refused | Event
+LaneEvent = LoadRequested | GenerateSent | UnloadRequested | ProcessEnded | Refused | Event
 
 
-def advance(state: LaneState, happening: LaneEvent, now: float) -> LaneState:
-    """Return the state after the happening; one that does not fit the stage changes nothing."""
-    match happening:
-        case LoadAsked(warm=warm):
+def advance(state: LaneState, event: LaneEvent, now: float) -> LaneState:
+    """Return the state after an event; one that does not fit the stage changes nothing."""
+    match event:
+        case LoadRequested(warm=warm):
             stage = Stage.LOADING if warm else Stage.STARTING
             activity = Activity.READING_WEIGHTS if warm else Activity.STARTING
             return LaneState(stage=stage, activity=activity, since=now)
         case Refused(failure=failure):
             return LaneState(stage=Stage.FAILED, failure=failure)
-        case UnloadAsked():
+        case UnloadRequested():
             return replace(state, stage=Stage.UNLOADING, activity=None, fraction=None, since=now)
         case ProcessEnded():
-            return _ended(state, happening)
+            return _ended(state, event)
         case Hello() | Ready() | Estimated() | Quantizing() | Quantized():
             return state
         case Progress():
-            return _progressed(state, happening, now)
+            return _progressed(state, event, now)
         case Loaded(model=model):
             if state.stage not in (Stage.STARTING, Stage.LOADING):
                 return state
@@ -164,7 +166,7 @@ def advance(state: LaneState, happening: LaneEvent, now: float) -> LaneState:
                 return state
             return LaneState(stage=Stage.READY, loaded=state.loaded)
         case Failed():
-            return _failed(state, happening)
+            return _failed(state, event)
 
 
 def _progressed(state: LaneState, event: Progress, now: float) -> LaneState:
@@ -193,7 +195,7 @@ def _failed(state: LaneState, event: Failed) -> LaneState:
 
 def _ended(state: LaneState, event: ProcessEnded) -> LaneState:
     if state.stage is Stage.FAILED:
-        return state  # it told us why before it went
+        return state  # the engine reported why before it ended
     if event.expected or state.stage in (Stage.UNLOADING, Stage.EMPTY):
         return LaneState(freed=event.freed)
     return LaneState(stage=Stage.FAILED, failure=Failure(event.outcome, event.remedy, event.detail))

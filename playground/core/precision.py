@@ -28,21 +28,21 @@ class Precision(StrEnum):
 
     @property
     def explanation(self) -> str:
-        """One sentence on what the precision costs and gains."""
+        """One sentence on what the precision costs and what it gains."""
         return _EXPLANATIONS[self]
 
     def explanation_on(self, device_id: str, capability: str) -> str:
-        """The same, as it is on a device; `capability` as in DeviceFacts, "" if not known."""
+        """The explanation for one device; `capability` as in DeviceFacts, "" where unknown."""
         return self.slowness_on(device_id, capability) or self.explanation
 
     def slowness_on(self, device_id: str, capability: str) -> str:
-        """Why the precision is slow on a device of this kind, "" where it is not."""
+        """Why the precision is slow on such a device, "" where it is not."""
         fast = device_id != "cpu" or not capability or "avx512_bf16" in capability.split()
         return "" if self is not Precision.NF4 or fast else _NF4_UNPACKED
 
     @property
     def bits_per_weight(self) -> float:
-        """Bits a linear weight takes, with its scales (GPTQ: groups of 128)."""
+        """Bits a weight of a linear layer takes, scales included (GPTQ: in groups of 128)."""
         return _BITS[self]
 
     @property
@@ -52,9 +52,9 @@ class Precision(StrEnum):
 
     @property
     def libraries(self) -> tuple[str, ...]:
-        """What it needs beside torch and transformers, by import name.
+        """The import names of the libraries it may need beside torch and transformers.
 
-        Not all of it in every environment: only what its engine probes matters there.
+        Which of them an environment really needs, its engine tells: the ones it probes.
         """
         return _LIBRARIES.get(self, ())
 
@@ -80,7 +80,7 @@ _EXPLANATIONS = {
     Precision.FP16: "As small as bf16, finer steps, a smaller range.",
     Precision.INT8: (
         "Half the memory of bf16; usually several times slower at batch 1, because activations "
-        "are quantized too and outliers computed apart."
+        "are quantized too and outliers computed separately."
     ),
     Precision.INT8_WEIGHT_ONLY: (
         "The weights of int8 (bitsandbytes) with activations left as they are: half the memory "
@@ -89,10 +89,10 @@ _EXPLANATIONS = {
     Precision.NF4: "A quarter of bf16's memory, quantized while loading; slower than bf16.",
     Precision.GPTQ: "A quarter of bf16's memory, calibrated beforehand; may be faster than bf16.",
 }
-#: bitsandbytes has a product of packed weights for processors with avx512_bf16 only.
+#: bitsandbytes multiplies packed 4-bit weights only on processors with avx512_bf16.
 _NF4_UNPACKED = (
     "A quarter of bf16's memory, but slow on this processor: without avx512_bf16 every weight "
-    "is unpacked again at every token."
+    "is unpacked for every token."
 )
 _BITS = {
     Precision.FP32: 32.0,

@@ -1,4 +1,4 @@
-"""Messages between a client and an engine process, and their framing.
+"""Defines the messages between a client and an engine process, and their framing.
 
 A frame is a four-byte magic, a four-byte little-endian length and a MessagePack body.
 Commands travel to the engine's stdin, events back on its stdout.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator
 from enum import StrEnum
-from typing import BinaryIO, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, Qu
 
 PROTOCOL_VERSION = 1
 MAGIC = b"LMP1"
-#: No honest message is larger; a length above it means the stream is garbage.
+#: No message is larger; a greater length means that the stream is not frames.
 MAX_BODY = 64 * 1024 * 1024
 _HEADER = struct.Struct("<4sI")
 
@@ -61,7 +61,7 @@ class Generate(msgspec.Struct, frozen=True, tag="generate", kw_only=True):
 
 
 class MeasureQuantizing(msgspec.Struct, frozen=True, tag="measure quantizing"):
-    """Tell what a quantized copy would cost, measured on one layer; nothing is written."""
+    """Estimate what a quantized copy would cost by measuring one layer; nothing is written."""
 
     request_id: int
     request: QuantizeRequest
@@ -81,7 +81,7 @@ class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
 
 
 class Quit(msgspec.Struct, frozen=True, tag="quit"):
-    """Leave; so does the end of the input."""
+    """End the engine process; the end of its input does the same."""
 
 
 Work = Load | Generate | MeasureQuantizing | Quantize
@@ -92,14 +92,14 @@ Command = Work | Cancel | Quit
 
 
 class Hello(msgspec.Struct, frozen=True, tag="hello"):
-    """The process runs and has not imported anything heavy yet."""
+    """The process runs; it has imported no large library yet."""
 
     pid: int
     protocol: int = PROTOCOL_VERSION
 
 
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
-    """The engine entered or goes on in an activity; `fraction` is 0..1 where it is known."""
+    """The engine began an activity or moved on in it; `fraction` is 0 to 1, None if unknown."""
 
     activity: Activity
     fraction: float | None = None
@@ -128,8 +128,8 @@ class Started(msgspec.Struct, frozen=True, tag="started"):
 class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
     """Tokens since the last batch: ids, the text each released, and when each was ready.
 
-    The three have one length. `times` are seconds since the request's `sent_at`. A text may
-    be "" (part of a character, or held back as the possible start of a stop string).
+    The three have the same length. `times` are seconds since the request's `sent_at`. A text
+    may be "" (part of a character, or held back as the possible start of a stop string).
     """
 
     request_id: int
@@ -147,21 +147,21 @@ class Finished(msgspec.Struct, frozen=True, tag="finished"):
 
 
 class Estimated(msgspec.Struct, frozen=True, tag="estimated"):
-    """What a quantized copy would cost; None where measuring it was cancelled."""
+    """What a quantized copy would cost; `estimate` is None where measuring was cancelled."""
 
     request_id: int
     estimate: Estimate | None
 
 
 class Quantizing(msgspec.Struct, frozen=True, tag="quantizing"):
-    """How far the layers are."""
+    """How far quantizing has come."""
 
     request_id: int
     progress: LayerProgress
 
 
 class Quantized(msgspec.Struct, frozen=True, tag="quantized"):
-    """The copy is written; None where it was cancelled, and then nothing is left of it."""
+    """The copy is written. `model` is None where it was cancelled and the partial copy removed."""
 
     request_id: int
     model: QuantizedModel | None
@@ -170,8 +170,8 @@ class Quantized(msgspec.Struct, frozen=True, tag="quantized"):
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """A command failed. `request_id` is None for a load; the engine stays usable if `alive`.
 
-    `may_insist`: it was refused for lack of memory, and is tried if the request insists.
-    `remote_code`: agreeing to the model's own code would remedy it.
+    `may_insist`: it was refused for lack of memory; a request with `insist` tries it anyway.
+    `remote_code`: agreeing to run the model's code would remedy it.
     """
 
     message: str
@@ -215,7 +215,7 @@ class FrameDecoder(Generic[MessageT]):
         self._buffer = bytearray()
 
     def feed(self, data: bytes) -> Iterator[MessageT]:
-        """Yield every message that is complete. Raises ProtocolError on anything else."""
+        """Yield every complete message. Raises ProtocolError where the bytes are not messages."""
         self._buffer += data
         while len(self._buffer) >= _HEADER.size:
             magic, length = _HEADER.unpack_from(self._buffer)
@@ -243,17 +243,10 @@ class FrameDecoder(Generic[MessageT]):
 
 
 def command_decoder() -> FrameDecoder[Command]:
-    """The engine's side."""
+    """Return the decoder for the engine's side."""
     return FrameDecoder(Command)  # type: ignore[arg-type]  # mypy has no type form of a union
 
 
 def event_decoder() -> FrameDecoder[Event]:
-    """The client's side."""
+    """Return the decoder for the client's side."""
     return FrameDecoder(Event)  # type: ignore[arg-type]
-
-
-def read_messages(stream: BinaryIO, decoder: FrameDecoder[MessageT]) -> Iterator[MessageT]:
-    """Yield messages from a blocking stream until its end."""
-    read = getattr(stream, "read1", stream.read)
-    while data := read(1 << 16):
-        yield from decoder.feed(data)

@@ -1,4 +1,4 @@
-"""Making a quantized copy of a model: what is asked for, what it costs, what came of it."""
+"""The values about quantizing a model: the request, its cost, its progress and its result."""
 
 from __future__ import annotations
 
@@ -9,25 +9,18 @@ import msgspec
 
 from playground.core.errors import OptionsError
 from playground.core.precision import Precision
+from playground.core.quantize_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES, TARGETS
 from playground.core.system.resources import resource
-
-TARGETS = (Precision.GPTQ, Precision.INT8, Precision.NF4)
-BITS = (2, 3, 4, 8)
-#: -1: one scale for a whole row.
-GROUP_SIZES = (32, 64, 128, 256, -1)
-#: Least and most pieces of calibration text, and tokens of each.
-SAMPLES = (1, 1024)
-LENGTHS = (16, 8192)
 
 
 class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     """Everything an engine needs to write a quantized copy of a model.
 
-    `folder` is the model's resolved local folder, `output` the folder to make. The options from
-    `bits` on are GPTQ's; `calibration` is a UTF-8 text file ("": the shipped sample), of which
-    `samples` pieces of `length` tokens are read. `trust_remote_code` is the commit the user
-    agreed to, or "", and `code` the hash of the code they saw. `insist` goes on also where memory
-    seems too small.
+    `folder` is the model's resolved local folder, `output` the folder to create. The options
+    from `bits` to `length` are GPTQ's; `calibration` is a UTF-8 text file ("": the shipped
+    sample), of which `samples` pieces of `length` tokens are used. `trust_remote_code` is the
+    commit whose code the user agreed to run, or "", and `code` the hash of that code. `insist`
+    goes on even where memory seems too small.
     """
 
     name: str
@@ -49,7 +42,7 @@ class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
     insist: bool = False
 
     def check(self) -> None:
-        """Raise OptionsError naming what is allowed and what was given."""
+        """Raise OptionsError that names the value and what is allowed."""
         if self.to not in TARGETS:
             names = ", ".join(target.value for target in TARGETS)
             raise OptionsError(
@@ -74,10 +67,11 @@ class QuantizeRequest(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Estimate(msgspec.Struct, frozen=True, kw_only=True):
-    """What a copy costs: seconds from `least_s` to `most_s` (both 0: not known), bytes, and why.
+    """What a quantized copy costs.
 
-    `memory_bytes` is the engine's highest use, `disk_bytes` the size of the folder. `basis` is
-    a sentence on what was measured and what is arithmetic.
+    It takes `least_s` to `most_s` seconds (both 0 where unknown). `memory_bytes` is the engine's
+    peak, `disk_bytes` the size of the new folder. `basis` says what was measured and what was
+    calculated.
     """
 
     least_s: float
@@ -88,10 +82,11 @@ class Estimate(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LayerProgress(msgspec.Struct, frozen=True, kw_only=True):
-    """GPTQ is at layer `layer` (from 1) of `layers`; seconds since it began and until its end.
+    """GPTQ works on layer `layer` (counted from 1) of `layers`.
 
-    `fraction` is 0 to 1 over all layers. `layer_s` is what the last whole layer took, 0 before
-    there is one. `left_s` comes from the work done so far; None at the very beginning.
+    `fraction` goes from 0 to 1 over all layers. `elapsed_s` and `left_s` are seconds since the
+    start and to the end, the latter estimated from the work so far and None before there is
+    any. `layer_s` is the time of the last complete layer, 0 before there is one.
     """
 
     layer: int
@@ -103,7 +98,7 @@ class LayerProgress(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class QuantizedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A copy that was written. Sizes in bytes, times in seconds."""
+    """A finished quantized copy. Sizes in bytes; `layer_s`: seconds of each layer."""
 
     folder: str
     precision: Precision
@@ -115,7 +110,7 @@ class QuantizedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def shipped_sample() -> Path:
-    """The calibration text that comes with the playground: passages of 22 English works."""
+    """Return the calibration text shipped with the playground: passages of 22 English works."""
     return resource("calibration", "classics.txt")
 
 

@@ -1,4 +1,4 @@
-"""The user's settings: declared once, stored as TOML, and never able to stop the program."""
+"""The user's settings: declared once, stored as TOML; a bad file never stops the program."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ DEFAULT_LANES = (
 )
 
 
-#: What the dialog of the settings offers by itself: choices and switches.
+#: The settings that the settings dialog shows as choices and switches.
 IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "keep_standby")
 
 
@@ -53,27 +53,27 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
     recents: Annotated[
         tuple[ModelSpec, ...],
-        Meta(max_length=MAX_RECENTS, description="Models used lately, the latest first."),
+        Meta(max_length=MAX_RECENTS, description="Recently used models, the latest first."),
     ] = ()
     favourites: Annotated[
         tuple[ModelSpec, ...],
-        Meta(max_length=MAX_FAVOURITES, description="Models marked, the latest first."),
+        Meta(max_length=MAX_FAVOURITES, description="Favourite models, the latest first."),
     ] = ()
     model_folders: Annotated[
         tuple[str, ...],
-        Meta(max_length=MAX_FOLDERS, description="Folders that hold models of your own."),
+        Meta(max_length=MAX_FOLDERS, description="Folders with your own models."),
     ] = ()
     lanes: Annotated[
         tuple[LaneConfig, ...],
-        Meta(min_length=1, max_length=MAX_LANES, description="Lanes to set up at the start."),
+        Meta(min_length=1, max_length=MAX_LANES, description="Lanes that the window opens with."),
     ] = DEFAULT_LANES
-    options: Annotated[GenerationOptions, Meta(description="How the next tokens are chosen.")] = (
+    options: Annotated[GenerationOptions, Meta(description="How tokens are sampled.")] = (
         GenerationOptions()
     )
     timing: Annotated[
         Timing, Meta(description="Whether lanes run in turn (fair timing) or together.")
     ] = "in turn"
-    prompt: Annotated[str, Meta(max_length=100_000, description="The prompt as it was left.")] = ""
+    prompt: Annotated[str, Meta(max_length=100_000, description="The prompt, as last typed.")] = ""
     prompt_mode: Annotated[
         Literal["raw", "chat"], Meta(description="Continue the text, or hold a conversation.")
     ] = "raw"
@@ -85,10 +85,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = "over tokens"
     keep_standby: Annotated[
         bool,
-        Meta(description="Whether an engine waits, started ahead, for the next model or lane."),
+        Meta(description="Whether a standby engine is kept ready for the next model or lane."),
     ] = True
     plot_floor: Annotated[
-        bool, Meta(description="Whether the plot shows what each token takes at least.")
+        bool, Meta(description="Whether the plot shows the least time that each token can take.")
     ] = True
     environments: Annotated[
         tuple[EngineEnvironment, ...],
@@ -98,18 +98,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[CodeConsent, ...],
         Meta(max_length=MAX_CONSENTS, description="Models whose own Python code may run."),
     ] = ()
-    last_folder: Annotated[str, Meta(description="Where a file or folder was chosen last.")] = ""
+    last_folder: Annotated[str, Meta(description="Folder of the last file dialog.")] = ""
 
 
 def _keep_standby(stored: dict[str, Any]) -> dict[str, Any]:
-    """Version 2 calls the engine that is started ahead by its new name."""
+    """Version 2 renames `keep_spare` to `keep_standby`."""
     renamed = dict(stored)
     if "keep_spare" in renamed:
         renamed["keep_standby"] = renamed.pop("keep_spare")
     return renamed
 
 
-#: Each turns the stored values of one version into the next one's; only ever append.
+#: Each turns the stored values of one version into those of the next. Append only.
 Migration = Callable[[dict[str, Any]], dict[str, Any]]
 MIGRATIONS: tuple[Migration, ...] = (_keep_standby,)
 
@@ -122,26 +122,26 @@ def with_recent(recents: Sequence[ModelSpec], used: ModelSpec) -> tuple[ModelSpe
 def with_favourite(
     favourites: Sequence[ModelSpec], spec: ModelSpec, marked: bool
 ) -> tuple[ModelSpec, ...]:
-    """Return the favourites with `spec` marked, in front, or not; no more than MAX_FAVOURITES."""
+    """Return the favourites with `spec` in front if `marked`, else without it."""
     others = tuple(known for known in favourites if known != spec)
     return ((spec, *others) if marked else others)[:MAX_FAVOURITES]
 
 
 def descriptions() -> dict[str, str]:
-    """Name and description of every setting."""
+    """Return every setting's description by its name."""
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]
     return {name: field["description"] for name, field in schema["properties"].items()}
 
 
 def choices(name: str) -> tuple[str, ...]:
-    """The values that a setting can have, in their order; () where they are not few texts."""
+    """Return the values of a setting that is a choice, in their order; () for the others."""
     declared = next(f.type for f in msgspec.structs.fields(Settings) if f.name == name)
     # It is Annotated[Literal[…], Meta(…)]; a schema would sort the values.
     return tuple(str(value) for value in get_args(get_args(declared)[0]))
 
 
 class SettingsStore:
-    """The settings in memory and their file; `problems` tells what could not be read."""
+    """The settings in memory and their file; `problems` lists what could not be read."""
 
     def __init__(
         self, path: Path | None = None, migrations: Sequence[Migration] = MIGRATIONS
@@ -153,30 +153,30 @@ class SettingsStore:
 
     @property
     def version(self) -> int:
-        """The version written; one more than there are migrations."""
+        """The version that is written: one more than there are migrations."""
         return len(self._migrations) + 1
 
     def change(self, **changes: Any) -> None:
         """Replace values and save. Raises PlaygroundError where the file cannot be written.
 
-        Only these: what another process changed in the file meanwhile stays.
+        Only these values change: what another process wrote to the file meanwhile is kept.
         """
         self.values = msgspec.structs.replace(self.values, **changes)
         stored = self._stored()
         self._write(msgspec.structs.replace(stored, **changes) if stored else self.values)
 
     def take(self, name: str) -> None:
-        """Take one value from the file: another process may have changed it."""
+        """Reload one value from the file, where another process may have changed it."""
         stored = self._stored()
         if stored is not None:
             self.values = msgspec.structs.replace(self.values, **{name: getattr(stored, name)})
 
     def save(self) -> None:
-        """Write the file at once or not at all. Raises PlaygroundError where that fails."""
+        """Write the file atomically. Raises PlaygroundError where it cannot be written."""
         self._write(self.values)
 
     def _stored(self) -> Settings | None:
-        """What the file says now; None where that is not all good."""
+        """Return the settings that the file holds now; None unless all of it is good."""
         try:
             stored = tomllib.loads(self.path.read_text("utf-8"))
         except (OSError, ValueError):
@@ -192,7 +192,7 @@ class SettingsStore:
         except OSError as error:
             raise PlaygroundError(
                 f"The settings could not be saved to {self.path}: {error.strerror}.",
-                f"Make the folder writable, or name another one in {paths.HOME_VARIABLE}.",
+                f"Make the folder writable, or set {paths.HOME_VARIABLE} to another one.",
                 str(error),
             ) from error
 
@@ -214,7 +214,7 @@ class SettingsStore:
     def _migrate(self, stored: dict[str, Any], problems: list[str]) -> dict[str, Any]:
         version = stored.pop("version", None)
         if not isinstance(version, int) or version < 1:
-            problems.append(f"The version {version!r} is none; the values are taken as they are.")
+            problems.append(f"Version {version!r} is not valid; the values are read as they are.")
             return stored
         if version > self.version:
             problems.append(f"Version {version} is newer than this program's {self.version}.")
@@ -223,7 +223,7 @@ class SettingsStore:
         return stored
 
     def _convert(self, stored: dict[str, Any], problems: list[str]) -> Settings:
-        """Take every value that is good by itself; the others keep their defaults."""
+        """Read each value by itself; a bad one keeps its default and adds a problem."""
         good: dict[str, Any] = {}
         for field in msgspec.structs.fields(Settings):
             if field.name not in stored:
@@ -241,7 +241,7 @@ class SettingsStore:
         return Settings(**good)
 
     def _complain(self, problems: Sequence[str]) -> None:
-        """Log, remember, and keep what was there: the next save would overwrite it."""
+        """Log and keep the problems, and copy the file, since the next save overwrites it."""
         self.problems = tuple(problems)
         kept = self.path.with_name(self.path.name + ".bad")
         try:

@@ -1,4 +1,4 @@
-"""Latency of a token stream, and the one formula for each figure."""
+"""The latency of a token stream: when tokens were ready, and each figure by its one formula."""
 
 from __future__ import annotations
 
@@ -20,20 +20,20 @@ FORMULAS = {
     "prefill tokens/s": "prompt tokens ÷ time from the start of the model's work to t₁",
     "decode tokens/s": "(n − 1) ÷ (tₙ − t₁)",
     "end to end": "tₙ − t_sent",
-    "floor": "(weights as stored + cached keys and values, in bytes) ÷ bandwidth: the least a "
-    "token takes",
-    "bandwidth": "measured here once: buffers beyond the caches, read, or copied (a read and a "
-    "write); median",
-    "of floor": "floor at the middle token ÷ p50; above 100 % where a model fits into the "
+    "floor": "(weights as stored + cached keys and values, in bytes) ÷ bandwidth: the least "
+    "time a token can take",
+    "bandwidth": "measured once on this device, the median over buffers larger than its caches: "
+    "reading them, or copying them (a read and a write)",
+    "of floor": "floor of the middle token ÷ p50; above 100 % where a model fits into the "
     "processor's caches",
 }
 
 
 class LatencyTrace:
-    """Times at which tokens were ready, in seconds since the prompt was sent.
+    """The times at which tokens were ready, in seconds since the prompt was sent.
 
-    Grows by doubling a preallocated array, so that appending stays cheap at any length and
-    the plot can look at the values without a copy.
+    They lie in an array that doubles when it is full: appending is cheap at any length, and
+    the plot reads the values without copying them.
     """
 
     def __init__(self, times: Sequence[float] = ()) -> None:
@@ -46,7 +46,7 @@ class LatencyTrace:
         return self._count
 
     def extend(self, times: Sequence[float]) -> None:
-        """Append tokens; times never decrease."""
+        """Append the times of further tokens; times never decrease."""
         if not times:
             return
         end = self._count + len(times)
@@ -69,7 +69,7 @@ class LatencyTrace:
 
     @property
     def inter_token_ms(self) -> FloatArray:
-        """Shape (n − 1,), milliseconds; entry i belongs to token i + 2 counted from one; a view."""
+        """Shape (n − 1,), milliseconds; entry i is for token i + 2, counted from 1; a view."""
         return self._gaps_ms[1 : self._count] if self._count else self._gaps_ms[:0]
 
     @property
@@ -83,10 +83,10 @@ class LatencyTrace:
         floor: Floor | None = None,
         cached_tokens: int = 0,
     ) -> LatencyFigures:
-        """Return every figure of the stream so far; None where it is not defined yet.
+        """Return every figure of the stream so far, None where one is not defined yet.
 
-        `prompt_tokens` were read in `prefill_s`; `cached_tokens` is the whole prompt, those
-        included that were kept from the last turn.
+        `prompt_tokens` are the tokens prefilled in `prefill_s` seconds. `cached_tokens` are all
+        of the prompt, with those that the cache still held from the last turn.
         """
         if not self._count:
             return LatencyFigures()
@@ -115,7 +115,7 @@ class LatencyTrace:
 
 @dataclass(frozen=True)
 class LatencyFigures:
-    """The figures of one stream; FORMULAS says what each means."""
+    """The figures of one stream; FORMULAS defines each."""
 
     tokens: int = 0
     ttft_s: float | None = None
@@ -129,7 +129,7 @@ class LatencyFigures:
 
     @property
     def of_floor(self) -> float | None:
-        """The part of the memory's speed that was reached, 1.0 is all of it."""
+        """The fraction of the memory bandwidth that was reached; 1.0 is all of it."""
         if self.floor_ms is None or not self.p50_ms:
             return None
         return self.floor_ms / self.p50_ms

@@ -1,1 +1,1 @@
-"""Models: the Hugging Face Hub, its local cache, and folders; no torch, no Qt."""
+"""Where models come from: the Hugging Face Hub, its cache here, and folders; no torch, no Qt."""

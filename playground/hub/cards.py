@@ -1,7 +1,7 @@
-"""Model cards: written by strangers, so taken apart and cleaned before anyone looks at them.
+"""Cleans model cards, which strangers write, before anybody sees them.
 
-What leaves here is Markdown without front matter, HTML, images, or links other than to web
-pages and mail. Whoever draws it still uses a renderer that knows no HTML and loads nothing.
+The result is Markdown without front matter, HTML and images, and with links to web pages and mail
+only. It must still be drawn by a renderer that knows no HTML and loads nothing.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # its types are a package of their own
 
-#: Characters of a card that are kept; the longest honest ones have about 60,000.
+#: Characters kept of a card; the longest honest ones have about 60,000.
 CARD_LIMIT = 100_000
-#: Bytes of README.md that are read at all: the front matter can be long.
+#: Bytes read of README.md; the front matter can be long.
 CARD_BYTES = 1024 * 1024
 _FRONT_LIMIT = 256 * 1024
 _CODE_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
 _INLINE_CODE = re.compile(r"(`+)[^`\n]{1,2000}\1")
-#: A "<" inside ends a tag: so that no text makes the search run over and over it.
+#: A tag ends before the next "<", so that no text makes the search quadratic.
 _TAG = re.compile(
     r"</?(?:a|abbr|article|aside|audio|b|big|blockquote|body|br|button|caption|center|cite|code|"
     r"col|colgroup|dd|del|details|div|dl|dt|em|embed|figcaption|figure|font|footer|form|h[1-6]|"
@@ -39,13 +39,13 @@ _DEFINITION = re.compile(r"^ {0,3}\[[^\[\]\n]{1,200}\]:\s*<?([^\s>]{0,3000})", r
 _AUTOLINK = re.compile(r"<([A-Za-z][A-Za-z0-9+.-]{1,31}:[^<>\s]{0,3000})>")
 _SCHEME = re.compile(r"\s*<?\s*([A-Za-z][A-Za-z0-9+.\-]*):")
 _GOOD_SCHEMES = frozenset({"http", "https", "mailto"})
-#: Control characters, and those that turn the reading direction around.
+#: Control characters, and those that change the direction of writing.
 _UNPRINTABLE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]"
 )
 
 
-#: In C where the installation has it: a hundred times as fast.
+#: Written in C where the installation has it, and a hundred times as fast.
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
@@ -62,13 +62,13 @@ def split_card(text: str) -> tuple[Mapping[str, Any], str]:
 
 
 def read_yaml(text: str) -> Mapping[str, Any]:
-    """Read a YAML mapping of a stranger's; {} for anything else."""
+    """Read a YAML mapping; {} for anything else."""
     value = parse_yaml(text)
     return value if isinstance(value, Mapping) else {}
 
 
 def parse_yaml(text: str) -> object:
-    """Read YAML of a stranger's as plain values; None where it is damaged or too long."""
+    """Read YAML as plain values; None where it is damaged or too long."""
     if len(text) > _FRONT_LIMIT:
         return None
     try:
@@ -86,7 +86,7 @@ def clean_card(text: str) -> tuple[str, bool]:
 
 
 def _blocks(text: str) -> list[tuple[str, bool]]:
-    """Split at fences: prose, and code that stays as it is (it may show tags)."""
+    """Split at code fences, since code stays as it is. Return parts, and which are code."""
     blocks: list[tuple[list[str], bool]] = [([], False)]
     fence = ""
     for line in text.splitlines(keepends=True):
@@ -119,13 +119,13 @@ def _clean_span(text: str) -> str:
 
 
 def _is_good(target: str) -> bool:
-    """A link to a web page, to mail, or within the repository."""
+    """Return whether a link leads to a web page, to mail, or within the repository."""
     scheme = _SCHEME.match(target)
     return scheme is None or scheme[1].lower() in _GOOD_SCHEMES
 
 
 def _outside_code(text: str, change: Callable[[str], str]) -> str:
-    """Change all but inline code."""
+    """Apply `change` to everything but inline code."""
     parts, end = [], 0
     for code in _INLINE_CODE.finditer(text):
         parts += [change(text[end : code.start()]), code[0]]
@@ -134,14 +134,14 @@ def _outside_code(text: str, change: Callable[[str], str]) -> str:
 
 
 def _cut_between(text: str, start: str, end: str) -> str:
-    """Take out everything from each `start` to the next `end`, but for those in inline code.
+    """Remove everything from each `start` to the next `end`, except inside inline code.
 
-    Each is looked for once only, so that no text makes this slow.
+    The text is searched once from left to right, so that none makes this slow.
     """
     lowered = text.lower()
     if start not in lowered:
         return text
-    if len(lowered) != len(text):  # a character whose small letter is two
+    if len(lowered) != len(text):  # some characters become two in lower case
         lowered = text
     shown = [code.span() for code in _INLINE_CODE.finditer(text)]
     parts, position, search = [], 0, 0
@@ -152,7 +152,7 @@ def _cut_between(text: str, start: str, end: str) -> str:
             continue
         finish = lowered.find(end, begin)
         parts.append(text[position:begin])
-        if finish < 0:  # never closed: only the opening goes
+        if finish < 0:  # never closed: only `start` goes
             position = begin + len(start)
             break
         position = search = finish + len(end)

@@ -1,7 +1,7 @@
-"""What is told of models, on the Hub and on this machine: plain values, cheap to import.
+"""Plain values that describe models on the Hub and on this machine; cheap to import.
 
-`search` makes pages of rows, `local_models` the rows of what is here, `model_page` the page
-of one model. Every text in them comes from strangers: it is for plain-text labels only.
+`search` makes pages of rows, `local_models` the rows of this machine, `model_page` the page of
+one model. Every text in them is written by strangers: show it in plain-text labels only.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 from playground.core.facts import ModelSpec
 from playground.core.model.safetensors_header import StoredTensor
 
-#: Tasks to filter by, the Hub's name and the one for people.
+#: Tasks to filter by: the Hub's name, and the one to show.
 TASKS: Mapping[str, str] = {
     "text-generation": "Text generation",
     "image-text-to-text": "Image and text to text",
@@ -37,8 +37,10 @@ LIBRARIES: tuple[str, ...] = (
 
 
 class Sort(StrEnum):
-    """Orders of a search, the largest or latest first, names from A. Values are the Hub's names;
-    it has none for the last three, by which only rows that are at hand are put in order."""
+    """Orders of a search: the largest or latest first, names from A.
+
+    Values are the Hub's names. The Hub lacks the last three; they order rows that are loaded.
+    """
 
     TRENDING = "trendingScore"
     DOWNLOADS = "downloads"
@@ -51,7 +53,7 @@ class Sort(StrEnum):
 
     @property
     def by_hub(self) -> bool:
-        """Whether the Hub sorts so."""
+        """Whether the Hub can sort in this order."""
         return self not in (Sort.NAME, Sort.SIZE, Sort.PARAMETERS)
 
     @property
@@ -69,20 +71,20 @@ class Sort(StrEnum):
 
 
 class Where(StrEnum):
-    """Where a row comes from."""
+    """Where the model of a row is."""
 
     HUB = "hub"
-    CACHE = "cache"  # a snapshot in the Hub's cache on this machine
-    FOLDER = "folder"  # a folder of the user's
+    CACHE = "cache"  # a snapshot in this machine's Hub cache
+    FOLDER = "folder"  # one of the user's folders
     BUNDLED = "bundled"  # comes with the playground
 
 
 @dataclass(frozen=True, kw_only=True)
 class SearchFilters:
-    """What to look for. Empty texts, None and 0 filter nothing.
+    """What to search for. Empty texts, None and 0 filter nothing.
 
-    `text` is a part of the id. Parameters are counts (7_000_000_000); the Hub knows them of
-    models with safetensors only. `here_only` asks nothing of the network.
+    `text` is a part of the id. Parameters are counts (7_000_000_000), which the Hub knows for
+    models with safetensors only. `here_only` keeps off the network.
     """
 
     text: str = ""
@@ -100,15 +102,14 @@ class SearchFilters:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelRow:
-    """One model in a list, wherever it is.
+    """One model in a list, on the Hub or on this machine.
 
     `key` is unique within a list. `spec` is what a lane takes. None and "" mean "not known".
-    `parameters` counts logical weights (packed ones unpacked). `stored` is the precision it is
-    stored in, for people ("bf16", "GPTQ 4-bit", "NF4"); `quantization` the method's own name
-    ("gptq", "awq", "nf4", "int8", …) and "" for plain weights; `bits` its bits, 0 where not
-    told. `size` in bytes: for a local row on the disk, for one of the Hub what its weights
-    take. `is_here`: some revision is on this machine. `problem`: a sentence why a local one
-    cannot be loaded, else "".
+    `parameters` counts logical weights (packed ones unpacked). `stored` is the label of the
+    stored precision ("bf16", "GPTQ 4-bit", "NF4"), `quantization` the method's own name ("gptq",
+    "awq", "nf4", "int8", …; "" for plain weights), `bits` its bits (0: not known). `size` is in
+    bytes: a local model's files, or the weights of one on the Hub. `is_here`: some revision is on
+    this machine. `problem` is a sentence on why a local model cannot be loaded, else "".
     """
 
     key: str
@@ -140,13 +141,13 @@ class ModelRow:
 
     @property
     def is_deletable(self) -> bool:
-        """The user may delete it: what is in the cache or in a model folder."""
+        """Whether the user may delete it: models in the cache and in model folders."""
         return self.where in (Where.CACHE, Where.FOLDER)
 
 
 @dataclass(frozen=True)
 class SearchPage:
-    """Some rows of a search, and whether `Search.next_page` has more."""
+    """Some rows of a search, and whether the next page has more."""
 
     rows: tuple[ModelRow, ...]
     more: bool
@@ -154,10 +155,10 @@ class SearchPage:
 
 @dataclass(frozen=True, kw_only=True)
 class Deletion:
-    """What deleting would do, worked out before the user is asked.
+    """What a deletion would do, computed before the user is asked.
 
-    `freed` counts bytes that really become free: files that another revision shares stay.
-    `keeps` says in a sentence what stays, "" where nothing does.
+    `freed` counts the bytes that become free; files shared with another revision stay. `keeps`
+    is a sentence on what stays, "" for nothing.
     """
 
     row: ModelRow
@@ -169,7 +170,7 @@ class Deletion:
 
 @dataclass(frozen=True)
 class ModelFile:
-    """A file of a repository or folder. `size` in bytes; `needed`: a load reads it."""
+    """A file of a repository or folder. `size` in bytes; `needed`: loading the model reads it."""
 
     name: str
     size: int | None
@@ -177,19 +178,20 @@ class ModelFile:
 
 
 class Gate(StrEnum):
-    """How a repository is opened."""
+    """Who grants access to a repository."""
 
     OPEN = "open"
-    AUTOMATIC = "auto"  # opens at once on agreeing to its terms
+    AUTOMATIC = "auto"  # granted at once to those who agree to the terms
     MANUAL = "manual"  # its authors decide
 
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationResult:
-    """One published result, as given: scales differ (0.2767, 63.3), so `value` stays a text.
+    """One published result, as its source gives it.
 
-    `measured_on` is the repository it was measured on, `precision` the precision if the
-    source states one; "" where nothing is stated. `verified`: the Hub says it can be checked.
+    `value` stays a text, as scales differ (0.2767, 63.3). `measured_on` is the repository it was
+    measured on, `precision` the one that the source states; "" where it states none. `verified`:
+    the Hub marks the result as verifiable.
     """
 
     task: str
@@ -208,9 +210,9 @@ class EvaluationResult:
 
 @dataclass(frozen=True)
 class DerivativeGroup:
-    """Quantized versions of a model by one method: "gptq", "awq", "bitsandbytes", "gguf", …
+    """The quantized versions of a model by one method: "gptq", "awq", "bitsandbytes", "gguf", …
 
-    `runs` tells whether a lane of the playground can run this method.
+    `runs`: lanes can run this method.
     """
 
     method: str
@@ -221,15 +223,15 @@ class DerivativeGroup:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelPage:
-    """All that is known of one model before it is loaded.
+    """Everything known about one model before it is loaded.
 
     `card` is Markdown with front matter, HTML and images taken out; `card_cut` tells that it
     was longer than CARD_LIMIT characters. `load_bytes` are the bytes of the needed files,
-    `skipped_bytes` of the others (the same weights in other formats, mostly). `config` and
-    `tokenizer_config` are the parsed files, {} where there are none. `ask_at`: the address
-    where a gated one is asked for, else "". `cannot_load`: a sentence where the repository
-    holds nothing that the playground loads, else "". `notes`: sentences about parts of the
-    page that could not be read. `base_relation`: "quantized", "finetune", "adapter", "merge" or "".
+    `skipped_bytes` of the others (the same weights in other formats, mostly). `config` is the
+    parsed config.json, {} where there is none. `ask_at`: the address where access to a gated
+    model is requested, else "". `cannot_load`: a sentence where the repository holds nothing
+    that the playground loads, else "". `notes`: sentences about parts of the page that could not
+    be read. `base_relation`: "quantized", "finetune", "adapter", "merge" or "".
     """
 
     spec: ModelSpec
@@ -245,7 +247,6 @@ class ModelPage:
     context_length: int = 0  # tokens, 0 where not stated
     vocabulary: int = 0
     licence: str = ""
-    licence_url: str = ""
     gate: Gate = Gate.OPEN
     ask_at: str = ""
     page_url: str = ""  # on the Hub; "" for a folder
@@ -254,17 +255,15 @@ class ModelPage:
     remote_code: bool = False
     base_models: tuple[str, ...] = ()
     base_relation: str = ""
-    languages: tuple[str, ...] = ()
     evaluations: tuple[EvaluationResult, ...] = ()
     config: Mapping[str, Any] = field(default_factory=dict)
-    tokenizer_config: Mapping[str, Any] = field(default_factory=dict)
     cannot_load: str = ""
     notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class TensorTable:
-    """Every tensor that a load reads, from the files' headers; no weight is transferred."""
+    """Every tensor that loading a model reads, known from the files' headers alone."""
 
     commit: str
     tensors: tuple[StoredTensor, ...]

@@ -1,4 +1,4 @@
-"""The filters and orders of a search, for rows that are at hand; imports no library."""
+"""Applies a search's filters and orders to rows that are loaded; imports no library."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ from playground.hub.source import parse_hub_id
 
 
 def typed_model(typed: str) -> ModelSpec | None:
-    """The one model that was typed in or pasted: owner/name, owner/name@revision or a page's
-    address; None where it is only a part of names."""
+    """Return the one model that was typed or pasted, None for a part of a name.
+
+    It is typed as owner/name, owner/name@revision or a page's address.
+    """
     typed = typed.strip()
     if "/" in typed:
         with contextlib.suppress(ModelError):
@@ -22,14 +24,16 @@ def typed_model(typed: str) -> ModelSpec | None:
 
 
 def search_text(typed: str) -> str:
-    """What to look for: of a pasted address or a revision the model's id, else what was typed."""
+    """Return the text to search for: the id in a pasted address, else what was typed."""
     found = typed_model(typed)
     return found.source if found is not None else typed.strip()
 
 
 def matches(row: ModelRow, filters: SearchFilters) -> bool:
-    """Whether a row of this machine fits. What is not known of it (its task, its licence)
-    does not exclude it, but for the name and the author."""
+    """Return whether a row of this machine passes the filters.
+
+    An unknown task or licence does not exclude it.
+    """
     words = search_text(filters.text).lower().split()
     if not all(word in row.name.lower() for word in words):
         return False
@@ -46,7 +50,7 @@ def matches(row: ModelRow, filters: SearchFilters) -> bool:
 
 
 def sorted_rows(rows: Collection[ModelRow], sort: Sort) -> list[ModelRow]:
-    """Rows in a search's order; what has no figure for it comes last, the latest first."""
+    """Return rows in a search's order; those without the figure come last, the latest first."""
 
     def order(row: ModelRow) -> tuple[float, float, str]:
         figure = {
@@ -62,7 +66,10 @@ def sorted_rows(rows: Collection[ModelRow], sort: Sort) -> list[ModelRow]:
 
 
 def within_bounds(row: ModelRow, filters: SearchFilters) -> bool:
-    """The bounds that a row itself can break: an older Hub or a mirror may not know them."""
+    """Return whether a row passes the filters that an older Hub or a mirror may have ignored.
+
+    Numbers of parameters may miss a bound by 10 %.
+    """
     if row.parameters is not None:
         if filters.min_parameters and row.parameters < filters.min_parameters * 0.9:
             return False

@@ -1,4 +1,4 @@
-"""Which Hub is asked, and which cache is used."""
+"""Which Hub and which cache are used."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class HubPlace:
-    """Which Hub and which cache; empty values are what the environment says."""
+    """A Hub's address and a cache folder; empty values stand for the environment's."""
 
     endpoint: str = ""
     cache: Path | None = None

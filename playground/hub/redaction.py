@@ -1,4 +1,4 @@
-"""Takes what must stay secret out of text that goes to a log or a report."""
+"""Removes secrets from text that goes to a log or a report."""
 
 from __future__ import annotations
 
@@ -8,5 +8,5 @@ _SECRETS = re.compile(r"\bhf_[A-Za-z0-9]{16,}|(?i:bearer\s+\S+)|(?<=\?)[^\s'\"<>
 
 
 def redact(text: str) -> str:
-    """Take out tokens and the query of addresses, which may be signed."""
+    """Remove tokens, and the queries of addresses, which may hold signatures."""
     return _SECRETS.sub("…", text)

@@ -1,4 +1,4 @@
-"""What a model's source is: the bundled model, a folder, or an id on the Hub."""
+"""Reads what names a model: the bundled one, a folder, or an id on the Hub."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from pathlib import Path
 
-from playground.core.errors import ModelError
+from playground.core.errors import ModelError, OptionsError
 from playground.core.facts import ModelSpec
 
 BUNDLED = "bundled"
@@ -25,7 +25,7 @@ class SourceKind(StrEnum):
 
 
 def kind_of(source: str) -> SourceKind:
-    """Tell what a source is without looking further than whether a folder is there."""
+    """Return what a source is; of the disk only whether a folder exists is read."""
     if source == BUNDLED:
         return SourceKind.BUNDLED
     path = Path(source).expanduser()
@@ -34,27 +34,42 @@ def kind_of(source: str) -> SourceKind:
         return SourceKind.FOLDER
     try:
         return SourceKind.FOLDER if path.is_dir() else SourceKind.HUB
-    except (OSError, ValueError):  # a name no file system takes
+    except (OSError, ValueError):  # a name that no file system takes
         return SourceKind.HUB
+
+
+def model_spec(source: str, revision: str = "") -> ModelSpec:
+    """Read a model as a command line names it: "bundled", a folder, or a Hub id.
+
+    An id may be owner/name@revision or a page's address; `revision` stands above the one in it.
+    Raises ModelError for no possible id, OptionsError for a revision of what has none.
+    """
+    if kind_of(source) is not SourceKind.HUB:
+        if revision:
+            raise OptionsError(
+                f"{source} is no Hub model and has no revision {revision}.",
+                "Leave out --revision.",
+            )
+        return ModelSpec(source)
+    spec = parse_hub_id(source)
+    return ModelSpec(spec.source, revision or spec.revision)
 
 
 def parse_hub_id(text: str) -> ModelSpec:
     """Read `owner/name`, `owner/name@revision` or a model page's address.
 
-    `main` is what no revision means. Raises ModelError for anything else.
+    The revision `main` is returned as "". Raises ModelError for anything else.
     """
     text = text.strip()
     if not text:
-        raise ModelError("No Hub id is given.", _REMEDY)
+        raise ModelError("The Hub id is empty.", _REMEDY)
     url = _URL.fullmatch(text)
     if url is not None:
         name, revision = url["id"], (url["revision"] or "").rstrip("/")
     else:
         name, _, revision = text.partition("@")
         if text.endswith("@"):
-            raise ModelError(
-                "The revision after the @ is missing.", "Name one, or leave out the @."
-            )
+            raise ModelError("There is no revision after the @.", "Name one, or leave out the @.")
     check_hub_id(name)
     check_revision(revision)
     return ModelSpec(name, "" if revision == "main" else revision)

@@ -7,8 +7,8 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn
 
-from playground.cli.arguments import Parser
 from playground.cli.main import guarded
+from playground.cli.options import Parser
 
 
 def parser(name: str, description: str) -> Parser:

@@ -15,8 +15,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from playground.cli.arguments import Parser, positive
 from playground.cli.console import Console, table
+from playground.cli.options import Parser, positive
 from playground.client.engine_process import child_environment
 from playground.core.errors import EngineError, OptionsError
 from playground.core.format import ratio_text, seconds_text, size_text

@@ -21,7 +21,7 @@ from PySide6.QtCore import QEventLoop, QObject, QTimer, Slot
 from PySide6.QtGui import QGuiApplication
 
 from playground.app.main import Playground, make_application
-from playground.cli.arguments import Parser, positive
+from playground.cli.options import Parser, positive
 from playground.client.engine_process import EngineProcess, child_environment
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, LoadRequest, ModelSpec

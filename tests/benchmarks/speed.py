@@ -20,8 +20,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from playground.cli.arguments import Parser, positive
 from playground.cli.console import Console, table
+from playground.cli.options import Parser, positive
 from playground.client.session import Session
 from playground.core.comparison import alternating, median, ratio
 from playground.core.errors import EngineError

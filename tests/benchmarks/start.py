@@ -17,8 +17,8 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from playground.cli.arguments import Parser, positive, precision_list
 from playground.cli.console import Console, table
+from playground.cli.options import Parser, positive, precision_list
 from playground.client.engine_process import child_environment
 from playground.client.session import Session
 from playground.core.comparison import alternating, median, ratio

@@ -35,7 +35,7 @@ def test_run_and_bench() -> None:
     run = parse(["run", "--prompt", "x", "--precision", "NF4"])
     assert (run.command, run.precision, run.model) == ("run", Precision.NF4, "bundled")
     bench = parse(["bench", "--founding", "--precisions", "bf16, int8"])
-    assert (bench.what, bench.precisions) == (None, (Precision.BF16, Precision.INT8))
+    assert (bench.command, bench.precisions) == ("bench", (Precision.BF16, Precision.INT8))
 
 
 def test_help_imports_nothing_slow() -> None:

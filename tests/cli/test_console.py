@@ -6,7 +6,7 @@ import pytest
 
 from playground.cli import console
 from playground.cli.console import sparkline, table
-from playground.core.format import printable
+from playground.core.format import printable, rate_text, ratio_text, seconds_text, size_text
 
 
 def test_columns_are_aligned() -> None:
@@ -35,13 +35,13 @@ def test_a_curve_shows_the_largest_of_each_column(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     ("text", "wanted"),
     [
-        (console.seconds(0.0421), "42.1 ms"),
-        (console.seconds(1.5), "1.50 s"),
-        (console.seconds(None), "–"),
-        (console.rate(1234.5), "1,234"),
-        (console.size(12_333_488), "12.3 MB"),
-        (console.size(25.3e9), "25.3 GB"),
-        (console.times(0.7), "0.70×"),
+        (seconds_text(0.0421), "42.1 ms"),
+        (seconds_text(1.5), "1.50 s"),
+        (seconds_text(None), "–"),
+        (rate_text(1234.5), "1,234"),
+        (size_text(12_333_488), "12.3 MB"),
+        (size_text(25.3e9), "25.3 GB"),
+        (ratio_text(0.7), "0.70×"),
     ],
 )
 def test_numbers(text: str, wanted: str) -> None:

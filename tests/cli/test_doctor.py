@@ -45,7 +45,7 @@ def test_folders_that_take_no_files_are_told_with_their_remedy(
     home = tmp_path / "a-file"
     home.touch()
     monkeypatch.setenv("PLAYGROUND_HOME", str(home))
-    doctor._tell_folders(Console())
+    doctor._print_folders(Console())
     told = capsys.readouterr().out
     assert f"settings: nothing can be written to {home / 'config'}." in told
     assert "name another one in PLAYGROUND_HOME" in told

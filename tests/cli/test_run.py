@@ -130,7 +130,10 @@ def test_nobody_reads_the_output(fault: list[str]) -> None:
     ("arguments", "sentence"),
     [
         (["--prompt", ""], "The prompt is empty. Type something"),
-        (["--prompt", "x", "--new-tokens", "0"], "New tokens must be between 1 and 1e+06"),
+        (
+            ["--prompt", "x", "--new-tokens", "0"],
+            "New tokens must be between 1 and 1,000,000, not 0",
+        ),
         (["--prompt", "x", "--temperature", "nan"], "Temperature must be between"),
         (["--prompt", "x", "--top-p", "1.5"], "Top-p must be between"),
         (["--prompt", "x", "--seed", "-1"], "Seed must be between"),

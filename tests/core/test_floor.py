@@ -1,4 +1,4 @@
-"""The floor of a token is arithmetic on bytes and a bandwidth."""
+"""The floor of a token is the bytes of its step over the bandwidth."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_step_reads_the_weights_and_the_cache_at_its_length() -> None:
     assert FLOOR.token_ms(prompt_tokens=499, token=2) == pytest.approx(2.0)
 
 
-def test_layers_with_a_window_stop_growing() -> None:
+def test_layers_with_a_sliding_window_stop_growing() -> None:
     floor = msgspec.structs.replace(FLOOR, window_bytes=1_000, window=100)
     assert floor.step_bytes(100) == 1_000_000 + 200_000 + 100_000
     assert floor.step_bytes(300) == 1_000_000 + 600_000 + 100_000

@@ -1,4 +1,4 @@
-"""Prompts and options: what is refused, and in which words."""
+"""Prompts and options: which are refused, and with which words."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ def test_nan_and_empty_stop_strings_are_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["a\0b", "<b>x</b>", "\u202eabc", "🙂", "x" * 1_000_000])
-def test_unusual_text_passes_as_it_is(text: str) -> None:
+def test_unusual_text_stays_unchanged(text: str) -> None:
     assert clean_prompt_text(text) == (text, "")
 
 
-def test_lone_surrogates_are_replaced_and_said() -> None:
+def test_lone_surrogates_are_replaced_and_reported() -> None:
     text, notice = clean_prompt_text("a\ud800b\udfff")
     assert text == "a\ufffdb\ufffd"
     assert "2 broken" in notice
 
 
-def test_empty_and_absurd_prompts_are_refused() -> None:
+def test_empty_and_huge_prompts_are_refused() -> None:
     with pytest.raises(OptionsError, match="empty"):
         clean_prompt_text("")
     with pytest.raises(OptionsError, match="characters"):

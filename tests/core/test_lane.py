@@ -1,4 +1,4 @@
-"""A lane's states: what each happening makes of them."""
+"""A lane's states, and the events that lead from one to the next."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from playground.core.lane import (
     Failure,
     GenerateSent,
     LaneState,
-    LoadAsked,
+    LoadRequested,
     ProcessEnded,
     Refused,
     Stage,
-    UnloadAsked,
+    UnloadRequested,
     advance,
 )
 from playground.core.protocol import Activity, Failed, Hello, Progress, Started, Tokens
 
-LOADING = advance(LaneState(), LoadAsked(warm=True), 1.0)
+LOADING = advance(LaneState(), LoadRequested(warm=True), 1.0)
 GENERATING = LaneState(stage=Stage.GENERATING, activity=Activity.READING_PROMPT, since=5.0)
 
 
 def test_loading_names_its_phase_and_keeps_its_clock() -> None:
-    state = advance(LaneState(), LoadAsked(), 1.0)
+    state = advance(LaneState(), LoadRequested(), 1.0)
     assert (state.stage, state.activity, state.since) == (Stage.STARTING, Activity.STARTING, 1.0)
     state = advance(state, Hello(pid=1), 1.5)
     state = advance(state, Progress(Activity.IMPORTING), 2.0)
@@ -66,7 +66,7 @@ def test_a_failed_load_keeps_its_reason_when_the_process_goes() -> None:
 
 
 def test_unloading_shows_what_was_freed() -> None:
-    state = advance(LaneState(stage=Stage.READY), UnloadAsked(), 1.0)
+    state = advance(LaneState(stage=Stage.READY), UnloadRequested(), 1.0)
     assert state.stage is Stage.UNLOADING
     state = advance(state, ProcessEnded(expected=True, outcome="", freed="Freed 300 MB."), 2.0)
     assert state == LaneState(freed="Freed 300 MB.")

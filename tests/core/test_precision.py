@@ -1,4 +1,4 @@
-"""Every precision has its words: a label, a short one, an explanation."""
+"""The words for precisions: labels and short labels."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Frames survive any cutting of the stream, and garbage is told from messages."""
+"""Messages are read from a stream in any pieces, and other bytes are refused."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from playground.core.protocol import (
     command_decoder,
     encode,
     event_decoder,
-    read_messages,
 )
+from tests.support.frames import read_messages
 
 COMMANDS = [
     Generate(request_id=1, prompt=RawPrompt("a\0b 🙂"), options=GenerationOptions(), sent_at=1.5),
@@ -37,7 +37,7 @@ COMMANDS = [
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1000])
-def test_messages_survive_any_cutting(piece: int) -> None:
+def test_messages_are_read_from_pieces_of_any_size(piece: int) -> None:
     stream = b"".join(map(encode, COMMANDS))
     decoder = command_decoder()
     received = []
@@ -46,7 +46,7 @@ def test_messages_survive_any_cutting(piece: int) -> None:
     assert received == COMMANDS
 
 
-def test_reading_a_stream_ends_with_it() -> None:
+def test_messages_end_with_the_stream() -> None:
     events = [Progress(Activity.IMPORTING), Tokens(1, (4,), ("a",), (0.1,))]
     stream = io.BytesIO(b"".join(map(encode, events)))
     assert list(read_messages(stream, event_decoder())) == events

@@ -47,7 +47,7 @@ def test_a_first_start_has_three_lanes_and_writes_nothing(path: Path) -> None:
     assert not path.parent.exists()
 
 
-def test_what_is_changed_is_read_again(path: Path) -> None:
+def test_changed_values_are_read_again(path: Path) -> None:
     lanes = (LaneConfig(ModelSpec("owner/name", "v1"), Precision.NF4, "cuda:0"),)
     SettingsStore(path).change(
         theme="dark",
@@ -93,7 +93,7 @@ def test_an_unreadable_file_is_kept_and_replaced(path: Path, text: bytes) -> Non
         ("no_such_setting", 1),
     ],
 )
-def test_a_bad_value_falls_back_alone(
+def test_one_bad_value_falls_back_to_its_default(
     path: Path, name: str, value: object, caplog: pytest.LogCaptureFixture
 ) -> None:
     put(path, {"version": 1, "prompt": "kept", name: value})
@@ -121,8 +121,28 @@ def test_migrations_run_from_the_stored_version_on(path: Path) -> None:
     assert not SettingsStore(path, [rename, invert]).problems
 
 
+@pytest.mark.parametrize("kept", [True, False])
+def test_version_1_called_the_standby_engine_a_spare(path: Path, kept: bool) -> None:
+    put(path, {"version": 1, "theme": "dark", "keep_spare": kept})
+    store = SettingsStore(path)
+    assert not store.problems
+    assert (store.values.keep_standby, store.values.theme) == (kept, "dark")
+    store.save()
+    stored = tomllib.loads(path.read_text("utf-8"))
+    assert (stored["version"], stored["keep_standby"]) == (2, kept)
+    assert "keep_spare" not in stored
+    assert SettingsStore(path).values == store.values
+
+
+def test_version_1_without_the_spare_has_the_default(path: Path) -> None:
+    put(path, {"version": 1, "theme": "dark"})
+    store = SettingsStore(path)
+    assert not store.problems
+    assert store.values == msgspec.structs.replace(Settings(), theme="dark")
+
+
 @pytest.mark.parametrize("version", [99, "one", 0])
-def test_another_version_is_read_as_far_as_it_goes_and_kept(path: Path, version: object) -> None:
+def test_other_versions_are_read_as_far_as_possible_and_kept(path: Path, version: object) -> None:
     put(path, {"version": version, "theme": "dark"})
     store = SettingsStore(path)
     assert store.values.theme == "dark"
@@ -130,7 +150,7 @@ def test_another_version_is_read_as_far_as_it_goes_and_kept(path: Path, version:
     assert path.with_name("settings.toml.bad").is_file()
 
 
-def test_what_another_process_changed_meanwhile_stays(path: Path) -> None:
+def test_values_that_another_process_wrote_are_kept(path: Path) -> None:
     window = SettingsStore(path)
     window.change(theme="dark", prompt="mine")
     window.values = msgspec.structs.replace(window.values, system_prompt="not to be kept")
@@ -146,7 +166,7 @@ def test_what_another_process_changed_meanwhile_stays(path: Path) -> None:
     assert window.values.environments == (made,)
 
 
-def test_a_file_that_was_spoilt_meanwhile_is_written_anew(path: Path) -> None:
+def test_a_file_damaged_meanwhile_is_written_anew(path: Path) -> None:
     store = SettingsStore(path)
     store.change(prompt="mine")
     path.write_text("theme = ")
@@ -184,7 +204,7 @@ def test_writing_through_a_link_keeps_the_link(tmp_path: Path) -> None:
     assert real.read_bytes() == b"new"
 
 
-def test_recents_have_no_doubles_and_an_end() -> None:
+def test_recents_have_no_duplicates_and_a_limit() -> None:
     recents: tuple[ModelSpec, ...] = ()
     for number in [*range(20), 3]:
         recents = with_recent(recents, ModelSpec(f"owner/{number}"))
@@ -192,7 +212,7 @@ def test_recents_have_no_doubles_and_an_end() -> None:
     assert [spec.source for spec in recents[:2]] == ["owner/3", "owner/19"]
 
 
-def test_every_setting_says_what_it_is() -> None:
+def test_every_setting_has_a_description() -> None:
     assert set(descriptions()) == {field.name for field in msgspec.structs.fields(Settings)}
     assert all(text.endswith(".") for text in descriptions().values())
 

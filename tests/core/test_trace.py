@@ -1,4 +1,4 @@
-"""The figures of a stream follow their published formulas."""
+"""The figures of a token stream follow FORMULAS."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_figures_that_are_not_defined_yet_are_none() -> None:
     assert one.prefill_tok_s is None
 
 
-def test_growing_in_batches_gives_what_one_piece_gives() -> None:
+def test_appending_in_batches_equals_one_batch() -> None:
     times = np.cumsum(np.random.default_rng(1).uniform(0.001, 0.02, 5000))
     whole = LatencyTrace(times.tolist())
     pieces = LatencyTrace()

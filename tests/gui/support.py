@@ -8,6 +8,8 @@ from playground.app.main import Playground
 from playground.core.facts import EngineFacts, LoadRequest
 from playground.core.lane import LaneConfig
 from playground.gui.lanes.lane import LaneController
+from playground.gui.lanes.stream_view import StreamView
+from playground.gui.toolkit import paragraphs
 from playground.hub.local.prepare import Prepared
 
 #: Generous: the machine may be busy.
@@ -15,6 +17,12 @@ LONG = 60_000
 
 MakeLane = Callable[..., LaneController]
 MakeWindow = Callable[..., Playground]
+
+
+def shown_text(view: StreamView) -> str:
+    """A lane's whole text, without the breaks that only the view has."""
+    document = view.document()
+    return paragraphs.text_between(document.begin(), 0, document.characterCount() - 1)
 
 
 def scripted_prepare(config: LaneConfig, _: EngineFacts | None) -> Prepared:

@@ -48,8 +48,8 @@ from playground.core.protocol import (
     Tokens,
     command_decoder,
     encode,
-    read_messages,
 )
+from tests.support.frames import read_messages
 from tests.support.scripted_text import STYLES, piece
 
 FAULTS = (

@@ -10,7 +10,6 @@ from playground.cli.console import Console, table
 from playground.cli.figures import figures_fields
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
-from playground.cli.requests import model_spec
 from playground.cli.run import prompt_text
 from playground.client.session import Interrupted, Session
 from playground.core import founding
@@ -19,6 +18,7 @@ from playground.core.errors import EngineError, OptionsError, PlaygroundError
 from playground.core.facts import Answer
 from playground.core.format import percent_text, rate_text, ratio_text, seconds_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
+from playground.hub.source import model_spec
 
 DEFAULT_REPEATS = 5
 DEFAULT_NEW_TOKENS = 64

@@ -1,1 +1,1 @@
-"""`playground env`: the Python environments that engines can run in."""
+"""Commands for the Python environments that engines run in."""

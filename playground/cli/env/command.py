@@ -1,13 +1,12 @@
-"""`playground env`: the Pythons that engines can run in."""
+"""Lists, checks, adds, creates and removes the Python environments of engines."""
 
 from __future__ import annotations
 
 import argparse
 import shutil
-import signal
-import types
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
+from playground.cli.interrupts import on_interrupt
 from playground.client.environment_builder import Builder, Cancelled, remove_folder
 from playground.client.environments import check, look, precisions, shown_versions
 from playground.core.environments import EngineEnvironment, check_new, default_name, find
@@ -25,7 +24,7 @@ def env(args: argparse.Namespace) -> int:
             return _list(known, console)
         case "check":
             environment = find(known, args.name)
-            _tell(environment, check(environment), console)
+            _print_environment(environment, check(environment), console)
         case "add":
             _add(args, store, console)
         case "create":
@@ -55,10 +54,9 @@ def _list(known: tuple[EngineEnvironment, ...], console: Console) -> int:
             "environment", environment=environment.name, python=environment.python, version=version
         )
     if not known:
-        console.print("There is none. Make one with `playground env create auto-gptq`.")
+        console.print("There are no environments. Make one with `playground env create auto-gptq`.")
     else:
-        for line in table(rows, left=(0, 1, 2)):
-            console.print(line)
+        console.table(rows, left=(0, 1, 2))
     return 0
 
 
@@ -71,34 +69,32 @@ def _add(args: argparse.Namespace, store: SettingsStore, console: Console) -> No
     facts = check(environment)
     console.end_status()
     store.change(environments=(*store.values.environments, environment))
-    _tell(environment, facts, console)
+    _print_environment(environment, facts, console)
 
 
 def _create(name: str, store: SettingsStore, console: Console) -> None:
     check_new(store.values.environments, name)
     builder = Builder(name)
 
-    def interrupt(_: int, __: types.FrameType | None) -> None:
-        builder.cancel()
-
     def progress(text: str, fraction: float) -> None:
         console.event("progress", text=text, fraction=fraction)
         room = max(30, shutil.get_terminal_size().columns - 8)
         console.status(f"{fraction:.0%} {text[:room]}")
 
-    previous = signal.signal(signal.SIGINT, interrupt)
     try:
-        environment = builder.build(progress)
+        with on_interrupt(builder.cancel):
+            environment = builder.build(progress)
     except Cancelled:
         raise KeyboardInterrupt from None
     finally:
-        signal.signal(signal.SIGINT, previous)
         console.end_status()
     store.change(environments=(*store.values.environments, environment))
-    _tell(environment, check(environment), console)
+    _print_environment(environment, check(environment), console)
 
 
-def _tell(environment: EngineEnvironment, facts: EngineFacts, console: Console) -> None:
+def _print_environment(
+    environment: EngineEnvironment, facts: EngineFacts, console: Console
+) -> None:
     versions = shown_versions(facts)
     reasons = precisions(facts)
     console.event(

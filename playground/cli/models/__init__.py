@@ -1,1 +1,1 @@
-"""`playground models`: search, show, download and delete models."""
+"""Commands that find, download and delete models."""

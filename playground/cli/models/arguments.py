@@ -4,53 +4,59 @@ from __future__ import annotations
 
 import argparse
 import re
-from typing import Any
+
+from playground.cli.options import Commands, add_json
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 #: Names of the Hub's orders.
 SORTS = ("downloads", "likes", "trending", "updated", "created")
 
 
-def add_models(commands: argparse._SubParsersAction[Any]) -> None:
+def add_models(commands: Commands) -> None:
     """Add the command with its five actions."""
     models = commands.add_parser(
         "models",
         help="find models, look at them, download and delete them",
         description="The Hub's models, and those on this machine.",
-        allow_abbrev=False,
     )
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_search(actions)
-    here = actions.add_parser("list", help="what is on this machine", allow_abbrev=False)
-    show = actions.add_parser("show", help="all that is known of a model", allow_abbrev=False)
+    here = actions.add_parser("list", help="list what is on this machine")
+    show = actions.add_parser("show", help="show all that is known of a model")
     show.add_argument("model", metavar="M", help="a Hub id, owner/name@revision, or a folder")
     show.add_argument(
         "--context",
         type=_tokens,
         default=0,
         metavar="N",
-        help="tokens, prompt and answer, that the memory is counted for; at most 4096 if left out",
+        help="plan the memory for this many tokens, prompt and answer; default: the model's "
+        "context, at most 4096",
     )
-    show.add_argument("--card", action="store_true", help="the model card too")
-    download = actions.add_parser(
-        "download", help="bring models here; what is here already is kept", allow_abbrev=False
-    )
+    show.add_argument("--card", action="store_true", help="show the model card too")
+    download = actions.add_parser("download", help="download what is not here yet")
     download.add_argument("models", nargs="+", metavar="ID", help="owner/name[@revision]")
-    delete = actions.add_parser("delete", help="delete a model from here", allow_abbrev=False)
+    delete = actions.add_parser("delete", help="delete a model from this machine")
     delete.add_argument("model", metavar="M", help="as `playground models list` names it")
-    delete.add_argument("--yes", action="store_true", help="do it; else only what it would free")
-    for action in (here, show, delete, download):
-        action.add_argument("--json", action="store_true", help="one JSON object a line")
+    delete.add_argument(
+        "--yes", action="store_true", help="delete it; without, only show what that would free"
+    )
+    add_json(here, show, delete, download)
     for action in (here, show, delete):
         action.add_argument(
-            "--folder", action="append", default=[], metavar="DIR", help="holds models; repeatable"
+            "--folder",
+            action="append",
+            default=[],
+            metavar="DIR",
+            help="a folder with models; may be repeated",
         )
 
 
-def _add_search(actions: argparse._SubParsersAction[Any]) -> None:
-    search = actions.add_parser("search", help="search the Hub", allow_abbrev=False)
+def _add_search(actions: Commands) -> None:
+    search = actions.add_parser("search", help="search the Hub")
     search.add_argument("text", nargs="?", default="", help="a part of the id")
-    search.add_argument("--task", default="text-generation", help="'' for any")
+    search.add_argument(
+        "--task", default="text-generation", help="the Hub's name of it, '' for any"
+    )
     search.add_argument("--author", default="")
     search.add_argument("--min-parameters", type=count, default=0, metavar="N", help="such as 500M")
     search.add_argument("--max-parameters", type=count, default=0, metavar="N", help="such as 8B")
@@ -60,10 +66,8 @@ def _add_search(actions: argparse._SubParsersAction[Any]) -> None:
     gate.add_argument("--gated", action="store_const", const=True, dest="gated", default=None)
     gate.add_argument("--open", action="store_const", const=False, dest="gated")
     search.add_argument("--sort", choices=SORTS, default="downloads")
-    search.add_argument(
-        "--limit", type=_limit, default=30, metavar="N", help="rows, 30 if left out"
-    )
-    search.add_argument("--json", action="store_true", help="one JSON object a line")
+    search.add_argument("--limit", type=_limit, default=30, metavar="N", help="rows (30)")
+    add_json(search)
 
 
 def count(text: str) -> int:

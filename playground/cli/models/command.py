@@ -1,21 +1,17 @@
-"""`playground models`: find, show, download and delete models without a window."""
+"""Finds, shows, downloads and deletes models: `playground models`."""
 
 from __future__ import annotations
 
 import argparse
-import queue
-import signal
-import tempfile
-import types
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.models.memory_table import show_memory
-from playground.core.errors import ModelError, PlaygroundError
+from playground.core.errors import ModelError
 from playground.core.format import NOTHING, printable, short_count, size_text
-from playground.core.memory.plan import row_fit
+from playground.core.memory.plan import rough_verdict
 from playground.core.settings import SettingsStore
 from playground.core.system.machine import machine_memory
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
@@ -24,7 +20,7 @@ from playground.hub.source import SourceKind, kind_of, parse_hub_id
 
 
 def models(args: argparse.Namespace) -> int:
-    """Run one action; 0 where all of it worked. Raises PlaygroundError."""
+    """Run one action and return 0. Raises PlaygroundError."""
     console = Console(json=args.json)
     match args.action:
         case "search":
@@ -66,7 +62,7 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
     lines = [("Model", "Parameters", "Stored as", "Size", "Here", "Licence", "Downloads", "")]
     free = machine_memory().free
     for row in rows:
-        fits = row_fit(row.parameters, row.size, free, quantized=bool(row.quantization))
+        fits = rough_verdict(row.parameters, row.size, free, quantized=bool(row.quantization))
         console.event("model", **_row_fields(row), fit=fits.value if fits else None)
         here = "here" if row.where is Where.HUB and row.is_here else ""
         notes = ", ".join(filter(None, ["gated" if row.gated else "", here, row.problem]))
@@ -74,19 +70,18 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
             (
                 _title(row),
                 short_count(row.parameters) or NOTHING,
-                printable(row.stored) or "–",
-                size_text(row.size) if row.size is not None else "–",
-                fits.value if fits else "–",
-                printable(row.licence) or "–",
-                f"{row.downloads:,}" if row.downloads is not None else "–",
+                printable(row.stored) or NOTHING,
+                size_text(row.size),
+                fits.value if fits else NOTHING,
+                printable(row.licence) or NOTHING,
+                f"{row.downloads:,}" if row.downloads is not None else NOTHING,
                 notes,
             )
         )
     if len(lines) == 1:
-        console.note("No model fits.")
+        console.note("No model matches.")
     else:
-        for line in table(lines, left=(0, 2, 4, 5, 7)):
-            console.print(line)
+        console.table(lines, left=(0, 2, 4, 5, 7))
     return 0
 
 
@@ -102,19 +97,15 @@ def _show(args: argparse.Namespace, console: Console) -> int:
         page = local_page(folder_row(Path(args.model).expanduser().absolute()))
     else:
         page = read_page(parse_hub_id(args.model), HubSite())
-    console.event("page", **_page_fields(page), card=page.card if args.card else "")
-    facts = _page_fields(page)
-    for name in ("files", "evaluations", "notes"):
-        facts.pop(name)
+    facts = _page_facts(page)
+    console.event("page", **facts, **_page_lists(page), card=page.card if args.card else "")
     for name, value in facts.items():
         if value not in ("", None, 0, []):
-            shown = size_text(value) if name.endswith("_bytes") else str(value)
+            shown = size_text(value) if name in _SIZES else str(value)
             console.print(f"{name.replace('_', ' '):16} {printable(shown)}")
     for file in page.files:
-        told = size_text(file.size) if file.size is not None else "–"
-        console.print(
-            f"{'file' if file.needed else '(not needed)':16} {printable(file.name)}  {told}"
-        )
+        kind = "file" if file.needed else "(not needed)"
+        console.print(f"{kind:16} {printable(file.name)}  {size_text(file.size)}")
     for result in page.evaluations:
         parts = (result.dataset, result.metric, result.value, result.precision, result.source)
         console.print(f"{'result':16} {printable(' · '.join(filter(None, parts)))}")
@@ -126,55 +117,21 @@ def _show(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _download(ids: Iterable[str], console: Console) -> int:
-    from playground.hub.downloads.queue import DownloadQueue
+def _download(ids: Sequence[str], console: Console) -> int:
+    from playground.cli.requests import show_download
+    from playground.hub.downloads.fetch import fetch
 
-    specs = [parse_hub_id(text) for text in ids]
-    news: queue.SimpleQueue[DownloadItem | None] = queue.SimpleQueue()
-
-    def interrupt(_: int, __: types.FrameType | None) -> None:
-        news.put(None)
-
-    with tempfile.TemporaryDirectory(prefix="playground-") as folder:
-        downloads = DownloadQueue(news.put, Path(folder) / "downloads.json")
-        previous = signal.signal(signal.SIGINT, interrupt)
-        try:
-            open_ = {downloads.add(spec).key for spec in specs}
-            downloads.start()
-            failed: PlaygroundError | None = None
-            while open_:
-                item = news.get()
-                if item is None:
-                    raise KeyboardInterrupt
-                failed = _tell(item, console) or failed
-                if item.state.is_over:
-                    open_.discard(item.key)
-        finally:
-            downloads.close()
-            signal.signal(signal.SIGINT, previous)
-            console.end_status()
-    if failed is not None:
-        raise failed
-    return 0
-
-
-def _tell(item: DownloadItem, console: Console) -> PlaygroundError | None:
-    """Print how a download stands; its error where it has failed for good."""
-    match item.state:
-        case DownloadState.RUNNING:
-            left = "" if item.remaining_s is None else f" · {item.remaining_s:.0f} s left"
-            done, total = size_text(item.done_bytes), size_text(item.total_bytes)
-            console.status(f"{item.key} · {done} of {total}{left}")
-        case DownloadState.RETRYING:
-            console.note(f"{item.key}: {item.message} It goes on by itself.")
-        case DownloadState.FINISHED:
+    def observe(item: DownloadItem) -> None:
+        show_download(item, console)
+        if item.state is DownloadState.FINISHED:
             console.event("downloaded", model=item.key, commit=item.commit, folder=item.folder)
             console.print(f"{item.key}: {size_text(item.total_bytes)} in {item.folder}")
-        case DownloadState.FAILED:
-            return ModelError(item.message, item.remedy)
-        case _:
-            pass
-    return None
+
+    try:
+        fetch([parse_hub_id(text) for text in ids], observe)
+    finally:
+        console.end_status()
+    return 0
 
 
 def _delete(args: argparse.Namespace, console: Console) -> int:
@@ -183,7 +140,7 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
     row = next((r for r in _local(args) if args.model in (_title(r), str(r.folder))), None)
     if row is None:
         raise ModelError(
-            f"{args.model} is not on this machine.", "See `playground models list` for what is."
+            f"{args.model} is not on this machine.", "`playground models list` shows what is."
         )
     plan = plan_deletion(row)
     if not args.yes:
@@ -195,7 +152,7 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
         return 0
     freed = delete(plan)
     console.event("deleted", model=_title(row), freed=freed)
-    console.print(f"{_title(row)} is deleted; {size_text(freed)} are free. {plan.keeps}".strip())
+    console.print(f"Deleted {_title(row)} and freed {size_text(freed)}. {plan.keeps}".strip())
     return 0
 
 
@@ -207,7 +164,7 @@ def _local(args: argparse.Namespace) -> list[ModelRow]:
 
 
 def _title(row: ModelRow) -> str:
-    """The name that the command line takes."""
+    """Return the name by which the command line takes the model."""
     if row.where is Where.FOLDER:
         return row.spec.source
     return f"{row.name}@{row.spec.revision}" if row.spec.revision else row.name
@@ -230,7 +187,11 @@ def _row_fields(row: ModelRow) -> dict[str, Any]:
     }
 
 
-def _page_fields(page: ModelPage) -> dict[str, Any]:
+#: The facts of a page that are sizes in bytes.
+_SIZES = ("load_bytes", "skipped_bytes")
+
+
+def _page_facts(page: ModelPage) -> dict[str, Any]:
     return {
         "model": page.row.name,
         "commit": page.commit,
@@ -247,6 +208,11 @@ def _page_fields(page: ModelPage) -> dict[str, Any]:
         "base_models": list(page.base_models),
         "tokenizer": page.tokenizer_class,
         "cannot_load": page.cannot_load,
+    }
+
+
+def _page_lists(page: ModelPage) -> dict[str, Any]:
+    return {
         "files": [{"name": f.name, "size": f.size, "needed": f.needed} for f in page.files],
         "evaluations": [
             {"dataset": r.dataset, "metric": r.metric, "value": r.value, "source": r.source,

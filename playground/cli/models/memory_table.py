@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.core.errors import ModelError
-from playground.core.format import printable, size_text
-from playground.core.memory.corrections import learned
+from playground.core.format import NOTHING, printable, size_text
+from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget
-from playground.core.memory.table import NEEDS_GPTQ, FitRow, FitTable, fit_table
+from playground.core.memory.table import MemoryRow, MemoryTable, memory_table
 from playground.core.model.weights import model_sizes
 from playground.core.system.machine import machine_memory, processor
 from playground.hub.catalog import ModelPage
@@ -18,7 +18,10 @@ _HEAD = ("Precision", "Needed", "Verdict", "Longest context", "Weights", "Cache"
 
 
 def show_memory(page: ModelPage, console: Console, context: int) -> None:
-    """Read the tensors' shapes and print the table; what cannot be read is a note."""
+    """Read the tensors' shapes and print the table, or a note where they cannot be read.
+
+    `context` is in tokens, 0 for the default.
+    """
     from playground.hub.pages.tensor_tables import read_tensors
     from playground.hub.site.api import HubSite
 
@@ -27,34 +30,33 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     try:
         tensors = read_tensors(page.spec, HubSite(), page.commit)
     except ModelError as error:
-        console.note(f"What it takes in memory is not known: {printable(str(error))}")
+        console.note(f"The memory it needs is not known: {printable(str(error))}")
         return
     sizes = model_sizes(tensors.tensors, tensors.config, tensors.weight_bytes)
     free = machine_memory().free
     own = processor()
-    place = DeviceBudget(capability=own.capability, learned=learned(own.name))
-    made = fit_table(sizes, place=place, free=free, context=context)
+    budget = DeviceBudget(capability=own.capability, corrections=corrections_for(own.name))
+    made = memory_table(sizes, budget=budget, free=free, context=context)
     console.event("memory", **_fields(made))
     console.print(
         f"\nMemory on the CPU at {made.context:,} tokens; {size_text(free)} are free now."
     )
     planned = [row for row in made.rows if row.plan is not None]
-    for line in table([_HEAD, *map(_cells, planned)], left=(0, 2)):
-        console.print(line)
-    if any(row.note == NEEDS_GPTQ for row in planned):
-        console.note("GPTQ: what a GPTQ version of the model takes, a checkpoint of its own.")
+    console.table([_HEAD, *map(_cells, planned)], left=(0, 2))
+    if any(row.needs_gptq for row in planned):
+        console.note("GPTQ: for a GPTQ version of the model, which is a checkpoint of its own.")
     if not made.cache_known:
-        console.note("The config does not tell the cache's size: it is left out.")
+        console.note("The cache is left out: the config does not give its size.")
 
 
-def _cells(row: FitRow) -> tuple[str, ...]:
+def _cells(row: MemoryRow) -> tuple[str, ...]:
     plan = row.plan
     if plan is None:
-        return (row.precision.label, *["–"] * (len(_HEAD) - 1))
+        return (row.precision.label, *[NOTHING] * (len(_HEAD) - 1))
     return (
         row.precision.label,
         size_text(plan.needed),
-        row.fit.value if row.fit else "–",
+        row.fit.value if row.fit else NOTHING,
         f"{row.longest:,}" if row.longest else "none",
         size_text(plan.weights.total),
         size_text(plan.cache),
@@ -62,7 +64,7 @@ def _cells(row: FitRow) -> tuple[str, ...]:
     )
 
 
-def _fields(made: FitTable) -> dict[str, Any]:
+def _fields(made: MemoryTable) -> dict[str, Any]:
     return {
         "device": made.device,
         "free_bytes": made.free,
@@ -71,7 +73,7 @@ def _fields(made: FitTable) -> dict[str, Any]:
     }
 
 
-def _row_fields(row: FitRow) -> dict[str, Any]:
+def _row_fields(row: MemoryRow) -> dict[str, Any]:
     plan = row.plan
     if plan is None:
         return {"fit": None, "note": row.note}

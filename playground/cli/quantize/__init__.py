@@ -1,1 +1,1 @@
-"""`playground quantize`: a quantized copy of a model, as a folder."""
+"""The command that makes a quantized copy of a model."""

@@ -2,35 +2,26 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
-from typing import Any
 
-from playground.core.quantize import BITS, GROUP_SIZES, TARGETS
+from playground.cli.options import Commands, add_model_options
+from playground.core.quantize_choices import BITS, GROUP_SIZES, TARGETS
 
 
-def add_quantize(commands: argparse._SubParsersAction[Any]) -> None:
+def add_quantize(commands: Commands) -> None:
     """Add the command."""
     quantize = commands.add_parser(
         "quantize",
         help="make a quantized copy of a model",
-        description="Make a GPTQ version of a model, or save it as int8 or NF4 (bitsandbytes), as "
-        "a folder that the playground and transformers load at once. Ctrl+C cancels and leaves "
+        description="Make a GPTQ version of a model, or save it as int8 or NF4 (bitsandbytes), in "
+        "a folder that the playground and transformers can load. Ctrl+C cancels and leaves "
         "nothing behind.",
-        allow_abbrev=False,
     )
-    quantize.add_argument(
-        "--model", default="bundled", metavar="M", help="a folder, a Hub id, or bundled"
-    )
-    quantize.add_argument("--revision", default="", help="of a Hub model: branch, tag or commit")
-    quantize.add_argument(
-        "--trust-remote-code", default="", metavar="COMMIT",
-        help="run the model's own Python code, of this commit and no other",
-    )  # fmt: skip
+    add_model_options(quantize)
     quantize.add_argument("--to", choices=[t.value for t in TARGETS], default=TARGETS[0].value)
     quantize.add_argument(
-        "--output", type=Path, metavar="DIR", help="the folder to make; in the model library, "
-        "named like MODEL-gptq-4bit-128g, if left out",
+        "--output", type=Path, metavar="DIR", help="the folder to make; default: one in the model "
+        "library, named like MODEL-gptq-4bit-128g",
     )  # fmt: skip
     gptq = quantize.add_argument_group("GPTQ")
     gptq.add_argument("--bits", type=int, choices=BITS, default=4)
@@ -46,18 +37,13 @@ def add_quantize(commands: argparse._SubParsersAction[Any]) -> None:
         "--asymmetric", action="store_true", help="a zero point for each group; gptq_v2 format"
     )
     gptq.add_argument(
-        "--calibration", type=Path, metavar="FILE", help="UTF-8 text; the shipped one if left out"
+        "--calibration", type=Path, metavar="FILE", help="UTF-8 text; default: the shipped one"
     )
     gptq.add_argument("--samples", type=int, default=64, metavar="N", help="pieces of text (64)")
-    gptq.add_argument("--length", type=int, default=512, metavar="N", help="tokens of each (512)")
-    quantize.add_argument("--device", default="", help="cpu, cuda:0, …; the first GPU if left out")
-    quantize.add_argument("--threads", type=int, default=0, metavar="N", help="CPU threads")
+    gptq.add_argument("--length", type=int, default=512, metavar="N", help="tokens in each (512)")
     quantize.add_argument(
-        "--estimate", action="store_true", help="only tell what it would cost, and write nothing"
+        "--estimate", action="store_true", help="print what it would cost, and write nothing"
     )
     quantize.add_argument(
         "--insist", action="store_true", help="go on where memory seems too small"
-    )
-    quantize.add_argument(
-        "--json", action="store_true", help="one JSON object a line, the last one `finished`"
     )

@@ -1,4 +1,4 @@
-"""`playground quantize`: a quantized copy of a model, as a folder."""
+"""Makes a quantized copy of a model, as a folder: `playground quantize`."""
 
 from __future__ import annotations
 
@@ -10,37 +10,33 @@ import msgspec
 
 from playground.cli.console import Console
 from playground.cli.interrupts import interrupting
-from playground.cli.requests import (
-    asked_for_trust,
-    chosen_device,
-    model_here,
-    model_spec,
-    with_trust,
-)
+from playground.cli.requests import asked_for_trust, given_consents, model_here
 from playground.client.session import Session
 from playground.core.errors import RemoteCodeError
-from playground.core.format import human_duration, size_text
+from playground.core.format import human_duration, seconds_text, size_text
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Quantizing
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import check_request, default_output, remove_partial
+from playground.hub.local.prepare import choose_device
 from playground.hub.local.resolve import Resolved
+from playground.hub.source import model_spec
 
 
 def quantize(args: argparse.Namespace) -> int:
-    """Write the copy. Raises PlaygroundError, or Interrupted with nothing left behind."""
+    """Write the copy. Raises PlaygroundError, or Interrupted; both leave nothing behind."""
     console = Console(json=args.json)
     resolved = model_here(model_spec(args.model, args.revision), Precision.BF16, console)
-    request = with_trust(_request(args, resolved), resolved, args.trust_remote_code)
-    check_request(request)  # before libraries are imported for seconds
+    request = _request(args, resolved)
+    check_request(request)  # before an engine imports its libraries for seconds
     session = Session(lambda event: _show(event, console))
     try:
         with interrupting([session]), session:
             facts = session.ready()
-            device = chosen_device(args.device, facts)
+            device = choose_device(args.device, facts)
             request = msgspec.structs.replace(request, device=device)
             estimate = session.estimate(request)
-            _tell_estimate(estimate, console)
+            _print_estimate(estimate, console)
             if args.estimate:
                 console.event("finished")
                 return 0
@@ -50,11 +46,12 @@ def quantize(args: argparse.Namespace) -> int:
     finally:
         remove_partial(Path(request.output), session.process.pid)
     console.end_status()
-    _tell(made, console)
+    _print_result(made, console)
     return 0
 
 
 def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
+    consent = next(iter(given_consents(args, resolved)), None)
     request = QuantizeRequest(
         name=resolved.name,
         folder=str(resolved.folder),
@@ -69,6 +66,8 @@ def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
         samples=args.samples,
         length=args.length,
         threads=args.threads,
+        trust_remote_code=consent.commit if consent else "",
+        code=consent.code if consent else "",
         insist=args.insist,
     )
     output = args.output.expanduser().absolute() if args.output else default_output(request)
@@ -85,7 +84,7 @@ def _show(event: Event, console: Console) -> None:
         at = event.progress
         text = f"layer {at.layer} of {at.layers}"
         if at.layer_s:
-            text += f" · the last took {at.layer_s:.1f} s"
+            text += f" · the last took {seconds_text(at.layer_s)}"
         if console.live:  # in a log one line a layer is enough
             text += f" · {at.fraction:.0%}"
             if at.left_s is not None:
@@ -94,24 +93,24 @@ def _show(event: Event, console: Console) -> None:
         console.event("layer", **msgspec.to_builtins(at))
 
 
-def _tell_estimate(estimate: Estimate, console: Console) -> None:
+def _print_estimate(estimate: Estimate, console: Console) -> None:
     console.event("estimate", **msgspec.to_builtins(estimate))
     console.note(estimate_text(estimate))
     console.note(estimate.basis)
 
 
 def estimate_text(estimate: Estimate) -> str:
-    """The estimate in one line."""
+    """Return the estimate in one line."""
     memory, disk = size_text(estimate.memory_bytes), size_text(estimate.disk_bytes)
-    costs = f"{memory} of memory, {disk} on the disk"
+    costs = f"{memory} of memory and {disk} on the disk"
     if not estimate.most_s:
-        return f"It needs about {costs}."
+        return f"The copy needs about {costs}."
     least, most = human_duration(estimate.least_s), human_duration(estimate.most_s)
     time = least if least == most else f"{least} to {most}"
-    return f"It takes about {time}, {costs}."
+    return f"The copy takes about {time}, {costs}."
 
 
-def _tell(made: QuantizedModel, console: Console) -> None:
+def _print_result(made: QuantizedModel, console: Console) -> None:
     console.event("finished", **msgspec.to_builtins(made))
     console.print(made.folder)
     console.note(

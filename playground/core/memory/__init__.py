@@ -1,1 +1,1 @@
-"""Memory arithmetic: what a load takes, what earlier loads taught, and what is free."""
+"""Memory prediction: what a load takes, corrected by earlier loads, against what is free."""

@@ -1,8 +1,9 @@
-"""What earlier loads on this machine taught: measured over predicted memory, kept in a file.
+"""Corrects memory predictions by what earlier loads on this machine measured; kept in a file.
 
-`memory.json` in the cache folder has for each device the last loads of each precision. A
-prediction is multiplied by the median ratio of those whose prediction was between half and
-twice as large: what is wrong by some hundred MB for a small model says nothing of a large one.
+`memory.json` in the cache folder holds, for each device, the latest loads at each precision. A
+prediction is multiplied by the median of measured ÷ predicted over loads of a similar size:
+between half and twice the prediction. An error of some hundred MB with a small model says
+nothing about a large one.
 """
 
 from __future__ import annotations
@@ -17,53 +18,54 @@ from playground.core.precision import Precision
 from playground.core.system import paths
 from playground.core.system.files import write_atomically
 
-_KEPT = 30  # loads of a precision on a device
-_COUNTED = 9  # the last of those near in size
-_NEAR = 2.0
-#: A peak below the prediction may only mean that the system dropped pages: trust little of it.
+_KEPT = 30  # loads of one precision on one device
+_COUNTED = 9  # the latest of those of a similar size
+_SIMILAR = 2.0
+#: Bounds of the factor. A peak far below the prediction may only mean that the system dropped
+#: pages meanwhile, so the lower bound is close to 1.
 _LEAST, _MOST = 0.9, 1.5
 
 
-class Load(msgspec.Struct, frozen=True):
-    """One load: the bytes that were predicted to be needed, and those that were."""
+class MeasuredLoad(msgspec.Struct, frozen=True):
+    """One load: the bytes that were predicted to be needed, and the bytes that were measured."""
 
     precision: Precision
     predicted: int
     measured: int
 
 
-class Learned(msgspec.Struct, frozen=True):
-    """The loads on one device, the latest last."""
+class Corrections(msgspec.Struct, frozen=True):
+    """The measured loads on one device, the latest last."""
 
-    loads: tuple[Load, ...] = ()
+    loads: tuple[MeasuredLoad, ...] = ()
 
     def factor(self, precision: Precision, predicted: int) -> float:
-        """By what a prediction of so many bytes is to be multiplied; 1.0 while nothing is known."""
-        near = [
+        """Return the factor for a prediction of `predicted` bytes; 1.0 without similar loads."""
+        ratios = [
             load.measured / load.predicted
             for load in self.loads
             if load.precision is precision
             and load.predicted > 0
-            and 1 / _NEAR <= load.predicted / max(1, predicted) <= _NEAR
+            and 1 / _SIMILAR <= load.predicted / max(1, predicted) <= _SIMILAR
         ]
-        if not near:
+        if not ratios:
             return 1.0
-        return min(_MOST, max(_LEAST, statistics.median(near[-_COUNTED:])))
+        return min(_MOST, max(_LEAST, statistics.median(ratios[-_COUNTED:])))
 
 
-def learned(device_name: str) -> Learned:
-    """What is known of a device, by its maker's name; nothing where the file cannot be read."""
-    return _read().get(device_name, Learned())
+def corrections_for(device_name: str) -> Corrections:
+    """Return the corrections for a device by its name; empty where the file cannot be read."""
+    return _read().get(device_name, Corrections())
 
 
-def learn(device_name: str, load: Load) -> None:
-    """Keep a load. A folder that cannot be written only means that nothing is learned."""
+def record_load(device_name: str, load: MeasuredLoad) -> None:
+    """Add a load to the file. Where the file cannot be written, the load is dropped silently."""
     stored = _read()
-    loads = (*stored.get(device_name, Learned()).loads, load)
+    loads = stored.get(device_name, Corrections()).loads
     same = [other for other in loads if other.precision is load.precision]
-    dropped = same[: len(same) - _KEPT] if len(same) > _KEPT else []
-    kept = tuple(other for other in loads if not any(other is gone for gone in dropped))
-    data = msgspec.json.format(msgspec.json.encode({**stored, device_name: Learned(kept)}))
+    others = [other for other in loads if other.precision is not load.precision]
+    kept = (*others, *[*same, load][-_KEPT:])
+    data = msgspec.json.format(msgspec.json.encode({**stored, device_name: Corrections(kept)}))
     with contextlib.suppress(OSError):
         write_atomically(_file(), data)
 
@@ -72,8 +74,8 @@ def _file() -> Path:
     return paths.cache_dir() / "memory.json"
 
 
-def _read() -> dict[str, Learned]:
+def _read() -> dict[str, Corrections]:
     try:
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Learned])
+        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Corrections])
     except (OSError, msgspec.DecodeError):
         return {}

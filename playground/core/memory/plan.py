@@ -1,8 +1,8 @@
-"""What a load will take, item by item, before it is made, and whether that fits.
+"""Predicts the memory that a load takes, item by item, and compares it with what is free.
 
-The weights and the cache are counted from the tensors' shapes. The rest was measured: what a
-process with its libraries holds, and the space for reading a prompt, as multiples of a model's
-own widths. `memory_corrections` puts right for one machine what these got wrong.
+Weights and KV cache are counted from the tensors' shapes. The other items are measured
+constants: what a process with its libraries holds, and the workspace of a prefill as multiples
+of the model's widths. `corrections` adjusts the sum by what loads on this machine measured.
 """
 
 from __future__ import annotations
@@ -10,13 +10,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from playground.core.memory.corrections import Learned
+from playground.core.errors import MemoryShortageError
+from playground.core.format import size_text
+from playground.core.memory.corrections import Corrections
 from playground.core.model.weights import ModelSizes, WeightBytes
 from playground.core.precision import Precision
 
 _MB = 10**6
-#: An engine that waits for a model, where none has told yet: measured on a CPU with torch 2.13
-#: and transformers 5.24. The model's own code and the quantizers' libraries come on top.
+#: The engine process before a load, where no engine has reported its own: measured on a CPU with
+#: torch 2.13 and transformers 5.24. The model's Python code and the quantization library add to it.
 _PROCESS = 365 * _MB
 _MODEL_CODE = 55 * _MB
 _LIBRARIES = {
@@ -25,26 +27,26 @@ _LIBRARIES = {
     Precision.NF4: 30 * _MB,
     Precision.GPTQ: 175 * _MB,
 }
-#: On a GPU: CUDA's context and kernels. An assumption, not measured.
+#: On a GPU: the CUDA context and kernels. An assumption, not measured.
 _CUDA_PROCESS = 500 * _MB
-#: Reading a prompt holds about so many copies of each token in the widest layer (measured 6 to
-#: 9 with Llama, Qwen3, GPT-2 and Gemma-2) …
+#: Prefill workspace, in copies of each token's activations in the widest layer (measured: 6 to 9
+#: with Llama, Qwen3, GPT-2 and Gemma-2) …
 _ACTIVATIONS = 8
-#: (bitsandbytes' exact int8 product on a CPU: 30 to 45, outliers are computed apart) …
+#: … with bitsandbytes' int8 on a CPU, which computes outliers separately (measured: 30 to 45) …
 _ACTIVATIONS_INT8 = 33
-#: … and where attention writes its table of scores, so many bytes for each (10 with Gemma-2).
+#: … and bytes for each attention score, where attention stores all of them (10 with Gemma-2).
 _SCORES = 10
-#: Bytes for each value of the largest layer while it is quantized on a GPU, where one layer at
-#: a time is: 2 as stored, 4 in between. Not measured.
+#: Bytes for each value of the largest layer, while a GPU quantizes one layer at a time: 2 as
+#: stored and 4 in between. Not measured.
 _CONVERSION = 6
-#: More than this part of what is free is tight: predictions are good to about 10 %.
+#: A need above this fraction of the free memory is tight: predictions are good to about 10 %.
 TIGHT = 0.9
-#: A lane that cannot hold so many tokens is of no use; what refuses a load asks for no more.
+#: Tokens that must fit for a load to be allowed; a lane with a shorter context is of no use.
 SHORTEST = 512
 
 
 class Fit(StrEnum):
-    """How a need stands to what is free; the values are shown."""
+    """How needed memory compares with free memory; the values are shown to the user."""
 
     FITS = "fits"
     TIGHT = "tight"
@@ -53,14 +55,13 @@ class Fit(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryPlan:
-    """Bytes that a model takes at a precision and a context, on one device.
+    """The bytes that a model takes at one precision and context length, on one device.
 
-    `cache` is the key-value cache at `context` tokens; `process` the engine process with its
-    libraries (on a GPU the context of CUDA); `workspace` what reading a prompt of that length
-    takes meanwhile; `loading` what only the load takes. `pages` are mapped pages of the files
-    that nobody needs any more: they count in a process's resident set, and the system drops them
-    when memory runs short. `correction` is what measurements on this machine say is missing (or
-    too much, then negative).
+    `cache`: the KV cache at `context` tokens. `process`: the engine process with its libraries
+    (on a GPU the CUDA context). `workspace`: temporary memory of a prefill of that length.
+    `loading`: temporary memory of the load itself. `pages`: mapped pages of the files that are
+    not needed any more; they count in the resident set, but the system drops them when memory
+    runs short. `correction`: what loads measured on this machine add to or take from the sum.
     """
 
     precision: Precision
@@ -77,30 +78,32 @@ class MemoryPlan:
 
     @property
     def overhead(self) -> int:
-        """Everything that must be there beside the weights and the cache."""
+        """All that is needed beside the weights and the KV cache."""
         return max(0, self.process + self.workspace + self.loading + self.correction)
 
     @property
     def needed(self) -> int:
-        """What must be there: this is compared with what is free."""
+        """The bytes that must be free for the load."""
         return self.weights.total + self.cache + self.overhead
 
     @property
     def peak(self) -> int:
-        """The most that is held at once, as it is measured: on a CPU the resident set."""
+        """The peak as it is measured: on a CPU the resident set, which includes `pages`."""
         return self.needed + self.pages
 
 
 @dataclass(frozen=True, kw_only=True)
 class DeviceBudget:
-    """Where a model shall run. `capability` is that of DeviceFacts, `process` what a waiting
-    engine holds there in bytes (0: not known), `learned` what loads on this device taught.
+    """What a plan needs to know about the device that a model shall run on.
+
+    `capability` as in DeviceFacts; `process`: the resident set of the engine before the load, in
+    bytes, 0 where unknown; `corrections` by earlier loads on the device.
     """
 
     device: str = "cpu"
     capability: str = ""
     process: int = 0
-    learned: Learned = field(default_factory=Learned)
+    corrections: Corrections = field(default_factory=Corrections)
 
     @property
     def on_cpu(self) -> bool:
@@ -111,70 +114,82 @@ _CPU = DeviceBudget()
 
 
 def plan(
-    sizes: ModelSizes, precision: Precision, place: DeviceBudget = _CPU, context: int = 0
+    sizes: ModelSizes, precision: Precision, budget: DeviceBudget = _CPU, context: int = 0
 ) -> MemoryPlan:
-    """Predict a load. `context` in tokens (0: `default_context`), prompt and answer together;
-    the whole of it may be prompt.
+    """Predict the memory of a load.
+
+    `context`: tokens of prompt and answer together, 0 for `default_context`. The workspace is
+    that of a prompt which fills the whole context.
     """
     context = context or default_context(sizes)
-    weights = sizes.weights(precision, place.device, place.capability)
+    weights = sizes.weights(precision, budget.device, budget.capability)
     element = 4 if precision is Precision.FP32 else 2
-    cache = sizes.cache.held_bytes(context, element, sizes.context) if sizes.cache else 0
-    workspace = _workspace(sizes, precision, context, element, place.on_cpu)
+    cache = sizes.cache.allocated_bytes(context, element, sizes.context) if sizes.cache else 0
+    workspace = _workspace(sizes, precision, context, element, budget.on_cpu)
     process = _CUDA_PROCESS
-    if place.on_cpu:
-        process = (place.process or _PROCESS) + _MODEL_CODE + _LIBRARIES.get(precision, 0)
-    made = MemoryPlan(
+    if budget.on_cpu:
+        process = (budget.process or _PROCESS) + _MODEL_CODE + _LIBRARIES.get(precision, 0)
+    uncorrected = MemoryPlan(
         precision=precision,
-        device=place.device,
+        device=budget.device,
         context=context,
         weights=weights,
         cache=cache,
         process=process,
         workspace=workspace,
-        loading=0 if place.on_cpu or precision.is_plain else _CONVERSION * sizes.largest,
-        pages=_pages(sizes, precision, weights, cache + workspace) if place.on_cpu else 0,
+        loading=0 if budget.on_cpu or precision.is_plain else _CONVERSION * sizes.largest,
+        pages=_pages(sizes, precision, weights, cache + workspace) if budget.on_cpu else 0,
         cache_known=sizes.cache is not None,
     )
-    factor = place.learned.factor(precision, made.needed)
-    return replace(made, correction=round((factor - 1.0) * made.needed))
+    factor = budget.corrections.factor(precision, uncorrected.needed)
+    return replace(uncorrected, correction=round((factor - 1.0) * uncorrected.needed))
 
 
 def default_context(sizes: ModelSizes) -> int:
-    """The context, in tokens, that a plan is made for where none is asked for."""
+    """Return the context, in tokens, that is planned for where none is given."""
     return min(sizes.context or 4096, 4096)
 
 
-def judge(needed: int, free: int) -> Fit:
-    """Compare bytes with what is free now."""
+def verdict(needed: int, free: int) -> Fit:
+    """Compare needed bytes with free ones; `free` includes what a replaced lane would free."""
     if needed > free:
         return Fit.TOO_LARGE
     return Fit.FITS if needed <= TIGHT * free else Fit.TIGHT
 
 
-def fit(made: MemoryPlan, free: int) -> Fit:
-    """The verdict on a plan; `free` bytes count what a lane that is replaced gives back."""
-    return judge(made.needed, free)
+def shortage(name: str, made: MemoryPlan, free: int) -> MemoryShortageError:
+    """Return the error that refuses a load for want of memory.
+
+    Window and engine both use it, so that they give the same words and figures. `name` is the
+    model's, `free` the bytes free on the plan's device.
+    """
+    where = "" if made.device == "cpu" else f" on {made.device}"
+    return MemoryShortageError(
+        f"{name} in {made.precision.label} needs about {size_text(made.needed)} of memory, "
+        f"{size_text(made.weights.total)} of them for the weights, and {size_text(free)} are "
+        f"free{where}.",
+        "Choose fewer bits or a smaller model, unload another lane, or close other programs.",
+    )
 
 
 def longest_context(
-    sizes: ModelSizes, precision: Precision, free: int, place: DeviceBudget = _CPU
+    sizes: ModelSizes, precision: Precision, free: int, budget: DeviceBudget = _CPU
 ) -> int:
-    """The most tokens for which the plan is not too large, at most the model's own context.
+    """Return the longest context, in tokens, that fits into `free` bytes; 0 where none does.
 
-    0: not even the weights and a short text fit. Models that tell no context: at most 2²⁰.
+    At most the model's own context, or 2²⁰ tokens where the model states none.
     """
     low, high = 0, sizes.context or 2**20
     while low < high:
         middle = (low + high + 1) // 2
-        if plan(sizes, precision, place, middle).needed <= free:
+        if plan(sizes, precision, budget, middle).needed <= free:
             low = middle
         else:
             high = middle - 1
     return low
 
 
-def row_fit(
+def rough_verdict(
     parameters: int | None,
     stored_bytes: int | None,
     free: int | None,
@@ -182,11 +197,11 @@ def row_fit(
     quantized: bool = False,
     device: str = "cpu",
 ) -> Fit | None:
-    """A rough verdict on a row of a list, from what a search tells; None where it tells too little.
+    """Return a rough verdict from what a search result states; None where it states too little.
 
-    Plain weights are taken at 16 bits (fp32 files are usually loaded so), quantized ones as they
-    are stored; `parameters` counts logical weights. Cache and workspace are left out: the model's
-    page has them.
+    Quantized weights count as stored. Plain ones count at 16 bits for each of the `parameters`
+    (logical weights), since fp32 files are usually loaded so. KV cache and workspace are left
+    out: the model's page includes them.
     """
     if free is None or free <= 0:
         return None
@@ -198,41 +213,47 @@ def row_fit(
     if not weights:
         return None
     process = _PROCESS + _MODEL_CODE if device == "cpu" else _CUDA_PROCESS
-    return judge(weights + process, free)
+    return verdict(weights + process, free)
 
 
-def tokens_left(shape_bytes: int, free: int, used_tokens: int, context: int) -> int | None:
-    """How many more tokens a running lane can take: of its context (0: unknown), and of the free
-    memory at `shape_bytes` a token (0: unknown), whichever ends first. None: neither is known.
+def tokens_left(token_bytes: int, free: int, used_tokens: int, context: int) -> int | None:
+    """Return how many more tokens a loaded lane can take, None where neither limit is known.
+
+    The limits are the model's `context` in tokens (0 where unknown), and `free` bytes at
+    `token_bytes` of KV cache a token (0 where unknown).
     """
     limits = []
     if context:
         limits.append(context - used_tokens)
-    if shape_bytes:
-        limits.append(free // shape_bytes)
+    if token_bytes:
+        limits.append(free // token_bytes)
     return max(0, min(limits)) if limits else None
 
 
 def _workspace(
     sizes: ModelSizes, precision: Precision, tokens: int, element: int, on_cpu: bool
 ) -> int:
-    exact = precision is Precision.INT8 and on_cpu
-    space = (_ACTIVATIONS_INT8 if exact else _ACTIVATIONS) * tokens * sizes.widest * element
-    if sizes.eager:
+    int8_on_cpu = precision is Precision.INT8 and on_cpu
+    copies = _ACTIVATIONS_INT8 if int8_on_cpu else _ACTIVATIONS
+    space = copies * tokens * sizes.widest * element
+    if sizes.eager_attention:
         space += _SCORES * sizes.heads * tokens * tokens
     if precision in (Precision.NF4, Precision.INT8_WEIGHT_ONLY):
-        space += 2 * sizes.largest  # unpacked for the prompt's product, one layer at a time
+        space += 2 * sizes.largest  # a prefill unpacks one layer at a time
     return space
 
 
 def _pages(sizes: ModelSizes, precision: Precision, weights: WeightBytes, later: int) -> int:
-    """Pages of the files beside those that are weights; `later` is what takes their place."""
+    """Return the mapped bytes of the files that are not weights in use.
+
+    `later` is the memory allocated after the load, which replaces such pages.
+    """
     if not weights.mapped:
-        # The files are let go before the first token.
+        # The files are unmapped before the first token.
         return max(0, sizes.file_bytes - later)
     # Some of the weights are pages of the files, which stay mapped as a whole.
     pages = max(0, sizes.file_bytes - weights.mapped)
-    if precision.is_plain and sizes.lean:
-        # The lean step keeps a copy of these, side by side, and their pages are left behind.
+    if precision.is_plain and sizes.has_fused_step:
+        # The fused CPU step copies these weights into joined matrices, and their pages remain.
         pages += sizes.fused * int(precision.bits_per_weight) // 8
     return pages

@@ -1,4 +1,4 @@
-"""What fits where: a model at every precision against what is free on one device."""
+"""Compares a model's memory at every precision with what is free on one device."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from playground.core.memory.plan import (
     Fit,
     MemoryPlan,
     default_context,
-    fit,
     longest_context,
     plan,
+    verdict,
 )
 from playground.core.model.weights import ModelSizes
 from playground.core.precision import Precision
 
-NEEDS_GPTQ = "as a GPTQ version of it"
-
 
 @dataclass(frozen=True, kw_only=True)
-class FitRow:
-    """One precision. `plan` is None where the checkpoint cannot have it; `note` says why, or what
-    the row is about. `fit` and `longest` (tokens) are None where nobody knows what is free.
+class MemoryRow:
+    """One precision. `plan` is None where the checkpoint cannot be loaded so; `note` says why.
+
+    `fit` and `longest` (the longest context that fits, in tokens) are None where the free memory
+    is unknown. `needs_gptq`: the plan is for a GPTQ version, which is another checkpoint.
     """
 
     precision: Precision
@@ -31,42 +31,47 @@ class FitRow:
     fit: Fit | None = None
     longest: int | None = None
     note: str = ""
+    needs_gptq: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class FitTable:
-    """All precisions on one device. `free` in bytes, with `given_back` by a lane in it; `context`
-    in tokens, at most `most_context`.
+class MemoryTable:
+    """All precisions on one device.
+
+    `free`: bytes, None where unknown, including the `reclaimable` bytes of the lane that the
+    model would replace. `context`: the tokens planned for, at most `most_context`.
     """
 
     device: str
     free: int | None
-    given_back: int
+    reclaimable: int
     context: int
     most_context: int
-    rows: tuple[FitRow, ...]
+    rows: tuple[MemoryRow, ...]
     cache_known: bool = True
 
 
-def fit_table(
+def memory_table(
     sizes: ModelSizes,
     *,
-    place: DeviceBudget,
+    budget: DeviceBudget,
     free: int | None = None,
-    given_back: int = 0,
+    reclaimable: int = 0,
     context: int = 0,
-) -> FitTable:
-    """Plan a model at every precision. `context` 0 is `default_context`; `given_back` comes on
-    top of `free`.
+) -> MemoryTable:
+    """Plan a model at every precision; `context` 0 stands for `default_context`.
+
+    `reclaimable`: bytes that unloading a lane's present model adds to `free`.
     """
     most = sizes.context or 2**17
     context = min(context or default_context(sizes), most)
-    room = None if free is None else free + given_back
-    rows = tuple(_row(sizes, precision, place, room, context) for precision in Precision)
-    return FitTable(
-        device=place.device,
-        free=room,
-        given_back=given_back,
+    if free is not None:
+        free += reclaimable
+    rows = tuple(_row(sizes, precision, budget, free, context) for precision in Precision)
+    return MemoryTable(
+        device=budget.device,
+        free=free,
+        reclaimable=reclaimable,
         context=context,
         most_context=max(most, SHORTEST),
         rows=rows,
@@ -75,15 +80,17 @@ def fit_table(
 
 
 def _row(
-    sizes: ModelSizes, precision: Precision, place: DeviceBudget, free: int | None, context: int
-) -> FitRow:
+    sizes: ModelSizes, precision: Precision, budget: DeviceBudget, free: int | None, context: int
+) -> MemoryRow:
     if not sizes.offers(precision):
-        return FitRow(precision=precision, note=f"stored as {sizes.quantization.upper()}")
-    note = ""
-    if precision is Precision.GPTQ and not sizes.quantization:
-        note = NEEDS_GPTQ
-    made = plan(sizes, precision, place, context)
-    if free is None:
-        return FitRow(precision=precision, plan=made, note=note)
-    longest = longest_context(sizes, precision, free, place)
-    return FitRow(precision=precision, plan=made, fit=fit(made, free), longest=longest, note=note)
+        return MemoryRow(precision=precision, note=f"stored as {sizes.quantization.upper()}")
+    planned = plan(sizes, precision, budget, context)
+    needs_gptq = precision is Precision.GPTQ and not sizes.quantization
+    return MemoryRow(
+        precision=precision,
+        plan=planned,
+        fit=None if free is None else verdict(planned.needed, free),
+        longest=None if free is None else longest_context(sizes, precision, free, budget),
+        note="as a GPTQ version of it" if needs_gptq else "",
+        needs_gptq=needs_gptq,
+    )

@@ -1,4 +1,4 @@
-"""What a model folder holds, found without torch: facts for the user, errors before a load."""
+"""Reads what a model folder holds, without torch, and refuses what cannot be loaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 from playground.core.errors import ModelError
 from playground.core.facts import EngineFacts
-from playground.core.model.kv_cache import whole
+from playground.core.model.kv_cache import positive_int
 from playground.core.model.remote_code import brings_code
 from playground.core.model.safetensors_header import BITS, StoredTensor, read_header
 from playground.core.model.weights import ModelSizes, model_sizes, quantization_of
@@ -20,13 +20,17 @@ _TOKENIZER_FILES = (
     "sentencepiece.bpe.model", "tekken.json",
 )  # fmt: skip
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
-#: The config's names for quantization methods whose weights a precision of ours can run.
+#: Quantization methods, by the config's names, that a precision of the playground can run.
 _QUANTIZED_AS = {"gptq": Precision.GPTQ, "int8": Precision.INT8, "nf4": Precision.NF4}
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model folder that can be loaded. Sizes in bytes; `parameters` counts logical weights."""
+    """A model folder that can be loaded.
+
+    Sizes in bytes; `parameters` counts logical weights, `context_length` and `vocabulary` tokens
+    (0 where unknown).
+    """
 
     folder: Path
     architecture: str
@@ -39,18 +43,18 @@ class Checkpoint:
     vocabulary: int
     has_chat_template: bool
     remote_code: bool
-    sizes: ModelSizes  # for memory_plan
+    sizes: ModelSizes  # for the memory plan
 
 
 def read_checkpoint(folder: Path) -> Checkpoint:
-    """Describe the model in `folder`. Raises ModelError naming what is wrong and the remedy."""
+    """Describe the model in `folder`. Raises ModelError where it cannot be loaded."""
     config = _read_config(folder)
     tensors, weight_bytes = _read_weights(folder)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(
             f"The model in {folder.name} lacks its tokenizer.",
-            "Add the tokenizer files (tokenizer.json or tokenizer.model) of the model it "
-            "was made from.",
+            "Copy the tokenizer files (tokenizer.json or tokenizer.model) into the folder from "
+            "the model that this one was made from.",
         )
     text_config = config.get("text_config")
     inner = text_config if isinstance(text_config, dict) else config
@@ -66,7 +70,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
         parameters=sizes.parameters,
         weight_bytes=weight_bytes,
         context_length=sizes.context,
-        vocabulary=whole(inner, "vocab_size"),
+        vocabulary=positive_int(inner, "vocab_size"),
         has_chat_template=_has_chat_template(folder),
         remote_code=brings_code(folder),
         sizes=sizes,
@@ -76,10 +80,10 @@ def read_checkpoint(folder: Path) -> Checkpoint:
 def precision_reasons(
     checkpoint: Checkpoint, device_id: str, facts: EngineFacts | None
 ) -> dict[Precision, str]:
-    """Return for every precision "" where it can be had, else a sentence saying why not.
+    """Return for every precision "" where it is possible, else a sentence on why it is not.
 
-    `facts` are an engine's findings on libraries and devices; None while they are unknown,
-    when only the model's own reasons are given.
+    `facts` are what an engine reported of its libraries and devices. While they are None, only
+    the checkpoint decides.
     """
     reasons = {}
     for precision in Precision:
@@ -101,26 +105,26 @@ def _model_reason(checkpoint: Checkpoint, precision: Precision) -> str:
     if stored is Precision.INT8 and precision is Precision.INT8_WEIGHT_ONLY:
         return ""
     if precision is not stored:
-        return f"This checkpoint is stored as {stored.label} and cannot be another precision."
+        return f"This checkpoint is stored as {stored.label} and cannot run at another precision."
     return ""
 
 
 def library_reason(precision: Precision, device_id: str, facts: EngineFacts | None) -> str:
-    """Why an engine's environment cannot do a precision on a device, "" where it can."""
+    """Return why an engine's environment cannot run a precision on a device, "" where it can."""
     if facts is None:
         return ""
     for library in precision.libraries:
-        # An environment probes only what matters there.
+        # An engine probes only the libraries that its environment needs.
         probe = facts.probes.get(library)
         if probe is not None and not probe.ok:
             return f"{probe.detail} {probe.remedy}".strip()
     if all(device.id != device_id for device in facts.devices):
-        return f"The device {device_id} is not there."
+        return f"This machine has no device {device_id}."
     return ""
 
 
 def find_gptq_sibling(folder: Path) -> Path | None:
-    """Return the GPTQ checkpoint kept beside a plain one: a folder named `<folder>-gptq…`."""
+    """Return the GPTQ checkpoint beside a plain one, a folder named `<folder>-gptq…`, or None."""
     for sibling in sorted(folder.parent.glob("*")):
         if not sibling.name.lower().startswith(f"{folder.name.lower()}-gptq"):
             continue
@@ -137,12 +141,12 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not folder.is_dir():
         raise ModelError(
-            f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
+            f"There is no folder {folder}.", "Choose an existing folder, or the id of a Hub model."
         )
     try:
         str(folder).encode("utf-8")
     except UnicodeEncodeError as error:
-        # No message could carry it to an engine.
+        # The path could not be encoded in a message to the engine.
         raise ModelError(
             "The path of the model's folder holds bytes that are no text.",
             "Rename the folder.",
@@ -175,7 +179,8 @@ def _read_json(path: Path) -> dict[str, Any]:
 def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
     """Return the index of a sharded checkpoint (None without one) and its safetensors files.
 
-    AutoGPTQ named both after the quantization, and named the one that counts in its settings.
+    Folders written by AutoGPTQ name these files after the quantization; if there are several,
+    `model_file_base_name` in quantize_config.json names the right one.
     """
     standard = folder / "model.safetensors.index.json"
     if standard.is_file():
@@ -186,7 +191,7 @@ def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
         return None, files
     indexes = sorted(folder.glob("*.safetensors.index.json"))
     base = _read_json(path).get("model_file_base_name")
-    # A slash would lead out of the folder.
+    # A slash could lead out of the folder.
     named = folder / f"{base}.safetensors" if isinstance(base, str) and "/" not in base else None
     if named is not None and named in files:
         return None, [named]
@@ -205,13 +210,13 @@ def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
             raise ModelError(
                 f"The model in {folder.name} is incomplete: {', '.join(missing[:3]) or 'weights'} "
                 "missing.",
-                "Download the model again; finished files are kept.",
+                "Download the model again; files that are complete are kept.",
             )
         files = [folder / n for n in names]
     if not files:
         if any(any(folder.glob(pattern)) for pattern in _PICKLES):
             raise ModelError(
-                f"The model in {folder.name} has pickled weights only, which can run code.",
+                f"The model in {folder.name} has only pickled weights, which can run any code.",
                 "Choose a version with safetensors, or convert it with `save_pretrained`.",
             )
         raise ModelError(
@@ -225,7 +230,7 @@ def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
 
 
 def _with_settings(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
-    """The config with the settings that folders written by AutoGPTQ keep apart from it."""
+    """Return the config, joined by quantize_config.json, where AutoGPTQ kept its settings."""
     path = folder / "quantize_config.json"
     if isinstance(config.get("quantization_config"), dict) or not path.is_file():
         return config

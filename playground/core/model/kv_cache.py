@@ -1,4 +1,4 @@
-"""How much a model's attention keeps of every token: the key-value cache's sizes."""
+"""The size of a model's KV cache, worked out from its config.json."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from typing import Any
 
 _SMALLEST_BUCKET = 512  # tokens
 _ALIGNMENT = 64  # tokens; attention kernels read the cache in tiles
-#: Names of config.json for the same thing, in different families.
+#: Names that different model families use in config.json for the same value.
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed")
 _KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
-#: Layers that keep a state of one size, however long the text.
+#: Layers whose state has the same size however long the text is.
 _STATEFUL = ("linear_attention", "mamba", "conv", "recurrent")
 
 
 def cache_bucket(tokens: int, context: int = 0) -> int:
-    """Return the length, in tokens, of the kept cache that holds `tokens`.
+    """Return the length, in tokens, of the KV cache that is allocated for `tokens`.
 
-    Lengths double from 512, so that few of them are ever made; the longest is the model's
-    `context` (0: unknown, no limit) rounded up to a multiple of 64. Raises ValueError where
-    the tokens are more than the context.
+    Lengths double from 512, so that few different ones occur; the longest is the model's
+    `context` rounded up to a multiple of 64 (no limit where it is 0: unknown). Raises
+    ValueError where `tokens` exceed the context.
     """
     if 0 < context < tokens:
         raise ValueError(f"{tokens} tokens are more than the context of {context}.")
@@ -35,9 +35,10 @@ def cache_bucket(tokens: int, context: int = 0) -> int:
 
 @dataclass(frozen=True)
 class CacheShape:
-    """Values that the cache keeps: of each token, over all layers, keys and values together.
+    """Numbers that the KV cache stores for each token, summed over layers, keys and values.
 
-    `sliding` counts the layers that keep no more than the last `window` tokens.
+    `full`: in layers with full attention; `sliding`: in layers that keep only the last `window`
+    tokens.
     """
 
     full: int
@@ -46,58 +47,57 @@ class CacheShape:
 
     @property
     def buckets(self) -> bool:
-        """Whether the own loop serves it, whose cache grows in buckets; `generate`'s does not."""
+        """Whether it is allocated in buckets, as the cached loop does; `generate` does not."""
         return not self.sliding
 
-    def held_bytes(self, tokens: int, element_bytes: int, context: int = 0) -> int:
-        """Bytes of the cache that is there for `tokens`, empty slots included."""
+    def allocated_bytes(self, tokens: int, element_bytes: int, context: int = 0) -> int:
+        """Return the bytes allocated for `tokens`, empty slots included."""
         if self.buckets:
-            # A text longer than the context is refused before it is read.
+            # A longer text than the context is refused before its prefill.
             tokens = cache_bucket(min(tokens, context) if context else tokens, context)
         return self.read_bytes(tokens, element_bytes)
 
     def read_bytes(self, tokens: int, element_bytes: int) -> int:
-        """Bytes of `tokens` that count: what attention reads for the next one."""
+        """Return the bytes that attention reads for the token after `tokens`."""
         kept = min(tokens, self.window)
         return (self.full * tokens + self.sliding * kept) * element_bytes
 
-    def bytes_per_token(self, element_bytes: int) -> int:
-        """What one more token takes once every window is full."""
-        return self.full * element_bytes
-
 
 def cache_shape(config: Mapping[str, Any]) -> CacheShape | None:
-    """Work the cache out of a config.json; None where it does not tell enough.
+    """Return the cache's shape by a config.json; None where it does not state enough.
 
-    Keys and values are `kv heads × head_dim` each (grouped queries share heads). Models with
-    latent attention keep `kv_lora_rank + qk_rope_head_dim` a layer, as transformers stores it.
+    Keys and values have `KV heads × head_dim` numbers each (with grouped-query attention,
+    several query heads share a KV head). Multi-head latent attention stores
+    `kv_lora_rank + qk_rope_head_dim` numbers a layer, as transformers does.
     """
     inner = config.get("text_config")
     text = inner if isinstance(inner, Mapping) else config
-    layers, heads = whole(text, *_LAYERS), whole(text, *_HEADS)
+    layers, heads = positive_int(text, *_LAYERS), positive_int(text, *_HEADS)
     if not layers or not heads:
         return None
-    if rank := whole(text, "kv_lora_rank"):
-        values = rank + whole(text, "qk_rope_head_dim")
+    if rank := positive_int(text, "kv_lora_rank"):
+        values = rank + positive_int(text, "qk_rope_head_dim")
     else:
-        head_dim = whole(text, "head_dim", "kv_channels") or whole(text, *_WIDTH) // heads
+        head_dim = (
+            positive_int(text, "head_dim", "kv_channels") or positive_int(text, *_WIDTH) // heads
+        )
         values = 2 * _kv_heads(text, heads) * head_dim
     kinds = _layer_kinds(text, layers)
     full = sum(kind == "full" for kind in kinds)
     sliding = sum(kind == "sliding" for kind in kinds)
-    window = whole(text, "sliding_window", "attention_chunk_size") if sliding else 0
+    window = positive_int(text, "sliding_window", "attention_chunk_size") if sliding else 0
     return CacheShape(full * values, sliding * values, window) if values else None
 
 
 def _kv_heads(text: Mapping[str, Any], heads: int) -> int:
     if text.get("multi_query") and not text.get("new_decoder_architecture"):
         return 1
-    return whole(text, *_KV_HEADS) or heads
+    return positive_int(text, *_KV_HEADS) or heads
 
 
 def _layer_kinds(text: Mapping[str, Any], layers: int) -> list[str]:
-    """ "full", "sliding" or "" (a state of one size) for every layer."""
-    window = whole(text, "sliding_window", "attention_chunk_size")
+    """Return "full", "sliding" or "" (a state of constant size) for every layer."""
+    window = positive_int(text, "sliding_window", "attention_chunk_size")
     stated = text.get("layer_types")
     if isinstance(stated, list) and len(stated) == layers:
         kinds = []
@@ -112,16 +112,18 @@ def _layer_kinds(text: Mapping[str, Any], layers: int) -> list[str]:
         return ["full"] * layers
     model = str(text.get("model_type", ""))
     if model.startswith("qwen2"):
-        # Absent, its class takes False.
-        first = whole(text, "max_window_layers") if text.get("use_sliding_window") else layers
+        # Where the config lacks use_sliding_window, transformers takes False.
+        first = (
+            positive_int(text, "max_window_layers") if text.get("use_sliding_window") else layers
+        )
         return ["full" if i < first else "sliding" for i in range(layers)]
     every = {"gemma2": 2, "gemma3": 6}.get(model.removesuffix("_text"), 0)
-    every = whole(text, "sliding_window_pattern") or every
+    every = positive_int(text, "sliding_window_pattern") or every
     return ["full" if every and not (i + 1) % every else "sliding" for i in range(layers)]
 
 
-def whole(config: Mapping[str, Any], *names: str) -> int:
-    """The first of the values that is a positive whole number, else 0."""
+def positive_int(config: Mapping[str, Any], *names: str) -> int:
+    """Return the first of the named values that is a positive whole number, else 0."""
     for name in names:
         value = config.get(name)
         if isinstance(value, int) and not isinstance(value, bool) and value > 0:

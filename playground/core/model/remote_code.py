@@ -1,4 +1,4 @@
-"""The Python code that a model brings along: read for a review, and what was agreed to."""
+"""Reads the Python code that a model brings, for a review, and keeps the user's consents."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 from playground.core.errors import ModelError
 from playground.core.facts import MAX_CONSENTS, CodeConsent
 
-#: Files whose `auto_map` names classes of the model's own.
+#: Files whose `auto_map` refers to classes in the model's own code.
 _MAPS = ("config.json", "tokenizer_config.json", "processor_config.json")
 _MAX_FILES = 200
-#: Control characters, marks of writing direction, and what has no width.
+#: Control characters, marks of writing direction, and characters of no width.
 _HIDDEN = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
 )
@@ -33,9 +33,9 @@ class CodeFile:
 
 @dataclass(frozen=True)
 class RemoteCode:
-    """All code of a model's folder. `digest` changes with any of it.
+    """All Python code in a model's folder. `digest` is a hash over all of it.
 
-    `elsewhere` names repositories that its classes are to come from instead.
+    `elsewhere` names other repositories that its classes come from.
     """
 
     files: tuple[CodeFile, ...]
@@ -44,12 +44,12 @@ class RemoteCode:
 
 
 def brings_code(folder: Path) -> bool:
-    """Whether the model or its tokenizer names classes of its own."""
+    """Return whether the model or its tokenizer refers to classes in its own code."""
     return any(_maps(folder).values())
 
 
 def read_code(folder: Path) -> RemoteCode:
-    """Read the code of a model. Raises ModelError where nobody could review it."""
+    """Read a model's code. Raises ModelError where it is unreadable, or too long to review."""
     maps = _maps(folder)
     digest = hashlib.sha256(json.dumps(maps, sort_keys=True).encode())
     files = []
@@ -57,7 +57,7 @@ def read_code(folder: Path) -> RemoteCode:
         paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
         if len(paths) > _MAX_FILES or sum(path.stat().st_size for path in paths) > _MAX_BYTES:
             raise ModelError(
-                f"The model brings {len(paths)} files of code, more than anybody can look through.",
+                f"The model brings {len(paths)} files of code, more than anybody can review.",
                 "Choose another model.",
             )
         for path in paths:
@@ -77,24 +77,24 @@ def read_code(folder: Path) -> RemoteCode:
     return RemoteCode(tuple(files), f"sha256:{digest.hexdigest()}", elsewhere)
 
 
-def check_place(code: RemoteCode) -> None:
-    """Raise ModelError where the code lies in another repository: nobody could review that."""
+def check_reviewable(code: RemoteCode) -> None:
+    """Raise ModelError where code lies in another repository, which was not reviewed."""
     if code.elsewhere:
         raise ModelError(
             f"The model's code lies in another repository, {code.elsewhere[0]}, where it could "
             "change unseen.",
-            "Choose a model that brings its own code, or one that needs none.",
+            "Choose a model whose code is in its own repository, or one that needs none.",
         )
 
 
 def with_consent(consents: Sequence[CodeConsent], consent: CodeConsent) -> tuple[CodeConsent, ...]:
-    """Return the consents with this one in front, in the place of others for the same commit."""
+    """Return the consents with this one in front; it replaces others for the same commit."""
     others = (c for c in consents if (c.model, c.commit) != (consent.model, consent.commit))
     return (consent, *others)[:MAX_CONSENTS]
 
 
 def _visible(text: str) -> str:
-    """The text with nothing in it that hides or turns around what it says."""
+    """Return the text with hidden or direction-changing characters written as escapes."""
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
@@ -111,7 +111,7 @@ def _maps(folder: Path) -> dict[str, Any]:
 
 
 def _names(value: Any) -> list[str]:
-    """All class references of an `auto_map`; a tokenizer's are in lists."""
+    """Return all class references of an `auto_map`; those of tokenizers are in lists."""
     if isinstance(value, dict):
         return [name for inner in value.values() for name in _names(inner)]
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Turns a stamp into a short Python script that makes the answer again with transformers."""
+"""Turns a stamp into a short Python script that reproduces the answer with transformers."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ _PLAIN_DTYPES = {
 }
 
 
-#: The classes that gptqmodel's kernels go by, and the names it takes to choose one.
+#: gptqmodel's kernel classes, and the `backend` that selects each.
 _GPTQ_BACKENDS = {
     "TorchAtenLinear": "gptq_torch_aten",
     "MarlinLinear": "gptq_marlin",
     "TritonV2Linear": "gptq_triton",
     "TorchLinear": "gptq_torch",
-    # The engine's own repacking; the weights mean the same.
+    # The engine repacks the weights for this kernel; their values are the same.
     "_weight_int4pack_mm": "gptq_torch",
 }
 
 
-#: The product that the engine puts in the place of bitsandbytes' own.
+#: The int8 weight-only linear layer that the engine puts in place of bitsandbytes' layer.
 _WEIGHT_ONLY = """
 
 class WeightOnly(torch.nn.Module):
@@ -53,7 +53,8 @@ for parent in list(model.modules()):
 """
 
 
-#: AutoGPTQ named the weights after the quantization, and kept the settings apart.
+#: Makes a folder of AutoGPTQ loadable: it names weights after the quantization, and keeps the
+#: quantization settings in a file of their own.
 _OLD_FOLDER = """
 import json
 import tempfile
@@ -76,7 +77,7 @@ config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
 
 
 def script(stamp: Stamp, prompt: Prompt) -> str:
-    """Return the script. It prints the text that followed the prompt."""
+    """Return the script, which prints the text generated after the prompt."""
     blocks = [_header(stamp), _load(stamp), _prompt(prompt), _generate(stamp)]
     return "\n\n".join(blocks) + "\n"
 
@@ -137,7 +138,7 @@ def _load(stamp: Stamp) -> str:
 
 
 def _written_by_auto_gptq(folder: Path) -> bool:
-    """Whether the folder keeps its settings and weights where transformers looks for neither."""
+    """Return whether AutoGPTQ wrote the folder, so that transformers finds neither file."""
     if not (folder / "quantize_config.json").is_file():
         return False
     index, files = weight_files(folder)
@@ -146,7 +147,7 @@ def _written_by_auto_gptq(folder: Path) -> bool:
 
 
 def _dtype(stamp: Stamp) -> str:
-    """The dtype of what is not quantized, as it was found in the loaded model."""
+    """Return the dtype of the values that are not quantized, as counted in the loaded model."""
     plain = _PLAIN_DTYPES.get(stamp.requested_precision)
     if plain is not None:
         return plain

@@ -1,4 +1,4 @@
-"""Reads the headers of safetensors files: what is stored, and whether the file is whole."""
+"""Reads headers of safetensors files: which tensors they hold, and whether they are complete."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BITS = {
 
 @dataclass(frozen=True)
 class StoredTensor:
-    """One tensor as it lies in the file."""
+    """One tensor as stored in the file."""
 
     name: str
     dtype: str
@@ -31,8 +31,11 @@ class StoredTensor:
 
 
 def read_header(path: Path) -> list[StoredTensor]:
-    """Return the file's tensors. Raises ModelError where it is truncated or no safetensors."""
-    remedy = "Download it again, or copy it again from where it came."
+    """Return the file's tensors. Raises ModelError where it is truncated or not safetensors.
+
+    The format: https://huggingface.co/docs/safetensors (8 bytes of length, a JSON header, data).
+    """
+    remedy = "Download it again, or copy it again from its source."
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
@@ -41,7 +44,7 @@ def read_header(path: Path) -> list[StoredTensor]:
                 raise ModelError(f"{path.name} is empty or truncated.", remedy)
             (length,) = struct.unpack("<Q", prefix)
             if length > min(_MAX_HEADER, size - 8):
-                raise ModelError(f"{path.name} is truncated or no safetensors file.", remedy)
+                raise ModelError(f"{path.name} is truncated or not a safetensors file.", remedy)
             header = json.loads(file.read(length))
         tensors, end = [], 0
         for name, entry in header.items():
@@ -53,11 +56,11 @@ def read_header(path: Path) -> list[StoredTensor]:
         raise ModelError(f"{path.name} cannot be read: {error.strerror}.", remedy) from error
     except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
         raise ModelError(
-            f"{path.name} has a damaged header and is no safetensors file.", remedy, str(error)
+            f"{path.name} has a damaged header and is not a safetensors file.", remedy, str(error)
         ) from error
     if 8 + length + end != size:
         raise ModelError(
-            f"{path.name} is truncated: {size:,} bytes are there and {8 + length + end:,} belong.",
+            f"{path.name} is truncated: it has {size:,} of {8 + length + end:,} bytes.",
             remedy,
         )
     return tensors

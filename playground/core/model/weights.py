@@ -1,4 +1,4 @@
-"""What a model's weights take at each precision, from the shapes of its tensors alone."""
+"""Counts a checkpoint's weights, and their bytes at each precision, from tensor shapes alone."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from playground.core.model.kv_cache import CacheShape, cache_shape, whole
+from playground.core.model.kv_cache import CacheShape, cache_shape, positive_int
 from playground.core.model.safetensors_header import StoredTensor
 from playground.core.precision import Precision
 
-#: Leaf names of tensors that only help to unpack a weight.
+#: Last name parts of tensors that only serve to unpack a weight.
 _HELPERS = frozenset({
     "qzeros", "scales", "g_idx", "SCB", "absmax", "quant_map", "nested_absmax",
     "nested_quant_map", "weight_format",
 })  # fmt: skip
-#: Leaf names of buffers that old checkpoints hold and no load takes.
+#: Last name parts of buffers in old checkpoints that no load reads.
 _BUFFERS = ("inv_freq", "masked_bias", "attn.bias", "attention.bias")
 _HEADS = ("lm_head.weight", "embed_out.weight", "output.weight")
-#: Outputs first in a weight's shape, except in these families' blocks.
+#: Layers whose weight has shape (inputs, outputs), by family; all others (outputs, inputs).
 _TRANSPOSED = {"gpt2": ("c_attn", "c_proj", "c_fc")}
 _EXPERTS = ("experts",)
-#: Layers that the lean step puts together, and the families it serves.
+#: Layers that the fused CPU step joins, and the families that it serves.
 _FUSED = ("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj")
-_LEAN = frozenset({"llama", "mistral", "qwen2", "qwen3"})
+_FUSED_STEP = frozenset({"llama", "mistral", "qwen2", "qwen3"})
 _STORED: Mapping[str, tuple[Precision, ...]] = {
     "gptq": (Precision.GPTQ,),
     "int8": (Precision.INT8, Precision.INT8_WEIGHT_ONLY),
@@ -32,15 +32,15 @@ _STORED: Mapping[str, tuple[Precision, ...]] = {
 }
 _PLAIN = {Precision.FP32: "F32", Precision.BF16: "BF16", Precision.FP16: "F16"}
 NF4_BLOCK = 64  # values that share a scale in bitsandbytes' default
-_GPTQ_GROUP = 128  # of a GPTQ version that is not there yet
+_GPTQ_GROUP = 128  # of a GPTQ version that does not exist yet
 
 
 @dataclass(frozen=True)
 class WeightBytes:
-    """A model's weights in memory: `layers` linear layers' values, `scales` what unpacks them,
-    `rest` everything else (embeddings, head, norms, biases).
+    """A model's weights in memory, in bytes.
 
-    `mapped` are those of them which on a CPU are pages of the file itself.
+    `layers`: values of the linear layers; `scales`: what unpacks them; `rest`: everything else
+    (embeddings, head, norms, biases). `mapped`: the part that, on a CPU, is mapped from the file.
     """
 
     layers: int
@@ -55,13 +55,13 @@ class WeightBytes:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSizes:
-    """Counts of a checkpoint's values. Made by `model_sizes`.
+    """Counts of a checkpoint's values, made by `model_sizes`.
 
-    `linear` are the values of the linear layers inside blocks, by the dtype they are stored in
-    ("" for packed ones), `experts` those of them in mixtures of experts; `rows`, `columns` their
-    outputs and inputs added up, `groups` their (group, output) pairs, `largest` the values of
-    the largest. `rest` are all other values by dtype. `fused` are those that the lean step holds
-    twice. `widest` is the widest layer inside a block, `context` in tokens (0: unknown).
+    `linear`: values of the linear layers inside blocks, by stored dtype ("" where packed);
+    `experts`: those of them in mixtures of experts; `largest`: the values of the largest layer.
+    `rows` and `columns`: sums of these layers' outputs and inputs; `groups`: their number of
+    (group, output) pairs. `rest`: all other values by dtype. `fused`: values that the fused CPU
+    step copies. `widest`: the largest width inside a block. `context`: tokens, 0 where unknown.
     """
 
     quantization: str  # "" | "gptq" | "int8" | "nf4" | another method's own name
@@ -74,13 +74,13 @@ class ModelSizes:
     experts: int
     largest: int
     fused: int
-    nested: bool  # scales of 4-bit weights are quantized themselves
+    nested: bool  # the scales of 4-bit weights are themselves quantized
     file_bytes: int
     context: int
     widest: int
     heads: int
-    eager: bool  # attention writes a whole table of scores
-    lean: bool
+    eager_attention: bool  # stores the score of every pair of tokens
+    has_fused_step: bool
     cache: CacheShape | None = field(default=None)
 
     @property
@@ -98,10 +98,10 @@ class ModelSizes:
     def weights(
         self, precision: Precision, device: str = "cpu", capability: str = ""
     ) -> WeightBytes:
-        """Bytes of the weights once loaded on a device, whose `capability` is DeviceFacts'.
+        """Return the bytes of the weights loaded on a device; `capability` as in DeviceFacts.
 
-        Quantized precisions take the linear layers inside blocks; what is outside (embeddings,
-        the head) and experts that bitsandbytes leaves alone stay at 16 bits.
+        Quantized precisions store the linear layers inside blocks; everything outside
+        (embeddings, the head), and experts, which bitsandbytes leaves alone, stay at 16 bits.
         """
         count, rest = self.linear_values, sum(self.rest.values())
         if precision.is_plain:
@@ -126,12 +126,12 @@ class ModelSizes:
         return WeightBytes(layers + 2 * self.experts, scales, 2 * rest, mapped)
 
     def _gptq(self, device: str) -> tuple[int, int]:
-        """Packed values, and scales, zeros and orders as the device's kernel keeps them."""
+        """Return the bytes of the packed values, and of scales, zeros and orders in the kernel."""
         bits = self.bits or 4
         group = self.linear_values / self.groups if self.groups else _GPTQ_GROUP
         layers = self.linear_values * bits // 8
         if device == "cpu" and bits == 4 and group < 256:
-            # torch's own product: scales and zeros in bf16, alone and side by side; two orders.
+            # torch's int4 kernel: scales and zeros in bf16, both apart and interleaved; two orders.
             return layers, 8 * self.groups + 8 * self.columns
         return layers, int((2 + bits / 8) * self.groups) + 4 * self.columns
 
@@ -139,7 +139,11 @@ class ModelSizes:
 def model_sizes(
     tensors: Iterable[StoredTensor], config: Mapping[str, Any], file_bytes: int
 ) -> ModelSizes:
-    """Count a checkpoint's values; `config` is its config.json, with AutoGPTQ's settings in it."""
+    """Count a checkpoint's values from its tensors.
+
+    `config` is its config.json, including the settings that AutoGPTQ kept in another file;
+    `file_bytes` is the size of its weight files.
+    """
     inner = config.get("text_config")
     text = inner if isinstance(inner, Mapping) else config
     model = str(text.get("model_type", config.get("model_type", "")))
@@ -155,8 +159,8 @@ def model_sizes(
         if tied and tensor.name in _HEADS and len(tensors) > 1:
             continue  # the same memory as the embeddings
         counter.take(tensor)
-    heads = whole(text, "num_attention_heads", "n_head", "n_heads")
-    hidden = whole(text, "hidden_size", "n_embd", "d_model")
+    heads = positive_int(text, "num_attention_heads", "n_head", "n_heads")
+    hidden = positive_int(text, "hidden_size", "n_embd", "d_model")
     return ModelSizes(
         quantization=quantization,
         bits=bits,
@@ -167,32 +171,35 @@ def model_sizes(
         groups=counter.groups,
         experts=counter.experts,
         largest=counter.largest,
-        fused=counter.fused if model in _LEAN else 0,
+        fused=counter.fused if model in _FUSED_STEP else 0,
         nested=counter.nested,
         file_bytes=file_bytes,
-        context=whole(text, "max_position_embeddings", "n_positions", "seq_length"),
-        widest=whole(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
+        context=positive_int(text, "max_position_embeddings", "n_positions", "seq_length"),
+        widest=positive_int(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
         heads=heads,
-        eager=bool(text.get("attn_logit_softcapping")),
-        lean=model in _LEAN,
+        eager_attention=bool(text.get("attn_logit_softcapping")),
+        has_fused_step=model in _FUSED_STEP,
         cache=cache_shape(config),
     )
 
 
 def quantization_of(config: Mapping[str, Any]) -> tuple[str, int]:
-    """The method ("" for plain weights), bitsandbytes as "int8" or "nf4", and a GPTQ's bits."""
+    """Return a config's quantization method and, for GPTQ, its bits, else 0.
+
+    The method is "" for plain weights, and "int8" or "nf4" for bitsandbytes.
+    """
     settings = config.get("quantization_config")
     if not isinstance(settings, Mapping):
         return "", 0
     method = str(settings.get("quant_method", "unknown")).lower()
     if "bitsandbytes" in method or method.startswith("bnb"):
         return ("int8" if settings.get("load_in_8bit") else "nf4"), 0
-    bits = whole(settings, "bits")
+    bits = positive_int(settings, "bits")
     return method, bits if bits <= 32 else 0
 
 
 class _Counter:
-    """Adds tensors up, by what becomes of them."""
+    """Sums up tensors, by how a load treats them."""
 
     def __init__(self, quantization: str, bits: int, model: str) -> None:
         self.linear: Counter[str] = Counter()
@@ -240,6 +247,6 @@ class _Counter:
 
 
 def _is_linear(tensor: StoredTensor, parts: list[str]) -> bool:
-    """A matrix in a repeated block, or a stack of an expert's each."""
+    """Whether the tensor is a matrix inside a block, or a stack with one matrix for each expert."""
     stacked = len(tensor.shape) == 3 and any(part in _EXPERTS for part in parts)
     return (len(tensor.shape) == 2 or stacked) and any(map(str.isdigit, parts))

@@ -1,1 +1,1 @@
-"""Quantized copies before they are made: what a copy costs, where it goes, what its card says."""
+"""What is known about a quantized copy without torch: its cost, its folder, its model card."""

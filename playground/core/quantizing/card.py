@@ -1,4 +1,4 @@
-"""The card of a copy that was made here: what, from which commit, how, how long."""
+"""Writes the model card of a quantized copy: from which commit, how, and in what time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playground.core.format import size_text
+from playground.core.format import human_duration, seconds_text, size_text
 from playground.core.precision import Precision
 from playground.core.quantize import QuantizedModel, QuantizeRequest
 
@@ -21,11 +21,11 @@ def card(
     device_name: str,
     versions: Mapping[str, str],
 ) -> str:
-    """Return README.md: front matter as the Hub reads it, and a page for people."""
+    """Return the text of README.md: front matter for the Hub, and a page for people."""
     folder = Path(made.folder).name
     front = [
         "---",
-        # A JSON string is a YAML string, whatever is in the name.
+        # A JSON string is a valid YAML string, whatever characters the name has.
         f"base_model: {json.dumps(request.name, ensure_ascii=False)}",
         "base_model_relation: quantized",
         "library_name: transformers",
@@ -34,9 +34,9 @@ def card(
     ]
     how = _gptq(request) if request.to is Precision.GPTQ else _bitsandbytes(request)
     smaller = made.source_bytes / made.weight_bytes if made.weight_bytes else 0.0
-    took = f"{made.seconds:.0f} s"
+    took = human_duration(made.seconds)
     if made.layer_s:
-        took += f" (a layer: {statistics.median(made.layer_s):.1f} s, the median of "
+        took += f" (a layer: {seconds_text(statistics.median(made.layer_s))}, the median of "
         took += f"{len(made.layer_s)})"
     facts = [
         f"- **Made from** `{request.name}`, commit `{request.commit or 'unknown'}`.",
@@ -50,7 +50,7 @@ def card(
         + ".",
     ]
     after = (
-        "The licence and the limits of the model it was made from hold for this copy too. Its "
+        "The licence and the limitations of the original model apply to this copy too. Its "
         "quality was not measured: compare it with the original on your own prompts."
     )
     return "\n".join([*front, "", f"# {folder}", "", *facts, "", after, ""])

@@ -1,4 +1,4 @@
-"""Making a quantized copy of a model: what is asked for, what it costs, and what came of it."""
+"""Checks a request for a quantized copy, estimates its cost, and names and clears its folder."""
 
 from __future__ import annotations
 
@@ -9,20 +9,23 @@ import shutil
 from pathlib import Path
 
 from playground.core.errors import ModelError, OptionsError
-from playground.core.format import size_text
+from playground.core.format import human_count, size_text
 from playground.core.memory import plan as memory_plan
 from playground.core.model.checkpoint import Checkpoint, read_checkpoint
 from playground.core.precision import Precision
 from playground.core.quantize import Estimate, QuantizeRequest
 from playground.core.system import paths
 
-#: A copy is written here, under a name that nothing lists, and renamed when it is whole.
+#: A copy is written to a hidden folder of this name, and renamed when it is complete.
 _PARTIAL = re.compile(r"^\..+\.partial-(\d+)$")
-_STANDBY = 64 * 2**20
+_DISK_RESERVE = 64 * 2**20
+_MAX_CALIBRATION = 64 * 10**6
+#: Operations a second of slow and fast devices, for the calculated range.
+_SPEEDS = {"cpu": (1e10, 5e11), "gpu": (2e12, 2e14)}
 
 
 def default_name(request: QuantizeRequest) -> str:
-    """The folder's name: `<model>-gptq-4bit-128g`, `<model>-int8`, `<model>-nf4`."""
+    """Return the new folder's name: `<model>-gptq-4bit-128g`, `<model>-int8`, `<model>-nf4`."""
     model = request.name.rsplit("/", 1)[-1] or "model"
     if request.to is not Precision.GPTQ:
         return f"{model}-{request.to.value}"
@@ -32,26 +35,26 @@ def default_name(request: QuantizeRequest) -> str:
 
 
 def default_output(request: QuantizeRequest) -> Path:
-    """Where a copy goes unless somebody says otherwise: into the model library."""
+    """Return the folder for a copy where the user names none: in the model library."""
     return paths.library_dir() / default_name(request)
 
 
 def check_request(request: QuantizeRequest, free_disk: int | None = None) -> Checkpoint:
-    """Check what can be known without the libraries; return the model's description.
+    """Check all that can be checked without torch; return the model's description.
 
-    `free_disk` (bytes) stands in for the disk's own answer. Raises PlaygroundError.
+    `free_disk` (bytes) replaces the disk's own figure. Raises ModelError or OptionsError.
     """
     request.check()
     checkpoint = read_plain(Path(request.folder), request.name)
     output = Path(request.output)
     if not output.is_absolute() or not output.name:
-        raise OptionsError("The new folder needs a whole path.", "Name a folder.")
+        raise OptionsError("The new folder needs an absolute path.", "Name a folder.")
     if output.exists() or output.is_symlink():
         raise OptionsError(
             f"There is already a folder {output.name} in {output.parent}.",
             "Choose another name, or delete that folder.",
         )
-    needed = disk_bytes(request, checkpoint) + _STANDBY
+    needed = disk_bytes(request, checkpoint) + _DISK_RESERVE
     free = _free_disk(output) if free_disk is None else free_disk
     if needed > free:
         raise OptionsError(
@@ -65,7 +68,7 @@ def check_request(request: QuantizeRequest, free_disk: int | None = None) -> Che
 
 
 def read_plain(folder: Path, name: str) -> Checkpoint:
-    """Describe a model that can be quantized. Raises ModelError where it is so already."""
+    """Describe a model that can be quantized. Raises ModelError where it already is."""
     checkpoint = read_checkpoint(folder)
     if checkpoint.quantization:
         raise ModelError(
@@ -76,18 +79,18 @@ def read_plain(folder: Path, name: str) -> Checkpoint:
 
 
 def read_calibration(path: Path) -> str:
-    """Return a calibration file's text. Raises OptionsError where it is none."""
+    """Return a calibration file's text. Raises OptionsError where it cannot serve as one."""
     try:
-        data = path.read_bytes() if path.stat().st_size <= _MOST_TEXT else None
+        data = path.read_bytes() if path.stat().st_size <= _MAX_CALIBRATION else None
     except OSError as error:
         raise OptionsError(
             f"The calibration text {path} cannot be read: {error.strerror}.",
-            "Choose a text file that may be read.",
+            "Choose a text file that you have permission to read.",
         ) from error
     if data is None:
         raise OptionsError(
-            f"The calibration text {path.name} is larger than {_MOST_TEXT // 2**20} MiB.",
-            "Choose a part of it: some hundred kilobytes are enough.",
+            f"The calibration text {path.name} is larger than {size_text(_MAX_CALIBRATION)}.",
+            "Use a part of it: a few hundred kilobytes are enough.",
         )
     try:
         text = data.decode("utf-8-sig")
@@ -100,34 +103,34 @@ def read_calibration(path: Path) -> str:
     if not text.strip():
         raise OptionsError(
             f"The calibration text {path.name} is empty.",
-            "Choose a text like those the model is going to read.",
+            "Choose a text like those that the model will read.",
         )
     return text
 
 
 def disk_bytes(request: QuantizeRequest, checkpoint: Checkpoint) -> int:
-    """Size of the copy by arithmetic: linear layers at the target, everything else as bf16."""
+    """Return the calculated size of the copy: linear layers at the target, the rest in bf16."""
     sizes = checkpoint.sizes
     if request.to is not Precision.GPTQ:
         return sizes.weights(request.to).total
-    # An fp16 scale and a packed zero for each group.
+    # Each group adds an fp16 scale and a packed zero.
     group = request.group_size if request.group_size > 0 else 1024
     bits = request.bits + (16 + request.bits) / group
     return int(sizes.linear_values * bits / 8) + 2 * sum(sizes.rest.values())
 
 
 def operations(request: QuantizeRequest, checkpoint: Checkpoint) -> float:
-    """Floating-point operations of GPTQ's passes over the calibration text, by arithmetic.
+    """Return the floating-point operations of GPTQ's passes over the calibration text.
 
-    Each linear layer of a block (7 in most models) is calibrated by a pass of its own over all
-    texts, and one more pass feeds the next block: 2 operations a weight and token, 8 times. The
-    Hessians and their inverses come on top.
+    Each linear layer of a block (7 in most models) takes one pass of the block over all samples,
+    and one more pass feeds the next block: 8 passes at 2 operations for each weight and token.
+    The Hessians and their inverses are not counted.
     """
     return 2.0 * checkpoint.sizes.linear_values * request.samples * request.length * 8
 
 
-def arithmetic(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
-    """A wide range until something is measured, with the figures it comes from."""
+def rough_estimate(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
+    """Return a wide calculated range, for the time before anything is measured."""
     disk = disk_bytes(request, checkpoint)
     if request.to is not Precision.GPTQ:
         return Estimate(
@@ -135,7 +138,7 @@ def arithmetic(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
             most_s=0.0,
             memory_bytes=load_bytes(request, checkpoint, request.to),
             disk_bytes=disk,
-            basis="Arithmetic. It takes as long as loading the model at this precision, and "
+            basis="Calculated. It takes as long as loading the model at this precision and "
             "writing the files.",
         )
     work = operations(request, checkpoint)
@@ -145,44 +148,39 @@ def arithmetic(request: QuantizeRequest, checkpoint: Checkpoint) -> Estimate:
         most_s=work / slow,
         memory_bytes=load_bytes(request, checkpoint, Precision.FP32) + disk,
         disk_bytes=disk,
-        basis=f"Arithmetic, nothing is measured yet: {work / 1e12:,.1f} trillion operations at "
-        f"{slow / 1e9:,.0f} to {fast / 1e9:,.0f} billion a second; the model in fp32 beside the "
-        "packed weights.",
+        basis=f"Calculated, not measured yet: {human_count(round(work))} operations at "
+        f"{human_count(round(slow))} to {human_count(round(fast))} a second; memory for the model "
+        "in fp32 and the packed weights.",
     )
 
 
 def load_bytes(request: QuantizeRequest, checkpoint: Checkpoint, precision: Precision) -> int:
-    """The most that loading the model at a precision takes, with the libraries of the target."""
-    place = memory_plan.DeviceBudget(device=request.device)
+    """Return the peak, in bytes, of loading the model at a precision with the target's library."""
+    budget = memory_plan.DeviceBudget(device=request.device)
     loaded, target = (
-        memory_plan.plan(checkpoint.sizes, each, place, memory_plan.SHORTEST)
+        memory_plan.plan(checkpoint.sizes, each, budget, memory_plan.SHORTEST)
         for each in (precision, request.to)
     )
     return loaded.peak - loaded.process + target.process
 
 
 def partial_folder(output: Path, pid: int) -> Path:
-    """Where the engine with this process id writes a copy until it is whole."""
+    """Return the hidden folder in which the engine of this process id writes a copy."""
     return output.with_name(f".{output.name}.partial-{pid}")
 
 
 def remove_partial(output: Path, pid: int) -> None:
-    """Remove what an engine that was killed had written."""
+    """Remove the partial copy of an engine that was killed."""
     shutil.rmtree(partial_folder(output, pid), ignore_errors=True)
 
 
 def sweep_partials(library: Path) -> None:
-    """Remove what engines left that were killed together with the program that watched them."""
+    """Remove partial copies whose engine was killed together with the playground."""
     with contextlib.suppress(OSError):
         for path in list(library.iterdir()):
             found = _PARTIAL.match(path.name)
             if found and not _runs(int(found[1])):
                 shutil.rmtree(path, ignore_errors=True)
-
-
-_MOST_TEXT = 64 * 2**20
-#: Operations a second that such devices may do, for the range before a measurement.
-_SPEEDS = {"cpu": (1e10, 5e11), "gpu": (2e12, 2e14)}
 
 
 def _free_disk(output: Path) -> int:

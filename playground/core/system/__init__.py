@@ -1,1 +1,1 @@
-"""What belongs to this machine: files, locks, logs, paths, shipped resources, processor."""
+"""What depends on the machine: files, locks, logs, paths, shipped resources, Qt, hardware."""

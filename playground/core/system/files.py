@@ -1,4 +1,4 @@
-"""Writes files so that no reader ever sees half of one."""
+"""Writes files atomically, so that no reader sees half of one."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Put `data` at `path`, so that at any moment the file is the old or the new one."""
-    # Replacing what a link points at keeps a settings file that lives elsewhere.
+    """Write `data`; at any moment the file holds the old or the new data. Raises OSError."""
+    # For a link, its target is replaced, so that a settings file may lie elsewhere.
     path = path.resolve()
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)

@@ -1,4 +1,4 @@
-"""Where what the user need not read is written: one bounded file, for window and commands alike."""
+"""Writes the log: one file of bounded size, for the window and for commands alike."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ _BYTES = 1_000_000
 
 
 def start_log() -> None:
-    """Send the process's log to the file; where none can be written, nothing is kept.
+    """Send this process's log to the file; where it cannot be written, the log is dropped.
 
-    Never to stderr: a failure is told there in one sentence.
+    Nothing goes to stderr, where the user reads one sentence about a failure.
     """
     path = paths.log_file()
     handler: logging.Handler = logging.NullHandler()

@@ -1,4 +1,4 @@
-"""What the system tells of this machine: processor, and memory as a container may use it."""
+"""Reads this machine's processor and memory, within the limit of a container."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 _ROOT = Path("/")
 _CGROUP = "sys/fs/cgroup"
 _MEMINFO = ("MemTotal:", "MemFree:", "MemAvailable:", "SwapFree:")
-#: Where a container sees its limit (version 2, version 1): the file with it, the one with what is
-#: used, and the field of memory.stat with pages of files, dropped when memory runs short.
+#: Of a container (cgroup version 2, version 1): the files with its memory limit and its use, and
+#: the field of memory.stat with file pages, which are dropped when memory runs short.
 _CGROUPS = (
     ("memory.max", "memory.current", "inactive_file"),
     ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes", "total_inactive_file"),
@@ -22,8 +22,9 @@ _FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_bf16", "amx_int8
 
 @dataclass(frozen=True)
 class MachineMemory:
-    """Main memory in bytes: `free` is what programs can get without swapping, `swap` the swap
-    space that nothing uses yet. All 0 where the system does not tell.
+    """Main memory in bytes, all 0 where the system does not state it.
+
+    `free`: what programs can allocate without swapping; `swap`: the unused swap space.
     """
 
     total: int
@@ -33,15 +34,16 @@ class MachineMemory:
 
 @dataclass(frozen=True)
 class Processor:
-    """Its maker's name, and the known ones of its instruction sets with spaces between them."""
+    """A processor's name, and its instruction sets that matter here, separated by spaces."""
 
     name: str
     capability: str
 
 
 def machine_memory(root: Path = _ROOT) -> MachineMemory:
-    """Return the memory as it is now. A container's limit holds where it is below the machine's;
-    its processes then get no swap. `root` is the folder of /proc and /sys.
+    """Return the memory as it is now; `root` is the folder of /proc and /sys.
+
+    Where a container's limit is below the machine's memory, the limit counts, without swap.
     """
     system = _system_memory(root)
     return _container_memory(root, system) or system
@@ -61,7 +63,7 @@ def _system_memory(root: Path) -> MachineMemory:
         free = meminfo.get("MemAvailable", meminfo.get("MemFree", 0))
         return MachineMemory(meminfo["MemTotal"], free, meminfo.get("SwapFree", 0))
     try:
-        import psutil  # needed without a /proc only; a foreign environment may lack it
+        import psutil  # only where there is no /proc; another environment may lack it
     except ImportError:
         return MachineMemory(0, 0, 0)
     memory = psutil.virtual_memory()
@@ -78,7 +80,7 @@ def _meminfo(root: Path) -> dict[str, int]:
 
 
 def _container_memory(root: Path, system: MachineMemory) -> MachineMemory | None:
-    """What a container's limit leaves of the system's memory; None where none is below it."""
+    """Return the memory within a container's limit; None where no limit is below the system's."""
     for limit, used, inactive in _CGROUPS:
         with contextlib.suppress(OSError, ValueError):
             most = int((root / _CGROUP / limit).read_text("ascii"))

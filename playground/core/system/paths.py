@@ -1,4 +1,4 @@
-"""Where the playground keeps its files: one place for every folder outside the program itself."""
+"""Names every folder and file that the playground keeps outside the program itself."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ from pathlib import Path
 import platformdirs
 
 APPLICATION = "language-model-playground"
-#: With this variable set every folder below lies in the folder it names (portable use, tests).
+#: If this variable is set, all folders below lie in the folder it names (portable use, tests).
 HOME_VARIABLE = "PLAYGROUND_HOME"
 
 
 def config_dir() -> Path:
-    """Settings."""
+    """Return the folder of the settings."""
     return _dir("config", platformdirs.user_config_path)
 
 
 def data_dir() -> Path:
-    """What the user made: histories, evaluation runs, quantized models."""
+    """Return the folder of what the user made: quantized models, environments, downloads."""
     return _dir("data", platformdirs.user_data_path)
 
 
 def library_dir() -> Path:
-    """Models that were made here; the list of local models always has them."""
+    """Return the folder of models made here, which the list of local models always includes."""
     return data_dir() / "models"
 
 
 def cache_dir() -> Path:
-    """What can be made again."""
+    """Return the folder of what can be made again."""
     return _dir("cache", platformdirs.user_cache_path)
 
 
 def log_dir() -> Path:
-    """Log files."""
+    """Return the folder of log files."""
     return _dir("log", platformdirs.user_log_path)
 
 
@@ -47,7 +47,7 @@ def settings_file() -> Path:
 
 
 def _dir(name: str, standard: Callable[..., Path]) -> Path:
-    """The folder, which need not exist: whoever writes makes it."""
+    """Return a folder, which need not exist: whoever writes to it creates it."""
     home = os.environ.get(HOME_VARIABLE, "")
     if home:
         return Path(home).expanduser().absolute() / name

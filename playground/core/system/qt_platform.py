@@ -1,4 +1,4 @@
-"""Whether Qt can open a window here, found out before Qt would abort the program."""
+"""Finds out whether Qt can open a window here, since Qt itself would abort the program."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-#: Shared libraries that Qt takes from the system, and the Debian package of each.
+#: Shared libraries that Qt needs from the system, and the Debian package of each.
 _EVERYWHERE = {
     "libGL.so.1": "libgl1",
     "libEGL.so.1": "libegl1",
@@ -48,10 +48,10 @@ _CONNECT_WAIT_S = 2.0
 
 
 def usable_platform(env: Mapping[str, str] | None = None) -> tuple[str, str]:
-    """Return (Qt platform that will work, "") or ("", a sentence on why none does and the remedy).
+    """Return (a Qt platform that works, "") or ("", why none does and the remedy).
 
-    The name is one for QT_QPA_PLATFORM. What that variable asks for is taken at its word, as
-    long as the libraries are there.
+    The platform is a value for QT_QPA_PLATFORM. Where `env` sets that variable, its platform is
+    only checked for missing libraries, not for a screen.
     """
     env = os.environ if env is None else env
     # "wayland;xcb" means the first that works.
@@ -71,7 +71,7 @@ def usable_platform(env: Mapping[str, str] | None = None) -> tuple[str, str]:
 
 
 def missing_libraries(platform: str) -> dict[str, str]:
-    """Return the system's libraries that a Qt platform lacks here: name → Debian package."""
+    """Return the missing libraries that a Qt platform needs: library → Debian package."""
     platform = platform.split(":")[0]  # what follows are the plugin's options
     needed = dict(_EVERYWHERE)
     if platform == "xcb":
@@ -82,7 +82,7 @@ def missing_libraries(platform: str) -> dict[str, str]:
 
 
 def libraries_sentence(missing: Mapping[str, str]) -> str:
-    """One sentence that names missing libraries and the command that brings them."""
+    """Return a sentence that names missing libraries and the command that installs them."""
     packages = " ".join(sorted(set(missing.values())))
     return (
         f"Qt cannot open a window without {', '.join(sorted(missing))}: install them, on Debian "
@@ -123,10 +123,10 @@ def _loads(name: str) -> bool:
 
 
 def _x_server_answers(display: str) -> bool:
-    """Whether something listens where DISPLAY (host:number.screen) points."""
+    """Return whether an X server listens at this DISPLAY (host:number.screen)."""
     match = re.fullmatch(r"(?P<host>.*):(?P<number>\d+)(?:\.\d+)?", display)
     if match is None:
-        # A launchd socket's path, or a form this does not know: Qt shall try.
+        # The path of a launchd socket, or an unknown form: let Qt try.
         return True
     host, number = match["host"], int(match["number"])
     if host in ("", "unix"):

@@ -1,4 +1,4 @@
-"""Where the files shipped with the playground lie."""
+"""Finds the files that are shipped with the playground."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ _PACKAGE = Path(__file__).resolve().parents[2]
 
 
 def resource(*parts: str) -> Path:
-    """Return the path of a shipped file or folder; it need not exist.
+    """Return the path of a shipped file or folder, which need not exist.
 
-    A wheel carries the resources inside the package, a checkout beside it.
+    An installed wheel has the resources inside the package, a checkout has them beside it.
     """
     installed = _PACKAGE / "_resources"
     root = installed if installed.is_dir() else _PACKAGE.parent / "resources"

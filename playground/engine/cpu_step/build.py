@@ -52,7 +52,7 @@ def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
     path = paths.cache_dir() / "native" / f"products-{key}.so"
     # Lanes that start together compile once.
-    with locks.alone(path.with_name("compiling.lock")):
+    with locks.exclusive(path.with_name("compiling.lock")):
         if path.is_file():
             return path
         for left in path.parent.glob(f"{_UNFINISHED}*"):  # of an engine that was killed

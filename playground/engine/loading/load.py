@@ -10,13 +10,13 @@ from typing import Any
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GPTQConfig
 
-from playground.core.errors import MemoryShortageError, ModelError, RemoteCodeError
+from playground.core.errors import ModelError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
-from playground.core.format import size_text
 from playground.core.memory import plan as memory_plan
-from playground.core.memory.corrections import Load, learn, learned
+from playground.core.memory.corrections import MeasuredLoad, record_load
+from playground.core.memory.headroom import device_budget
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
-from playground.core.model.remote_code import check_place, read_code
+from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.quantize import QuantizeRequest
@@ -55,7 +55,7 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
         check_agreement(request)
         device = check_device(request.device)
         if not request.insist:
-            _check_memory(checkpoint, request.precision, device)
+            _check_memory(request, checkpoint, device)
         if request.threads > 0:
             torch.set_num_threads(request.threads)
         _import_libraries(request.precision, progress)
@@ -85,7 +85,7 @@ def _load_weights(
                 progress,
                 folder,
                 dtype,
-                quantization_config=_bitsandbytes(request.precision, weights.device),
+                quantization_config=_bitsandbytes(request.precision),
             )
 
 
@@ -174,7 +174,7 @@ def _dtype(request: LoadRequest, device: DeviceFacts) -> torch.dtype:
     return torch.float16 if old_gpu else torch.bfloat16
 
 
-def _bitsandbytes(precision: Precision, device: DeviceFacts) -> Any:
+def _bitsandbytes(precision: Precision) -> Any:
     if precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
@@ -219,7 +219,7 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
             "Look at this commit's code, and agree to it if you trust it.",
         )
     code = read_code(Path(request.folder))
-    check_place(code)
+    check_reviewable(code)
     if request.code and request.code != code.digest:
         raise RemoteCodeError(
             "The model's code is not the one any more that you agreed to run.",
@@ -227,47 +227,33 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
         )
 
 
-def _check_memory(checkpoint: Checkpoint, precision: Precision, device: DeviceFacts) -> None:
-    """Refuse what cannot fit: on a CPU the system would kill this process, or others."""
+def _check_memory(request: LoadRequest, checkpoint: Checkpoint, device: DeviceFacts) -> None:
+    """Refuse what cannot fit: on a CPU the system would kill this process, or others.
+
+    Swap counts here, as it keeps the system from killing; the refusal tells memory only.
+    """
     on_cpu = device.id == "cpu"
+    # This process has its libraries already.
     held = memory.resident() if on_cpu else 0
-    made = memory_plan.plan(
-        checkpoint.sizes, precision, place_of(device, held), memory_plan.SHORTEST
-    )
-    free, needed = device.free_bytes, made.needed
-    if on_cpu:
-        # This process has its libraries already.
-        free += machine_memory().swap + held
-    if device.free_bytes and needed > free:
-        raise MemoryShortageError(
-            f"As {precision.label} it needs about {size_text(needed)}, "
-            f"{size_text(made.weights.total)} of them for the weights, and "
-            f"{size_text(free)} of memory are free on {device.id}.",
-            "Choose a smaller model or precision, unload another lane, or close other programs.",
-        )
+    budget = device_budget(device, held)
+    made = memory_plan.plan(checkpoint.sizes, request.precision, budget, memory_plan.SHORTEST)
+    free = device.free_bytes + held
+    swap = machine_memory().swap if on_cpu else 0
+    if device.free_bytes and made.needed > free + swap:
+        raise memory_plan.shortage(request.name, made, free)
 
 
 def compare(weights: Weights, precision: Precision, tokens: int, before: int, peak: int) -> int:
-    """Return the peak that was predicted for a load, and learn from the one that was measured.
+    """Return the peak that was predicted for a load, and record the one that was measured.
 
     The load ended with a warm-up of so many `tokens`; `before` is what this process held
     before it, in bytes.
     """
-    place = place_of(weights.device, before)
-    made = memory_plan.plan(weights.checkpoint.sizes, precision, place, tokens)
+    budget = device_budget(weights.device, before)
+    made = memory_plan.plan(weights.checkpoint.sizes, precision, budget, tokens)
     # The allocator of a GPU does not see the context of CUDA.
-    measured = peak - made.pages if place.on_cpu else peak + made.process
+    measured = peak - made.pages if budget.on_cpu else peak + made.process
     if measured > 0:
         uncorrected = made.needed - made.correction
-        learn(weights.device.name, Load(precision, uncorrected, measured))
-    return made.peak if place.on_cpu else made.needed - made.process
-
-
-def place_of(device: DeviceFacts, process: int) -> memory_plan.DeviceBudget:
-    """Where a load goes; `process` is what this one holds before it, in bytes."""
-    return memory_plan.DeviceBudget(
-        device=device.id,
-        capability=device.capability,
-        process=process,
-        learned=learned(device.name),
-    )
+        record_load(weights.device.name, MeasuredLoad(precision, uncorrected, measured))
+    return made.peak if budget.on_cpu else made.needed - made.process

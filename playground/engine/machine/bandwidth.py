@@ -78,7 +78,7 @@ def bandwidth(device: str, name: str) -> Bandwidth:
 
     One process at a time measures; a folder that cannot be written only means measuring again.
     """
-    with locks.alone(_file().with_suffix(".lock")):
+    with locks.exclusive(_file().with_suffix(".lock")):
         stored = _read()
         key = _key(device, name)
         before = stored.get(key)

@@ -33,10 +33,10 @@ from playground.core.protocol import (
 from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.card import card
 from playground.core.quantizing.plan import (
-    arithmetic,
     check_request,
     partial_folder,
     read_calibration,
+    rough_estimate,
     sweep_partials,
 )
 from playground.core.system.machine import machine_memory
@@ -108,7 +108,7 @@ class _Work:
         request = self._request
         checkpoint, device = self._check()
         if request.to is not Precision.GPTQ:
-            return arithmetic(request, checkpoint)
+            return rough_estimate(request, checkpoint)
         what, dtype, folder, texts = self._prepare(checkpoint, device)
         with self._progress.activity(Activity.MEASURING_LAYER):
             return quantizing_gptq.measure(

@@ -26,6 +26,7 @@ from playground.gui.browser.view import BrowserView
 from playground.gui.toolkit.background import Background, Task
 from playground.gui.toolkit.widgets import announce
 from playground.hub.catalog import ModelRow, SearchPage
+from playground.hub.errors import HubError
 from playground.hub.matching import matches, typed_model
 from playground.hub.pages.browse import Here, HubPages, list_here, look_up
 from playground.hub.place import HubPlace
@@ -261,7 +262,7 @@ class BrowserController(QObject):
         self._asking = None
         if self._outdated:
             self._found = []
-        wait_s = float(getattr(error, "wait_s", 0.0))  # the Hub named a time
+        wait_s = error.wait_s if isinstance(error, HubError) else 0.0
         if 0 < wait_s <= _WAITS_S:
             self._again.start(round(wait_s * 1000))
         self._show(asking=False, more=False, error=error)

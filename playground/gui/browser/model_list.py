@@ -8,7 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from playground.core.facts import ModelSpec
-from playground.core.memory.plan import Fit, row_fit
+from playground.core.memory.plan import Fit, rough_verdict
 from playground.hub.catalog import ModelRow, SearchFilters, Where
 from playground.hub.matching import matches, sorted_rows, typed_model
 from playground.hub.source import SourceKind, kind_of
@@ -58,7 +58,7 @@ class FreeMemory:
         """The verdict on a row, from its weights alone."""
         if row.problem:
             return None
-        return row_fit(
+        return rough_verdict(
             row.parameters, row.size, self.free,
             quantized=bool(row.quantization), device=self.device,
         )  # fmt: skip

@@ -48,7 +48,7 @@ def _count(number: int) -> str:
 def _running(item: DownloadItem) -> str:
     text = f"{size_text(item.done_bytes)} of {size_text(item.total_bytes)}"
     if item.is_quiet:
-        return f"{text} · nothing has arrived for {item.quiet_s:.0f} s"
+        return f"{text} · nothing has arrived for {human_duration(item.quiet_s)}"
     if item.bytes_per_s > 0:
         text += f" · {size_text(int(item.bytes_per_s))}/s"
     left = item.remaining_s

@@ -72,7 +72,7 @@ _COLUMNS = (
         "Tokens",
         "999,999",
         "tokens generated",
-        lambda f, m: f"{f.tokens:,}" if f.tokens else "–",
+        lambda f, m: f"{f.tokens:,}" if f.tokens else NOTHING,
     ),
 )
 

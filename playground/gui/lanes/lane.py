@@ -18,11 +18,11 @@ from playground.core.lane import (
     LaneConfig,
     LaneEvent,
     LaneState,
-    LoadAsked,
+    LoadRequested,
     ProcessEnded,
     Refused,
     Stage,
-    UnloadAsked,
+    UnloadRequested,
     advance,
 )
 from playground.core.memory.headroom import free_bytes
@@ -150,7 +150,7 @@ class LaneController(QObject):
         if self._engine.running and (self._engine.consumed or not self._in_its_environment):
             # While the old process ends, the lane is unloading and no longer failed.
             self._load_next = True
-            self._apply(UnloadAsked())
+            self._apply(UnloadRequested())
             self._engine.kill()
             return
         try:
@@ -158,7 +158,7 @@ class LaneController(QObject):
         except PlaygroundError as error:
             self._apply(Refused(no_environment(error)))
             return
-        self._apply(LoadAsked(warm=self._engine.ready))
+        self._apply(LoadRequested(warm=self._engine.ready))
         if self._engine.progress is not None:
             self._apply(self._engine.progress)
         self._preparation.start(self.config, self.facts, insist=insist)
@@ -377,7 +377,7 @@ class LaneController(QObject):
         if self.state.stage is Stage.GENERATING:
             self.drain()
             self._break(Failure("The generation was ended with its process."))
-        self._apply(UnloadAsked())
+        self._apply(UnloadRequested())
         if not self._engine.running:
             self._apply(ProcessEnded(expected=True, outcome=""))
         elif gently:

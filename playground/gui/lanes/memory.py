@@ -7,7 +7,7 @@ from playground.core.memory.headroom import Headroom, headroom
 from playground.gui.lanes.lane import LaneController
 
 
-def gives_back(lane: LaneController, device: str) -> int:
+def reclaimable_bytes(lane: LaneController, device: str) -> int:
     """Return the bytes that unloading the lane's model would free on `device`."""
     loaded = lane.state.loaded
     if loaded is None or loaded.request.device != device:

@@ -17,7 +17,7 @@ from PySide6.QtWidgets import (
 
 from playground.core.format import size_text
 from playground.core.memory.plan import Fit
-from playground.core.memory.table import FitRow, FitTable
+from playground.core.memory.table import MemoryRow, MemoryTable
 from playground.core.precision import Precision
 from playground.gui.memory.bars import ITEM_NAMES, FitBar, FitKey, items_text
 from playground.gui.memory.text import FitFigures, longest_text
@@ -35,7 +35,7 @@ _TYPING_MS = 250
 
 
 class FitChart(QWidget):
-    """Shows a FitTable. `context_changed` carries tokens, `device_changed` a device's id."""
+    """Shows a MemoryTable. `context_changed` carries tokens, `device_changed` a device's id."""
 
     context_changed = Signal(int)
     device_changed = Signal(str)
@@ -43,7 +43,7 @@ class FitChart(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Memory at every precision")
-        self.table: FitTable | None = None
+        self.table: MemoryTable | None = None
         self._devices: tuple[tuple[str, str], ...] = ()
         self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
         self._typing.timeout.connect(self._tell_context)
@@ -84,7 +84,7 @@ class FitChart(QWidget):
         self._message.setText(text)
         self._arrange()
 
-    def show_table(self, table: FitTable) -> None:
+    def show_table(self, table: MemoryTable) -> None:
         """Show all precisions of a model."""
         self.table = table
         if not self._typing.isActive():
@@ -206,7 +206,7 @@ class _Row:
         grid.addWidget(self._verdict, place, 3)
         grid.addWidget(self._longest, place, 4, right)
 
-    def show_row(self, row: FitRow, free: int | None, full: int) -> None:
+    def show_row(self, row: MemoryRow, free: int | None, full: int) -> None:
         plan = row.plan
         self.shown = plan is not None
         for widget in (self._name, self._bar, self._needed, self._verdict, self._longest):
@@ -220,10 +220,10 @@ class _Row:
         self._verdict.setText(row.fit.value if row.fit else "")
         set_kind(self._verdict, "tone", _TONES[row.fit] if row.fit else "")
         self._longest.setText(longest_text(row))
-        star = " *" if row.note else ""
+        star = " *" if row.needs_gptq else ""
         self._name.setText(self._precision.short_label + star)
 
-    def spoken_items(self, row: FitRow) -> str:
+    def spoken_items(self, row: MemoryRow) -> str:
         items = items_text(row.plan) if row.plan else ""
         return f"{self._precision.label}: {items}"
 
@@ -233,7 +233,7 @@ class _Row:
         return f"{self._precision.label}: {told}"
 
 
-def _full(table: FitTable) -> int:
+def _full(table: MemoryTable) -> int:
     """The bytes of a bar of full width: everything, as long as what is free can be seen."""
     largest = max((row.plan.needed for row in table.rows if row.plan), default=1)
     if table.free is None:
@@ -243,22 +243,22 @@ def _full(table: FitTable) -> int:
     return int(max(1.04 * table.free, min(largest, _MOST * table.free)))
 
 
-def _free_text(table: FitTable) -> str:
+def _free_text(table: MemoryTable) -> str:
     if table.free is None:
         return "What is free is not known"
     free = f"{size_text(table.free)} free now"
     return f"{free} →" if _full(table) < table.free else f"┆ {free}"
 
 
-def _notes(table: FitTable) -> str:
+def _notes(table: MemoryTable) -> str:
     told = []
     if left_out := {row.note for row in table.rows if row.plan is None}:
         others = "other " if any(row.plan for row in table.rows) else ""
         told.append(f"It is {', '.join(sorted(left_out))}: no {others}precision can be had of it.")
-    if table.given_back:
-        told.append(f"{size_text(table.given_back)} of it comes back from the lane's model.")
+    if table.reclaimable:
+        told.append(f"{size_text(table.reclaimable)} of it comes back from the lane's model.")
     if not table.cache_known:
         told.append("The config does not tell the cache's size: it is left out.")
-    if any(row.plan is not None and row.note for row in table.rows):
+    if any(row.needs_gptq for row in table.rows):
         told.append("* as a GPTQ version of the model, which is a checkpoint of its own.")
     return " ".join(told)

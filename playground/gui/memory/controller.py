@@ -9,9 +9,9 @@ from PySide6.QtCore import QObject, QTimer, Slot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, ModelSpec
-from playground.core.memory.headroom import free_bytes, place_of
+from playground.core.memory.headroom import budget_on, free_bytes
 from playground.core.memory.plan import DeviceBudget
-from playground.core.memory.table import fit_table
+from playground.core.memory.table import memory_table
 from playground.core.model.weights import ModelSizes, model_sizes
 from playground.gui.memory.chart import FitChart
 from playground.gui.toolkit.background import Background, Task
@@ -23,7 +23,7 @@ _LOOK_MS = 3000
 
 class FitController(QObject):
     """One chart. `engine` are the facts that an engine found, None while there are none;
-    `given_back` tells what a lane that the model would replace gives back on a device.
+    `reclaimable` returns the bytes that the lane to be replaced would free on a device.
     """
 
     def __init__(
@@ -31,18 +31,18 @@ class FitController(QObject):
         chart: FitChart,
         background: Background,
         engine: Callable[[], EngineFacts | None],
-        given_back: Callable[[str], int] = lambda _: 0,
+        reclaimable: Callable[[str], int] = lambda _: 0,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent or chart)
         self.chart = chart
         self._background = background
         self._engine = engine
-        self._given_back = given_back
+        self._reclaimable = reclaimable
         self._sizes: ModelSizes | None = None
         self._device = "cpu"
         self._context = 0
-        self._places: dict[str, DeviceBudget] = {}
+        self._budgets: dict[str, DeviceBudget] = {}
         self._reading: Task | None = None
         self._timer = QTimer(self, interval=_LOOK_MS)
         self._timer.timeout.connect(self._look)
@@ -61,7 +61,7 @@ class FitController(QObject):
         """Show a model at its usual context."""
         self._abandon()
         self._sizes, self._context = sizes, 0
-        self._places.clear()  # another load may have taught something
+        self._budgets.clear()  # another load may have taught something
         self._draw()
         self._timer.start()
 
@@ -101,16 +101,16 @@ class FitController(QObject):
         devices = [(d.id, d.name) for d in engine.devices] if engine else [("cpu", "")]
         if all(id_ != self._device for id_, _ in devices):
             self._device = devices[0][0]
-        place = self._places.get(self._device)
-        if place is None:
-            place = self._places[self._device] = place_of(self._device, engine)
+        budget = self._budgets.get(self._device)
+        if budget is None:
+            budget = self._budgets[self._device] = budget_on(self._device, engine)
         self.chart.show_devices(devices, self._device)
         self.chart.show_table(
-            fit_table(
+            memory_table(
                 self._sizes,
-                place=place,
+                budget=budget,
                 free=free_bytes(self._device, engine),
-                given_back=self._given_back(self._device),
+                reclaimable=self._reclaimable(self._device),
                 context=self._context,
             )
         )

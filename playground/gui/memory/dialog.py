@@ -24,7 +24,7 @@ class FitDialog(QDialog):
         name: str,
         background: Background,
         engine: Callable[[], EngineFacts | None],
-        given_back: Callable[[str], int],
+        reclaimable: Callable[[str], int],
         place: HubPlace,
         parent: QWidget | None = None,
     ) -> None:
@@ -42,7 +42,7 @@ class FitDialog(QDialog):
         column.addWidget(head)
         column.addWidget(self.chart, 1)
         column.addWidget(buttons)
-        self.controller = FitController(self.chart, background, engine, given_back, self)
+        self.controller = FitController(self.chart, background, engine, reclaimable, self)
         self.controller.use_device(config.device)
         self.controller.read(config.model, place)
         self.finished.connect(self._stop)

@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 
 from playground.core.format import NOTHING, size_text
 from playground.core.memory.plan import MemoryPlan
-from playground.core.memory.table import FitRow, FitTable
+from playground.core.memory.table import MemoryRow, MemoryTable
 from playground.core.precision import Precision
 
 _COLUMNS = (
@@ -65,7 +65,7 @@ class FitFigures(QTableWidget):
                     item.setTextAlignment(right)
                 self.setItem(row, place, item)
 
-    def show_table(self, table: FitTable) -> None:
+    def show_table(self, table: MemoryTable) -> None:
         for place, row in enumerate(table.rows):
             self.setRowHidden(place, row.plan is None)
             if row.plan is None:
@@ -84,14 +84,14 @@ class FitFigures(QTableWidget):
         return QSize(400, _ROW * shown + self.horizontalHeader().sizeHint().height() + bar + 4)
 
 
-def longest_text(row: FitRow) -> str:
+def longest_text(row: MemoryRow) -> str:
     """The longest context that fits, for people."""
     if row.longest is None:
         return NOTHING
     return f"{row.longest:,} tokens" if row.longest else "none"
 
 
-def _texts(row: FitRow, plan: MemoryPlan) -> list[str]:
+def _texts(row: MemoryRow, plan: MemoryPlan) -> list[str]:
     learned = f"{'−' if plan.correction < 0 else '+'}{size_text(abs(plan.correction))}"
     return [
         row.precision.short_label,

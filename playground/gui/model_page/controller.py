@@ -18,6 +18,7 @@ from playground.gui.toolkit.background import Background, Task
 from playground.gui.toolkit.links import ask_to_open
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
 from playground.hub.downloads.items import DownloadItem, DownloadState
+from playground.hub.errors import HubError
 from playground.hub.pages.read import FoundPage, read_row_page, read_versions
 from playground.hub.place import HubPlace
 
@@ -61,7 +62,7 @@ class ModelPageController(QObject):
         self._listed: ModelRow | None = None  # the row of the list that led to it
         self._before: list[ModelRow] = []
         self._gptq_beside = self._logged_in = False
-        self._problem: PlaygroundError | None = None
+        self._problem: HubError | None = None
         self._reading: Task | None = None
         self._asking: Task | None = None
         self._plan: LanePlan | None = None
@@ -168,10 +169,11 @@ class ModelPageController(QObject):
         if self._asking is not None:
             self._asking.abandon()
             self._asking = None
-        self._problem = error
+        self._problem = problem = error if isinstance(error, HubError) else None
         self.view.show_problem(self._row.name if self._row is not None else "", error)
         self.view.show_access(
-            ask=bool(getattr(error, "ask_at", "")), login="hf auth login" in error.remedy
+            ask=problem is not None and bool(problem.ask_at),
+            login=problem is not None and problem.login_helps,
         )
 
     @Slot(object)
@@ -316,7 +318,7 @@ class ModelPageController(QObject):
     @Slot()
     def _ask_access(self) -> None:
         page = self.page.ask_at if self.page is not None else ""
-        ask_to_open(page or str(getattr(self._problem, "ask_at", "")), self.view)
+        ask_to_open(page or (self._problem.ask_at if self._problem else ""), self.view)
 
     @Slot()
     def _ask_login(self) -> None:

@@ -22,7 +22,7 @@ from playground.gui.context import AppContext
 from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
-from playground.gui.lanes.memory import gives_back
+from playground.gui.lanes.memory import reclaimable_bytes
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.memory.dialog import FitDialog
 from playground.gui.models.choice import ModelChoice
@@ -119,7 +119,7 @@ class ModelsController(QObject):
             in_use=[other.config.model for other in self._lanes.lanes],
             free_memory=partial(self._free_memory, lane),
             engine=partial(self._engine_of, lane),
-            given_back=partial(gives_back, lane),
+            reclaimable=partial(reclaimable_bytes, lane),
         )
         picker = ModelPicker(self._context, target, self._window)
         picker.chosen.connect(self._chosen)
@@ -161,7 +161,7 @@ class ModelsController(QObject):
             presenter.available.model,
             self._context.background,
             partial(self._engine_of, lane),
-            partial(gives_back, lane),
+            partial(reclaimable_bytes, lane),
             self._context.hub,
             self._window,
         )

@@ -19,7 +19,7 @@ from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
 from playground.hub.downloads.items import DownloadItem, DownloadState
-from playground.hub.pages.read import missing
+from playground.hub.local.resolve import missing
 from playground.hub.place import HubPlace
 
 _Lanes = tuple[LaneChoice, ...]

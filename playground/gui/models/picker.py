@@ -49,7 +49,7 @@ class PickerTarget:
 
     `current` is the lane's model, `in_use` those of all lanes. `free_memory` returns the memory
     that another model could have in the lane, `engine` what its engine found on this machine, and
-    `given_back` the bytes that unloading its model frees on a device.
+    `reclaimable` the bytes that unloading its model frees on a device.
     """
 
     lane: LanePresenter | None = None
@@ -57,7 +57,7 @@ class PickerTarget:
     in_use: Sequence[ModelSpec] = ()
     free_memory: Callable[[], FreeMemory] = FreeMemory
     engine: Callable[[], EngineFacts | None] = lambda: None
-    given_back: Callable[[str], int] = lambda _: 0
+    reclaimable: Callable[[str], int] = lambda _: 0
 
 
 class ModelPicker(QDialog):
@@ -85,7 +85,7 @@ class ModelPicker(QDialog):
         self._build()
         background, downloads, place = context.background, context.downloads, context.hub
         self.fit = FitController(
-            self.page.fit, background, target.engine, target.given_back, parent=self
+            self.page.fit, background, target.engine, target.reclaimable, parent=self
         )
         self.fit.use_device(target.free_memory().device)
         self.pages = ModelPageController(

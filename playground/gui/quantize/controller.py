@@ -27,10 +27,10 @@ from playground.core.protocol import (
 )
 from playground.core.quantize import QuantizeRequest
 from playground.core.quantizing.plan import (
-    arithmetic,
     check_request,
     default_output,
     remove_partial,
+    rough_estimate,
 )
 from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
 from playground.gui.engines.worker import EngineEnd
@@ -299,7 +299,7 @@ class QuantizeController(QObject):
             self._checking.abandon()
             self._checking = None
         stage = QuantizeStage.CHOOSING
-        estimate = arithmetic(request, checkpoint)
+        estimate = rough_estimate(request, checkpoint)
         self._set(
             replace(
                 self.state,

@@ -20,7 +20,8 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core.precision import Precision
-from playground.core.quantize import BITS, GROUP_SIZES, LENGTHS, SAMPLES, QuantizeRequest
+from playground.core.quantize import QuantizeRequest
+from playground.core.quantize_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES
 from playground.gui.quantize.text import KINDS, TIPS
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.segments import Segments

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from playground.core import founding
 from playground.core.comparison import median, ratio
 from playground.core.facts import Answer
+from playground.core.format import ms_text, ratio_text, seconds_text
 from playground.core.precision import Precision
 from playground.core.trace import LatencyTrace
 
@@ -41,12 +42,12 @@ class Row:
         """The row as texts under HEADER."""
         return (
             self.precision.label,
-            _text(self.seconds, "{:.3f} s"),
-            _text(self.ratio, "{:.2f} ×"),
-            _text(self.ttft_s, "{:.3f} s"),
-            _text(self.p50_ms, "{:.1f} ms"),
-            _text(self.published_s, "{:.3f} s"),
-            _text(self.published_ratio, "{:.2f} ×"),
+            seconds_text(self.seconds),
+            ratio_text(self.ratio),
+            seconds_text(self.ttft_s),
+            ms_text(self.p50_ms),
+            seconds_text(self.published_s),
+            ratio_text(self.published_ratio),
             self.published_for,
         )
 
@@ -86,7 +87,3 @@ def as_text(table: Sequence[Row], conditions: str) -> str:
     """The whole comparison for the clipboard: tab-separated, with its conditions and caveat."""
     lines = ["\t".join(HEADER), *("\t".join(row.cells()) for row in table)]
     return "\n".join([*lines, "", conditions, f"Published: {founding.SOURCE}. {founding.CAVEAT}"])
-
-
-def _text(value: float | None, form: str) -> str:
-    return "–" if value is None else form.format(value)

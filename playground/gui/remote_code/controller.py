@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from playground.core.errors import ModelError, PlaygroundError
 from playground.core.facts import CodeConsent
 from playground.core.lane import LaneConfig
-from playground.core.model.remote_code import RemoteCode, check_place, read_code, with_consent
+from playground.core.model.remote_code import RemoteCode, check_reviewable, read_code, with_consent
 from playground.core.settings import SettingsStore
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
@@ -112,7 +112,7 @@ def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> _Review:
     code = read_code(resolved.folder)
     refusal = ""
     try:
-        check_place(code)
+        check_reviewable(code)
     except ModelError as error:
         refusal = str(error)
     consent = consent_to(resolved, code)

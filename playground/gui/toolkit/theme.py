@@ -170,11 +170,6 @@ def apply_theme(app: QApplication, choice: str = "system") -> None:
     _theme.paint(app)
 
 
-def is_dark() -> bool:
-    """Whether the dark scheme is in use."""
-    return _theme.colors is DARK
-
-
 def colors() -> Colors:
     """The colours in use."""
     return _theme.colors

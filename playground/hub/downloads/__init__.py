@@ -1,1 +1,1 @@
-"""Downloads: the queue, the child process that downloads, and the files it needs."""
+"""Downloads of models: the queue, and the child process that each runs in."""

@@ -1,6 +1,6 @@
 """The process that downloads a model: `… -m playground.hub.downloads.child ID REVISION COMMIT`.
 
-It writes one JSON line an event to stdout and leaves when its stdin ends, because then the
+It writes each event to stdout as a JSON line, and exits when its stdin ends, because then the
 application that started it is gone.
 """
 
@@ -34,18 +34,19 @@ from playground.hub.downloads.events import (
 )
 from playground.hub.downloads.needed_files import needed_files
 from playground.hub.downloads.partial_files import PartialFiles
+from playground.hub.errors import HubError, HubProblem
 from playground.hub.site import failures
 
 REPORT_EVERY_S = 0.2
 _RATE_WINDOW_S = 5.0
 _ANSWER_WITHIN_S = 20.0
 _WORKERS = 4
-#: Bytes between two writes; the library's 10 MiB would look like a standstill on slow lines.
+#: Bytes between two writes; with the library's 10 MiB a slow download would seem to stand still.
 _CHUNK = 256 * 1024
 
 
 class EventWriter:
-    """Writes events to the parent, from two threads."""
+    """Writes events to the parent process; may be called from several threads."""
 
     def __init__(self, stream: BinaryIO) -> None:
         self._stream = stream
@@ -58,10 +59,9 @@ class EventWriter:
 
 
 class ProgressReporter:
-    """Tells from the sizes of files how far the download is, at a steady pace.
+    """Reports the progress of a download at a steady pace, from the sizes of its files.
 
-    Sizes on disk hold for every way of transfer (plain HTTP, Xet) and every version of the
-    library.
+    Sizes on disk are right for every way of transfer (plain HTTP, Xet) and library version.
     """
 
     def __init__(
@@ -114,9 +114,10 @@ class ProgressReporter:
 def download(
     id_: str, revision: str, commit: str, partial: PartialFiles, emit: EventWriter
 ) -> Completed:
-    """Download what a load needs. Raises whatever the library raises, and ModelError.
+    """Download the files that loading a model needs.
 
-    With a `commit` that one is taken, whatever the revision names by now.
+    A `commit` stands above the revision, which may name another one by now. Raises ModelError,
+    and whatever the library raises.
     """
     if constants.is_offline_mode():
         raise failures.offline_mode()
@@ -126,7 +127,7 @@ def download(
         raise ModelError(f"The Hub names no commit of {id_}.", "Try again.")
     names = [sibling.rfilename for sibling in info.siblings or ()]
     patterns = [_literally(name) for name in needed_files(id_, names)]
-    # By commit, so that a change of the branch in between cannot mix two versions.
+    # By commit, so that a push in between cannot mix two versions.
     plan = snapshot_download(id_, revision=info.sha, allow_patterns=patterns, dry_run=True)
     total = sum(f.file_size or 0 for f in plan)
     missing = sum(f.file_size or 0 for f in plan if f.will_download)
@@ -151,8 +152,8 @@ def download(
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Download the model that the arguments name; 0 where all of it arrived."""
-    # Libraries print: what they write goes to stderr, the protocol has its own descriptor.
+    """Download the model that the arguments name; return 0 for success."""
+    # Libraries print to stdout: that goes to stderr, and events have a descriptor of their own.
     emit = EventWriter(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
     partial = PartialFiles(lambda path: emit(Opening(path)))
@@ -169,7 +170,7 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _broken(error: ModelError) -> Broken:
-    if not isinstance(error, failures.HubError):
+    if not isinstance(error, HubError):
         return Broken(error.message, error.remedy, error.detail)
     return Broken(
         error.message,
@@ -179,12 +180,12 @@ def _broken(error: ModelError) -> Broken:
         wait_s=error.wait_s,
         ask_at=error.ask_at,
         needs_login=error.needs_login,
-        gone=error.gone,
+        gone=error.problem is HubProblem.NO_REVISION,
     )
 
 
 def _leave_with_parent(partial: PartialFiles) -> None:
-    """Wait for the end of stdin, remove what is unfinished, and leave at once."""
+    """Wait for the end of stdin, remove unfinished files, and exit at once."""
     while os.read(0, 1024):
         pass
     partial.remove_all()
@@ -205,7 +206,7 @@ def _check_space(needed: int) -> None:
 
 
 def _literally(name: str) -> str:
-    """A file name as a pattern that matches only itself."""
+    """Return a pattern that matches this file name only."""
     return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 

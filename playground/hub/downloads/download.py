@@ -1,4 +1,4 @@
-"""A download in a child process of its own: started, watched and cancelled from here."""
+"""Starts, watches and cancels one download, which runs in a child process."""
 
 from __future__ import annotations
 
@@ -38,10 +38,10 @@ class Download:
     def __init__(
         self, spec: ModelSpec, environment: Mapping[str, str] | None = None, commit: str = ""
     ) -> None:
-        """Raises ModelError where the spec names no Hub model.
+        """Start nothing yet. Raises ModelError where the spec names no Hub model.
 
-        `environment` replaces this process's for the child. With a `commit` that one is
-        downloaded as the spec's revision, whatever the revision names by now.
+        `environment` replaces this process's for the child. A `commit` is downloaded in place of
+        the one that the spec's revision names by now.
         """
         check_hub_id(spec.source)
         check_revision(spec.revision)
@@ -83,7 +83,7 @@ class Download:
             self._drainer.start()
 
     def events(self) -> Iterator[DownloadEvent]:
-        """Yield events as they come; the last is Completed, Broken or Cancelled, always."""
+        """Yield events as they come; the last is always Completed, Broken or Cancelled."""
         process = self._process
         if process is None or self._end is not None:
             yield self._end or Cancelled()
@@ -117,7 +117,7 @@ class Download:
         yield self._end
 
     def cancel(self) -> None:
-        """Kill the child at once, and don't wait; `events` removes the files it was making."""
+        """Kill the child without waiting; `events` then removes its unfinished files."""
         with self._lock:
             self._cancelled = True
             process = self._process
@@ -142,14 +142,14 @@ class Download:
 
 
 def child_environment(parent: Mapping[str, str]) -> dict[str, str]:
-    """The child's environment: this very package, no progress bars, no proxy to this machine."""
+    """Return a child's environment: this package, no progress bars, no proxy for this machine."""
     environment = dict(parent)
     package = str(Path(playground.__file__).resolve().parents[1])
     paths = [package, *filter(None, [environment.get("PYTHONPATH", "")])]
     environment["PYTHONPATH"] = os.pathsep.join(paths)
     environment["HF_HUB_DISABLE_PROGRESS_BARS"] = "1"
     environment["PYTHONUNBUFFERED"] = "1"
-    # A debugging library writes requests with their token.
+    # With HF_DEBUG the library logs requests, and the token in them.
     environment.pop("HF_DEBUG", None)
     if urlsplit(environment.get("HF_ENDPOINT", "")).hostname in _LOOPBACK:
         for name in ("NO_PROXY", "no_proxy"):

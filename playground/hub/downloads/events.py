@@ -1,4 +1,4 @@
-"""What a download tells: plain values, one JSON line each between the processes."""
+"""The events of a download, each a JSON line between the processes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import msgspec
 
 
 class Planned(msgspec.Struct, frozen=True, tag="planned", kw_only=True):
-    """What is going to happen, before the first byte. Sizes in bytes."""
+    """The extent of a download, before its first byte. Sizes in bytes."""
 
     commit: str
     files: int
@@ -15,7 +15,7 @@ class Planned(msgspec.Struct, frozen=True, tag="planned", kw_only=True):
 
 
 class Advanced(msgspec.Struct, frozen=True, tag="advanced", kw_only=True):
-    """How far it is. `done_bytes` counts what was already here, and never falls."""
+    """The progress so far. `done_bytes` includes files that were already here, and never falls."""
 
     done_bytes: int
     total_bytes: int
@@ -28,24 +28,23 @@ class Advanced(msgspec.Struct, frozen=True, tag="advanced", kw_only=True):
 
     @property
     def remaining_s(self) -> float | None:
-        """Seconds left at this pace, None where nothing moves."""
+        """Seconds left at this rate, None where nothing moves."""
         left = self.total_bytes - self.done_bytes
         return left / self.bytes_per_s if self.bytes_per_s > 0 else None
 
 
 class Completed(msgspec.Struct, frozen=True, tag="completed"):
-    """Everything is here."""
+    """All files are here."""
 
     folder: str
     commit: str
 
 
 class Broken(msgspec.Struct, frozen=True, tag="broken"):
-    """It failed; `detail` is for the log and holds no token.
+    """The download failed; `detail` is for the log and holds no token.
 
-    The others as in `failures.HubError`: whether the same may work later, after how many
-    seconds at least, where to ask for a gated model, and whether logging in comes first.
-    `gone`: the Hub has no such version any more.
+    `retryable`, `wait_s`, `ask_at` and `needs_login` are as in HubError. `gone`: the Hub has no
+    such revision (any more).
     """
 
     message: str
@@ -59,11 +58,11 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
-    """The user stopped it. Finished files stay, unfinished ones are removed."""
+    """The download was cancelled. Finished files stay, unfinished ones are removed."""
 
 
 class Opening(msgspec.Struct, frozen=True, tag="opening"):
-    """An unfinished file is about to be opened; between the processes only."""
+    """An unfinished file is about to be opened; not passed on to users of Download."""
 
     path: str
 
@@ -81,5 +80,5 @@ def encode_line(event: ChildMessage) -> bytes:
 
 
 def decode_line(line: bytes) -> ChildMessage:
-    """Raises msgspec.DecodeError (or its kind ValidationError) for anything else."""
+    """Read an event. Raises msgspec.DecodeError for anything else."""
     return _decoder.decode(line)

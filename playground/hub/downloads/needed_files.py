@@ -1,4 +1,4 @@
-"""Which of a repository's files a load needs."""
+"""Chooses which of a repository's files loading the model needs."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ _PICKLE = re.compile(r"[^/]+\.(bin|pt|pth|ckpt|pkl)")
 
 
 def needed_files(id_: str, names: Iterable[str]) -> list[str]:
-    """Choose the files to download: safetensors, configuration, tokenizer, templates, code.
+    """Return the names of the safetensors, configuration, tokenizer, template and code files.
 
-    Left out are the same weights in other formats and in folders below. Code (for models
-    that bring some) is fetched, never run without the user's word. Raises ModelError where
-    the files make no model that can be loaded, before anything is downloaded.
+    The same weights in other formats and in subfolders are left out. A model's code is
+    downloaded, but never run without the user's consent. Raises ModelError where the files make
+    no model that can be loaded.
     """
     files = set(names)
     weights = _weights(files)
@@ -55,7 +55,7 @@ def _weights(files: set[str]) -> set[str]:
     shards = {name for name in files if _SHARD.fullmatch(name)}
     if shards:
         return shards
-    # Quantized ones have names of their own (gptq_model-4bit-128g.safetensors).
+    # Quantized weights have other names (gptq_model-4bit-128g.safetensors).
     return {
         name
         for name in files

@@ -1,7 +1,7 @@
-"""The unfinished files of a download, which the Hub's library leaves behind when it is killed.
+"""Finds and removes the unfinished files that the Hub's library leaves when it is killed.
 
-Their names are random, and another program may be downloading the same model: so that the
-right ones are removed, the downloading process notes each before it is opened.
+Their names are random, and another program may be downloading the same model. To remove only our
+own, the downloading process reports each file before it opens it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ SUFFIX = ".incomplete"
 
 
 class PartialFiles:
-    """Notes every unfinished file that this process opens, and tells `tell` beforehand."""
+    """Records every unfinished file that this process opens, and calls `tell` with it before."""
 
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
@@ -24,15 +24,15 @@ class PartialFiles:
         self._closed = False
 
     def watch(self) -> None:
-        """Begin; a process cannot stop watching again."""
+        """Begin; a process cannot stop watching."""
         sys.addaudithook(self._hook)
 
     def bytes_written(self) -> int:
-        """Bytes in those that are there now."""
+        """Return the bytes in those that exist now."""
         return sum(_size(path) for path in tuple(self._paths))
 
     def remove_all(self) -> None:
-        """Remove them, and let none be opened any more."""
+        """Remove them, and refuse to open any more."""
         self._closed = True
         remove(tuple(self._paths))
 
@@ -49,7 +49,7 @@ class PartialFiles:
 
 
 def remove(paths: Iterable[str]) -> None:
-    """Remove unfinished files; what is gone already is well."""
+    """Remove unfinished files; ignore those that are gone."""
     for path in paths:
         if path.endswith(SUFFIX):
             with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""The download queue: one child process after the other, retried, and kept over restarts."""
+"""The download queue: one child process at a time, with retries, kept over restarts."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from playground.hub.source import check_hub_id, check_revision
 
 log = logging.getLogger(__name__)
 
-#: Entries that are over and still shown; the oldest go.
+#: Entries that are over and still shown; beyond, the oldest are dropped.
 KEPT_OVER = 50
 
 
@@ -31,9 +31,9 @@ KEPT_OVER = 50
 class RetryPolicy:
     """When a download is tried again. Times in seconds.
 
-    Attempts that bring no further file count as failed in a row; the wait doubles with each,
-    and is never shorter than what the Hub asks for. `stall_s` without a byte ends an attempt:
-    longer than the library's own time-outs, after which it takes a broken file up again.
+    The wait doubles with each failed attempt in a row, and is at least what the Hub asks for. An
+    attempt that completes a file starts the count anew. `stall_s` seconds without a byte end an
+    attempt: longer than the library's own time-outs, after which it resumes a file by itself.
     """
 
     attempts: int = 6
@@ -42,16 +42,16 @@ class RetryPolicy:
     stall_s: float = 90.0
 
     def wait_s(self, failed: int, asked: float) -> float:
-        """The wait after so many failed attempts, at least what the Hub asked for."""
+        """Return the wait after `failed` attempts in a row, at least the one `asked` by the Hub."""
         doubled = self.first_wait_s * 2.0 ** min(failed - 1, 16)
         return max(min(doubled, self.longest_wait_s), asked)
 
 
 class DownloadQueue:
-    """Downloads models one after the other, in threads of its own; every method returns at once.
+    """Downloads models one after the other, in its own threads; methods return at once.
 
-    `listener` is called at every change with the entry as it then is, on any thread and with
-    the queue locked: it may only pass it on (emit a signal, put it in a queue).
+    `listener` is called with the entry at every change, on any thread and while the queue is
+    locked: it may only pass the entry on (emit a signal, put it in a queue).
     """
 
     def __init__(
@@ -61,9 +61,9 @@ class DownloadQueue:
         environment: Mapping[str, str] | None = None,
         policy: RetryPolicy | None = None,
     ) -> None:
-        """Read what was left, and own its file until `close`.
+        """Load the entries of the last run, and lock their file until `close`.
 
-        `path` is the queue's file, `environment` the children's.
+        `path` is the queue's file, `environment` the children's environment.
         """
         self.policy = policy or RetryPolicy()
         self._listener = listener
@@ -77,7 +77,7 @@ class DownloadQueue:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        """Begin, with what is left of the last time."""
+        """Begin, with the entries that are left of the last run."""
         if self._threads:
             return
         for work, name in ((self._work, "download queue"), (self._save, "download queue file")):
@@ -86,15 +86,14 @@ class DownloadQueue:
             thread.start()
 
     def items(self) -> tuple[DownloadItem, ...]:
-        """Every entry, in the order of the queue."""
+        """Return every entry, in the order of the queue."""
         with self._changed:
             return tuple(self._items.values())
 
     def add(self, spec: ModelSpec, commit: str = "") -> DownloadItem:
-        """Put a model at the end of the queue; one that is in it already is returned.
+        """Put a model at the end of the queue, or return its entry if it is in it already.
 
-        With the `commit` whose page was read, exactly that version is downloaded. Raises
-        ModelError where the spec names no Hub model.
+        `commit` pins the version to download. Raises ModelError where the spec names no Hub model.
         """
         check_hub_id(spec.source)
         check_revision(spec.revision)
@@ -112,7 +111,7 @@ class DownloadQueue:
             return item
 
     def want(self, keys: Collection[str], lanes: tuple[tuple[ModelSpec, Precision], ...]) -> None:
-        """Keep with these entries, and with no others, which lanes wait for them."""
+        """Store with these entries, and with no others, the lanes that wait for them."""
         with self._changed:
             for key, item in self._items.items():
                 changed = msgspec.structs.replace(item, lanes=lanes if key in keys else ())
@@ -121,7 +120,7 @@ class DownloadQueue:
             self._changed.notify_all()
 
     def cancel(self, key: str) -> None:
-        """Stop an entry or take it off its turn. Finished files stay, unfinished ones go."""
+        """Stop or skip an entry. Finished files stay, unfinished ones are removed."""
         with self._changed:
             item = self._items.get(key)
             if item is None or item.state.is_over:
@@ -131,7 +130,7 @@ class DownloadQueue:
                 self._running[1].cancel()
 
     def retry(self, key: str) -> None:
-        """Try a failed, cancelled or waiting entry again, now."""
+        """Try a failed or cancelled entry again, or one that waits for its retry."""
         with self._changed:
             item = self._items.get(key)
             ended = item is not None and (item.state.is_over or item.retry_at)
@@ -149,7 +148,7 @@ class DownloadQueue:
             )
 
     def remove(self, key: str) -> None:
-        """Take an entry out of the list, after cancelling it; its files stay."""
+        """Cancel an entry and drop it from the list; its files stay."""
         with self._changed:
             self.cancel(key)
             if self._items.pop(key, None) is not None:
@@ -157,7 +156,7 @@ class DownloadQueue:
                 self._changed.notify_all()
 
     def close(self, timeout_s: float = 5.0) -> bool:
-        """Stop, and keep what is left for the next start; False where a thread still runs."""
+        """Stop, and save what is left for the next start; return False if a thread still runs."""
         with self._changed:
             self._closing = True
             if self._running is not None:
@@ -200,7 +199,7 @@ class DownloadQueue:
                     self._running = None
 
     def _next(self) -> DownloadItem | None:
-        """The first entry whose turn it is."""
+        """Return the first entry that can be started now."""
         now = time.time()
         for item in self._items.values():
             if item.state is DownloadState.WAITING:
@@ -210,9 +209,9 @@ class DownloadQueue:
         return None
 
     def _until_due(self) -> float | None:
-        """Seconds until the next retry, None where nothing waits for one."""
+        """Return the seconds until the next retry, None if there is none."""
         due = [i.retry_at for i in self._items.values() if i.state is DownloadState.RETRYING]
-        # Looked at once a minute at least: the clock may be set, or the machine may have slept.
+        # At most a minute: the clock may be set, or the machine may sleep.
         return min(60.0, max(0.01, min(due) - time.time())) if due else None
 
     def _run(self, key: str, download: Download) -> None:
@@ -224,9 +223,9 @@ class DownloadQueue:
                 for event in download.events():
                     watch.see(event)
                     self._take(key, event, watch)
-        except Exception as error:  # a defect must end this download only
+        except Exception as error:  # a bug must end this download only
             download.cancel()
-            for _ in download.events():  # to its end, so that nothing unfinished stays
+            for _ in download.events():  # to the end, so that unfinished files are removed
                 pass
             broken = Broken("The download could not be run.", "Try again.", repr(error))
             self._take(key, broken, watch)
@@ -235,7 +234,7 @@ class DownloadQueue:
         with self._changed:
             item = self._items.get(key)
             if item is None or not item.state.is_active:
-                return  # cancelled, and perhaps put in the queue again
+                return  # cancelled, and perhaps added again
             match event:
                 case Planned():
                     gained = event.present_bytes > item.present_bytes
@@ -291,7 +290,7 @@ class DownloadQueue:
             "needs_login": event.needs_login,
         }
         if event.gone and item.commit:
-            # Trying again takes the version that is there now.
+            # A retry takes the present version.
             told |= {
                 "commit": "",
                 "message": f"The version of {item.spec.source} that was chosen is gone.",
@@ -305,10 +304,10 @@ class DownloadQueue:
         else:
             self._put(item, state=DownloadState.FAILED, **told)
 
-    # Changes; all with the lock
+    # Changes; the caller holds the lock
 
     def _put(self, item: DownloadItem, *, keep: bool = True, **changes: Any) -> None:
-        """Change an entry. Without `keep` it is not worth writing the file."""
+        """Change an entry; without `keep` the file is not written for it."""
         changed = msgspec.structs.replace(item, **changes)
         if item.key in self._items:
             self._items[item.key] = changed
@@ -325,7 +324,7 @@ class DownloadQueue:
             del self._items[key]
 
     def _save(self) -> None:
-        """Write the file after changes: the disk must not stop whoever makes them."""
+        """Write the file after changes, in a thread, so that a slow disk blocks nobody."""
         while True:
             with self._changed:
                 while not self._dirty and not self._closing:
@@ -338,7 +337,7 @@ class DownloadQueue:
 
 
 class _Watch:
-    """Ends a download in which nothing has moved for too long."""
+    """Ends a download in which no byte has come for too long."""
 
     def __init__(self, download: Download, stall_s: float) -> None:
         self._download = download
@@ -359,7 +358,7 @@ class _Watch:
         self._thread.join()
 
     def see(self, event: DownloadEvent) -> None:
-        """Note whether an event shows that something moved."""
+        """Restart the clock if the event shows progress."""
         if isinstance(event, Advanced):
             if event.done_bytes == self._done_bytes:
                 return

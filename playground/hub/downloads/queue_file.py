@@ -1,4 +1,4 @@
-"""Where the download queue is kept between two starts, one file for each open window."""
+"""Stores the download queue between two starts, in one file for each open window."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from playground.hub.downloads.items import DownloadItem, DownloadState
 
 log = logging.getLogger(__name__)
 
-#: Windows that can be open at once, each with a file of its own; a further one keeps nothing.
+#: Windows that can be open at once with a file each; a further one stores nothing.
 _MOST_OWNERS = 9
 _VERSION = 1
 
@@ -28,10 +28,10 @@ class _Stored(msgspec.Struct, frozen=True):
 
 
 class QueueFile:
-    """The file that one application keeps its queue in, locked for as long as it runs.
+    """The file of one application's queue, locked for as long as the application runs.
 
-    The first one has `path`, a second one beside it `downloads-2.json`, and so on. Whoever
-    starts takes over what is left in the files of those that have ended.
+    The first application has `path`, a second one `downloads-2.json` beside it, and so on. One
+    that starts takes over the entries in the files of applications that have ended.
     """
 
     def __init__(self, path: Path) -> None:
@@ -47,7 +47,7 @@ class QueueFile:
         log.warning("%d windows keep downloads already; this one's are not kept.", _MOST_OWNERS)
 
     def load(self) -> list[DownloadItem]:
-        """Read this file's queue, and after it what other applications have left."""
+        """Read this file's queue, followed by what ended applications have left."""
         if self._path is None:
             return []
         found = {item.key: item for item in load(self._path)}
@@ -55,7 +55,7 @@ class QueueFile:
         for slot in left:
             lock = _locked(slot)
             if lock is None:
-                continue  # its owner is at work
+                continue  # its owner runs
             for item in load(slot):
                 known = found.get(item.key)
                 if known is None or known.state.is_over:
@@ -70,7 +70,7 @@ class QueueFile:
             save(self._path, items)
 
     def release(self) -> None:
-        """Leave the file to whoever starts next."""
+        """Leave the file to the next application that starts."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -81,9 +81,9 @@ def queue_file() -> Path:
 
 
 def load(path: Path) -> list[DownloadItem]:
-    """Read the queue; [] where there is none. What was under way waits for its turn again.
+    """Read the queue, [] where there is none. Entries that were running are WAITING again.
 
-    A damaged file is kept beside as `.bad` and logged.
+    A damaged file is logged, and copied to one ending in `.bad`.
     """
     try:
         stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
@@ -100,7 +100,7 @@ def load(path: Path) -> list[DownloadItem]:
 
 
 def save(path: Path, items: Sequence[DownloadItem]) -> None:
-    """Write the queue at once or not at all; a failure is logged, downloads go on."""
+    """Write the queue atomically; a failure is only logged, and downloads go on."""
     stored = _Stored(_VERSION, tuple(map(_at_rest, items)))
     try:
         write_atomically(path, msgspec.json.encode(stored))
@@ -109,7 +109,10 @@ def save(path: Path, items: Sequence[DownloadItem]) -> None:
 
 
 def _locked(path: Path) -> int | None:
-    """Lock a file's owner mark; None where another holds it. The system frees it with us."""
+    """Lock a file's `.lock` and return its handle, None where another process holds it.
+
+    The system releases the lock when this process ends.
+    """
     mark = path.with_name(path.name + ".lock")
     try:
         mark.parent.mkdir(parents=True, exist_ok=True)
@@ -129,13 +132,13 @@ def _locked(path: Path) -> int | None:
     except (BlockingIOError, PermissionError):
         os.close(handle)
         return None
-    except OSError as error:  # a file system without locks: as if alone
+    except OSError as error:  # a file system without locks: go on without one
         log.warning("%s cannot be locked: %s", mark, error)
     return handle
 
 
 def _at_rest(item: DownloadItem) -> DownloadItem:
-    """An entry without what holds only while a process runs."""
+    """Return the entry without the values that hold only while a process runs."""
     state = item.state if item.state.is_over else DownloadState.WAITING
     return msgspec.structs.replace(
         item, state=state, bytes_per_s=0.0, quiet_s=0.0, attempt=0, retry_at=0.0

@@ -1,7 +1,7 @@
-"""What the Hugging Face cache on this machine holds, found by walking its folders.
+"""Lists the models in this machine's Hugging Face cache by walking its folders.
 
-The library's own scan gives up on a whole repository at the first broken link; here a
-damaged snapshot is listed with what is wrong with it, and the others are not touched.
+The library's own scan drops a whole repository at the first broken link. Here a damaged snapshot
+is listed with its problem, beside the others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class CachedModel:
 
 
 def cache_folder() -> Path:
-    """The Hub's cache as HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME set it at import."""
+    """Return the Hub's cache as HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME set it at import."""
     return Path(constants.HF_HUB_CACHE)
 
 
@@ -54,8 +54,8 @@ def cached_models(cache: Path | None = None) -> list[CachedModel]:
 def find_cached(id_: str, revision: str = "", cache: Path | None = None) -> CachedModel | None:
     """Return the snapshot of a revision, complete or not; None where there is none.
 
-    Without a revision: `main`, else the latest complete one, so that what was downloaded by
-    tag or commit is found offline.
+    "" means `main`, or the latest complete snapshot where `main` is not here, so that models
+    downloaded by tag or commit are found offline.
     """
     repository = (cache or cache_folder()) / (_PREFIX + id_.replace("/", "--"))
     snapshots = repository_snapshots(repository)
@@ -84,15 +84,15 @@ def repository_snapshots(repository: Path) -> list[CachedModel]:
 
 
 def snapshot_problem(folder: Path) -> str:
-    """Return a sentence on what a snapshot lacks to be loaded, "" where nothing is missing.
+    """Return a sentence on what a snapshot lacks to be loaded, "" for nothing.
 
-    Looks at names only; the contents are for `read_checkpoint`.
+    Only names are checked; `read_checkpoint` reads the contents.
     """
     broken = sorted(p.name for p in _walk(folder) if not p.exists())
     if broken:
         return f"Files are missing from the cache: {_some(broken)}."
     if not (folder / "config.json").is_file():
-        return "It has no config.json, so that it is no whole model."
+        return "It has no config.json."
     shards = _shards(folder)
     missing = [name for name in shards if not (folder / name).is_file()]
     if missing:
@@ -136,7 +136,7 @@ def _shards(folder: Path) -> list[str]:
 
 
 def _refs(folder: Path) -> dict[str, set[str]]:
-    """Commits and the names that point at them."""
+    """Return the branches and tags of each commit."""
     refs: dict[str, set[str]] = {}
     for path in _walk(folder):
         try:
@@ -155,7 +155,7 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _walk(folder: Path) -> Iterator[Path]:
-    """Every file and link below a folder, broken links too; what cannot be read is left out."""
+    """Yield every file and link below a folder, broken links too; skip unreadable folders."""
     try:
         entries = sorted(folder.iterdir())
     except OSError:

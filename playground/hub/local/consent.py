@@ -1,24 +1,40 @@
-"""What agreeing to a model's code means: the model, its commit and the code as it is now."""
+"""What agreeing to a model's own code means: the model, its commit, and the code as it is now."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent
-from playground.core.model.remote_code import RemoteCode
+from playground.core.model.remote_code import RemoteCode, check_reviewable, read_code
 from playground.hub.local.resolve import Resolved
 
 
 def consent_to(resolved: Resolved, code: RemoteCode) -> CodeConsent:
-    """The consent that somebody gives who has looked at this code."""
+    """Return the consent of somebody who has reviewed this code."""
     return CodeConsent(owner(resolved), resolved.commit, code.digest)
 
 
+def consent_to_commit(resolved: Resolved, commit: str) -> CodeConsent:
+    """Return the consent of somebody who names the commit whose code may run.
+
+    Raises ModelError where the model is of another commit, or its code in another repository.
+    """
+    code = read_code(resolved.folder)
+    check_reviewable(code)
+    if commit != resolved.commit:
+        raise ModelError(
+            f"The code of {resolved.name} is of commit {resolved.commit}, not of {commit}.",
+            f"Look at it in {resolved.folder}, and name that commit if you trust it.",
+        )
+    return consent_to(resolved, code)
+
+
 def owner(resolved: Resolved) -> str:
-    """Whose code it is: a Hub model's id, else the folder, whose name alone says little."""
+    """Return whose code it is: a Hub model's id, else the folder, whose name alone is ambiguous."""
     return str(resolved.folder) if resolved.commit.startswith("sha256:") else resolved.name
 
 
 def earlier(resolved: Resolved, consents: Sequence[CodeConsent]) -> str:
-    """The commit of this model that was agreed to last, "" where none was."""
+    """Return the commit of this model that was agreed to last, "" where none was."""
     return next((c.commit for c in consents if c.model == owner(resolved)), "")

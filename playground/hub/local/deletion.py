@@ -1,4 +1,4 @@
-"""Deleting models from this machine: first what it would free, then the deed."""
+"""Deletes models from this machine, after computing what that would free."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playground.core.errors import ModelError, PlaygroundError
 from playground.hub.catalog import Deletion, ModelRow, Where
 from playground.hub.local.cache import cache_folder
 
-#: What a model consists of; anything else in a user's folder is not ours to delete.
+#: Files of a model; anything else in a user's folder is never deleted.
 _MODEL_FILES = (
     ".safetensors", ".json", ".jsonl", ".model", ".txt", ".jinja", ".py", ".md", ".tiktoken",
     ".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx",
@@ -23,8 +23,7 @@ _MODEL_NAMES = frozenset({"LICENSE", "LICENSE.txt", "NOTICE", ".gitattributes"})
 
 
 def plan_deletion(row: ModelRow, cache: Path | None = None) -> Deletion:
-    """Work out what deleting a row of this machine would free. Raises ModelError where that
-    cannot be deleted."""
+    """Return what deleting a model would free. Raises ModelError where it cannot be deleted."""
     if row.folder is None or not row.is_deletable:
         raise ModelError(
             f"{row.name} cannot be deleted here.",
@@ -38,14 +37,14 @@ def plan_deletion(row: ModelRow, cache: Path | None = None) -> Deletion:
 def delete(deletion: Deletion, cache: Path | None = None) -> int:
     """Delete, and return the bytes freed.
 
-    Planned anew, because files may have come since the question. Raises PlaygroundError where
-    something is left that should have gone.
+    The plan is made anew, because files may have come since. Raises PlaygroundError where
+    something could not be deleted.
     """
     row, folder = deletion.row, deletion.row.folder
     if row.where is not Where.CACHE or folder is None:
         plan = plan_deletion(row, cache)
         _remove(plan.files)
-        with contextlib.suppress(OSError):  # other files stay, and with them the folder
+        with contextlib.suppress(OSError):  # the folder stays if other files do
             plan.folders[0].rmdir()
         left = [path for path in plan.files if path.exists()]
     else:
@@ -89,8 +88,10 @@ def _plan_folder(row: ModelRow, folder: Path) -> Deletion:
 def _plan_cached(
     row: ModelRow, snapshot: Path, cache: Path
 ) -> tuple[Deletion, DeleteCacheStrategy | None]:
-    """The plan, and the library's own for it; None where the library refuses the repository
-    because something in it is broken."""
+    """Return the plan and the library's own strategy for it.
+
+    The strategy is None where the library refuses the repository because it is damaged.
+    """
     cache, repository = cache.resolve(), snapshot.resolve().parent.parent
     if repository.parent != cache or not repository.name.startswith("models--"):
         raise ModelError(f"{snapshot} is not in the Hub's cache.", "Refresh the list.")
@@ -155,7 +156,7 @@ def _names(ref: Path, commit: str) -> bool:
 
 
 def _sizes(files: Iterable[Path]) -> int:
-    """Bytes that removing these files frees."""
+    """Return the bytes that removing these files frees."""
     total = 0
     for path in files:
         with contextlib.suppress(OSError):

@@ -1,8 +1,7 @@
-"""The models on this machine as rows of the list, without any network."""
+"""Lists the models on this machine as rows, without the network."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -18,23 +17,29 @@ from playground.hub.cards import split_card
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.local.cache import CachedModel, cached_models
 from playground.hub.local.resolve import BUNDLED_NAME
-from playground.hub.site.rows import licence, mapping, quantization, stored_precision, text
+from playground.hub.site.rows import (
+    licence,
+    parse_object,
+    quantization,
+    stored_precision,
+    text,
+    with_quantize_config,
+)
 from playground.hub.source import BUNDLED
 
-#: A model folder's folders are looked at down to `owner/name`, and no more of them than this.
+#: Model folders are searched two levels down (`owner/name`), and at most for this many models.
 _DEPTH = 2
 _MOST = 2000
-#: Bytes of a card that are read for a row of the list.
+#: Bytes of a card that are read for a row.
 _FRONT_BYTES = 16 * 1024
 
 
 def local_models(folders: Sequence[Path] = (), cache: Path | None = None) -> list[ModelRow]:
     """List the bundled model, the Hub's cache, the library and the user's folders, in this order.
 
-    The library holds what was made here.
-
-    A folder is a model itself or holds models, one or two levels down (`name`, `owner/name`).
-    What cannot be loaded is listed with its problem; what cannot be read is left out.
+    The library holds quantized copies that were made here. A folder is a model itself or holds
+    models, one or two levels down (`name`, `owner/name`). A model that cannot be loaded is listed
+    with its problem; what cannot be read is left out.
     """
     rows = [_bundled()]
     rows += [cached_row(model) for model in cached_models(cache)]
@@ -48,14 +53,14 @@ def local_models(folders: Sequence[Path] = (), cache: Path | None = None) -> lis
 
 
 def ids_here(rows: Sequence[ModelRow]) -> frozenset[str]:
-    """The Hub ids among local rows that can be loaded, to mark the rows of a search."""
+    """Return the Hub ids of the local rows that can be loaded, to mark the rows of a search."""
     return frozenset(
         row.spec.source for row in rows if row.where is Where.CACHE and not row.problem
     )
 
 
 def folder_row(folder: Path, where: Where = Where.FOLDER) -> ModelRow:
-    """Describe a model in a folder of the user's."""
+    """Describe a model in a folder."""
     size, changed = 0, 0.0
     for path in folder.iterdir() if folder.is_dir() else ():
         try:
@@ -79,12 +84,18 @@ def folder_row(folder: Path, where: Where = Where.FOLDER) -> ModelRow:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """A JSON object's content, {} where there is none."""
+    """Read a file with a JSON object; {} for anything else."""
     try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError):
+        return parse_object(path.read_bytes())
+    except OSError:
         return {}
-    return value if isinstance(value, dict) else {}
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """Read a model's config, with AutoGPTQ's settings where they lie beside it."""
+    return with_quantize_config(
+        read_json(folder / "config.json"), read_json(folder / "quantize_config.json")
+    )
 
 
 def _bundled() -> ModelRow:
@@ -113,7 +124,7 @@ def cached_row(model: CachedModel) -> ModelRow:
 
 
 def _with_checkpoint(row: ModelRow, folder: Path) -> ModelRow:
-    """Add what the model's own files tell, its card too."""
+    """Add what the model's files say, its card included."""
     try:
         point = read_checkpoint(folder)
     except ModelError as error:
@@ -133,7 +144,7 @@ def _with_checkpoint(row: ModelRow, folder: Path) -> ModelRow:
 
 
 def _card_front(folder: Path) -> Mapping[str, Any]:
-    """What a model's card states at its top, {} where there is none or it is very long."""
+    """Return a card's front matter, {} where there is none or it is very long."""
     try:
         with (folder / "README.md").open("rb") as file:
             return split_card(file.read(_FRONT_BYTES).decode("utf-8", "replace"))[0]
@@ -144,11 +155,7 @@ def _card_front(folder: Path) -> Mapping[str, Any]:
 def _quantization(folder: Path, point: Checkpoint) -> tuple[str, int]:
     if not point.quantization:
         return "", 0
-    config = read_json(folder / "config.json")
-    if not mapping(config.get("quantization_config")):
-        # Folders written by AutoGPTQ keep the settings apart.
-        config = {"quantization_config": read_json(folder / "quantize_config.json")}
-    return point.quantization, quantization(config)[1]
+    return point.quantization, quantization(read_config(folder))[1]
 
 
 def _model_folders(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:

@@ -1,4 +1,7 @@
-"""What is found out about a model before it is loaded; touches the disk, so not for slots."""
+"""What window and command line do with a model before an engine loads it.
+
+Everything here reads the disk, so it must not run on the GUI thread.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +10,22 @@ from dataclasses import dataclass
 
 from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent, EngineFacts, LoadRequest, ModelSpec
-from playground.core.format import size_text
 from playground.core.lane import Failure, LaneConfig
-from playground.core.memory.headroom import place_of
-from playground.core.memory.plan import SHORTEST, MemoryPlan, plan
+from playground.core.memory.headroom import budget_on
+from playground.core.memory.plan import SHORTEST, MemoryPlan, plan, shortage
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.model.remote_code import read_code
 from playground.core.precision import Precision
+from playground.hub.local.consent import consent_to, earlier
+from playground.hub.local.resolve import Resolved, resolve
 
 
 @dataclass(frozen=True)
 class ModelFacts:
-    """A model as the user chose it: its name, its folder's contents, what each precision lacks."""
+    """A model's name, the contents of its folder, and for each precision why it cannot be had.
+
+    A reason of "" means that the model can be loaded in that precision.
+    """
 
     name: str
     checkpoint: Checkpoint
@@ -27,9 +34,9 @@ class ModelFacts:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A lane's model, ready to be sent to an engine, with what it is going to take.
+    """A model ready to be sent to an engine, and the memory it is going to take.
 
-    `plan` is for a short text: what it takes at least. None: not known.
+    `plan` is for the shortest useful context: the least that a load needs. None: not known.
     """
 
     request: LoadRequest
@@ -38,31 +45,78 @@ class Prepared:
 
 def look_at(spec: ModelSpec, device: str, engine: EngineFacts | None) -> ModelFacts:
     """Describe a model. Raises ModelError where it cannot be loaded at all."""
-    # Imported here: the Hub's library would cost the window a good part of its first second.
-    from playground.hub.local.resolve import resolve
-
     resolved = resolve(spec, Precision.BF16)
     checkpoint = read_checkpoint(resolved.folder)
     return ModelFacts(resolved.name, checkpoint, precision_reasons(checkpoint, device, engine))
 
 
+def choose_device(asked: str, engine: EngineFacts) -> str:
+    """Return the device asked for, or the first GPU, else the CPU, where `asked` is "".
+
+    "cuda" means the first GPU, as in torch. Raises ModelError for a device that is not there.
+    """
+    present = [device.id for device in engine.devices]
+    if not asked:
+        return next((id_ for id_ in present if id_ != "cpu"), "cpu")
+    device = "cuda:0" if asked == "cuda" else asked
+    if device not in present:
+        raise ModelError(
+            f"There is no device {device} here.", f"Choose one of: {', '.join(present)}."
+        )
+    return device
+
+
+def check_precision(
+    checkpoint: Checkpoint,
+    precision: Precision,
+    device: str = "",
+    engine: EngineFacts | None = None,
+) -> None:
+    """Raise ModelError where a model cannot be loaded in a precision, with those that can.
+
+    Without an engine's facts only the model's own reasons count.
+    """
+    reasons = precision_reasons(checkpoint, device, engine)
+    if reason := reasons[precision]:
+        others = ", ".join(other.value for other, why in reasons.items() if not why)
+        remedy = f"This model can be loaded in: {others}." if others else "Choose another model."
+        raise ModelError(reason, remedy)
+
+
 def prepare(
     config: LaneConfig, engine: EngineFacts | None, consents: Sequence[CodeConsent] = ()
 ) -> Prepared:
-    """Find the folder of a lane's model; its own code runs only with one of the consents.
+    """Find a lane's model and prepare its load, as `prepare_load` does. Raises ModelError."""
+    return prepare_load(
+        resolve(config.model, config.precision),
+        config.precision,
+        config.device,
+        engine,
+        consents,
+        environment=config.environment,
+    )
 
-    Raises ModelError with the remedy.
+
+def prepare_load(
+    resolved: Resolved,
+    precision: Precision,
+    device: str,
+    engine: EngineFacts | None,
+    consents: Sequence[CodeConsent] = (),
+    *,
+    environment: str = "",
+) -> Prepared:
+    """Check that a model can be loaded, and return the request with its memory plan.
+
+    The model's own code runs only where one of the consents is to this code. `engine` is what
+    an engine of the environment found, None while that is unknown. Raises ModelError.
     """
-    from playground.hub.local.consent import consent_to, earlier
-    from playground.hub.local.resolve import resolve
-
-    resolved = resolve(config.model, config.precision)
+    if engine is not None:
+        choose_device(device, engine)
     checkpoint = read_checkpoint(resolved.folder)
-    reason = precision_reasons(checkpoint, config.device, engine)[config.precision]
-    if reason:
-        raise ModelError(reason, "Choose another precision or device for this lane.")
+    check_precision(checkpoint, precision, device, engine)
     agreed = None
-    # Without a consent the code is of no interest: many models run without their own, too.
+    # Code is read only where there is a consent: many models run without their own code, too.
     if checkpoint.remote_code and earlier(resolved, consents):
         found = consent_to(resolved, read_code(resolved.folder))
         agreed = found if found in consents else None
@@ -70,28 +124,19 @@ def prepare(
         name=resolved.name,
         folder=str(resolved.folder),
         commit=resolved.commit,
-        precision=config.precision,
-        device=config.device,
-        environment=config.environment,
+        precision=precision,
+        device=device,
+        environment=environment,
         trust_remote_code=agreed.commit if agreed else "",
         code=agreed.code if agreed else "",
     )
-    place = place_of(config.device, engine)
-    made = plan(checkpoint.sizes, config.precision, place, SHORTEST)
-    return Prepared(request, made)
+    return Prepared(request, plan(checkpoint.sizes, precision, budget_on(device, engine), SHORTEST))
 
 
 def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
-    """Return the failure to show where not even a short text fits into what is free."""
+    """Return the failure to show where not even a short text fits into `free` bytes."""
     made = prepared.plan
     if free is None or made is None or made.needed <= free:
         return None
-    request = prepared.request
-    where = "" if request.device == "cpu" else f" on {request.device}"
-    return Failure(
-        f"{request.name} in {request.precision.label} takes about {size_text(made.needed)}, "
-        f"{size_text(made.weights.total)} of them weights, and {size_text(free)} are "
-        f"free{where}.",
-        "Unload another lane or choose fewer bits, or load it anyway.",
-        may_insist=True,
-    )
+    refusal = shortage(prepared.request.name, made, free)
+    return Failure(refusal.message, refusal.remedy, may_insist=True)

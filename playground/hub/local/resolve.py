@@ -1,9 +1,10 @@
-"""From what the user chose to the folder that an engine reads; never over the network."""
+"""Finds the folder of a chosen model on this machine, without the network."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +24,7 @@ _SAMPLE_BYTES = 4096
 
 @dataclass(frozen=True)
 class Resolved:
-    """A model's folder, the name for people, and the commit (or fingerprint) for the stamp."""
+    """A model's folder, its name to show, and its commit, or the fingerprint of a folder."""
 
     folder: Path
     name: str
@@ -33,9 +34,9 @@ class Resolved:
 def resolve(spec: ModelSpec, precision: Precision, cache: Path | None = None) -> Resolved:
     """Return the local folder of a model for a precision. Raises ModelError with the remedy.
 
-    GPTQ needs a checkpoint that was quantized beforehand. Where the chosen folder is not,
-    the rule is the same for every folder, the bundled model's too: a sibling folder whose
-    name begins with `<folder>-gptq` and whose config names GPTQ is taken in its place.
+    GPTQ needs a checkpoint that was quantized beforehand. For a folder that is not, the bundled
+    model's included, a sibling folder is taken whose name begins with `<folder>-gptq` and whose
+    config names GPTQ.
     """
     found = _locate(spec, cache)
     if precision is not Precision.GPTQ or read_checkpoint(found.folder).quantization == "gptq":
@@ -52,6 +53,18 @@ def resolve(spec: ModelSpec, precision: Precision, cache: Path | None = None) ->
             else "Choose a GPTQ checkpoint of it, on the Hub usually named like it with -GPTQ.",
         )
     return Resolved(sibling, sibling.name, fingerprint(sibling))
+
+
+def missing(specs: Sequence[ModelSpec], cache: Path | None = None) -> list[ModelSpec]:
+    """Return the Hub models among these that must be downloaded before a load."""
+
+    def here(spec: ModelSpec) -> bool:
+        if kind_of(spec.source) is not SourceKind.HUB:
+            return True
+        cached = find_cached(spec.source, spec.revision, cache)
+        return cached is not None and cached.complete
+
+    return [spec for spec in dict.fromkeys(specs) if not here(spec)]
 
 
 def _locate(spec: ModelSpec, cache: Path | None) -> Resolved:
@@ -78,7 +91,7 @@ def _locate_folder(folder: Path) -> Resolved:
         )
     repository = folder.parent.parent.name
     if folder.parent.name == "snapshots" and repository.startswith("models--"):
-        # Somebody points into the Hub's cache: the model has its proper name there.
+        # The folder is a snapshot in the Hub's cache, whose path has the model's name.
         id_ = repository.removeprefix("models--").replace("--", "/")
         return Resolved(folder, id_, folder.name)
     return Resolved(folder, folder.name or str(folder), fingerprint(folder))
@@ -105,8 +118,8 @@ def _locate_cached(spec: ModelSpec, cache: Path | None) -> Resolved:
 def fingerprint(folder: Path) -> str:
     """Return "sha256:" and 16 hex digits that change with the model in a folder.
 
-    Hashed are the names and sizes of the model's files, small files whole, and of each
-    safetensors file its header and evenly spread samples: milliseconds at any size.
+    Names and sizes of the model's files are hashed, small files as a whole, and of each large one
+    16 samples and, in safetensors files, the header: milliseconds at any size.
     """
     digest = hashlib.sha256()
     try:

@@ -1,6 +1,6 @@
-"""Where the browser's rows come from. Everything here blocks: never call it in a slot.
+"""Finds the rows of the model browser. Everything here blocks: it must not run on the GUI thread.
 
-The Hub's library is imported by the first call, because it takes a while.
+The first call imports the Hub's library, which takes a moment.
 """
 
 from __future__ import annotations
@@ -9,26 +9,35 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.catalog import ModelRow, SearchFilters, SearchPage
+from playground.hub.errors import HubError
 from playground.hub.place import HubPlace
 from playground.hub.source import SourceKind, kind_of
+
+if TYPE_CHECKING:
+    from playground.hub.site.search import Search
 
 
 @dataclass(frozen=True)
 class Here:
-    """What is on this machine. `own` are the keys of what may be deleted: the cache and the
-    model folders, and no folder that was only opened."""
+    """The models on this machine.
+
+    `own` are the keys of those that may be deleted: in the cache and the model folders, but not
+    in folders that were only opened.
+    """
 
     rows: tuple[ModelRow, ...] = ()
     own: frozenset[str] = frozenset()
 
 
 def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPlace) -> Here:
-    """List what is on this machine: bundled, cached, in model folders, and folders opened; of
-    those one that is gone too, as what is not here."""
+    """List the models on this machine: bundled, cached, in model folders, and opened folders.
+
+    An opened folder that is gone is listed too, as not being here.
+    """
     from playground.hub.local.models import folder_row, local_models
 
     rows = local_models([Path(folder) for folder in folders], place.cache)
@@ -45,34 +54,34 @@ def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPla
 
 
 class HubPages:
-    """The pages of one search. `next_page` is for one thread, `cancel` for any."""
+    """A search that can be cancelled: `next_page` is for one thread, `cancel` for any."""
 
     def __init__(self, filters: SearchFilters, place: HubPlace) -> None:
         self.filters = filters
         self._place = place
-        self._search: object = None
+        self._search: Search | None = None
         self._cancelled = threading.Event()
 
     def cancel(self) -> None:
-        """Let a request that is under way end untold, and ask for nothing more."""
+        """Drop the answer of a request that is under way, and send no more."""
         self._cancelled.set()
 
     def next_page(self) -> SearchPage | None:
-        """Ask for the next rows; None where it was cancelled. Raises HubError."""
+        """Return the next rows, None once cancelled. Raises HubError."""
         from playground.hub.site.api import HubSite
         from playground.hub.site.search import Search
 
         if self._cancelled.is_set():
             return None
-        if not isinstance(self._search, Search):
+        if self._search is None:
             self._search = Search(self.filters, HubSite(self._place.endpoint, self._place.cache))
         page = self._search.next_page()
         return None if self._cancelled.is_set() else page
 
 
 def look_up(specs: Sequence[ModelSpec], place: HubPlace) -> Mapping[ModelSpec, ModelRow]:
-    """What the Hub says of single models; one that cannot be asked about is left out."""
-    from playground.hub.site.api import HubSite, is_answer
+    """Ask the Hub for the rows of single models; one that it does not answer for is left out."""
+    from playground.hub.site.api import HubSite
     from playground.hub.site.rows import ROW_PROPERTIES, hub_row
 
     site, found = HubSite(place.endpoint, place.cache), dict[ModelSpec, ModelRow]()
@@ -80,10 +89,10 @@ def look_up(specs: Sequence[ModelSpec], place: HubPlace) -> Mapping[ModelSpec, M
         path = f"/api/models/{spec.source}"
         try:
             item = site.get_json(path, spec.source, params={"expand": list(ROW_PROPERTIES)})
-        except ModelError as error:
-            if is_answer(error):
+        except HubError as error:
+            if error.answered:
                 continue
-            break  # the next one would wait as long for nothing
+            break  # the others would wait as long, for nothing
         row = hub_row(item)
         if row is not None:
             found[spec] = row

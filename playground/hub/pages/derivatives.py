@@ -1,4 +1,4 @@
-"""Quantized versions of a model that others have made, grouped by method."""
+"""Finds the quantized versions of a model on the Hub, grouped by method."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from playground.hub.catalog import DerivativeGroup, ModelRow, Sort
 from playground.hub.site.api import HubSite
 from playground.hub.site.rows import METHODS, ROW_PROPERTIES, hub_row
 
-#: Of each model; the most downloaded ones.
+#: Versions requested of each model, the most downloaded ones.
 MOST_DERIVATIVES = 100
-#: Methods that a lane can run, by the group they stand in.
+#: Groups whose method lanes can run.
 _RUNS = frozenset({"gptq", "bitsandbytes"})
 _BITSANDBYTES = frozenset({"nf4", "int8", "bitsandbytes"})
 _OTHER = "other"
@@ -19,10 +19,10 @@ _OTHER = "other"
 def read_derivatives(
     id_: str, site: HubSite, here: Collection[str] = frozenset()
 ) -> tuple[DerivativeGroup, ...]:
-    """Ask for the quantized versions of a model: one request.
+    """Return the quantized versions of a model, after one request.
 
-    Methods that lanes can run come first, the most downloaded versions first in each. `here`
-    are the ids on this machine. Raises HubError.
+    Methods that lanes can run come first; in each, the most downloaded version does. `here` are
+    the Hub ids on this machine. Raises HubError.
     """
     items, _ = site.get_list(
         "/api/models",

@@ -1,4 +1,4 @@
-"""Published evaluation results of a model, as their sources give them."""
+"""Reads a model's published evaluation results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRECISION = re.compile(
 
 
 def from_model_index(index: object, id_: str) -> tuple[EvaluationResult, ...]:
-    """Results of a card's `model-index`. What is odd in one leaves the others alone."""
+    """Return the results in a card's `model-index`; a malformed one is skipped."""
     found: list[EvaluationResult] = []
     for model in _list(index):
         name = text(mapping(model).get("name"))
@@ -28,7 +28,7 @@ def from_model_index(index: object, id_: str) -> tuple[EvaluationResult, ...]:
 
 
 def from_eval_results(entries: object, id_: str) -> tuple[EvaluationResult, ...]:
-    """Results of the repository's `.eval_results/*.yaml`, as the Hub's API or a file lists them."""
+    """Return the results in `.eval_results/*.yaml`, as the Hub's API or a file lists them."""
     found = []
     for item in map(mapping, _list(entries)):
         entry = mapping(item.get("data")) or item
@@ -58,7 +58,7 @@ def from_eval_results(entries: object, id_: str) -> tuple[EvaluationResult, ...]
 
 
 def shown_value(value: object) -> str:
-    """A figure as it was given, "" where it is none."""
+    """Return a figure as it was given, "" for anything else."""
     if isinstance(value, bool):
         return ""
     if isinstance(value, int | float):
@@ -67,7 +67,7 @@ def shown_value(value: object) -> str:
 
 
 def web_address(value: object) -> str:
-    """An http(s) address, "" for anything else."""
+    """Return an http(s) address, "" for anything else."""
     address = text(value)
     return address if address.startswith(("https://", "http://")) else ""
 

@@ -1,4 +1,4 @@
-"""All that is known of one model: from the Hub, or from its files on this machine."""
+"""Reads everything known about one model, from the Hub or from its files on this machine."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ from playground.core.facts import ModelSpec
 from playground.hub.cards import CARD_BYTES, clean_card, parse_yaml, split_card
 from playground.hub.catalog import EvaluationResult, Gate, ModelFile, ModelPage, ModelRow, Where
 from playground.hub.downloads.needed_files import needed_files
+from playground.hub.errors import HubError
 from playground.hub.local.cache import find_cached
 from playground.hub.local.models import cached_row
-from playground.hub.pages.evaluations import from_eval_results, from_model_index, web_address
-from playground.hub.pages.tensor_tables import (
-    CONFIG_LIMIT,
-    file_sizes,
+from playground.hub.pages.evaluations import from_eval_results, from_model_index
+from playground.hub.pages.tensor_tables import CONFIG_LIMIT, file_sizes
+from playground.hub.site.api import HubSite
+from playground.hub.site.rows import (
+    ROW_PROPERTIES,
+    hub_row,
+    licence,
+    mapping,
     parse_object,
+    text,
+    texts,
+    whole,
     with_quantize_config,
 )
-from playground.hub.site.api import HubSite, is_answer
-from playground.hub.site.failures import HubError
-from playground.hub.site.rows import ROW_PROPERTIES, hub_row, licence, mapping, text, texts, whole
 from playground.hub.source import check_hub_id, check_revision
 
 _PAGE_PROPERTIES = (*ROW_PROPERTIES, "cardData", "evalResults", "model-index", "siblings")
@@ -45,7 +50,7 @@ _FILES = (
 
 @dataclass(frozen=True)
 class _Found:
-    """What a page is made of, wherever it comes from."""
+    """The raw parts of a page, from the Hub or from a folder."""
 
     sizes: Mapping[str, int | None]
     contents: Mapping[str, bytes | None]
@@ -55,9 +60,9 @@ class _Found:
 
 
 def read_page(spec: ModelSpec, site: HubSite) -> ModelPage:
-    """Read the page of a model on the Hub; about six small requests, no weights.
+    """Read the page of a model on the Hub, with about six small requests.
 
-    Where the Hub cannot be asked and the model is on this machine, that copy is described and
+    Where the Hub cannot be asked and the model is on this machine, its copy is described, and
     `notes` says so. Raises ModelError.
     """
     check_hub_id(spec.source)
@@ -66,7 +71,7 @@ def read_page(spec: ModelSpec, site: HubSite) -> ModelPage:
         info = _info(spec, site)
     except HubError as error:
         cached = find_cached(spec.source, spec.revision, site.cache)
-        if is_answer(error) or cached is None:
+        if error.answered or cached is None:
             raise
         page = local_page(replace(cached_row(cached), spec=spec))
         return replace(page, notes=(f"{error.message} This is the copy on this machine.",))
@@ -87,7 +92,7 @@ def read_page(spec: ModelSpec, site: HubSite) -> ModelPage:
 
 
 def local_page(row: ModelRow) -> ModelPage:
-    """Describe a row of this machine from its folder, without any network.
+    """Describe a model of this machine from its folder, without the network.
 
     Raises ModelError where the folder is gone.
     """
@@ -112,15 +117,15 @@ def _info(spec: ModelSpec, site: HubSite) -> Mapping[str, Any]:
     try:
         found = site.get_json(path, spec.source, spec.revision, {"expand": list(_PAGE_PROPERTIES)})
     except HubError as error:
-        if not is_answer(error) or "HTTP 400" not in error.message:
+        if error.status != 400:
             raise
-        # A mirror that knows fewer properties.
+        # A mirror may know fewer properties.
         found = site.get_json(path, spec.source, spec.revision)
     return mapping(found)
 
 
 def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, Any], site: HubSite) -> _Found:
-    """Read the small files of a commit side by side; what cannot be read becomes a note."""
+    """Read the small files of a commit in parallel; what cannot be read becomes a note."""
     notes: list[str] = []
     siblings = [text(mapping(s).get("rfilename")) for s in info.get("siblings") or ()]
 
@@ -128,7 +133,7 @@ def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, Any], site: Hub
         try:
             return file_sizes(spec.source, commit, site)
         except ModelError as error:
-            notes.append(f"Sizes of the files are not known: {error.message}")
+            notes.append(f"The sizes of the files are not known: {error.message}")
             return dict.fromkeys(filter(None, siblings))
 
     def content(name: str, limit: int) -> bytes | None:
@@ -187,16 +192,13 @@ def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:
         context_length=_first_whole(inner, "max_position_embeddings", "n_positions", "seq_length"),
         vocabulary=_first_whole(inner, "vocab_size"),
         licence=stated,
-        licence_url=web_address(front.get("license_link")),
         chat_template=_chat_template(tokenizer, found.contents.get("chat_template.jinja")),
         tokenizer_class=text(tokenizer.get("tokenizer_class")),
         remote_code="auto_map" in config,
         base_models=base,
         base_relation=relation,
-        languages=_one_or_more(front.get("language")),
         evaluations=evaluations,
         config=config,
-        tokenizer_config=tokenizer,
         cannot_load=cannot_load,
         notes=tuple(notes),
     )
@@ -223,7 +225,7 @@ def _evaluations(
 
 
 def _base_models(front: Mapping[str, Any], tags: Iterable[str]) -> tuple[tuple[str, ...], str]:
-    """The models this one was made from, and how."""
+    """Return the models this one was made from, and how."""
     relation, found = "", []
     for tag in tags:
         parts = tag.split(":")

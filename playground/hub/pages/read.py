@@ -1,11 +1,10 @@
-"""Where a model's page comes from. Everything here blocks: never call it in a slot.
+"""Reads what a model's page shows. Everything here blocks: it must not run on the GUI thread.
 
-The Hub's library is imported by the first call, because it takes a while.
+The first call imports the Hub's library, which takes a moment.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,8 +18,11 @@ from playground.hub.place import HubPlace
 
 @dataclass(frozen=True)
 class FoundPage:
-    """A page, and what this machine adds: `usable` tells that a lane can take the model now,
-    `gptq_beside` that a GPTQ folder lies beside its own, `logged_in` that a token is stored."""
+    """A page with what is known on this machine.
+
+    `usable`: a lane can take the model now. `gptq_beside`: a GPTQ folder lies beside its own.
+    `logged_in`: a token is stored.
+    """
 
     page: ModelPage
     usable: bool = False
@@ -29,7 +31,7 @@ class FoundPage:
 
 
 def read_row_page(row: ModelRow, place: HubPlace) -> FoundPage:
-    """Read the page of a row: of one on this machine from its files, else from the Hub.
+    """Read the page of a row, from the files of a model on this machine, else from the Hub.
 
     Raises ModelError.
     """
@@ -41,7 +43,7 @@ def read_row_page(row: ModelRow, place: HubPlace) -> FoundPage:
     if not row.is_local:
         page = read_page(row.spec, HubSite(place.endpoint, place.cache))
         return FoundPage(page, not _problem(row.spec, place), logged_in=has_token())
-    if row.where is Where.FOLDER and row.folder is None:  # listed by its name only so far
+    if row.where is Where.FOLDER and row.folder is None:  # only its path is known so far
         row = folder_row(Path(row.spec.source).expanduser().absolute())
     own = row.where in (Where.FOLDER, Where.BUNDLED) and not row.quantization
     sibling = find_gptq_sibling(row.folder) if own and row.folder is not None else None
@@ -51,7 +53,7 @@ def read_row_page(row: ModelRow, place: HubPlace) -> FoundPage:
 
 
 def _problem(spec: ModelSpec, place: HubPlace) -> str:
-    """Why no lane can take a model as it is on this machine, with the remedy; "" where one can."""
+    """Return why no lane can take a model from this machine, with the remedy; "" if one can."""
     from playground.hub.local.resolve import resolve
 
     try:
@@ -62,24 +64,10 @@ def _problem(spec: ModelSpec, place: HubPlace) -> str:
 
 
 def read_versions(id_: str, place: HubPlace) -> tuple[DerivativeGroup, ...]:
-    """Ask the Hub for a model's quantized versions. Raises ModelError."""
+    """Return a model's quantized versions on the Hub. Raises ModelError."""
     from playground.hub.local.cache import cached_models
     from playground.hub.pages.derivatives import read_derivatives
     from playground.hub.site.api import HubSite
 
     here = frozenset(model.id for model in cached_models(place.cache) if model.complete)
     return read_derivatives(id_, HubSite(place.endpoint, place.cache), here)
-
-
-def missing(specs: Sequence[ModelSpec], cache: Path | None = None) -> list[ModelSpec]:
-    """Which Hub models of these cannot be loaded from this machine as they are."""
-    from playground.hub.local.cache import find_cached
-    from playground.hub.source import SourceKind, kind_of
-
-    def here(spec: ModelSpec) -> bool:
-        if kind_of(spec.source) is not SourceKind.HUB:
-            return True
-        found = find_cached(spec.source, spec.revision, cache)
-        return found is not None and not found.problem
-
-    return [spec for spec in dict.fromkeys(specs) if not here(spec)]

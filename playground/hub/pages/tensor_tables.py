@@ -1,4 +1,4 @@
-"""The tensors of a model from its files' headers: kilobytes, where the weights are gigabytes."""
+"""Reads a model's tensors from its files' headers, without downloading the weights."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from playground.core.model.safetensors_header import StoredTensor, read_header
 from playground.core.precision import Precision
 from playground.hub.catalog import TensorTable
 from playground.hub.downloads.needed_files import needed_files
+from playground.hub.errors import HubError
 from playground.hub.local.cache import find_cached
-from playground.hub.local.models import read_json
+from playground.hub.local.models import read_config
 from playground.hub.local.resolve import resolve
-from playground.hub.site.api import HubSite, is_answer
-from playground.hub.site.failures import HubError
-from playground.hub.site.rows import mapping, text
+from playground.hub.site.api import HubSite
+from playground.hub.site.rows import mapping, parse_object, text, with_quantize_config
 from playground.hub.source import SourceKind, kind_of
 
 CONFIG_LIMIT = 4 * 1024 * 1024
-#: Enough for nearly every header in one request, as the Hub's library has found.
+#: Bytes of a first request, which hold nearly every header (as in the Hub's library).
 _FIRST = 100_000
 _MAX_HEADER = 25_000_000
 _WORKERS = 8
@@ -33,11 +33,10 @@ _MOST_PAGES = 20
 
 
 def read_tensors(spec: ModelSpec, site: HubSite, commit: str = "") -> TensorTable:
-    """Read a model's tensor table: from this machine where that version is here, else by range
-    requests; offline from whatever copy is here.
+    """Read a model's tensor table, from this machine if that version is here, else from the Hub.
 
-    `commit` is the one whose page was read, "" for the spec's revision. Raises ModelError,
-    where the repository holds nothing that can be loaded too.
+    Offline, any copy on this machine serves. `commit` is the version wanted, "" the spec's
+    revision. Raises ModelError, also where the repository holds nothing that can be loaded.
     """
     if kind_of(spec.source) is not SourceKind.HUB:
         found = resolve(spec, Precision.BF16, site.cache)
@@ -50,7 +49,7 @@ def read_tensors(spec: ModelSpec, site: HubSite, commit: str = "") -> TensorTabl
         try:
             commit = _commit(spec, site)
         except HubError as error:
-            if here is None or is_answer(error):
+            if here is None or error.answered:
                 raise
             return folder_tensors(here.folder, here.commit)
     sizes = file_sizes(spec.source, commit, site)
@@ -66,22 +65,19 @@ def read_tensors(spec: ModelSpec, site: HubSite, commit: str = "") -> TensorTabl
 
 
 def folder_tensors(folder: Path, commit: str = "") -> TensorTable:
-    """Read the table of a model on this machine."""
+    """Read the tensor table of a model on this machine."""
     names = [path.name for path in folder.iterdir() if path.is_file()]
     files = [folder / n for n in needed_files(folder.name, names) if n.endswith(".safetensors")]
-    config = with_quantize_config(
-        read_json(folder / "config.json"), read_json(folder / "quantize_config.json")
-    )
     return TensorTable(
         commit=commit,
         tensors=tuple(tensor for path in files for tensor in read_header(path)),
         weight_bytes=sum(path.stat().st_size for path in files),
-        config=config,
+        config=read_config(folder),
     )
 
 
 def file_sizes(id_: str, commit: str, site: HubSite) -> dict[str, int | None]:
-    """Names and sizes (bytes) of a commit's files."""
+    """Return the names and sizes (bytes, None: unknown) of a commit's files."""
     sizes: dict[str, int | None] = {}
     address = f"/api/models/{id_}/tree/{quote(commit, safe='')}?recursive=true"
     for _ in range(_MOST_PAGES):
@@ -93,24 +89,6 @@ def file_sizes(id_: str, commit: str, site: HubSite) -> dict[str, int | None]:
         if not address:
             break
     return sizes
-
-
-def parse_object(data: bytes | None) -> dict[str, Any]:
-    """A JSON object, {} for anything else."""
-    try:
-        value = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
-        return {}
-    return value if isinstance(value, dict) else {}
-
-
-def with_quantize_config(
-    config: dict[str, Any], quantize_config: Mapping[str, Any]
-) -> dict[str, Any]:
-    """The config with AutoGPTQ's separate settings where newer checkpoints have theirs."""
-    if quantize_config and not mapping(config.get("quantization_config")):
-        return {**config, "quantization_config": {"quant_method": "gptq", **quantize_config}}
-    return config
 
 
 def _commit(spec: ModelSpec, site: HubSite) -> str:

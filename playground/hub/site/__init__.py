@@ -1,1 +1,1 @@
-"""Requests to the Hub: search, account, and what can go wrong."""
+"""Requests to the Hub: search, account, errors."""

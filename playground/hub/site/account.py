@@ -1,7 +1,7 @@
-"""The Hub account of this machine: the token that `hf auth login` stores, never shown.
+"""Logs in to the Hub and out again, with the token that `hf auth login` uses; never shows it.
 
-One environment, one account: the token is checked with the Hub that HF_ENDPOINT names, and
-stored where the Hub's library and its `hf` command look for it.
+The token is checked with the Hub that HF_ENDPOINT names, and stored where the Hub's library and
+its `hf` command look for it.
 """
 
 from __future__ import annotations
@@ -10,33 +10,28 @@ import logging
 
 import huggingface_hub
 from huggingface_hub import constants, get_token
-from huggingface_hub.errors import HfHubHTTPError
 
 from playground.core.errors import PlaygroundError
+from playground.hub.errors import HubError
 from playground.hub.redaction import redact
 from playground.hub.site.api import HubSite
 from playground.hub.site.rows import mapping, text
 
-#: Where a token is made, below the Hub's address.
+#: The path of the Hub's page where tokens are made.
 TOKEN_PATH = "/settings/tokens"  # noqa: S105  # an address, no token
 
 
 def token_page() -> str:
-    """The page where the user makes a token; one that may read is enough."""
+    """Return the page where a user makes a token; the right to read is enough."""
     return f"{constants.ENDPOINT}{TOKEN_PATH}"
 
 
 def has_token() -> bool:
-    """Whether requests carry a token: a stored one, or HF_TOKEN of the environment."""
+    """Return whether requests carry a token, stored or from HF_TOKEN."""
     try:
         return bool(get_token())
     except OSError:  # the file cannot be read
         return False
-
-
-def user_name() -> str:
-    """Ask the Hub whose token it is; "" without a token. Blocking. Raises HubError."""
-    return _whose(None) if has_token() else ""
 
 
 def login(token: str) -> str:
@@ -51,46 +46,43 @@ def login(token: str) -> str:
             f"Make one at {token_page()}; the right to read is enough.",
         )
     name = _whose(token)
-    # The library logs what it does and where it stores it.
+    # The library logs what it does, and where it stores the token.
     logger = logging.getLogger("huggingface_hub")
     level = logger.level
     logger.setLevel(logging.CRITICAL)
     try:
         huggingface_hub.login(token=token, add_to_git_credential=False)
     except Exception as error:
-        raise _not_stored(error, token) from None  # its context may hold the request
+        raise _not_stored(error, token) from None  # its context may hold the request, and the token
     finally:
         logger.setLevel(level)
     return name
 
 
 def logout() -> None:
-    """Forget the stored token. Raises PlaygroundError where HF_TOKEN still logs in."""
+    """Delete the stored token. Raises PlaygroundError where HF_TOKEN still logs in."""
     if not has_token():
         return
     try:
         huggingface_hub.logout()
     except OSError as error:
         raise PlaygroundError(
-            "The stored token is forgotten, but the environment still logs in.",
+            "The stored token is deleted, but HF_TOKEN still logs in.",
             "Start the playground without HF_TOKEN.",
             redact(str(error)),
         ) from None
 
 
-def _whose(token: str | None) -> str:
-    """The user of a token, None for the stored one."""
+def _whose(token: str) -> str:
+    """Return the name of a token's user."""
     try:
         return text(mapping(HubSite(token=token).get_json("/api/whoami-v2", "")).get("name"))
-    except PlaygroundError as error:
-        cause = error.__cause__
-        if isinstance(cause, HfHubHTTPError) and cause.response.status_code in (401, 403):
+    except HubError as error:
+        if error.status in (401, 403):
             raise PlaygroundError(
                 "The Hub does not accept this token.",
                 f"Copy it again, or make a new one at {token_page()}.",
             ) from None
-        if token is None:
-            raise
         raise PlaygroundError(
             error.message, error.remedy, error.detail.replace(token, "…")
         ) from None

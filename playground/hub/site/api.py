@@ -1,9 +1,8 @@
-"""Requests to a Hub: one page or one small file each, with time-outs, limits and clear errors.
+"""Requests to a Hub, each for one page or small file, with time-outs, limits and clear errors.
 
-Built from the Hub library's own session, headers and errors. Its `list_models` and
-`hf_hub_download` are not used for looking around: the first waits up to half a minute in
-retries that nobody can cancel and has no time-out, the second leaves a half-filled model in
-the cache for every one that is only looked at.
+They use the Hub library's session, headers and errors. Its `list_models` and `hf_hub_download`
+do not serve for browsing: the first has no time-out and retries for up to half a minute, the
+second leaves an incomplete model in the cache for each one looked at.
 """
 
 from __future__ import annotations
@@ -15,14 +14,13 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from huggingface_hub import constants, get_session, hf_raise_for_status
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # made lazily
 
-from playground.core.errors import ModelError
-from playground.hub.site.failures import HubError, explain
+from playground.hub.errors import HubError, HubProblem
+from playground.hub.site.failures import explain, no_hub
 
 ANSWER_WITHIN_S = 20.0
-#: Bytes of a list or of a model's facts; the largest real ones are some MB.
+#: Most bytes of a JSON answer; the largest real ones have some MB.
 _JSON_LIMIT = 32 * 1024 * 1024
 _PART, _NOTHING_THERE = 206, 416
 Params = Mapping[str, str | int | bool | Sequence[str]]
@@ -31,8 +29,8 @@ Params = Mapping[str, str | int | bool | Sequence[str]]
 class HubSite:
     """A Hub and how to reach it. Safe to use from several threads.
 
-    Empty values are what the environment says: HF_ENDPOINT, the cache's folder, the stored
-    token. Every method blocks for up to ANSWER_WITHIN_S, and raises HubError (a ModelError).
+    Empty values stand for the environment's: HF_ENDPOINT, the cache folder, the stored token.
+    Every request blocks for up to ANSWER_WITHIN_S seconds, and raises HubError (a ModelError).
     """
 
     def __init__(
@@ -43,7 +41,7 @@ class HubSite:
         self._token = token
 
     def page_url(self, id_: str) -> str:
-        """A model's page for people."""
+        """Return the address of a model's page."""
         return f"{self.endpoint}/{id_}"
 
     def get_list(
@@ -51,8 +49,8 @@ class HubSite:
     ) -> tuple[list[Any], str]:
         """Return one page of a list, and the address of the next one ("" after the last).
 
-        `address` is a path, or what an earlier page gave as the next. `id_` and `revision`
-        are what it is about, for an error's text.
+        `address` is a path, or the next address of an earlier page. `id_` and `revision` name the
+        model in an error's text.
         """
         url = self._own(address)
         try:
@@ -68,32 +66,32 @@ class HubSite:
             told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
             raise told from error
         if not isinstance(value, list):
-            raise self._no_hub()
+            raise no_hub(self.endpoint)
         return value, str(response.links.get("next", {}).get("url", ""))
 
     def get_json(
         self, path: str, id_: str, revision: str = "", params: Params | None = None
     ) -> Any:
-        """Return the JSON at a path, about the model `id_`."""
+        """Return the JSON at a path. `id_` and `revision` name the model in an error's text."""
         data = self._read(self._own(path), id_, revision, _JSON_LIMIT, params)
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
-            raise self._no_hub(str(error)) from error
+            raise no_hub(self.endpoint, str(error)) from error
 
     def get_file(
         self, id_: str, commit: str, name: str, limit: int, start: int = 0
     ) -> bytes | None:
-        """Return at most `limit` bytes of a file from `start`; None where there is no such file.
+        """Return at most `limit` bytes of a file from `start` on; None where it does not exist.
 
-        No more than that is transferred, whether or not the server heeds ranges.
+        A server that ignores ranges is cut off after that many bytes.
         """
         path = f"/{id_}/resolve/{quote(commit, safe='')}/{quote(name)}"
         part = f"bytes={start}-{start + limit - 1}"
         try:
             return self._read(self._own(path), id_, commit, limit, part=part, start=start)
-        except ModelError as error:
-            if isinstance(error.__cause__, EntryNotFoundError):
+        except HubError as error:
+            if error.problem is HubProblem.NO_FILE:
                 return None
             raise
 
@@ -133,7 +131,7 @@ class HubSite:
             told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
             raise told from error
         if len(data) > limit and not part:
-            raise self._no_hub(f"more than {limit} bytes")
+            raise no_hub(self.endpoint, f"more than {limit} bytes")
         return bytes(data[:limit])
 
     def _headers(self) -> dict[str, str]:
@@ -141,29 +139,17 @@ class HubSite:
         return headers
 
     def _own(self, address: str) -> str:
-        """An address on this Hub, so that the token goes nowhere else."""
+        """Return an address on this Hub. Raises HubError for other hosts: no token may go there."""
         if address.startswith("/"):
             return self.endpoint + address
         there, here = urlsplit(address), urlsplit(self.endpoint)
         if (there.scheme, there.netloc) != (here.scheme, here.netloc):
-            raise self._no_hub(f"It refers to {there.netloc} for the next page.")
+            raise no_hub(self.endpoint, f"It refers to {there.netloc} for the next page.")
         return address
-
-    def _no_hub(self, detail: str = "") -> HubError:
-        return HubError(
-            f"{self.endpoint} does not answer like a Hugging Face Hub.",
-            "Check HF_ENDPOINT, the proxy and whether this network asks for a login.",
-            detail,
-        )
-
-
-def is_answer(error: BaseException) -> bool:
-    """The Hub answered, and said no; otherwise it could not be asked."""
-    return isinstance(error.__cause__, HfHubHTTPError)
 
 
 def _plain(params: Params) -> dict[str, Any]:
-    """Parameters as the Hub reads them: true and false in small letters, lists repeated."""
+    """Return parameters as the Hub reads them, with true and false in lower case."""
     return {
         name: ("true" if value else "false") if isinstance(value, bool) else value
         for name, value in params.items()

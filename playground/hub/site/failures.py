@@ -1,9 +1,11 @@
-"""What went wrong with the Hub, in the user's words."""
+"""Turns what the Hub's library, the network and the disk raise into a HubError."""
 
 from __future__ import annotations
 
 import errno
+import json
 import re
+import ssl
 import time
 import traceback
 from collections.abc import Iterator, Mapping
@@ -13,6 +15,8 @@ from email.utils import parsedate_to_datetime
 from huggingface_hub import constants
 from huggingface_hub.errors import (
     DisabledRepoError,
+    EntryNotFoundError,
+    FileMetadataError,
     GatedRepoError,
     HfHubHTTPError,
     HFValidationError,
@@ -22,39 +26,12 @@ from huggingface_hub.errors import (
 )
 
 from playground.core.errors import ModelError
+from playground.hub.errors import HubError, HubProblem
 from playground.hub.redaction import redact
 
 _AGAIN = "Try again."
 _AGAIN_KEPT = "Try again; finished files are kept."
 _LONGEST_WAIT_S = 24 * 3600.0
-
-
-class HubError(ModelError):
-    """What the Hub, the way to it or the disk refused.
-
-    `retryable`: the same may work later, after `wait_s` seconds where the Hub named a time
-    (else 0). `ask_at` is the page where access to a gated model is asked for, else "";
-    `needs_login`: logging in is the next step. `gone`: the Hub has no such version (any more).
-    """
-
-    def __init__(
-        self,
-        message: str,
-        remedy: str = "",
-        detail: str = "",
-        *,
-        retryable: bool = False,
-        wait_s: float = 0.0,
-        ask_at: str = "",
-        needs_login: bool = False,
-        gone: bool = False,
-    ) -> None:
-        super().__init__(message, remedy, detail)
-        self.retryable = retryable
-        self.wait_s = wait_s
-        self.ask_at = ask_at
-        self.needs_login = needs_login
-        self.gone = gone
 
 
 def explain(
@@ -88,10 +65,21 @@ def explain(
 
 
 def offline_mode() -> HubError:
-    """What to say where the Hub's offline mode is on."""
+    """Return the error for requests while the Hub's offline mode is on."""
     return HubError(
         "The Hub is not asked, because HF_HUB_OFFLINE is set.",
         "Start the playground without HF_HUB_OFFLINE and TRANSFORMERS_OFFLINE.",
+        problem=HubProblem.OFFLINE,
+    )
+
+
+def no_hub(endpoint: str, detail: str = "") -> HubError:
+    """Return the error for an address that answers, but not as a Hub does."""
+    return HubError(
+        f"{endpoint} does not answer like a Hugging Face Hub.",
+        "Check HF_ENDPOINT, the proxy and whether this network asks for a login.",
+        detail,
+        problem=HubProblem.NO_HUB,
     )
 
 
@@ -103,73 +91,94 @@ class _Asked:
 
 
 def _from_answer(error: BaseException, asked: _Asked) -> HubError | None:
-    """Answers of the Hub. A gated repository's error is a kind of an unknown one's."""
+    """Explain an answer of the Hub that is an error."""
+    if not isinstance(error, HfHubHTTPError):
+        return None
+    found = _from_kind(error, asked) or _from_status(error, asked.id)
+    found.status = error.response.status_code
+    return found
+
+
+def _from_kind(error: HfHubHTTPError, asked: _Asked) -> HubError | None:
+    """Explain an answer by the library's class. GatedRepoError is a RepositoryNotFoundError."""
     if isinstance(error, GatedRepoError):
         page = f"{asked.endpoint}/{asked.id}"
         if error.response.status_code == 403:
             return HubError(
                 f"{asked.id} is gated, and your account has no access to it yet.",
                 f"Ask for access at {page}, wait until it is granted, then try again.",
+                problem=HubProblem.GATED,
                 ask_at=page,
             )
         return HubError(
             f"{asked.id} is gated: its authors want to know who uses it.",
             f"Ask for access at {page}, log in with `hf auth login`, then try again.",
+            problem=HubProblem.GATED_LOGGED_OUT,
             ask_at=page,
-            needs_login=True,
         )
     if isinstance(error, RevisionNotFoundError):
         return HubError(
             f"{asked.id} has no revision “{asked.revision or 'main'}”.",
             "Name a branch, a tag or a commit that its page lists, or none.",
-            gone=True,
+            problem=HubProblem.NO_REVISION,
+        )
+    if isinstance(error, EntryNotFoundError):
+        return HubError(
+            f"A file of {asked.id} is not on the Hub.", _AGAIN, problem=HubProblem.NO_FILE
         )
     if isinstance(error, DisabledRepoError):
-        return HubError(f"The Hub has closed access to {asked.id}.", "Choose another model.")
-    if not isinstance(error, HfHubHTTPError):
-        return None
-    return _from_status(error, asked.id)
+        return HubError(
+            f"The Hub has closed access to {asked.id}.",
+            "Choose another model.",
+            problem=HubProblem.DISABLED,
+        )
+    return None
 
 
 def _from_status(error: HfHubHTTPError, id_: str) -> HubError:
-    status = error.response.status_code
-    if status == 401 and "invalid credentials" in _said(error):
+    """Explain an answer by its HTTP status."""
+    status, headers = error.response.status_code, error.response.headers
+    # The Hub tells a bad token from a private model in words only.
+    said = f"{headers.get('X-Error-Message', '')} {error}".lower()
+    if status == 401 and "invalid credentials" in said:
         return HubError(
             "The Hub does not accept the stored token.",
             "Log in again with `hf auth login`.",
-            needs_login=True,
+            problem=HubProblem.BAD_TOKEN,
         )
     if isinstance(error, RepositoryNotFoundError) or status in (401, 404):
         return HubError(
             f"The Hub knows no model {id_}, or it is private.",
             "Check the spelling; for a private model log in with `hf auth login`.",
+            problem=HubProblem.NO_MODEL,
         )
     if status == 403:
         return HubError(
             f"The Hub refuses access to {id_}.",
             "Check what your token may read, and log in again with `hf auth login`.",
+            problem=HubProblem.FORBIDDEN,
         )
     if status == 429:
-        wait = retry_after(error.response.headers)
+        wait = retry_after(headers)
         when = f"in {wait:.0f} seconds" if wait else "in some minutes"
         return HubError(
             "The Hub answers no more requests from here for now (429, too many).",
             f"Try again {when}; whoever is logged in (`hf auth login`) may ask more often.",
-            retryable=True,
+            problem=HubProblem.RATE_LIMITED,
             wait_s=wait,
         )
     if status >= 500 or status == 408:
         return HubError(
             f"The Hub has trouble of its own (HTTP {status}).",
             "Try again in some minutes.",
-            retryable=True,
-            wait_s=retry_after(error.response.headers),
+            problem=HubProblem.HUB_TROUBLE,
+            wait_s=retry_after(headers),
         )
     return HubError(f"The Hub answered with an error (HTTP {status}).", _AGAIN)
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that an answer asks to wait (Retry-After or RateLimit), 0 where it names none."""
+    """Return the seconds that an answer asks to wait (Retry-After or RateLimit), 0 for none."""
     told = headers.get("Retry-After", "").strip()
     if told.isdecimal():
         return min(float(told), _LONGEST_WAIT_S)
@@ -184,7 +193,10 @@ def retry_after(headers: Mapping[str, str]) -> float:
 
 
 def _from_network(error: BaseException, asked: _Asked) -> HubError | None:
-    """No answer. The HTTP library's classes go by name: its package changes over versions."""
+    """Explain a request without an answer.
+
+    The HTTP library's classes are told by name, since its package changes between versions.
+    """
     if isinstance(error, OfflineModeIsEnabled):
         return offline_mode()
     names = {kind.__name__ for kind in type(error).__mro__}
@@ -193,26 +205,30 @@ def _from_network(error: BaseException, asked: _Asked) -> HubError | None:
         return HubError(
             "The proxy does not let the request through.",
             "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
+            problem=HubProblem.BLOCKED,
         )
     if "TransportError" not in names:
         return None
-    if "CERTIFICATE" in str(error).upper():
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _chain(error)):
         return HubError(
             f"The certificate of {host} is not trusted here.",
             "If your network inspects traffic, name its certificates in SSL_CERT_FILE.",
+            problem=HubProblem.BLOCKED,
         )
+    unreachable = HubProblem.UNREACHABLE
     if "TimeoutException" in names and "ConnectTimeout" not in names:
-        return HubError(f"{host} stopped answering.", _AGAIN, retryable=True)
+        return HubError(f"{host} stopped answering.", _AGAIN, problem=unreachable)
     if "ConnectError" in names or "ConnectTimeout" in names:
         return HubError(
             f"{host} cannot be reached.",
             "Check the network; models that are already on this machine can be used offline.",
-            retryable=True,
+            problem=unreachable,
         )
-    return HubError(f"The connection to {host} broke off.", _AGAIN, retryable=True)
+    return HubError(f"The connection to {host} broke off.", _AGAIN, problem=unreachable)
 
 
 def _from_disk(error: BaseException, _asked: _Asked) -> HubError | None:
+    """Explain an error of the disk that holds the cache."""
     if not isinstance(error, OSError) or isinstance(error, HfHubHTTPError):
         return None
     folder = constants.HF_HUB_CACHE
@@ -220,39 +236,38 @@ def _from_disk(error: BaseException, _asked: _Asked) -> HubError | None:
         return HubError(
             f"The disk with {folder} is full.",
             "Free some space, or set HF_HOME to a folder on a larger disk.",
+            problem=HubProblem.DISK,
         )
     if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.EEXIST):
         return HubError(
             f"The cache folder {folder} cannot be written.",
             "Make it writable, or set HF_HOME to a folder that is.",
+            problem=HubProblem.DISK,
         )
     return None
 
 
 def _from_library(error: BaseException, asked: _Asked) -> HubError | None:
-    text = str(error)
+    """Explain what the library itself refuses, by its words where it has no class for it."""
     if isinstance(error, HFValidationError):
         return HubError(f"“{asked.id[:60]}” is no Hub id.", "A Hub id looks like owner/name.")
+    if isinstance(error, FileMetadataError | json.JSONDecodeError):
+        return no_hub(asked.endpoint)
+    text = str(error)
     if "onsistency check failed" in text:
-        return HubError(f"A file of {asked.id} arrived incomplete.", _AGAIN, retryable=True)
+        return HubError(
+            f"A file of {asked.id} arrived incomplete.", _AGAIN, problem=HubProblem.INCOMPLETE
+        )
     if "hf_xet" in text and "too large" in text:
         return HubError(
             f"{asked.id} has files above 50 GB, which need the package hf_xet.",
             "Install it with `pip install hf_xet`.",
         )
-    if "X-Repo-Commit" in text or "JSONDecodeError" in type(error).__name__:
-        return HubError(
-            f"{asked.endpoint} does not answer like a Hugging Face Hub.",
-            "Check HF_ENDPOINT, the proxy and whether this network asks for a login.",
-        )
     return None
 
 
-def _said(error: HfHubHTTPError) -> str:
-    return f"{error.response.headers.get('X-Error-Message', '')} {error}".lower()
-
-
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield the error and what caused it, the outermost first."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))

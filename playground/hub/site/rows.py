@@ -1,7 +1,8 @@
-"""From what the Hub's API says of a model to a row of the list."""
+"""Turns what the Hub's API says of a model into a row."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -12,7 +13,7 @@ from playground.core.model.safetensors_header import BITS
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.source import check_hub_id
 
-#: What a list must tell of each model for its row.
+#: The properties that a row needs, as the API names them.
 ROW_PROPERTIES: tuple[str, ...] = (
     "author", "config", "downloads", "gated", "lastModified", "library_name", "likes",
     "pipeline_tag", "safetensors", "sha", "tags",
@@ -21,7 +22,7 @@ _DTYPES = {
     "F64": "fp64", "F32": "fp32", "F16": "fp16", "BF16": "bf16", "F8_E4M3": "fp8",
     "F8_E5M2": "fp8", "F8_E8M0": "fp8", "F4": "fp4", "I8": "int8", "U8": "uint8",
 }  # fmt: skip
-#: Quantization methods: the Hub's tag or config name, and how people write it.
+#: Quantization methods: the tag or config name, and the label.
 METHODS: Mapping[str, str] = {
     "gptq": "GPTQ", "awq": "AWQ", "nf4": "NF4", "int8": "int8 (bitsandbytes)",
     "bitsandbytes": "bitsandbytes", "compressed-tensors": "compressed-tensors", "fp8": "FP8",
@@ -30,16 +31,16 @@ METHODS: Mapping[str, str] = {
     "vptq": "VPTQ", "auto-round": "AutoRound", "bitnet": "BitNet", "mxfp4": "MXFP4",
     "openvino": "OpenVINO", "onnx": "ONNX",
 }  # fmt: skip
-#: Formats of files: many plain models have such files too, besides their own.
+#: File formats, in which many plain models have files beside their own.
 _FORMATS = frozenset({"gguf", "mlx", "openvino", "onnx"})
 _LONGEST = 200
 
 
 def hub_row(item: object, here: Collection[str] = ()) -> ModelRow | None:
-    """Make a row of one entry of the API; None where it names no model that can be asked for.
+    """Return the row of one entry of the API; None where it names no valid id.
 
-    `here` are the ids that are on this machine. Whatever else is missing or odd in the entry
-    is "not known": one strange repository must not cost the whole page.
+    `here` are the Hub ids on this machine. Whatever else is missing or malformed in the entry is
+    "not known", so that one odd repository does not cost the whole page.
     """
     if not isinstance(item, Mapping):
         return None
@@ -78,9 +79,9 @@ def hub_row(item: object, here: Collection[str] = ()) -> ModelRow | None:
 
 
 def quantization(config: Mapping[str, Any], tags: Sequence[str] = ()) -> tuple[str, int]:
-    """Return the method ("" for plain weights) and its bits (0 where not told).
+    """Return the method ("" for plain weights) and its bits (0 where not known).
 
-    bitsandbytes is told apart as "nf4" and "int8" where the config says which.
+    The method of bitsandbytes is "nf4" or "int8" where the config says which.
     """
     settings = mapping(config.get("quantization_config"))
     method = text(settings.get("quant_method")).lower()
@@ -101,7 +102,7 @@ def quantization(config: Mapping[str, Any], tags: Sequence[str] = ()) -> tuple[s
 
 
 def stored_precision(method: str, bits: int, counts: Mapping[str, int]) -> str:
-    """The precision that weights are stored in, for people; "" where it is not known."""
+    """Return the label of the precision that weights are stored in, "" where it is not known."""
     if method:
         label = METHODS.get(method, method)
         return f"{label} {bits}-bit" if bits and method not in ("nf4", "int8") else label
@@ -112,7 +113,7 @@ def stored_precision(method: str, bits: int, counts: Mapping[str, int]) -> str:
 
 
 def logical_parameters(counts: Mapping[str, int], method: str, bits: int) -> int:
-    """Weights that elements by dtype amount to: packed ones hold several in an element."""
+    """Return the number of weights in these elements by dtype; packed elements hold several."""
     total = 0
     for dtype, count in counts.items():
         packed = 1
@@ -125,12 +126,12 @@ def logical_parameters(counts: Mapping[str, int], method: str, bits: int) -> int
 
 
 def stored_bytes(counts: Mapping[str, int]) -> int:
-    """Bytes that elements by dtype take."""
+    """Return the bytes that these elements by dtype take."""
     return sum(count * BITS.get(dtype, 8) // 8 for dtype, count in counts.items())
 
 
 def dtype_counts(safetensors: object) -> dict[str, int]:
-    """Elements by dtype, of the API's `safetensors`; {} where it tells none."""
+    """Return the elements by dtype in the API's `safetensors`, {} where it has none."""
     counts = mapping(mapping(safetensors).get("parameters"))
     return {
         str(dtype): count
@@ -140,7 +141,7 @@ def dtype_counts(safetensors: object) -> dict[str, int]:
 
 
 def licence(item: Mapping[str, Any], tags: Sequence[str]) -> str:
-    """The licence's name on the Hub, "" where none is stated."""
+    """Return the licence's name on the Hub, "" where none is stated."""
     tagged = next((tag for tag in tags if tag.startswith("license:")), "")
     if tagged:
         return tagged.removeprefix("license:")
@@ -148,7 +149,25 @@ def licence(item: Mapping[str, Any], tags: Sequence[str]) -> str:
     return ", ".join(texts(stated)) if isinstance(stated, list) else text(stated)
 
 
-# Values of strangers, taken only as what they ought to be
+def with_quantize_config(
+    config: dict[str, Any], quantize_config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a config with the settings that AutoGPTQ wrote to quantize_config.json."""
+    if quantize_config and not mapping(config.get("quantization_config")):
+        return {**config, "quantization_config": {"quant_method": "gptq", **quantize_config}}
+    return config
+
+
+# Values written by strangers, each taken only where it has the right type
+
+
+def parse_object(data: bytes | None) -> dict[str, Any]:
+    """Read a JSON object; {} for anything else."""
+    try:
+        value = json.loads(data or b"{}")
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
 
 
 def text(value: object) -> str:
@@ -168,7 +187,7 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def moment(value: object) -> datetime | None:
-    """A time of the API, with its zone."""
+    """Return a time of the API with its zone, None for anything else."""
     try:
         found = datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:

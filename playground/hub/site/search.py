@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Collection
 
 from playground.hub.catalog import ModelRow, SearchFilters, SearchPage, Sort
@@ -11,41 +10,32 @@ from playground.hub.site.api import HubSite
 from playground.hub.site.rows import ROW_PROPERTIES, hub_row
 
 _MAX_PAGE = 100
-#: Pages of one search in which no row fits, before the user is asked to narrow it.
+#: Pages in a row without a fitting row, after which the user is asked to narrow the search.
 _EMPTY_PAGES = 5
 
 
-class SearchCancelled(Exception):  # noqa: N818  # no error: the user typed on
-    """The search was cancelled; nothing is to be told."""
-
-
 class Search:
-    """One search. `next_page` is for one thread, `cancel` for any; no page is asked ahead."""
+    """One search, for one thread; no page is requested ahead."""
 
     def __init__(
         self, filters: SearchFilters, site: HubSite, here: Collection[str] = frozenset()
     ) -> None:
-        """`here` are the Hub ids that are on this machine, to mark their rows."""
+        """Ask for nothing yet. `here` are the Hub ids on this machine, to mark their rows."""
         self.filters = filters
         self._site = site
         self._here = here
         self._next = "/api/models"
         self._seen: set[str] = set()
-        self._cancelled = threading.Event()
 
     @property
     def exhausted(self) -> bool:
         return not self._next
 
-    def cancel(self) -> None:
-        """Give it up; a request that is under way ends by itself and is not told."""
-        self._cancelled.set()
-
     def next_page(self) -> SearchPage:
-        """Ask for the next rows; blocking, one request (a few where the Hub's answer has no row
-        that fits). After the last page: no rows.
+        """Return the next rows, none after the last page. Blocking.
 
-        Raises HubError, after which the same page can be asked for again, and SearchCancelled.
+        One request, or a few where a page of the Hub has no row that fits. Raises HubError, after
+        which the same page can be requested again.
         """
         for _ in range(_EMPTY_PAGES):
             if self.exhausted or self.filters.here_only:
@@ -56,29 +46,23 @@ class Search:
         return SearchPage((), more=not self.exhausted)
 
     def _page(self) -> tuple[ModelRow, ...]:
-        self._check()
         first = self._next == "/api/models"
         items, following = self._site.get_list(self._next, query(self.filters) if first else None)
-        self._check()
         rows = []
         for item in items:
             row = hub_row(item, self._here)
-            # What is added or moves up between two pages would come twice.
+            # A model that moves down the list between two requests comes twice.
             if row is not None and row.key not in self._seen and within_bounds(row, self.filters):
                 self._seen.add(row.key)
                 rows.append(row)
         self._next = following
         return tuple(rows)
 
-    def _check(self) -> None:
-        if self._cancelled.is_set():
-            raise SearchCancelled
-
 
 def query(filters: SearchFilters) -> dict[str, str | int | bool | list[str]]:
-    """The filters as the Hub's parameters."""
+    """Return the filters as the parameters of the Hub's API."""
     found: dict[str, str | int | bool | list[str]] = {
-        # Orders that the Hub does not have are made of its most downloaded models.
+        # Orders that the Hub lacks are made locally, from its most downloaded models.
         "sort": (filters.sort if filters.sort.by_hub else Sort.DOWNLOADS).value,
         "limit": min(max(filters.page_size, 1), _MAX_PAGE),
         "expand": list(ROW_PROPERTIES),

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from playground.cli.arguments import parse
-from playground.core.memory.corrections import Load, learn
+from playground.core.memory.corrections import MeasuredLoad, record_load
 from playground.core.precision import Precision
 from playground.core.system.machine import processor
 from tests.cli.commands import command, json_lines, one_sentence
@@ -96,7 +96,7 @@ def test_memory_is_judged_with_what_loads_on_this_machine_taught(
     assert before["bf16"]["correction_bytes"] == 0
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "own"))
     predicted = before["bf16"]["needed_bytes"]
-    learn(processor().name, Load(Precision.BF16, predicted, predicted * 5 // 4))
+    record_load(processor().name, MeasuredLoad(Precision.BF16, predicted, predicted * 5 // 4))
     after = judged()
     assert after["bf16"]["needed_bytes"] == pytest.approx(predicted * 5 / 4, abs=2)
     assert after["bf16"]["correction_bytes"] == pytest.approx(predicted / 4, abs=2)

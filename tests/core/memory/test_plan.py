@@ -1,4 +1,4 @@
-"""The memory arithmetic: weights, cache, overhead, verdicts."""
+"""The memory plan: weights, KV cache, overhead, verdicts, corrections."""
 
 from __future__ import annotations
 
@@ -7,16 +7,20 @@ from pathlib import Path
 
 import pytest
 
-from playground.core.memory.corrections import Learned, Load, learn, learned
+from playground.core.memory.corrections import (
+    Corrections,
+    MeasuredLoad,
+    corrections_for,
+    record_load,
+)
 from playground.core.memory.plan import (
     DeviceBudget,
     Fit,
-    fit,
-    judge,
     longest_context,
     plan,
-    row_fit,
+    rough_verdict,
     tokens_left,
+    verdict,
 )
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.model.kv_cache import CacheShape, cache_shape
@@ -38,7 +42,7 @@ GIB = 2**30
 
 
 def llama(config: dict[str, object], dtype: str = "BF16", tied: bool = False) -> ModelSizes:
-    """The tensors of a Llama whose keys and values have as many heads as its queries."""
+    """Return the sizes of a Llama with as many KV heads as query heads."""
     hidden, inner = int(str(config["hidden_size"])), int(str(config["intermediate_size"]))
     shapes = {"model.embed_tokens.weight": (32000, hidden), "model.norm.weight": (hidden,)}
     if not tied:
@@ -132,12 +136,12 @@ def test_cache_shapes(changes: dict[str, object], expected: CacheShape | None) -
 
 def test_the_cache_grows_in_buckets_and_a_window_bounds_it() -> None:
     shape = CacheShape(100)
-    assert shape.held_bytes(1, 2, 4096) == shape.held_bytes(512, 2, 4096) == 100 * 512 * 2
-    assert shape.held_bytes(513, 2, 4096) == 100 * 1024 * 2
-    assert shape.held_bytes(5000, 2, 4096) == 100 * 4096 * 2  # no longer text is taken
+    assert shape.allocated_bytes(1, 2, 4096) == shape.allocated_bytes(512, 2, 4096) == 100 * 512 * 2
+    assert shape.allocated_bytes(513, 2, 4096) == 100 * 1024 * 2
+    assert shape.allocated_bytes(5000, 2, 4096) == 100 * 4096 * 2  # no longer text is taken
     windowed = CacheShape(100, 50, 256)
-    assert windowed.held_bytes(1000, 2) == (100 * 1000 + 50 * 256) * 2
-    assert windowed.bytes_per_token(4) == 400
+    assert windowed.allocated_bytes(1000, 2) == (100 * 1000 + 50 * 256) * 2
+    assert windowed.read_bytes(5001, 4) - windowed.read_bytes(5000, 4) == 400
 
 
 def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
@@ -146,46 +150,46 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert made.needed == made.weights.total + made.cache + made.overhead
     assert made.overhead == made.process + made.workspace
     assert made.peak == made.needed + made.pages
-    before = Load(Precision.BF16, made.needed, round(1.1 * made.needed))
-    taught = DeviceBudget(learned=Learned((before,)))
-    corrected = plan(seven_billion, Precision.BF16, place=taught, context=4096)
+    before = MeasuredLoad(Precision.BF16, made.needed, round(1.1 * made.needed))
+    taught = DeviceBudget(corrections=Corrections((before,)))
+    corrected = plan(seven_billion, Precision.BF16, budget=taught, context=4096)
     assert corrected.needed == pytest.approx(1.1 * made.needed)
     nf4 = plan(seven_billion, Precision.NF4, context=4096)
     assert nf4.pages == pytest.approx(seven_billion.file_bytes - nf4.weights.rest, rel=0.01)
-    assert fit(nf4, 7 * GIB + GIB // 2) is Fit.TIGHT  # the system may drop those pages
+    assert verdict(nf4.needed, 7 * GIB + GIB // 2) is Fit.TIGHT  # the system may drop those pages
     longer = plan(seven_billion, Precision.FP32, context=4096)
     assert longer.weights.mapped == 0
     assert longer.cache == 2 * made.cache
 
 
-def test_a_device_learns_from_the_loads_that_are_near_in_size(
+def test_loads_of_similar_size_correct_a_prediction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
-    assert learned("a processor").factor(Precision.BF16, GIB) == 1.0
+    assert corrections_for("a processor").factor(Precision.BF16, GIB) == 1.0
     for percent in (104, 110, 300):  # one of them disturbed
-        learn("a processor", Load(Precision.BF16, GIB, GIB * percent // 100))
-    known = learned("a processor")
+        record_load("a processor", MeasuredLoad(Precision.BF16, GIB, GIB * percent // 100))
+    known = corrections_for("a processor")
     assert known.factor(Precision.BF16, GIB * 3 // 2) == pytest.approx(1.1, abs=1e-3)
     assert known.factor(Precision.BF16, 3 * GIB) == 1.0
     assert known.factor(Precision.NF4, GIB) == 1.0
-    assert learned("another").loads == ()
+    assert corrections_for("another").loads == ()
     for _ in range(40):
-        learn("a processor", Load(Precision.BF16, GIB, GIB // 2))
-    learn("a processor", Load(Precision.NF4, GIB, GIB))
-    known = learned("a processor")
+        record_load("a processor", MeasuredLoad(Precision.BF16, GIB, GIB // 2))
+    record_load("a processor", MeasuredLoad(Precision.NF4, GIB, GIB))
+    known = corrections_for("a processor")
     assert len(known.loads) == 31
     assert known.factor(Precision.BF16, GIB) == 0.9  # pages may have been dropped
     (tmp_path / "cache" / "memory.json").write_text("{")
-    assert learned("a processor").loads == ()
+    assert corrections_for("a processor").loads == ()
 
 
 def test_verdicts(seven_billion: ModelSizes) -> None:
     made = plan(seven_billion, Precision.BF16, context=2048)
-    assert fit(made, 64 * GIB) is Fit.FITS
-    assert fit(made, made.needed) is Fit.TIGHT
-    assert fit(made, made.needed - 1) is Fit.TOO_LARGE
-    assert judge(95, 100) is Fit.TIGHT
+    assert verdict(made.needed, 64 * GIB) is Fit.FITS
+    assert verdict(made.needed, made.needed) is Fit.TIGHT
+    assert verdict(made.needed, made.needed - 1) is Fit.TOO_LARGE
+    assert verdict(95, 100) is Fit.TIGHT
     assert [f.value for f in Fit] == ["fits", "tight", "too large"]
 
 
@@ -199,15 +203,17 @@ def test_the_longest_context_is_where_the_verdict_turns(seven_billion: ModelSize
     assert longest_context(seven_billion, Precision.BF16, 8 * GIB) == 0
 
 
-def test_rows_of_a_list() -> None:
+def test_rough_verdicts_on_search_results() -> None:
     seven = 6_738_415_616
-    assert row_fit(seven, 2 * seven, 32 * GIB) is Fit.FITS
-    assert row_fit(seven, 4 * seven, 32 * GIB) is Fit.FITS  # stored in fp32, loaded in 16 bits
-    assert row_fit(seven, 2 * seven, 13 * GIB + GIB // 2) is Fit.TIGHT
-    assert row_fit(seven, 2 * seven, 8 * GIB) is Fit.TOO_LARGE
-    assert row_fit(seven, int(3.9e9), 8 * GIB, quantized=True) is Fit.FITS
-    assert row_fit(None, None, 8 * GIB) is None
-    assert row_fit(seven, None, None) is None
+    assert rough_verdict(seven, 2 * seven, 32 * GIB) is Fit.FITS
+    assert (
+        rough_verdict(seven, 4 * seven, 32 * GIB) is Fit.FITS
+    )  # stored in fp32, loaded in 16 bits
+    assert rough_verdict(seven, 2 * seven, 13 * GIB + GIB // 2) is Fit.TIGHT
+    assert rough_verdict(seven, 2 * seven, 8 * GIB) is Fit.TOO_LARGE
+    assert rough_verdict(seven, int(3.9e9), 8 * GIB, quantized=True) is Fit.FITS
+    assert rough_verdict(None, None, 8 * GIB) is None
+    assert rough_verdict(seven, None, None) is None
 
 
 def test_tokens_left_end_with_the_context_or_the_memory() -> None:
@@ -218,7 +224,7 @@ def test_tokens_left_end_with_the_context_or_the_memory() -> None:
     assert tokens_left(1000, 10_000, 2000, 1024) == 0
 
 
-def test_buffers_of_old_checkpoints_are_no_weights() -> None:
+def test_buffers_of_old_checkpoints_are_not_counted() -> None:
     config = {"model_type": "gpt2", "n_embd": 8, "n_layer": 1, "n_head": 2, "n_positions": 16}
     weight = StoredTensor("h.0.attn.c_attn.weight", "F32", (8, 24))
     buffers = [

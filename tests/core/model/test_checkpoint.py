@@ -1,4 +1,4 @@
-"""What is found out about a model folder without loading it, and what is said of a bad one."""
+"""Model folders described without loading them, and the errors for bad ones."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def test_the_bundled_model_is_described() -> None:
 
 
 @pytest.mark.parametrize("architectures", [None, [], "LlamaForCausalLM", {"a": 1}])
-def test_architectures_of_an_odd_form_are_unknown(folder: Path, architectures: object) -> None:
+def test_malformed_architectures_are_unknown(folder: Path, architectures: object) -> None:
     edit_config(folder, architectures=architectures)
     assert read_checkpoint(folder).architecture == "unknown"
 
 
-def test_packed_weights_are_counted_as_what_they_stand_for() -> None:
+def test_packed_weights_count_as_logical_weights() -> None:
     plain, packed = read_checkpoint(BUNDLED), read_checkpoint(GPTQ)
     assert packed.quantization == "gptq"
     assert packed.sizes.linear_values == plain.sizes.linear_values
@@ -62,7 +62,7 @@ def test_a_gptq_folder_beside_a_plain_one_is_found(folder: Path) -> None:
     assert not any(reasons[p] for p in Precision if p is not Precision.GPTQ)
 
 
-def test_a_quantized_checkpoint_offers_only_what_it_is() -> None:
+def test_a_quantized_checkpoint_offers_only_its_own_precision() -> None:
     reasons = precision_reasons(read_checkpoint(GPTQ), "cpu", None)
     assert reasons[Precision.GPTQ] == ""
     assert "stored as GPTQ 4-bit" in reasons[Precision.BF16]
@@ -123,7 +123,7 @@ def lose_a_shard(folder: Path) -> None:
         (shutil.rmtree, "no folder"),
     ],
 )
-def test_a_bad_folder_is_named_with_its_remedy(
+def test_a_bad_folder_is_refused_with_a_remedy(
     folder: Path, spoil: Callable[[Path], object], says: str
 ) -> None:
     spoil(folder)
@@ -133,7 +133,7 @@ def test_a_bad_folder_is_named_with_its_remedy(
     assert caught.value.remedy.endswith(".")
 
 
-def test_quantization_by_others_and_remote_code_are_told(folder: Path) -> None:
+def test_other_quantization_methods_and_remote_code_are_reported(folder: Path) -> None:
     edit_config(folder, quantization_config={"quant_method": "awq", "bits": 4}, auto_map={"a": "b"})
     found = read_checkpoint(folder)
     assert (found.quantization, found.remote_code) == ("awq", True)

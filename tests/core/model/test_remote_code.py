@@ -1,4 +1,4 @@
-"""A model's own code: what is shown of it, and when an agreement is void."""
+"""A model's code: what a review shows, and when a consent no longer holds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import pytest
 from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent
 from playground.core.model import remote_code
-from playground.core.model.remote_code import brings_code, check_place, read_code, with_consent
+from playground.core.model.remote_code import brings_code, check_reviewable, read_code, with_consent
 from tests.support.own_code import write_own_code
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -19,7 +19,7 @@ def test_every_file_is_read_and_every_change_counts(tmp_path: Path) -> None:
     code = read_code(folder)
     assert [file.name for file in code.files] == ["own.py"]
     assert "class OwnModel" in code.files[0].text
-    check_place(code)
+    check_reviewable(code)
     (folder / "inner").mkdir()
     hidden = "if x:\u202e # gnihton\r\n".encode()
     (folder / "inner" / "more.py").write_bytes(hidden)
@@ -40,10 +40,10 @@ def test_a_tokenizer_may_bring_code_too(tmp_path: Path) -> None:
     )
     assert brings_code(folder)
     with pytest.raises(ModelError, match="someone/else"):
-        check_place(read_code(folder))
+        check_reviewable(read_code(folder))
 
 
-def test_more_than_anybody_reads_is_refused(
+def test_code_too_long_to_review_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = write_own_code(tmp_path / "own", tmp_path / "trace")
@@ -52,7 +52,7 @@ def test_more_than_anybody_reads_is_refused(
         read_code(folder)
 
 
-def test_one_consent_a_commit() -> None:
+def test_one_consent_for_each_commit() -> None:
     first, other = CodeConsent("a/b", "1", "x"), CodeConsent("a/b", "2", "y")
     both = with_consent(with_consent((), first), other)
     assert both == (other, first)

@@ -1,4 +1,4 @@
-"""The script made from a stamp gives the answer again, run by a plain interpreter."""
+"""The script made from a stamp reproduces the answer in a plain interpreter."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Memory and processor, as made-up systems tell of them."""
+"""Memory and processor, read from the files of made-up systems."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ UNLIMITED_V1 = 2**63 - 4096
 
 
 def system(folder: Path, files: Mapping[str, object]) -> Path:
-    """Make the files of a system under `folder`; /proc/meminfo is there unless named."""
+    """Write the files of a system under `folder`, with a default /proc/meminfo."""
     for name, text in ({"proc/meminfo": MEMINFO} | dict(files)).items():
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -64,7 +64,7 @@ def test_memory_within_a_containers_limit(
     assert machine_memory(system(tmp_path, files)) == told
 
 
-def test_without_proc_the_system_is_asked(tmp_path: Path) -> None:
+def test_without_proc_psutil_is_asked(tmp_path: Path) -> None:
     told = machine_memory(tmp_path)
     assert told.total == psutil.virtual_memory().total
     assert 0 < told.free < told.total
@@ -75,7 +75,7 @@ def test_this_machine() -> None:
     assert 0 < told.free <= told.total <= psutil.virtual_memory().total
 
 
-def test_the_processor_by_its_makers_name_and_what_it_can(tmp_path: Path) -> None:
+def test_the_processors_name_and_instruction_sets(tmp_path: Path) -> None:
     one = "processor\t: {}\nmodel name\t: Fast 9000\nflags\t\t: fpu avx512_bf16 sse avx2\n"
     root = system(tmp_path, {"proc/cpuinfo": "\n".join(one.format(n) for n in range(2))})
     assert processor(root) == Processor("Fast 9000", "avx2 avx512_bf16")

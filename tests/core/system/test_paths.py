@@ -1,4 +1,4 @@
-"""Folders outside the program."""
+"""Where settings, data, cache and logs lie."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether a window can open, told before Qt would abort."""
+"""Whether a window can open, found out before Qt would abort."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playground.core.system.qt_platform import usable_platform
 
 @pytest.fixture
 def lacking(monkeypatch: pytest.MonkeyPatch) -> set[str]:
-    """Libraries that this machine shall seem to lack; all others are there."""
+    """The libraries that this machine seems to lack; all others seem present."""
     names: set[str] = set()
     monkeypatch.setattr(qt_platform, "_loads", lambda name: name not in names)
     return names
@@ -27,7 +27,7 @@ def test_no_screen() -> None:
 
 
 @pytest.mark.usefixtures("lacking")
-def test_what_is_asked_for_is_taken() -> None:
+def test_the_requested_platform_is_used() -> None:
     assert usable_platform({"QT_QPA_PLATFORM": "offscreen"}) == ("offscreen", "")
     assert usable_platform({"QT_QPA_PLATFORM": "vnc:size=8x6"}) == ("vnc:size=8x6", "")
 
@@ -42,7 +42,7 @@ def test_missing_libraries_are_named_with_their_packages(lacking: set[str]) -> N
 
 
 @pytest.mark.usefixtures("lacking")
-def test_a_display_that_nobody_serves() -> None:
+def test_a_display_without_a_server() -> None:
     name, sentence = usable_platform({"DISPLAY": ":98765"})
     assert name == ""
     assert "DISPLAY=:98765" in sentence

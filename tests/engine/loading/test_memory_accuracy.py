@@ -19,7 +19,7 @@ import pytest
 
 from playground.client.engine_process import child_environment
 from playground.core.facts import DeviceFacts, LoadedModel
-from playground.core.memory.corrections import learned
+from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget, MemoryPlan, plan
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.precision import Precision
@@ -133,7 +133,7 @@ def test_a_load_stands_beside_its_prediction_and_teaches_the_next(
         predicted.append(loaded.predicted_peak_bytes)
         engine.process.close()
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
-    first, second = learned(loaded.device_name).loads
+    first, second = corrections_for(loaded.device_name).loads
     assert first.precision is Precision.BF16
     assert second.predicted == pytest.approx(first.predicted, rel=0.05)
     factor = min(1.5, max(0.9, first.measured / first.predicted))

@@ -29,10 +29,10 @@ from playground.core.protocol import (
     Ready,
     encode,
     event_decoder,
-    read_messages,
 )
 from tests.engine.driver import Engine
 from tests.engine.weights import read_weights, write_weights
+from tests.support.frames import read_messages
 
 #: Seconds in which an engine must be gone; a killed parent left one for 23 ms, measured.
 GONE_S = 2.0
@@ -49,7 +49,7 @@ class Bare:
             stderr=subprocess.PIPE,
             env=child_environment(env),
         )
-        self.events: Iterator[Event] = read_messages(self.stdout, event_decoder())  # type: ignore[arg-type]
+        self.events: Iterator[Event] = read_messages(self.stdout, event_decoder())
 
     @property
     def stdin(self) -> IO[bytes]:

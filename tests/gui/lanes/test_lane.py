@@ -299,7 +299,7 @@ def test_too_little_memory_is_told_and_may_be_overruled(
     assert "13.2 GB" in lane.state.failure.message
     assert "and 8.1" in lane.state.failure.message  # and what the engine itself occupies
     assert "GB are free" in lane.state.failure.message
-    assert "load it anyway" in lane.state.failure.remedy
+    assert "close other programs" in lane.state.failure.remedy
     assert lane.state.failure.may_insist
     lane.load()
     reach(qtbot, lane, Stage.FAILED)

@@ -10,7 +10,7 @@ from pytestqt.qtbot import QtBot
 
 from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
 from playground.core.memory.plan import DeviceBudget, Fit, plan
-from playground.core.memory.table import FitTable, fit_table
+from playground.core.memory.table import MemoryTable, memory_table
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.model.weights import ModelSizes
 from playground.core.precision import Precision
@@ -45,8 +45,8 @@ def chart(qtbot: QtBot) -> FitChart:
     return chart
 
 
-def made(sizes: ModelSizes, free: int, **more: int) -> FitTable:
-    return fit_table(sizes, place=DeviceBudget(), free=free, **more)
+def made(sizes: ModelSizes, free: int, **more: int) -> MemoryTable:
+    return memory_table(sizes, budget=DeviceBudget(), free=free, **more)
 
 
 def image(chart: FitChart) -> QImage:
@@ -91,7 +91,7 @@ def test_what_a_packed_checkpoint_cannot_be_is_one_sentence(chart: FitChart) -> 
 
 
 def test_the_figures_say_the_same(chart: FitChart, sizes: ModelSizes, qtbot: QtBot) -> None:
-    table = made(sizes, 8 * GB, given_back=GB)
+    table = made(sizes, 8 * GB, reclaimable=GB)
     chart.show_table(table)
     assert chart.bars.isVisible()
     chart.side.button("figures").click()
@@ -120,7 +120,7 @@ def test_the_controller_reads_counts_and_follows_the_context(chart: FitChart, qt
     qtbot.waitUntil(lambda: chart.table is not None, timeout=10_000)
     first = chart.table
     assert first is not None
-    assert (first.context, first.device, first.given_back) == (1024, "cpu", GB)
+    assert (first.context, first.device, first.reclaimable) == (1024, "cpu", GB)
     chart.context_changed.emit(256)
     assert chart.table is not None
     assert chart.table.context == 256

@@ -73,10 +73,10 @@ def test_lanes_are_visible_and_distinct(qapp: QApplication, choice: str) -> None
 
 def test_theme_changes_at_run_time(qapp: QApplication, qtbot: QtBot) -> None:
     theme.apply_theme(qapp, "light")
-    assert not theme.is_dark()
+    assert theme.colors() is theme.LIGHT
     with qtbot.waitSignal(theme.theme_changed):
         theme.apply_theme(qapp, "dark")
-    assert theme.is_dark()
+    assert theme.colors() is theme.DARK
     assert qapp.palette().color(QPalette.ColorRole.Window).name() == theme.DARK.window
     assert qapp.style().objectName() in ("fusion", "qstylesheetstyle") or qapp.style().metaObject()
     theme.apply_theme(qapp, "system")

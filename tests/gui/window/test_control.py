@@ -21,7 +21,7 @@ from playground.core.precision import Precision
 from playground.core.settings import Settings, SettingsStore
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.prompt.run import RunResult
-from tests.gui.support import LONG, MakeWindow
+from tests.gui.support import LONG, MakeWindow, shown_text
 
 FAST = ("--rate", "2000")
 
@@ -64,7 +64,7 @@ def test_one_click_loads_and_runs_three_lanes(qtbot: QtBot, make_window: MakeWin
     for presenter in playground.lanes.presenters:
         answer = presenter.last_answer
         assert answer is not None
-        assert presenter.view.stream.toPlainText().endswith(answer.text)
+        assert shown_text(presenter.view.stream) == f"Once upon a time{answer.text}"
         assert presenter.figures()[0].tokens == len(answer.token_ids) == 128
     table = playground.window.table
     assert table.rowCount() == 3
@@ -175,7 +175,7 @@ def test_a_lane_that_dies_leaves_the_others_alone(qtbot: QtBot, make_window: Mak
         ),
         timeout=LONG,
     )
-    assert len(playground.lanes.presenters[1].view.stream.toPlainText()) > len("Once")
+    assert len(shown_text(playground.lanes.presenters[1].view.stream)) > len("Once")
     playground.controller.stop()
     qtbot.waitUntil(lambda: not playground.controller.run_controller.running, timeout=LONG)
 

@@ -52,7 +52,7 @@ STATES = (
         failure=Failure(
             "model-00001-of-00002.safetensors is truncated: 1,204,442,112 bytes are there and "
             "4,976,698,592 belong.",
-            "Download it again, or copy it again from where it came.",
+            "Download it again, or copy it again from its source.",
             "Traceback",
         ),
     ),

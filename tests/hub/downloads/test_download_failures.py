@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import socket
+import ssl
 from collections.abc import Callable
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.downloads.download import Download, child_environment
 from playground.hub.downloads.events import Broken, Completed, DownloadEvent
+from playground.hub.errors import HubError, HubProblem
 from playground.hub.site.failures import explain
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files
@@ -38,7 +40,10 @@ def test_gated_says_where_to_ask(hub: HubServer, fetch: Fetch) -> None:
     assert "is gated" in end.message
     assert f"{hub.endpoint}/owner/gated" in end.remedy
     assert "hf auth login" in end.remedy
+    assert end.needs_login
     end = failure(fetch("owner/gated", HF_TOKEN=TOKEN))
+    assert not end.needs_login
+    assert end.ask_at == f"{hub.endpoint}/owner/gated"
     assert "your account has no access" in end.message
     hub.tokens = {TOKEN: "friend"}
     assert isinstance(fetch("owner/gated", HF_TOKEN=TOKEN)[-1], Completed)
@@ -123,7 +128,7 @@ def test_more_than_the_disk_holds_is_refused_before_the_first_byte(
 ) -> None:
     hub.add(Repository("owner/model", FILES, declared={"model.safetensors": 10**18}))
     end = failure(fetch("owner/model"))
-    assert "1000000000.00 GB" in end.message
+    assert "1,000,000 TB" in end.message
     assert "HF_HOME" in end.remedy
     assert not [r for r in hub.requests if r.startswith("GET /cdn/")]
 
@@ -141,20 +146,45 @@ def test_a_damaged_file_on_the_hub_is_named(hub: HubServer, fetch: Fetch) -> Non
     assert "truncated" in failure(fetch("owner/model")).message
 
 
+class TransportError(Exception):
+    """Stands in for the HTTP library's class of this name."""
+
+
+class ConnectError(TransportError):
+    """And for this one."""
+
+
+def untrusted() -> ConnectError:
+    error = ConnectError()
+    error.__cause__ = ssl.SSLCertVerificationError()
+    return error
+
+
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "said", "problem"),
     [
-        (OSError(errno.ENOSPC, "No space left on device"), "is full"),
-        (OSError(errno.EROFS, "Read-only file system"), "cannot be written"),
-        (OSError("Consistency check failed: file should be of size 5"), "arrived incomplete"),
-        (RuntimeError("anything"), "could not be downloaded"),
+        (OSError(errno.ENOSPC, "No space left on device"), "is full", HubProblem.DISK),
+        (OSError(errno.EROFS, "Read-only file system"), "cannot be written", HubProblem.DISK),
+        (
+            OSError("Consistency check failed: file should be of size 5"),
+            "arrived incomplete",
+            HubProblem.INCOMPLETE,
+        ),
+        (untrusted(), "is not trusted", HubProblem.BLOCKED),
+        (ConnectError(), "cannot be reached", HubProblem.UNREACHABLE),
+        (RuntimeError("anything"), "could not be downloaded", HubProblem.OTHER),
     ],
 )
-def test_failures_that_no_server_can_cause(error: Exception, said: str) -> None:
+def test_failures_that_no_server_can_cause(
+    error: Exception, said: str, problem: HubProblem
+) -> None:
     wrapped = RuntimeError("outer")
     wrapped.__cause__ = error
     told = explain(wrapped, "owner/model")
+    assert isinstance(told, HubError)
     assert said in told.message
+    assert told.problem is problem
+    assert not told.answered
     assert told.remedy
     assert "RuntimeError: outer" in told.detail
 

@@ -11,12 +11,12 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.safetensors_header import read_header
 from playground.hub.catalog import Gate
+from playground.hub.errors import HubError
 from playground.hub.local.models import folder_row, ids_here, local_models
 from playground.hub.pages.derivatives import read_derivatives
 from playground.hub.pages.model_page import local_page, read_page
 from playground.hub.pages.tensor_tables import folder_tensors, read_tensors
 from playground.hub.site.api import HubSite
-from playground.hub.site.failures import HubError
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -71,11 +71,10 @@ def test_all_that_a_page_tells(hub: HubServer, site: HubSite) -> None:
     assert page.card == "# The model\n\nSome *text*."
     assert (page.architecture, page.model_type) == ("LlamaForCausalLM", "llama")
     assert (page.context_length, page.vocabulary) == (512, 256)
-    assert (page.licence, page.licence_url) == ("mit", "https://example.com/licence")
+    assert page.licence == "mit"
     assert (page.gate, page.ask_at) == (Gate.MANUAL, f"{hub.endpoint}/owner/model")
     assert (page.chat_template, page.tokenizer_class) == ("{{ messages }}", "LlamaTokenizerFast")
     assert (page.base_models, page.base_relation) == (("base/model",), "finetune")
-    assert page.languages == ("en", "de")
     assert {file.name for file in page.files if file.needed} == set(FILES)
     assert page.load_bytes == sum(f.size or 0 for f in page.files if f.needed)
     assert page.skipped_bytes == 8000 + len(CARD)

@@ -12,15 +12,17 @@ from tests.support.hub_server import HubServer
 TOKEN = "hf_" + "Ab1" * 11
 SCRIPT = """
 import logging, sys
+from huggingface_hub import HfApi
 logging.basicConfig(level=logging.DEBUG)
 from playground.core.errors import PlaygroundError
-from playground.hub import account
+from playground.hub.site import account
+from playground.hub.site.api import HubSite
 try:
     print(account.has_token(), repr(account.login(sys.stdin.read())))
 except PlaygroundError as error:
     print(error, error.detail)
 print(account.has_token())
-print(repr(account.user_name()))
+print(repr(HubSite().get_json("/api/whoami-v2", "")["name"] if account.has_token() else ""))
 account.logout()
 print(account.has_token())
 """

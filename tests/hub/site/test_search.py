@@ -11,12 +11,14 @@ import pytest
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
-from playground.hub.catalog import ModelRow, SearchFilters, Sort, Where
+from playground.hub.catalog import ModelRow, SearchFilters, SearchPage, Sort, Where
+from playground.hub.errors import HubError
 from playground.hub.matching import matches, sorted_rows
+from playground.hub.pages.browse import HubPages
+from playground.hub.place import HubPlace
 from playground.hub.site.api import HubSite
-from playground.hub.site.failures import HubError
 from playground.hub.site.rows import hub_row
-from playground.hub.site.search import Search, SearchCancelled
+from playground.hub.site.search import Search
 from tests.support.hub_server import Crowd, Fault, HubServer, Repository
 
 ANY = SearchFilters(task="")
@@ -144,26 +146,19 @@ def test_what_comes_twice_is_shown_once(hub: HubServer, site: HubSite) -> None:
     assert len({row.key for row in rows}) == len(rows) == 10
 
 
-def test_cancelled_while_the_hub_is_slow(hub: HubServer, site: HubSite) -> None:
+def test_cancelled_while_the_hub_is_slow(hub: HubServer, home: Path) -> None:
     hub.crowd = Crowd(10)
     slow = hub.add_fault(Fault("GET /api/models", after=10))
-    search, ended = Search(ANY, site), []
-
-    def look() -> None:
-        try:
-            search.next_page()
-        except SearchCancelled as cancelled:
-            ended.append(cancelled)
-
-    thread = threading.Thread(target=look)
+    search = HubPages(ANY, HubPlace(hub.endpoint, home))
+    ended: list[SearchPage | None] = []
+    thread = threading.Thread(target=lambda: ended.append(search.next_page()))
     thread.start()
     assert slow.reached.wait(30)
     search.cancel()
     slow.release.set()
     thread.join(30)
-    assert ended
-    with pytest.raises(SearchCancelled):
-        search.next_page()
+    assert ended == [None]
+    assert search.next_page() is None
     assert len(hub.requests) == 1
 
 
