@@ -13,7 +13,7 @@ import msgspec
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
-from playground.client.engine_process import EngineProcess
+from playground.client.engine import Engine
 from playground.client.environments import process_of
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
@@ -130,7 +130,7 @@ class Playground:
         downloads_ended = self.downloads.close()
         return self.background.close() and engines_ended and downloads_ended
 
-    def _engine(self, environment: str) -> EngineProcess:
+    def _engine(self, environment: str) -> Engine:
         return process_of(environment, self.store.values.environments)
 
     def _prepare(self, config: LaneConfig, engine: EngineFacts | None) -> Prepared:

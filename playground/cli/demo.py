@@ -6,6 +6,7 @@ import argparse
 import subprocess
 import sys
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 from playground.cli.console import Console, sparkline
@@ -13,13 +14,15 @@ from playground.cli.figures import HEAD, figures_of, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
 from playground.cli.window import window
+from playground.client.blocking_run import carry_out
 from playground.client.engine_process import child_environment
 from playground.client.session import Interrupted, Session
-from playground.core.errors import EngineError, PlaygroundError
+from playground.core.errors import EngineError
 from playground.core.facts import Answer, ModelSpec
 from playground.core.format import printable
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.protocol import Event, Finished, Tokens
+from playground.core.run_plan import prompt_run
 from playground.core.settings import DEFAULT_LANES
 from playground.core.system.qt_platform import usable_platform
 from playground.core.trace import LatencyTrace
@@ -31,7 +34,7 @@ _PICTURE_WAIT_S = 600.0
 
 
 def demo(args: argparse.Namespace) -> int:
-    """Show the bundled model. Raises PlaygroundError, Interrupted."""
+    """Show the bundled model. Raises PlaygroundError and Interrupted."""
     platform, reason = usable_platform()
     if platform and platform.split(":")[0] not in ("offscreen", "minimal"):
         return window().main(window_arguments(args.new_tokens))
@@ -68,36 +71,29 @@ def _compare(args: argparse.Namespace, console: Console) -> dict[Lane, Answer]:
     answers: dict[Lane, Answer] = {}
     with interrupting(sessions) as interrupts, ExitStack() as stack:
         lanes = open_lanes(stack, ModelSpec(), precisions, where, sessions, console)
-        for lane in lanes:
-            if lane.failure is not None:
-                continue
+
+        def begun(_: object, lane: Lane) -> None:
             console.print()
             console.print(f"── {lane.precision.label} ──")
             console.stream(PROMPT)
-            lane.session.observe = _Stream(console)
-            try:
-                answers[lane] = lane.session.generate(RawPrompt(PROMPT), options)
-            except PlaygroundError as error:
-                lane.fail(error)
-            console.print()
-            if interrupts.asked:
-                raise Interrupted
+            lane.session.observe = partial(_stream, console)
+
+        plan = prompt_run(lanes, lambda _: RawPrompt(PROMPT), options, "in turn")
+        carry_out(plan, begun, lambda _, lane, answer: answers.update({lane: answer}))
+        if interrupts.asked:
+            raise Interrupted
     if not answers:
         raise EngineError("The bundled model cannot run here.", "`playground doctor` tells why.")
     return answers
 
 
-class _Stream:
-    """Prints tokens as they come."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-
-    def __call__(self, event: Event) -> None:
-        if isinstance(event, Tokens):
-            self._console.stream(printable("".join(event.texts)))
-        elif isinstance(event, Finished):
-            self._console.stream(printable(event.tail))
+def _stream(console: Console, event: Event) -> None:
+    """Print tokens as they come, and end the line after the last."""
+    if isinstance(event, Tokens):
+        console.stream(printable("".join(event.texts)))
+    elif isinstance(event, Finished):
+        console.stream(printable(event.tail))
+        console.print()
 
 
 def _print(answers: dict[Lane, Answer], console: Console) -> None:
@@ -145,6 +141,6 @@ def _picture(new_tokens: int, console: Console) -> None:
     after = picture.stat().st_mtime_ns if picture.exists() else None
     if done.returncode != 0 or after is None or after == before:
         words = done.stderr.decode("utf-8", "replace").strip().splitlines()
-        reason = words[-1].removeprefix("playground: ") if words else "It gave no reason."
-        raise EngineError("The window's picture could not be made.", reason)
+        reason = words[-1].removeprefix("playground: ") if words else "It printed no reason."
+        raise EngineError("The window's picture could not be saved.", reason)
     console.print(f"The window's picture: {picture}")

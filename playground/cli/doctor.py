@@ -94,7 +94,7 @@ def _try(
 ) -> tuple[Trial, EngineFacts | None]:
     def observe(event: Event) -> None:
         if isinstance(event, Progress) and event.activity is not Activity.READING_PROMPT:
-            console.status(f"trying {precision.value}: {event.activity}")
+            console.status(f"trying {precision.value}: {event.activity.label}")
 
     session = Session(observe)
     sessions.append(session)
@@ -105,7 +105,7 @@ def _try(
             bundled = LaneConfig(precision=precision, device=choose_device("", facts))
             loaded = session.load(prepare(bundled, facts).request)
             answer = session.generate(_PROMPT, _OPTIONS)
-            memory = session.process.memory_bytes()
+            memory = session.engine.memory_bytes()
     except PlaygroundError as error:
         sentence = " ".join(str(error).split())
         return Trial(precision=precision, works=False, problem=sentence), session.facts

@@ -1,4 +1,4 @@
-"""Several precisions of one model, each in an engine of its own, for bench and demo."""
+"""Loads models for the commands: one, or several precisions each in an engine of its own."""
 
 from __future__ import annotations
 
@@ -55,19 +55,27 @@ def load_model(
 class Lane:
     """One precision's session; `failure` says why it has no `loaded` model, or stopped."""
 
-    def __init__(self, precision: Precision, console: Console) -> None:
+    def __init__(self, precision: Precision, args: argparse.Namespace, console: Console) -> None:
         self.precision = precision
         self.session = Session(self._observe)
+        self.resolved: Resolved | None = None  # None where the model has no such precision
         self.loaded: LoadedModel | None = None
         self.failure: PlaygroundError | None = None
+        self._args = args
         self._console = console
 
-    def load(self, resolved: Resolved, args: argparse.Namespace) -> None:
+    def load(self) -> None:
         """Load the model; a failure is printed and kept, so that the other lanes go on."""
-        prefix = f"{self.precision.value}: "
+        if self.resolved is None:
+            return
         try:
             self.loaded = load_model(
-                self.session, resolved, self.precision, args, self._console, prefix=prefix
+                self.session,
+                self.resolved,
+                self.precision,
+                self._args,
+                self._console,
+                prefix=f"{self.precision.value}: ",
             )
         except PlaygroundError as error:
             self.fail(error)
@@ -76,7 +84,7 @@ class Lane:
             self._console.warn(self.loaded.mismatch)
 
     def fail(self, error: PlaygroundError) -> None:
-        """Tell a failure, and take the lane out of what follows."""
+        """Print a failure, and take the lane out of what follows."""
         self.failure = error
         self.session.close()
         self._console.end_status()
@@ -90,9 +98,9 @@ class Lane:
         )
 
     def _observe(self, event: Event) -> None:
-        # Progress of a generation is the runs' to tell.
+        # Progress of a generation is the plan's to print.
         if isinstance(event, Progress) and self.loaded is None:
-            self._console.status(f"{self.precision.value}: {event.activity}")
+            self._console.status(f"{self.precision.value}: {event.activity.label}")
 
 
 def open_lanes(
@@ -103,28 +111,25 @@ def open_lanes(
     sessions: list[Session],
     console: Console,
 ) -> list[Lane]:
-    """Start and load one lane a precision; return those that loaded and those that failed.
+    """Start one lane a precision; return them all, those that failed too.
 
-    Engines import their libraries side by side and then load one after the other. A precision
-    that the model cannot have is a lane that failed. Raises PlaygroundError where it can have
-    none of them.
+    Engines import their libraries side by side; the models are loaded later, one after the
+    other. A precision that the model cannot have is a lane that failed. Raises PlaygroundError
+    where it can have none of them.
     """
-    lanes = [Lane(precision, console) for precision in precisions]
-    found: dict[Lane, Resolved] = {}
+    lanes = [Lane(precision, args, console) for precision in precisions]
     refused: dict[Lane, PlaygroundError] = {}
     for lane in lanes:
         try:
-            found[lane] = local_model(spec, lane.precision, console)
+            lane.resolved = local_model(spec, lane.precision, console)
         except PlaygroundError as error:
             refused[lane] = error
-    if not found:
+    if len(refused) == len(lanes):
         raise refused[lanes[0]]
     for lane, reason in refused.items():
         lane.fail(reason)
-    for lane in found:
-        sessions.append(lane.session)
-        stack.enter_context(lane.session)
-    for lane, resolved in found.items():
-        lane.load(resolved, args)
-    console.end_status()
+    for lane in lanes:
+        if lane.failure is None:
+            sessions.append(lane.session)
+            stack.enter_context(lane.session)
     return lanes

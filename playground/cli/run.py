@@ -29,7 +29,7 @@ from playground.hub.source import model_spec
 
 
 def run(args: argparse.Namespace) -> int:
-    """Stream one answer. Raises PlaygroundError, or Interrupted before there is an answer."""
+    """Stream one answer. Raises PlaygroundError, and Interrupted before there is an answer."""
     console = Console(json=args.json)
     options = generation_options(args)
     prompt = _prompt(args, console)
@@ -40,8 +40,8 @@ def run(args: argparse.Namespace) -> int:
             "Leave out --chat: the model then continues the prompt as it stands.",
         )
     known = SettingsStore().values.environments if args.environment else ()
-    process = process_of(args.environment, known)
-    session = Session(lambda event: show(event, console), process=process)
+    engine = process_of(args.environment, known)
+    session = Session(lambda event: show(event, console), engine)
     with interrupting([session]) as interrupts, session:
         loaded = load_model(
             session,
@@ -62,7 +62,7 @@ def run(args: argparse.Namespace) -> int:
 
 
 def generation_options(args: argparse.Namespace) -> GenerationOptions:
-    """The options of a `run` command line. Raises OptionsError where they cannot be."""
+    """Return the options of a `run` command line. Raises OptionsError for impossible ones."""
     sampling = {
         name: value
         for name in ("temperature", "top_k", "top_p", "min_p")
@@ -71,7 +71,8 @@ def generation_options(args: argparse.Namespace) -> GenerationOptions:
     if args.greedy and sampling:
         given = ", ".join(f"--{name.replace('_', '-')}" for name in sampling)
         raise OptionsError(
-            f"--greedy leaves no choice for {given} to act on.", "Leave out one of them."
+            f"--greedy always takes the likeliest token, so {given} has no effect.",
+            "Leave out one of them.",
         )
     options = GenerationOptions(
         max_new_tokens=args.new_tokens,
@@ -87,7 +88,7 @@ def generation_options(args: argparse.Namespace) -> GenerationOptions:
 
 
 def prompt_text(given: str, console: Console) -> str:
-    """The prompt's text, from stdin where it is "-". Raises OptionsError for none."""
+    """Return the prompt, read from stdin for "-". Raises OptionsError for an empty one."""
     if given == "-":
         given = sys.stdin.buffer.read().decode("utf-8", "replace")
     text, notice = clean_prompt_text(given)
@@ -108,13 +109,13 @@ def _prompt(args: argparse.Namespace, console: Console) -> Prompt:
 
 
 def show(event: Event, console: Console) -> None:
-    """Show an engine's event: tokens on stdout, progress on stderr, or all as JSON."""
+    """Print an engine's event: tokens to stdout, progress to stderr, or everything as JSON."""
     match event:
         case Progress(activity=activity, fraction=fraction, detail=detail):
             console.event("progress", activity=activity, fraction=fraction, detail=detail)
             share = f" {fraction:.0%}" if fraction is not None and console.live else ""
             doing = f": {detail}" if activity is Activity.WARMING_UP and detail else ""
-            console.status(f"{activity}{doing}{share}")
+            console.status(f"{activity.label}{doing}{share}")
         case Started(prompt_tokens=count):
             console.event("started", prompt_tokens=count)
             console.end_status()
@@ -126,7 +127,7 @@ def show(event: Event, console: Console) -> None:
 
 
 def _where(answer: Answer) -> str:
-    """The environment for the line of the stamp, where it is not the playground's own."""
+    """Return the environment's part of the stamp's line; "" for the playground's own."""
     return f"environment {answer.stamp.environment} · " if answer.stamp.environment else ""
 
 
@@ -139,7 +140,7 @@ def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None
         console.note(line)
     stamp = answer.stamp
     console.note(
-        f"{len(answer.token_ids)} tokens, stopped by: {answer.stop_reason} · seed "
+        f"{len(answer.token_ids)} tokens, {answer.ending} · seed "
         f"{stamp.options.seed} · {stamp.decoder} · {_where(answer)}commit {stamp.commit or 'none'}"
     )
     console.event("finished", **answer_fields(answer, loaded.floor))

@@ -1,1 +1,1 @@
-"""Starts engine processes and talks to them; no Qt, so that the command line uses it too."""
+"""Starts engines and talks to them, without Qt: for the window and the command line alike."""

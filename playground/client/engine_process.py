@@ -1,4 +1,4 @@
-"""An engine in a process of its own: started, spoken to, watched and ended."""
+"""Runs an engine in a process of its own: starts it, talks to it, watches it, ends it."""
 
 from __future__ import annotations
 
@@ -28,30 +28,46 @@ from playground.core.protocol import (
     event_decoder,
 )
 
-#: stderr kept for an error report (bytes).
+#: How much of the end of stderr is kept for an error report (bytes).
 STDERR_KEPT = 64 * 1024
-#: Seconds an engine gets to leave by itself, and then to heed a terminate.
+#: Seconds an engine gets to exit by itself, and then to react to SIGTERM.
 QUIT_WAIT_S = 2.0
 TERMINATE_WAIT_S = 3.0
-#: Seconds between the end of its output and its end.
+#: Seconds an engine may run on after its output has ended.
 _EOF_WAIT_S = 2.0
 _READ_SIZE = 1 << 16
 
 
 def default_command() -> list[str]:
-    """The engine of this package in this Python; -X faulthandler tells where a crash was."""
+    """Return how to start this package's engine in this Python.
+
+    -X faulthandler prints where a crash in compiled code was.
+    """
     return [sys.executable, "-X", "faulthandler", "-m", "playground.engine"]
 
 
+def launch(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start an engine's program with pipes to it. Raises OSError where it cannot be run."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=env,
+        start_new_session=True,  # a Ctrl+C in the terminal is the client's to handle
+    )
+
+
 def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """The environment of an engine: ours, offline, and able to import this package."""
+    """Return an engine's environment variables: ours, offline, with this package importable."""
     env = dict(os.environ)
     env.update(
-        HF_HUB_OFFLINE="1",  # an engine reads folders only; the client resolves Hub ids
+        HF_HUB_OFFLINE="1",  # engines read local folders only; clients resolve Hub ids
         TRANSFORMERS_OFFLINE="1",
         HF_HUB_DISABLE_TELEMETRY="1",
         TOKENIZERS_PARALLELISM="false",
-        PYTHONSAFEPATH="1",  # a random.py in the current folder must not reach the engine
+        PYTHONSAFEPATH="1",  # a random.py in the current folder must not shadow a module
         PYTHONIOENCODING="utf-8",
     )
     root = Path(__file__).resolve().parents[2]
@@ -63,11 +79,10 @@ def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str
 
 
 class EngineProcess:
-    """One engine process.
+    """An `Engine` that is a child process.
 
-    Everything except `events` may be called from any thread. `send` and `kill` never block;
-    `close` does, for up to five seconds. No engine survives its client: the end of its input
-    ends it, and at its own end the rest of its process group is killed.
+    `close` blocks for up to five seconds. No engine survives its client: it exits when its
+    stdin is closed. When it has exited, the rest of its process group is killed.
     """
 
     def __init__(
@@ -86,25 +101,17 @@ class EngineProcess:
         self._read_lock = threading.Lock()
         self._ended = threading.Event()
         self._asked_to_end = False
-        self._end_was_asked = False
+        self._end_was_asked = False  # `_asked_to_end` at the moment the process exited
         self._reason = ""
 
-    # Life
+    # Start and end
 
     def start(self) -> None:
         """Start the process. Raises EngineError where the program cannot be run."""
         if self._process is not None:
-            raise EngineError("The engine was started twice.", "Make a new one for every load.")
+            raise EngineError("The engine was started twice.", "Create a new one for every load.")
         try:
-            self._process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env=self._env,
-                start_new_session=True,  # a Ctrl+C in the terminal is the client's to handle
-            )
+            self._process = launch(self.command, self._env)
         except OSError as error:
             raise EngineError(
                 f"The engine could not be started: {error.strerror or error}.",
@@ -118,7 +125,7 @@ class EngineProcess:
             thread.start()
 
     def close(self) -> Outcome:
-        """End the engine, gently at first; returns when it is gone. Blocks up to 5 s."""
+        """Ask the engine to quit, then terminate it, then kill it; return when it is gone."""
         if self._process is None:
             return Outcome(0, expected=True)
         with self._lock:
@@ -137,15 +144,11 @@ class EngineProcess:
         return self.outcome()
 
     def kill(self) -> None:
-        """Kill the process group now. Does not wait; `events` ends soon after."""
+        """Kill the process group at once; `events` ends soon after. Does not wait."""
         with self._lock:
             self._asked_to_end = True
         self._outgoing.put(None)
         self._signal_group(signal.SIGKILL)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the process is gone; False where the time (seconds) ran out first."""
-        return self._ended.wait(timeout)
 
     def __enter__(self) -> EngineProcess:
         self.start()
@@ -154,16 +157,16 @@ class EngineProcess:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # Talk
+    # Commands and events
 
     def send(self, command: Command) -> None:
-        """Queue a command. Never blocks; after the engine's end it does nothing."""
+        """Queue a command. Never blocks; has no effect after the engine's end."""
         self._outgoing.put(encode(command))
 
     def events(self) -> Iterator[Event]:
-        """Yield events until the engine's end; blocks between them. For one thread.
+        """Yield events until the engine ends; block between them. For one thread.
 
-        Raises ProtocolError, after killing the engine, for anything that is no event.
+        Raises ProtocolError, after killing the engine, for bytes that are no event.
         """
         try:
             while data := self._read():
@@ -177,11 +180,11 @@ class EngineProcess:
         if not self._ended.wait(_EOF_WAIT_S):
             self._end_for("The engine closed its output but went on, and was ended.")
 
-    # Look
+    # Facts
 
     @property
     def pid(self) -> int:
-        """The process's id; 0 before the start."""
+        """The id of the process; 0 before the start."""
         return self._process.pid if self._process else 0
 
     @property
@@ -190,11 +193,11 @@ class EngineProcess:
 
     @property
     def ended(self) -> bool:
-        """Whether it ran and is gone."""
+        """Whether the process was started and is gone."""
         return self._ended.is_set()
 
     def outcome(self) -> Outcome:
-        """How it ended (or that it runs still). Does not block."""
+        """Return how the engine ended, or that it still runs. Does not block."""
         if self._process is None or not self._ended.is_set():
             return Outcome(None, expected=self._asked_to_end)
         return Outcome(
@@ -202,13 +205,13 @@ class EngineProcess:
         )
 
     def stderr_tail(self) -> str:
-        """The last 64 KiB of what it wrote to stderr."""
+        """Return the last 64 KiB that the engine wrote to stderr."""
         with self._lock:
             data = b"".join(self._stderr)
         return data[-STDERR_KEPT:].decode("utf-8", "replace")
 
     def memory_bytes(self) -> int:
-        """Memory that only this engine (and its children) holds now; 0 when it is gone."""
+        """Return the memory that only this engine and its children use now; 0 once it is gone."""
         if not self.alive:
             return 0
         total = 0
@@ -219,11 +222,11 @@ class EngineProcess:
                     total += _unique_bytes(process)
         return total
 
-    # Threads of its own
+    # One thread each
 
     def _send_all(self) -> None:
         stdin = self._pipe("stdin")
-        with contextlib.suppress(OSError), stdin:  # a broken pipe: the watcher tells the end
+        with contextlib.suppress(OSError), stdin:  # `_watch` reports what broke the pipe
             while (frame := self._outgoing.get()) is not None:
                 view = memoryview(frame)
                 while view:
@@ -242,7 +245,7 @@ class EngineProcess:
         process = self._process
         if process is None:
             return
-        # Without reaping yet: until then the group's id cannot belong to anybody else.
+        # The process is not reaped yet, so that its group's id cannot be reused.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
             self._end_was_asked = self._asked_to_end
@@ -250,13 +253,14 @@ class EngineProcess:
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             self._outgoing.put(None)
-        # Its last words are on their way: an outcome shows them.
+        # An outcome shows the end of stderr, which may not be read yet.
         self._threads[1].join(timeout=1.0)
         self._ended.set()
 
-    # Parts
+    # Helpers
 
     def _end_for(self, reason: str) -> None:
+        """Kill the engine for a fault of its own; `reason` is a sentence for the user."""
         if not self._asked_to_end:
             self._reason = reason
         self._signal_group(signal.SIGKILL)
@@ -276,7 +280,7 @@ class EngineProcess:
             return b"" if stdout.closed else stdout.read(_READ_SIZE) or b""
 
     def _close_stdout(self) -> None:
-        # A reader in another thread has met the end by now and lets go of the lock.
+        # A reader in another thread has reached the end of the file and releases the lock.
         if self._read_lock.acquire(timeout=1.0):
             try:
                 self._pipe("stdout").close()
@@ -293,14 +297,14 @@ class EngineProcess:
 def _check_version(event: Event) -> None:
     if isinstance(event, Hello) and event.protocol != PROTOCOL_VERSION:
         raise ProtocolError(
-            "The engine is of another version than this program.",
+            "The engine has another version than this program.",
             "Use the same version of the playground in both environments.",
             f"protocol {event.protocol}, {PROTOCOL_VERSION} is expected",
         )
 
 
 def _unique_bytes(process: psutil.Process) -> int:
-    """Memory that would come back with this process's end, where the system tells it."""
+    """Return the memory that no other process shares; all resident memory where that is unknown."""
     try:
         return int(process.memory_full_info().uss)
     except psutil.AccessDenied:

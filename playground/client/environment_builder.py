@@ -1,4 +1,4 @@
-"""Makes an engine environment with auto-gptq: a virtual environment, filled by pip."""
+"""Creates the engine environment with auto-gptq: a virtual environment that pip fills."""
 
 from __future__ import annotations
 
@@ -13,7 +13,6 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from pathlib import Path
 
 from playground.client.environments import bare, check
@@ -22,8 +21,8 @@ from playground.core.errors import EngineError
 from playground.core.format import size_text
 from playground.core.system import paths
 
-#: What works together with auto-gptq 0.7.1, on a CPU too, and what an engine needs beside.
-PINNED = (
+#: Versions that work with auto-gptq 0.7.1, also on a CPU, and what else an engine needs.
+_PACKAGES = (
     "torch==2.13.0",
     "transformers==4.40.2",
     "numpy<2",
@@ -37,10 +36,10 @@ PINNED = (
     "psutil>=6.0",
 )
 _LIBRARY = "auto-gptq==0.7.1"
-#: Bytes that all of it takes without CUDA's libraries, with those of the downloads.
-_LEAST_FREE = 3 * 10**9
+#: Bytes of disk that the environment and its downloads take, without CUDA's libraries.
+LEAST_FREE = 3 * 10**9
 _PROGRESS = re.compile(r"^(?:Collecting|Downloading|Installing|Building|Successfully)\b.*")
-_STEPS = ("make the environment", "install setuptools", "install torch", "build auto-gptq", "check")
+OnProgress = Callable[[str, float], None]  # what is being done, and the fraction of the steps
 
 
 class Cancelled(Exception):  # noqa: N818  # not an error: somebody wanted to stop
@@ -48,23 +47,15 @@ class Cancelled(Exception):  # noqa: N818  # not an error: somebody wanted to st
 
 
 class Builder:
-    """Builds one environment in `folder`, all or nothing. `cancel` may come from any thread.
+    """Builds one environment, all or nothing. `cancel` may be called from any thread.
 
-    A file beside the folder, locked while it is built, marks what a killed process left.
+    A locked file beside the folder marks a build. Where the file is there and not locked, a
+    build was killed, and what it left is deleted.
     """
 
-    def __init__(
-        self,
-        name: str = AUTO_GPTQ,
-        folder: Path | None = None,
-        packages: Sequence[str] = PINNED,
-        library: str = _LIBRARY,
-        least_free: int = _LEAST_FREE,
-    ) -> None:
+    def __init__(self, name: str = AUTO_GPTQ, least_free: int = LEAST_FREE) -> None:
         self.name = check_name(name)
-        self.folder = folder or paths.data_dir() / "environments" / name
-        self._packages = tuple(packages)
-        self._library = library
+        self.folder = _environments() / name
         self._least_free = least_free
         self._lock = threading.Lock()
         self._process: subprocess.Popen[str] | None = None
@@ -74,39 +65,37 @@ class Builder:
     def python(self) -> Path:
         return self.folder / "bin" / "python"
 
-    def build(self, progress: Callable[[str, float], None]) -> EngineEnvironment:
-        """Make and check it; `progress` gets what is done and the fraction of the steps.
+    def build(self, progress: OnProgress) -> EngineEnvironment:
+        """Create the environment and check that an engine runs in it.
 
-        Raises EngineError with pip's last words, or Cancelled; the folder is removed then.
+        Raises EngineError with the end of pip's output, or Cancelled; the folder is removed then.
         """
         self._make_parent()
         with self._mark():
             return self._build(progress)
 
     def cancel(self) -> None:
-        """End what runs; returns at once."""
+        """Stop the build; returns at once."""
         with self._lock:
             self._cancelled = True
             if self._process is not None and self._process.poll() is None:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(self._process.pid, signal.SIGKILL)
 
-    def _build(self, progress: Callable[[str, float], None]) -> EngineEnvironment:
+    def _build(self, progress: OnProgress) -> EngineEnvironment:
         environment = EngineEnvironment(self.name, str(self.python))
         pip = [str(self.python), "-I", "-m", "pip", "install", "--progress-bar", "off"]
-        commands = (
-            [sys.executable, "-I", "-m", "venv", str(self.folder)],
-            [*pip, "setuptools", "wheel"],
-            [*pip, *self._packages],
-            # It is built where no isolated build could find torch, and without a compiler.
-            [*pip, "--no-build-isolation", self._library],
-        )
+        steps = {
+            "make the environment": [sys.executable, "-I", "-m", "venv", str(self.folder)],
+            "install setuptools": [*pip, "setuptools", "wheel"],
+            "install torch": [*pip, *_PACKAGES],
+            # An isolated build would not find torch; without a compiler there are no kernels.
+            "build auto-gptq": [*pip, "--no-build-isolation", _LIBRARY],
+        }
         try:
-            for step, command in enumerate(commands):
-                fraction = step / len(_STEPS)
-                progress(_STEPS[step], fraction)
-                self._run(command, _STEPS[step], partial(_tell, progress, fraction))
-            progress(_STEPS[-1], len(commands) / len(_STEPS))
+            for number, (step, command) in enumerate(steps.items()):
+                self._run(step, command, progress, number / (len(steps) + 1))
+            progress("check", len(steps) / (len(steps) + 1))
             check(environment)
             if self._cancelled:
                 raise Cancelled
@@ -118,7 +107,7 @@ class Builder:
 
     @contextlib.contextmanager
     def _mark(self) -> Iterator[None]:
-        """Hold the place for this build; what one that was killed left there is deleted."""
+        """Mark the folder as this build's; delete what a killed build left there."""
         marker = self.folder.with_name(f".{self.folder.name}.building")
         left = marker.exists()
         with marker.open("a") as file:
@@ -126,7 +115,7 @@ class Builder:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:
                 raise EngineError(
-                    f"The environment {self.name} is being made already.",
+                    f"The environment {self.name} is already being created.",
                     "Wait until that is done.",
                     str(error),
                 ) from error
@@ -135,7 +124,7 @@ class Builder:
                     shutil.rmtree(self.folder, ignore_errors=True)
                 if self.folder.exists():
                     raise EngineError(
-                        f"There is an environment in {self.folder} already.",
+                        f"There is already an environment in {self.folder}.",
                         f"Add it with `playground env add {self.python}`, or delete the folder.",
                     )
                 yield
@@ -148,18 +137,22 @@ class Builder:
             free = shutil.disk_usage(self.folder.parent).free
         except OSError as error:
             raise EngineError(
-                f"The environment cannot be made in {self.folder.parent}: {error.strerror}.",
+                f"The environment cannot be created in {self.folder.parent}: {error.strerror}.",
                 f"Make it writable, or name another folder in {paths.HOME_VARIABLE}.",
                 str(error),
             ) from error
         if free < self._least_free:
             raise EngineError(
-                f"{size_text(free)} are free in {self.folder.parent}, and the environment takes "
-                f"{size_text(self._least_free)} at least.",
+                f"{size_text(free)} are free in {self.folder.parent}, and the environment takes at "
+                f"least {size_text(self._least_free)}.",
                 "Free some disk space.",
             )
 
-    def _run(self, command: Sequence[str], step: str, tell: Callable[[str], None]) -> None:
+    def _run(
+        self, step: str, command: Sequence[str], progress: OnProgress, fraction: float
+    ) -> None:
+        """Run the command of one step; pip's own progress is passed on."""
+        progress(step, fraction)
         last: deque[str] = deque(maxlen=60)
         with self._lock:
             if self._cancelled:
@@ -179,33 +172,33 @@ class Builder:
                 for line in process.stdout or ():
                     last.append(line.rstrip())
                     if _PROGRESS.match(line.strip()):
-                        tell(line.strip()[:200])
+                        progress(line.strip()[:200], fraction)
         except BaseException:
             self.cancel()
             raise
         if self._cancelled:
             raise Cancelled
         if process.returncode:
-            told = [line for line in last if line.lower().startswith("error")] or list(last)[-1:]
+            errors = [line for line in last if line.lower().startswith("error")]
+            reason = " ".join(errors or list(last)[-1:])[:400]
             raise EngineError(
-                f"The step “{step}” failed: {' '.join(told)[:400] or 'without a word'}",
+                f"The step “{step}” failed: {reason or 'it printed nothing'}",
                 "Check the network and the free disk space, and try again.",
                 "\n".join(last),
             )
 
 
-def _tell(progress: Callable[[str, float], None], fraction: float, line: str) -> None:
-    progress(line, fraction)
-
-
 def made_folder(environment: EngineEnvironment) -> Path | None:
-    """The folder of an environment that was made here; None where it is somebody else's."""
+    """Return the folder of an environment that was created here; None for any other."""
     folder = Path(environment.python).parents[1]
-    return folder if folder.parent == paths.data_dir() / "environments" else None
+    return folder if folder.parent == _environments() else None
 
 
 def remove_folder(environment: EngineEnvironment) -> Path | None:
-    """Delete an environment that was made here; None where it is somebody else's folder."""
+    """Delete the folder of an environment that was created here and return it; else None.
+
+    Raises EngineError where it cannot be deleted.
+    """
     folder = made_folder(environment)
     if folder is None:
         return None
@@ -218,3 +211,7 @@ def remove_folder(environment: EngineEnvironment) -> Path | None:
             f"{folder} could not be deleted: {error.strerror}.", "Delete it by hand.", str(error)
         ) from error
     return folder
+
+
+def _environments() -> Path:
+    return paths.data_dir() / "environments"

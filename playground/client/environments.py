@@ -1,4 +1,4 @@
-"""Engines in another Python: how they are started, and whether they would work at all."""
+"""Starts engines in other Python environments, and checks whether one can run there."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from playground.core.precision import Precision
 from playground.core.protocol import Failed, Ready
 from playground.core.system import paths
 
-#: Seconds that starting an interpreter, and importing the engine's libraries in it, may take.
+#: Seconds that an interpreter may take to start and look for the engine's libraries.
 _PYTHON_WAIT_S = 20.0
 LEAST_PYTHON = (3, 11)
-#: What an engine needs there, by import name and by what pip calls it.
+#: Libraries that an engine needs: pip's name by import name.
 NEEDED = {
     "torch": "torch",
     "transformers": "transformers",
@@ -39,9 +39,9 @@ print(json.dumps({"python": platform.python_version(), "missing": missing}))
 
 
 def process_of(name: str, environments: Sequence[EngineEnvironment]) -> EngineProcess:
-    """Return an engine, not started yet, in the environment of this name; "" is our own.
+    """Return an engine in the environment of this name ("" is our own), not started yet.
 
-    Raises PlaygroundError where it is not there any more.
+    Raises PlaygroundError where the environment no longer exists.
     """
     if name == OWN:
         return EngineProcess()
@@ -51,30 +51,30 @@ def process_of(name: str, environments: Sequence[EngineEnvironment]) -> EnginePr
     except EngineError as error:
         raise EngineError(
             f"The environment {name} is gone: there is no Python at {environment.python}.",
-            "Make it again, or choose another one.",
+            "Create it again, or choose another one.",
         ) from error
     return make_process(environment)
 
 
 def make_process(environment: EngineEnvironment) -> EngineProcess:
-    """Return an engine of another Python that is not started yet."""
+    """Return an engine in another Python, not started yet."""
     command = [environment.python, "-X", "faulthandler", "-m", "playground.engine"]
     return EngineProcess(command, {"PYTHONPATH": str(_package_folder()), "PYTHONHOME": ""})
 
 
 def look_path(python: str) -> Path:
-    """Return the path of an interpreter. Raises EngineError where there is none."""
+    """Return the interpreter's path. Raises EngineError where there is no interpreter."""
     path = Path(python)
     if not path.is_absolute() or not path.is_file():
         raise EngineError(
             f"There is no Python at {python}.",
-            "Name the whole path of its executable, such as /home/me/venv/bin/python.",
+            "Give the full path of its executable, such as /home/me/venv/bin/python.",
         )
     return path
 
 
 def look(python: str) -> str:
-    """Return the version of the interpreter. Raises EngineError where no engine can run in it."""
+    """Return the interpreter's version. Raises EngineError where no engine can run in it."""
     path = look_path(python)
     try:
         done = subprocess.run(
@@ -91,13 +91,13 @@ def look(python: str) -> str:
     except (OSError, subprocess.SubprocessError, ValueError, IndexError, LookupError) as error:
         raise EngineError(
             f"{python} does not run as a Python.",
-            "Name the executable of a Python environment.",
+            "Give the path of the executable of a Python environment.",
             f"{error!r}\n{getattr(error, 'stderr', '') or ''}",
         ) from error
     if tuple(int(part) for part in version.split(".")[:2]) < LEAST_PYTHON:
         raise EngineError(
             f"{python} is Python {version}, and an engine needs 3.11.",
-            "Make the environment with a newer Python.",
+            "Create the environment with a newer Python.",
         )
     if missing:
         packages = " ".join(NEEDED[name] for name in missing)
@@ -109,9 +109,9 @@ def look(python: str) -> str:
 
 
 def check(environment: EngineEnvironment) -> EngineFacts:
-    """Start an engine in the environment and return what it found; takes seconds.
+    """Start an engine in the environment and return its facts; takes seconds.
 
-    Raises EngineError where it does not come to be ready.
+    Raises EngineError where the engine does not become ready.
     """
     look(environment.python)
     with make_process(environment) as process:
@@ -129,23 +129,26 @@ def check(environment: EngineEnvironment) -> EngineFacts:
 
 
 def precisions(facts: EngineFacts) -> dict[Precision, str]:
-    """Why each precision cannot be had in an environment; "" where it can."""
+    """Return why each precision is not available in an environment; "" where it is."""
     return {p: library_reason(p, "cpu", facts) for p in Precision}
 
 
 def shown_versions(facts: EngineFacts) -> dict[str, str]:
-    """Versions of the libraries that tell environments apart."""
+    """Return the versions of the libraries that distinguish environments."""
     return {name: facts.versions[name] for name in _SHOWN if name in facts.versions}
 
 
 def bare(env: Mapping[str, str]) -> dict[str, str]:
-    """Without what would lead one Python to another's packages."""
+    """Return the variables without those that lead one Python to another's packages."""
     hidden = ("PYTHONPATH", "PYTHONHOME", "VIRTUAL_ENV", "__PYVENV_LAUNCHER__")
     return {name: value for name, value in env.items() if name not in hidden}
 
 
 def _package_folder() -> Path:
-    """A folder with this package alone: beside it lie packages made for this Python."""
+    """Return a folder that holds a link to this package and nothing else.
+
+    The package's own parent folder may hold packages built for this Python.
+    """
     package = Path(__file__).resolve().parents[1]
     folder = paths.cache_dir() / "engine-path"
     link = folder / package.name
@@ -159,7 +162,7 @@ def _package_folder() -> Path:
             new.replace(link)
     except OSError as error:
         raise EngineError(
-            f"The playground cannot be made known to another Python: {error.strerror or error}.",
+            f"The playground cannot be linked for another Python: {error.strerror or error}.",
             f"Make {folder} writable, or name another folder in {paths.HOME_VARIABLE}.",
             str(error),
         ) from error

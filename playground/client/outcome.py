@@ -1,4 +1,4 @@
-"""How an engine process ended, as a value with its own text."""
+"""Describes how an engine ended, with a remedy where it should not have."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from dataclasses import dataclass
 _RELOAD = "Load the model again."
 _REMEDIES: dict[int, str] = {
     signal.SIGKILL: (
-        "That is often the kernel's out-of-memory killer: choose a smaller model or precision, "
+        "Often this is the kernel's out-of-memory killer: choose a smaller model or precision, "
         "or unload another lane, and load again."
     ),
     signal.SIGSEGV: (
-        "That is a crash in a compiled library: load again, and if it happens again choose "
-        "another precision or update that library; the engine's log names the place."
+        "A compiled library crashed: load again, and if it happens again choose another "
+        "precision or update that library; the engine's log names the place."
     ),
     signal.SIGABRT: (
         "A compiled library gave up, often for lack of memory: look at the engine's log, and "
@@ -24,19 +24,20 @@ _REMEDIES: dict[int, str] = {
         "precision, or install that library for this processor."
     ),
     signal.SIGBUS: (
-        "A file it had mapped became shorter, or shared memory ran out: check the model's "
-        "folder and the free disk space, and load again."
+        "A file of the model became shorter while it was in use, or shared memory ran out: check "
+        "the model's folder and the free disk space, and load again."
     ),
 }
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The end of an engine process, or that it still runs.
+    """How an engine ended, or that it still runs.
 
-    `returncode` is None while it runs, and minus the signal's number where a signal ended it.
+    `returncode` is None while it runs, and minus the signal's number where a signal killed it.
     `expected` says that the client asked for the end. `reason` is a sentence where the client
-    ended it for a fault that the return code does not show. `detail` is the end of its stderr.
+    ended the engine for a fault that the return code does not show. `detail` is the end of its
+    stderr.
     """
 
     returncode: int | None
@@ -50,7 +51,7 @@ class Outcome:
 
     @property
     def text(self) -> str:
-        """One sentence on what happened."""
+        """Return one sentence on what happened."""
         if self.returncode is None:
             return "The engine is running."
         if self.expected:
@@ -65,7 +66,7 @@ class Outcome:
 
     @property
     def remedy(self) -> str:
-        """What to do about it; "" where nothing is wrong."""
+        """Return what to do about it; "" where nothing is wrong."""
         if self.running or self.expected:
             return ""
         if self.reason:
@@ -76,17 +77,9 @@ class Outcome:
             return _RELOAD
         return "Look at the engine's log for the reason, and load the model again."
 
-    def __str__(self) -> str:
-        return f"{self.text} {self.remedy}".strip()
-
-
-def _signal(number: int) -> signal.Signals | None:
-    try:
-        return signal.Signals(number)
-    except ValueError:
-        return None
-
 
 def _signal_name(number: int) -> str:
-    known = _signal(number)
-    return f"{number} ({known.name})" if known else str(number)
+    try:
+        return f"{number} ({signal.Signals(number).name})"
+    except ValueError:
+        return str(number)

@@ -1,4 +1,4 @@
-"""The memory that an engine's process holds."""
+"""Measures the memory of an engine's process."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import psutil
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory a process holds now, shared pages included; 0 where it is gone."""
+    """Return a process's resident memory, shared pages included; 0 where it is gone."""
     try:
         return int(psutil.Process(pid).memory_info().rss) if pid else 0
     except psutil.Error:

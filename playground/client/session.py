@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from typing import TypeVar
 
+from playground.client.engine import Engine
 from playground.client.engine_process import EngineProcess
 from playground.core.errors import EngineError, RemoteCodeError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
@@ -30,11 +31,11 @@ from playground.core.protocol import (
 )
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 
-AnswerT = TypeVar("AnswerT", Finished, Estimated, Quantized)
+ResultT = TypeVar("ResultT", Finished, Estimated, Quantized)
 
 
 class Interrupted(Exception):  # noqa: N818  # not an error: somebody wanted to stop
-    """`Session.interrupt` ended the engine in the middle of a step."""
+    """`Session.interrupt` ended a step before it had a result."""
 
 
 def _ignore(_: Event) -> None:
@@ -42,32 +43,27 @@ def _ignore(_: Event) -> None:
 
 
 class Session:
-    """An engine process and what it answered. Closed by leaving its `with` block.
+    """An engine and what it answered; its `with` block starts and closes the engine.
 
     `observe` is called with every Progress, Started, Tokens, Finished and Quantizing event
-    as it arrives.
-    All steps raise PlaygroundError in the user's words, and Interrupted after `interrupt`.
+    as it arrives. Every step raises PlaygroundError in the user's words, and Interrupted after
+    `interrupt`. Without an `engine` it is a process of this package in this Python.
     """
 
     def __init__(
-        self,
-        observe: Callable[[Event], None] = _ignore,
-        command: Sequence[str] | None = None,
-        env: Mapping[str, str] | None = None,
-        process: EngineProcess | None = None,
+        self, observe: Callable[[Event], None] = _ignore, engine: Engine | None = None
     ) -> None:
-        self.process = process or EngineProcess(command, env)
+        self.engine: Engine = engine or EngineProcess()
         self.facts: EngineFacts | None = None
-        self.loaded: LoadedModel | None = None
         self.observe = observe
         self._events: Iterator[Event] = iter(())
         self._request_id = 0
-        self._generating = False
+        self._can_cancel = False  # a request is under way that the engine knows of
         self._interrupted = False
 
     def __enter__(self) -> Session:
-        self.process.start()
-        self._events = self.process.events()
+        self.engine.start()
+        self._events = self.engine.events()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -75,20 +71,20 @@ class Session:
 
     def close(self) -> None:
         """End the engine; returns when it is gone (5 s at most)."""
-        self.process.close()
+        self.engine.close()
 
     def interrupt(self) -> None:
         """Stop what runs; never blocks, fit for a signal handler and for any thread.
 
-        The first one while generating stops the generation after the current token, and the
-        answer so far is returned; anything else ends the engine.
+        The first one stops a generation after the current token, and the answer so far is
+        returned; it stops quantizing within a layer. Anything else ends the engine.
         """
-        if self._generating and not self._interrupted:
+        if self._can_cancel and not self._interrupted:
             self._interrupted = True
-            self.process.send(Cancel(self._request_id))
+            self.engine.send(Cancel(self._request_id))
         else:
             self._interrupted = True
-            self.process.kill()
+            self.engine.kill()
 
     def ready(self) -> EngineFacts:
         """Wait until the engine can load; return what it found on this machine."""
@@ -101,36 +97,30 @@ class Session:
     def load(self, request: LoadRequest) -> LoadedModel:
         """Load the model; return what really was loaded."""
         self.ready()
-        self.process.send(Load(request))
-        while self.loaded is None:
+        self.engine.send(Load(request))
+        while True:
             event = self._next()
             if isinstance(event, Loaded):
-                self.loaded = event.model
-        return self.loaded
+                return event.model
 
     def generate(
         self, prompt: Prompt, options: GenerationOptions, timing: Timing = "in turn"
     ) -> Answer:
         """Return the answer to one prompt; its tokens reach `observe` as they come."""
         options.check()
-        self._request_id += 1
-        self.process.send(
-            Generate(
-                request_id=self._request_id,
-                prompt=prompt,
-                options=options,
-                timing=timing,
-                sent_at=time.monotonic(),
-            )
+        command = Generate(
+            request_id=self._next_id(),
+            prompt=prompt,
+            options=options,
+            timing=timing,
+            sent_at=time.monotonic(),
         )
-        return self._answer(Finished).answer
+        return self._result(command, Finished).answer
 
     def estimate(self, request: QuantizeRequest) -> Estimate:
         """Return what a quantized copy would cost, measured on one layer."""
         self.ready()
-        self._request_id += 1
-        self.process.send(MeasureQuantizing(self._request_id, request))
-        estimate = self._answer(Estimated).estimate
+        estimate = self._result(MeasureQuantizing(self._next_id(), request), Estimated).estimate
         if estimate is None:
             raise Interrupted
         return estimate
@@ -138,44 +128,48 @@ class Session:
     def quantize(self, request: QuantizeRequest) -> QuantizedModel:
         """Write a quantized copy; its progress reaches `observe`.
 
-        An interrupt leaves nothing behind; after a second one, which ends the engine, that is
-        the caller's part (`remove_partial`).
+        An interrupt leaves nothing behind. A second one ends the engine, and what it had
+        written is then the caller's to remove (`remove_partial`).
         """
         self.ready()
-        self._request_id += 1
-        self.process.send(Quantize(self._request_id, request))
-        model = self._answer(Quantized).model
+        model = self._result(Quantize(self._next_id(), request), Quantized).model
         if model is None:
             raise Interrupted
         return model
 
-    def _answer(self, kind: type[AnswerT]) -> AnswerT:
-        """Wait for what ends the request under way."""
+    def _next_id(self) -> int:
+        self._request_id += 1
+        return self._request_id
+
+    def _result(
+        self, command: Generate | MeasureQuantizing | Quantize, kind: type[ResultT]
+    ) -> ResultT:
+        """Send the command, and wait for the event that ends its request."""
+        self.engine.send(command)
         # Not before: an engine ignores the cancel of a request that it does not know.
-        self._generating = True
+        self._can_cancel = True
         try:
             while True:
                 event = self._next()
-                if isinstance(event, kind) and event.request_id == self._request_id:
+                if isinstance(event, kind) and event.request_id == command.request_id:
                     return event
         finally:
-            self._generating = False
+            self._can_cancel = False
 
     def _next(self) -> Event:
-        """The next event that is no failure; progress and tokens also go to the observer."""
+        """Return the next event that is no failure; progress and tokens also reach `observe`."""
         event = next(self._events, None)
         if event is None:
             if self._interrupted:
                 raise Interrupted
-            outcome = self.process.outcome()
+            outcome = self.engine.outcome()
             raise EngineError(outcome.text, outcome.remedy, outcome.detail)
         if isinstance(event, Failed):
             if self._interrupted and not event.alive:
                 raise Interrupted
-            detail = "\n".join(p for p in (event.detail, self.process.stderr_tail()) if p)
-            if event.remote_code:
-                raise RemoteCodeError(event.message, event.remedy, detail)
-            raise EngineError(event.message, event.remedy, detail)
+            detail = "\n".join(part for part in (event.detail, self.engine.stderr_tail()) if part)
+            error = RemoteCodeError if event.remote_code else EngineError
+            raise error(event.message, event.remedy, detail)
         if isinstance(event, Progress | Started | Tokens | Finished | Quantizing):
             self.observe(event)
         return event

@@ -1,4 +1,4 @@
-"""Measuring lanes against each other: the order of runs, medians and ratios."""
+"""Compares measurements of lanes: the order of runs, medians and ratios."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ T = TypeVar("T")
 
 
 def alternating(lanes: Sequence[T], repeats: int) -> Iterator[tuple[int, T]]:
-    """Yield (repeat, lane), the order reversed every other time.
+    """Yield (repeat, lane), the order of the lanes reversed in every other repeat.
 
-    Drift of the machine (heat, other work) then falls on every lane alike.
+    Drift of the machine (heat, other work) then affects every lane alike.
     """
     for repeat in range(repeats):
         for lane in lanes if repeat % 2 == 0 else reversed(lanes):
@@ -20,13 +20,13 @@ def alternating(lanes: Sequence[T], repeats: int) -> Iterator[tuple[int, T]]:
 
 
 def median(values: Sequence[float | None]) -> float | None:
-    """Median of the values that are defined, None without any."""
+    """Return the median of the values that are not None; None if there are none."""
     defined = [v for v in values if v is not None]
     return statistics.median(defined) if defined else None
 
 
 def ratio(value: float | None, reference: float | None) -> float | None:
-    """value ÷ reference, None where it is not defined."""
+    """Return value ÷ reference; None where a value is missing or the reference is 0."""
     if value is None or not reference:
         return None
     return value / reference

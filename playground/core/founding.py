@@ -15,7 +15,7 @@ MIN_REPEATS = 5
 
 @dataclass(frozen=True)
 class PublishedFigure:
-    """One published time for the 15 tokens, end to end."""
+    """The published time of one precision: seconds for the 15 tokens, end to end."""
 
     precision: Precision
     seconds: float

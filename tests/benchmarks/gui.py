@@ -29,7 +29,7 @@ from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.settings import Settings, SettingsStore
-from playground.gui.prompt.run import RunResult
+from playground.gui.lanes.run import RunResult
 from playground.hub.local.prepare import Prepared
 from tests.benchmarks import entry
 from tests.benchmarks.gui_probe import GuiProbe, at, cpu_per_token

@@ -12,6 +12,7 @@ import pytest
 from playground.cli.console import Console
 from playground.cli.lanes import Lane
 from playground.cli.requests import local_model
+from playground.client.engine_process import EngineProcess
 from playground.client.session import Session
 from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
@@ -62,11 +63,12 @@ def test_a_lane_of_bench_says_so(
     capability: str, slow: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     console = Console(json=True)
-    lane = Lane(Precision.NF4, console)
-    lane.session = Session(command=scripted_command("--capability", capability))
-    resolved = local_model(ModelSpec(), Precision.NF4, console)
+    args = argparse.Namespace(device="", threads=0, trust_remote_code="")
+    lane = Lane(Precision.NF4, args, console)
+    lane.session = Session(engine=EngineProcess(scripted_command("--capability", capability)))
+    lane.resolved = local_model(ModelSpec(), Precision.NF4, console)
     with lane.session:
-        lane.load(resolved, argparse.Namespace(device="", threads=0, trust_remote_code=""))
+        lane.load()
     assert lane.failure is None
     out, err = capsys.readouterr()
     assert ("slow on this processor" in err) is slow

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 
 import pytest
 
+from playground.client.engine_process import EngineProcess
+from playground.client.outcome import Outcome
 from playground.client.session import Interrupted, Session
 from playground.core.errors import EngineError, OptionsError
+from playground.core.facts import EngineFacts
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
-from playground.core.protocol import Event, Finished, Progress, Started, Tokens
+from playground.core.protocol import (
+    Command,
+    Event,
+    Failed,
+    Finished,
+    Load,
+    Progress,
+    Ready,
+    Started,
+    Tokens,
+)
 from tests.client.processes import is_gone
 from tests.client.test_engine_process import REQUEST
 from tests.support.scripted_engine import TOKENS_BEFORE_FAULT, scripted_command
@@ -20,7 +34,7 @@ OPTIONS = GenerationOptions(max_new_tokens=100)
 
 
 def scripted(*options: str) -> Session:
-    return Session(command=scripted_command(*options))
+    return Session(engine=EngineProcess(scripted_command(*options)))
 
 
 def test_steps_return_what_the_engine_answered() -> None:
@@ -31,7 +45,7 @@ def test_steps_return_what_the_engine_answered() -> None:
         assert session.ready().devices[0].id == "cpu"
         loaded = session.load(REQUEST)
         answers = [session.generate(PROMPT, OPTIONS) for _ in range(2)]
-    assert is_gone(session.process.pid)
+    assert is_gone(session.engine.pid)
     assert loaded.verified.precision is Precision.BF16
     assert {type(event) for event in seen} == {Progress, Started, Tokens, Finished}
     texts = [text for event in seen if isinstance(event, Tokens) for text in event.texts]
@@ -83,7 +97,7 @@ def test_a_second_interrupt_ends_an_engine_that_does_not_stop() -> None:
         session.observe = interrupt_at_tokens
         with pytest.raises(Interrupted):
             session.generate(PROMPT, OPTIONS)
-    assert is_gone(session.process.pid)
+    assert is_gone(session.engine.pid)
 
 
 def test_an_interrupt_while_loading_ends_the_engine() -> None:
@@ -93,7 +107,7 @@ def test_an_interrupt_while_loading_ends_the_engine() -> None:
         threading.Thread(target=session.interrupt).start()
         with pytest.raises(Interrupted):
             session.load(REQUEST)
-    assert is_gone(session.process.pid)
+    assert is_gone(session.engine.pid)
 
 
 def test_an_engine_that_dies_is_an_error_with_its_remedy() -> None:
@@ -123,7 +137,7 @@ def test_a_failed_generation_is_told_after_its_tokens() -> None:
         session.load(REQUEST)
         with pytest.raises(EngineError, match="not enough memory"):
             session.generate(PROMPT, OPTIONS)
-        assert session.process.alive
+        assert not session.engine.ended
     assert sum(len(e.times) for e in seen if isinstance(e, Tokens)) == TOKENS_BEFORE_FAULT
 
 
@@ -138,3 +152,51 @@ def test_another_precision_than_asked_for_is_found() -> None:
     with scripted("--verified", "fp32") as session:
         loaded = session.load(REQUEST)
     assert "really running" in loaded.mismatch
+
+
+class InMemoryEngine:
+    """An engine that is no process, and refuses to load."""
+
+    pid = 0
+    ended = False
+
+    def __init__(self) -> None:
+        self.commands: list[Command] = []
+
+    def start(self) -> None:
+        pass
+
+    def send(self, command: Command) -> None:
+        self.commands.append(command)
+
+    def events(self) -> Iterator[Event]:
+        yield Ready(EngineFacts(python="", devices=(), versions={}, probes={}))
+        assert isinstance(self.commands[0], Load)
+        yield Failed("The server has no such model.", "Choose another one.")
+
+    def kill(self) -> None:
+        self.ended = True
+
+    def close(self) -> Outcome:
+        self.ended = True
+        return self.outcome()
+
+    def outcome(self) -> Outcome:
+        return Outcome(0, expected=self.ended)
+
+    def stderr_tail(self) -> str:
+        return "from the log"
+
+    def memory_bytes(self) -> int:
+        return 0
+
+
+def test_an_engine_need_not_be_a_process() -> None:
+    engine = InMemoryEngine()
+    with Session(engine=engine) as session:
+        assert session.ready().devices == ()
+        with pytest.raises(EngineError, match="no such model") as caught:
+            session.load(REQUEST)
+    assert caught.value.remedy == "Choose another one."
+    assert caught.value.detail == "from the log"
+    assert engine.ended

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +23,6 @@ from playground.app.main import Playground
 from playground.client.engine_process import EngineProcess
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
-from playground.core.system import paths
 from playground.gui.context import AppContext
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lane import LaneController
@@ -37,9 +37,25 @@ from playground.gui.window.main_window import MainWindow
 from playground.hub.place import HubPlace
 from tests.gui.browser.support import MakePicker
 from tests.gui.model_page.support import OpenPage
-from tests.gui.support import MakeLane, MakeWindow, scripted_prepare
+from tests.gui.support import LONG, MakeLane, MakeWindow, scripted_prepare
+from tests.support.home import make_home
 from tests.support.hub_server import HubServer
 from tests.support.scripted_engine import scripted_command
+from tests.support.warm_engines import WarmEngines
+
+
+class PatientBot(QtBot):
+    """Waits a minute where pytest-qt's bot waits five seconds: the machine may be busy."""
+
+    waitUntil = partialmethod(QtBot.waitUntil, timeout=LONG)  # noqa: N815
+    waitSignal = partialmethod(QtBot.waitSignal, timeout=LONG)  # noqa: N815
+    waitSignals = partialmethod(QtBot.waitSignals, timeout=LONG)  # noqa: N815
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    return PatientBot(request)
+
 
 #: What a picker takes from the settings.
 SETTINGS = {"recents": "recents", "favourites": "favourites", "folders": "model_folders"}
@@ -48,20 +64,21 @@ SETTINGS = {"recents": "recents", "favourites": "favourites", "folders": "model_
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings and logs of a test live and die with it; what engines compile does not."""
-    compiled = paths.cache_dir() / "native"
-    compiled.mkdir(parents=True, exist_ok=True)
+    make_home(tmp_path / "home")
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "home"))
-    paths.cache_dir().mkdir(parents=True)
-    (paths.cache_dir() / "native").symlink_to(compiled)
 
 
 @pytest.fixture(autouse=True)
-def no_child_left() -> Iterator[None]:
+def no_child_left(warm_engines: WarmEngines) -> Iterator[None]:
     """Fails a test that leaves a child process of ours behind."""
     before = set(psutil.Process().children(recursive=True))
     yield
-    left = [p for p in psutil.Process().children(recursive=True) if p not in before]
-    _, alive = psutil.wait_procs(left, timeout=10)
+    left = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process not in before and process.pid != warm_engines.pid
+    ]
+    _, alive = psutil.wait_procs(left, timeout=60)
     assert not alive
 
 
@@ -69,7 +86,7 @@ def no_child_left() -> Iterator[None]:
 def background(qtbot: QtBot) -> Iterator[Background]:
     made = Background()
     yield made
-    assert made.close(10)
+    assert made.close(60)
 
 
 @pytest.fixture
@@ -91,7 +108,7 @@ def make_lane(qtbot: QtBot, background: Background) -> Iterator[MakeLane]:
     for lane in made:
         lane.shut_down()
     for lane in made:
-        assert lane.wait(10_000)
+        assert lane.wait(60_000)
 
 
 @pytest.fixture
@@ -167,7 +184,7 @@ def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[Do
     yield made
     for fault in hub.faults:
         fault.release.set()
-    assert made.close(30)
+    assert made.close(60)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""`playground bench`: precisions timed against each other, in alternating order."""
+"""`playground bench`: times precisions of a model against each other."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from playground.cli.figures import figures_fields
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
 from playground.cli.run import prompt_text
+from playground.client.blocking_run import carry_out
 from playground.client.session import Interrupted, Session
 from playground.core import founding
-from playground.core.comparison import alternating, median, ratio
+from playground.core.comparison import median, ratio
 from playground.core.errors import EngineError, OptionsError, PlaygroundError
 from playground.core.facts import Answer
 from playground.core.format import percent_text, rate_text, ratio_text, seconds_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
+from playground.core.run_plan import GenerateStep, repeated_run
 from playground.hub.source import model_spec
 
 DEFAULT_REPEATS = 5
@@ -33,7 +35,7 @@ HEAD = (
     "decode",
     "end to end",
 )
-#: The fields a lane's medians are taken of.
+#: The figures whose medians are reported.
 MEASURED = (
     "ttft_s",
     "itl_p50_s",
@@ -46,7 +48,7 @@ MEASURED = (
 
 
 def bench(args: argparse.Namespace) -> int:
-    """Run the comparison and print medians. Raises PlaygroundError, Interrupted."""
+    """Run the comparison and print medians. Raises PlaygroundError and Interrupted."""
     console = Console(json=args.json)
     if args.founding:
         _refuse_with_founding(args)
@@ -98,38 +100,31 @@ def measure(
     repeats: int,
     console: Console,
 ) -> dict[Lane, list[Answer]]:
-    """Each lane's answers of the counted runs; one uncounted run of every lane goes first."""
+    """Load the lanes and return the answers of each, those of an uncounted warm-up left out."""
     answers: dict[Lane, list[Answer]] = {lane: [] for lane in lanes}
-    runs = [(-1, lane) for lane in lanes] + list(alternating(lanes, repeats))
-    for number, (repeat, lane) in enumerate(runs):
-        if lane.failure is not None:
-            continue
-        counted = repeat >= 0
-        what = f"run {number - len(lanes) + 1} of {len(runs) - len(lanes)}"
-        console.status(f"{lane.precision.value}: {what if counted else 'uncounted warm-up'}")
-        try:
-            answer = lane.session.generate(prompt, options)
-        except PlaygroundError as error:
-            lane.fail(error)
-            continue
-        if answer.stop_reason == "cancelled":
-            raise Interrupted
-        if counted:
+
+    def begun(step: GenerateStep[Lane], lane: Lane) -> None:
+        run = f"run {step.number - len(lanes) + 1} of {step.total - len(lanes)}"
+        console.status(f"{lane.precision.value}: {run if step.counted else 'uncounted warm-up'}")
+
+    def answered(step: GenerateStep[Lane], lane: Lane, answer: Answer) -> None:
+        if step.counted:
             answers[lane].append(answer)
-            console.event(
-                "run", repeat=repeat, precision=lane.precision, **lane_fields(lane, answer)
-            )
+            fields = lane_fields(lane, answer)
+            console.event("run", repeat=step.repeat, precision=lane.precision, **fields)
+
+    carry_out(repeated_run(lanes, prompt, options, repeats), begun, answered)
     console.end_status()
     return answers
 
 
 def lane_fields(lane: Lane, answer: Answer) -> dict[str, Any]:
-    """The figures of one of a lane's answers."""
+    """Return the figures of one answer of a lane."""
     return figures_fields(answer, lane.loaded.floor if lane.loaded else None)
 
 
 def lane_medians(lane: Lane, answers: list[Answer]) -> dict[str, Any]:
-    """A lane's medians over its runs; seconds, tokens per second, bytes."""
+    """Return a lane's medians over its runs, in seconds, tokens per second and bytes."""
     runs = [lane_fields(lane, answer) for answer in answers]
     return {
         "precision": lane.precision.value,
@@ -143,7 +138,7 @@ def lane_medians(lane: Lane, answers: list[Answer]) -> dict[str, Any]:
 
 
 def add_ratios(rows: list[dict[str, Any]]) -> None:
-    """Add to every row its decode rate and time as multiples of the first row's."""
+    """Add to each row the ratios of its decode rate and time to those of the first row."""
     for row in rows:
         for name in ("decode_tok_s", "end_to_end_s"):
             row[f"{name}_ratio"] = ratio(row[name], rows[0][name])
@@ -205,8 +200,8 @@ def _refuse_with_founding(args: argparse.Namespace) -> None:
         if getattr(args, name) is not None:
             option = f"--{name.replace('_', '-')}"
             raise OptionsError(
-                f"The founding comparison brings its own prompt, length and precisions, so "
-                f"{option} cannot be given.",
+                f"The founding comparison has its own prompt, length and precisions, so {option} "
+                "cannot be given.",
                 f"Leave out {option}, or --founding.",
             )
 

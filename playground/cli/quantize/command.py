@@ -44,7 +44,7 @@ def quantize(args: argparse.Namespace) -> int:
     except RemoteCodeError as error:
         raise asked_for_trust(error, resolved) from error
     finally:
-        remove_partial(Path(request.output), session.process.pid)
+        remove_partial(Path(request.output), session.engine.pid)
     console.end_status()
     _print_result(made, console)
     return 0
@@ -78,7 +78,7 @@ def _show(event: Event, console: Console) -> None:
     if isinstance(event, Progress):
         part = f" · {event.fraction:.0%}" if event.fraction is not None else ""
         about = f" · {event.detail}" if event.detail else ""
-        console.status(f"{event.activity}{about}{part}")
+        console.status(f"{event.activity.label}{about}{part}")
         console.event("progress", activity=event.activity, fraction=event.fraction)
     elif isinstance(event, Quantizing):
         at = event.progress

@@ -6,14 +6,14 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, Signal, Slot
 
-from playground.client.engine_process import EngineProcess
+from playground.client.engine import Engine
 from playground.core.environments import OWN
 from playground.core.facts import EngineFacts, LoadRequest
 from playground.core.protocol import Command, Event, Load, Progress, Ready, Tokens
 from playground.gui.engines.worker import EngineEnd, EngineWorker
 
 #: Makes an engine in the environment of this name; raises PlaygroundError where it is missing.
-EngineFactory = Callable[[str], EngineProcess]
+EngineFactory = Callable[[str], Engine]
 
 
 class LaneEngine(QObject):

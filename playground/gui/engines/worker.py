@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QThread, Signal, Slot
 
-from playground.client.engine_process import EngineProcess
+from playground.client.engine import Engine
 from playground.client.outcome import Outcome
 from playground.core.errors import PlaygroundError
 from playground.core.lane import Failure
@@ -39,7 +39,7 @@ class EngineWorker(QObject):
     failed = Signal(object)  # a Failure: it could not be started, or wrote garbage
     ended = Signal(object)  # an EngineEnd
 
-    def __init__(self, process: EngineProcess) -> None:
+    def __init__(self, process: Engine) -> None:
         super().__init__()
         self.process = process
         self._tokens: deque[Tokens] = deque()

@@ -53,7 +53,7 @@ class LaneController(QObject):
     config_changed = Signal(object)  # the lane
     facts_arrived = Signal(object)  # the lane, whose `facts` are new
     text_arrived = Signal(str)
-    answered = Signal(object, object)  # an Answer, whose text has arrived before; the lane
+    answered = Signal(object)  # an Answer, whose text has arrived before
     broken = Signal(object)  # a Failure: the generation ended without an answer
     gone = Signal(object)  # the lane, whose engine process has ended
 
@@ -275,7 +275,7 @@ class LaneController(QObject):
             self.text_arrived.emit(tail)
         generation.answer, generation.ended = answer, True
         self.state = advance(self.state, Finished(number, answer), time.monotonic())
-        self.answered.emit(answer, self)
+        self.answered.emit(answer)
         self.state_changed.emit(self)
 
     def _on_command_failed(self, event: Failed) -> None:

@@ -27,7 +27,7 @@ def stage_text(state: LaneState) -> str:
 def _activity_text(state: LaneState) -> str:
     if state.stage is Stage.UNLOADING or state.activity is None:
         return str(state.stage)
-    return str(state.activity)
+    return state.activity.label
 
 
 def status_text(state: LaneState, now: float, queued: bool = False) -> str:
@@ -111,7 +111,10 @@ def badge_tip(loaded: LoadedModel) -> str:
             f"{size_text(loaded.predicted_peak_bytes)} ({off:+.0%})"
         )
     if loaded.load_s:
-        times = ", ".join(f"{name} {seconds_text(s)}" for name, s in loaded.load_s.items())
+        labels = {activity.value: activity.label for activity in Activity}
+        times = ", ".join(
+            f"{labels.get(name, name)} {seconds_text(s)}" for name, s in loaded.load_s.items()
+        )
         lines.append(f"Loading: {times}")
     return "\n".join([*lines, *loaded.notes])
 
@@ -134,21 +137,6 @@ def headroom_tip(used: int, context: int, token_bytes: int, free: int | None) ->
     return "\n".join(lines)
 
 
-def ending_text(answer: Answer) -> str:
-    """Return why the answer ended."""
-    match answer.stop_reason:
-        case "length":
-            return f"reached the limit of {answer.stamp.options.max_new_tokens:,} tokens"
-        case "eos":
-            return "ended by the model"
-        case "stop string":
-            return "reached a stop string"
-        case "cancelled":
-            return "stopped by the user"
-        case _:
-            return answer.stop_reason
-
-
 def timing_text(timing: Timing) -> str:
     """Return how the lanes of a run shared the device."""
     return _CONCURRENT if timing == "together" else "one lane after the other"
@@ -164,7 +152,7 @@ def stamp_line(answer: Answer) -> str:
     options = stamp.options
     sampling = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
     parts = [
-        ending_text(answer),
+        answer.ending,
         precision,
         f"{stamp.model}{commit}",
         stamp.kernel,
@@ -200,8 +188,7 @@ def stamp_text(answer: Answer) -> str:
         f"Timing: {timing_text(stamp.timing)}",
         f"Prompt: {answer.prompt_tokens:,} tokens"
         + (f" ({answer.reused_tokens:,} already in the KV cache)" if answer.reused_tokens else "")
-        + f"; answer: {len(answer.token_ids):,} tokens; "
-        f"{ending_text(answer)}",
+        + f"; answer: {len(answer.token_ids):,} tokens; {answer.ending}",
         f"Peak memory: {size_text(answer.peak_memory_bytes)}",
         f"Created: {stamp.created}",
     ]

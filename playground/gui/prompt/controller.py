@@ -11,15 +11,16 @@ from PySide6.QtGui import QGuiApplication
 from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.generation import RANGES, GenerationOptions, Prompt, clean_prompt_text
 from playground.core.lane import Stage
+from playground.core.run_plan import prompt_run
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.conversation import Mode, chat_reason
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
+from playground.gui.lanes.run import RunController, RunResult
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.options_panel import OptionsPanel
 from playground.gui.prompt.prompt_panel import PromptPanel
-from playground.gui.prompt.run import RunController, RunResult
 from playground.gui.toolkit.notify import Notify
 
 _COPIED = {
@@ -236,7 +237,8 @@ class PromptController(QObject):
         order = list(lanes) if self._runs % 2 == 0 else list(reversed(lanes))
         self._runs += 1
         self._last_options = options
-        self.run_controller.start(order, prompt_for, options, self._options.timing())
+        plan = prompt_run(order, prompt_for, options, self._options.timing())
+        self.run_controller.start(order, plan)
 
     def _presenter(self, lane: LaneController) -> LanePresenter:
         presenter = self._lanes.presenter_of(lane)

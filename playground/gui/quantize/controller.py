@@ -221,11 +221,12 @@ class QuantizeController(QObject):
                 elif not self._settle.isActive() and self._checking is None:
                     self._measure()
             case Progress() if self._making or self._measuring:
-                same = self.state.doing == event.activity
+                doing = event.activity.label
+                same = self.state.doing == doing
                 self._set(
                     replace(
                         self.state,
-                        doing=str(event.activity),
+                        doing=doing,
                         fraction=event.fraction,
                         since=self.state.since if same else time.monotonic(),
                     )

@@ -1,27 +1,25 @@
-"""Measures the founding comparison over three lanes, in alternating order after a warm-up."""
+"""Measures the founding comparison: a repeated run over a lane each of bf16, int8 and GPTQ."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, Signal, Slot
 
 from playground.core import founding
-from playground.core.comparison import alternating
 from playground.core.facts import Answer
 from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
+from playground.core.run_plan import GenerateStep, repeated_run
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
-
-_LOADING = (Stage.STARTING, Stage.LOADING, Stage.UNLOADING)
+from playground.gui.lanes.run import RunController, RunResult
 
 
 class FoundingController(QObject):
     """Uses the window's lanes where one has the right model and precision, else hidden ones."""
 
-    progressed = Signal(int, int, str)  # steps done, steps in all, what goes on
+    progressed = Signal(int, int, str)  # generations done, all of them, what goes on
     measured = Signal()  # `answers` grew
     finished = Signal(str)  # "" when all was measured, else why not all
 
@@ -29,48 +27,37 @@ class FoundingController(QObject):
         super().__init__(parent)
         self.answers: dict[Precision, list[Answer]] = {}
         self._window_lanes = lanes
-        self._lanes: dict[Precision, LaneController] = {}
+        self._lanes: list[LaneController] = []
         self._hidden: list[LaneController] = []
-        self._steps: Iterator[tuple[int, Precision]] = iter(())
-        self._current: tuple[int, Precision] | None = None
         self._done = self._total = 0
-        self._loading = self._running = self._advancing = False
+        self._run = RunController(self)
+        self._run.stepped.connect(self._on_step)
+        self._run.answered.connect(self._on_answer)
+        self._run.finished.connect(self._on_finished)
 
     @property
     def running(self) -> bool:
-        return self._running
+        return self._run.running
 
     def start(self, base: LaneConfig, repeats: int) -> None:
         """Measure the model and device of `base`, every precision `repeats` times."""
-        if self._running:
+        if self.running:
             return
         self.answers = {precision: [] for precision in founding.PRECISIONS}
-        self._lanes = {p: self._lane(replace(base, precision=p)) for p in founding.PRECISIONS}
-        # Repeat -1 is the warm-up, which is not counted.
-        steps = alternating(founding.PRECISIONS, repeats + 1)
-        self._steps = ((repeat - 1, precision) for repeat, precision in steps)
-        self._done, self._total = 0, (repeats + 1) * len(founding.PRECISIONS)
-        self._current = None
-        self._loading = self._running = True
-        for lane in self._lanes.values():
-            lane.state_changed.connect(self._advance)
-            lane.answered.connect(self._note)
-            if lane.state.stage in (Stage.EMPTY, Stage.FAILED):
-                lane.load()
+        self._lanes = [self._lane(replace(base, precision=p)) for p in founding.PRECISIONS]
+        self._done, self._total = 0, (repeats + 1) * len(self._lanes)
         self.progressed.emit(0, self._total, "loading the models")
-        self._advance()
+        plan = repeated_run(self._lanes, founding.PROMPT, founding.OPTIONS, repeats)
+        self._run.start(self._lanes, plan)
 
     def cancel(self) -> None:
         """Stop; what was measured stays."""
-        if not self._running:
-            return
-        for lane in self._lanes.values():
-            lane.cancel()
-        self._finish("Cancelled.")
+        self._run.stop()
 
     def release(self) -> None:
         """End the lanes that were made for the comparison."""
         for lane in self._hidden:
+            self._run.discard(lane)
             self._window_lanes.end_lane(lane)
         self._hidden = []
 
@@ -83,61 +70,35 @@ class FoundingController(QObject):
         return lane
 
     @Slot(object)
-    def _note(self, answer: Answer) -> None:
-        if self._current is None:
-            return
-        repeat, precision = self._current
-        if repeat >= 0 and answer.stop_reason != "cancelled":
-            self.answers[precision].append(answer)
+    def _on_step(self, step: GenerateStep[LaneController]) -> None:
+        self._done = step.number
+        what = f"repeat {step.repeat + 1}" if step.counted else "warming up"
+        (lane,) = step.lanes
+        self.progressed.emit(self._done, self._total, f"{what} · {lane.config.precision.label}")
+
+    @Slot(object, object, object)
+    def _on_answer(
+        self, step: GenerateStep[LaneController], lane: LaneController, answer: Answer
+    ) -> None:
+        if step.counted and answer.stop_reason != "cancelled":
+            self.answers[lane.config.precision].append(answer)
             self.measured.emit()
 
-    @Slot()
-    def _advance(self) -> None:
-        if self._advancing or not self._running:
-            return
-        self._advancing = True
-        try:
-            while self._running and self._step():
-                pass
-        finally:
-            self._advancing = False
-
-    def _step(self) -> bool:
-        if self._loading:
-            if any(lane.state.stage in _LOADING for lane in self._lanes.values()):
-                return False
-            self._loading = False
-        if self._current is not None:
-            if self._lanes[self._current[1]].state.stage is Stage.GENERATING:
-                return False
-            self._done += 1
-        self._current = next(self._steps, None)
-        if self._current is None:
-            self._finish(self._missing())
-            return False
-        repeat, precision = self._current
-        what = "warming up" if repeat < 0 else f"repeat {repeat + 1}"
-        self.progressed.emit(self._done, self._total, f"{what} · {precision.label}")
-        lane = self._lanes[precision]
-        # A lane that failed is passed over; `_missing` tells why in the end.
-        lane.generate(founding.PROMPT, founding.OPTIONS, "in turn")
-        return True
+    @Slot(object)
+    def _on_finished(self, result: RunResult) -> None:
+        why = "Cancelled." if result.stopped else self._missing()
+        if not result.stopped:
+            self._done = self._total
+        self._lanes = []
+        self.progressed.emit(self._done, self._total, "")
+        self.finished.emit(why)
 
     def _missing(self) -> str:
+        """Why precisions were not measured, a sentence or two each."""
         reasons = []
-        for precision, lane in self._lanes.items():
-            failure = lane.state.failure
+        for lane in self._lanes:
+            precision, failure = lane.config.precision, lane.state.failure
             if not self.answers[precision]:
                 why = f"{failure.message} {failure.remedy}" if failure else "it did not answer."
                 reasons.append(f"{precision.label} is missing: {why}".strip())
         return " ".join(reasons)
-
-    def _finish(self, why: str) -> None:
-        self._running = False
-        self._current = None
-        for lane in self._lanes.values():
-            lane.state_changed.disconnect(self._advance)
-            lane.answered.disconnect(self._note)
-        self._lanes = {}
-        self.progressed.emit(self._done, self._total, "")
-        self.finished.emit(why)

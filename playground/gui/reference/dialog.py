@@ -1,4 +1,4 @@
-"""The dialog of the founding comparison: start, progress, medians beside published figures."""
+"""The founding comparison's dialog: start, progress, and medians beside the published figures."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from playground.gui.toolkit.widgets import set_name
 
 
 class FoundingDialog(QDialog):
-    """Measures the model and device of one lane; closing it cancels what runs."""
+    """Measures the model and device of one lane. Closing the dialog cancels the measurement."""
 
     def __init__(
         self, lanes: LanesController, base: LaneConfig, model: str, parent: QWidget | None = None
@@ -46,14 +46,14 @@ class FoundingDialog(QDialog):
         self._show()
 
     def done(self, result: int) -> None:
-        """Close; a measurement under way is cancelled, and engines made for it are ended."""
+        """Cancel a measurement under way, end the engines created for it, and close."""
         self.measurement.cancel()
         self.measurement.release()
         super().done(result)
 
     @Slot()
     def start(self) -> None:
-        """Measure, or cancel the measurement that runs."""
+        """Start a measurement, or cancel the one under way."""
         if self.measurement.running:
             self.measurement.cancel()
             return
@@ -65,7 +65,7 @@ class FoundingDialog(QDialog):
 
     @Slot()
     def copy(self) -> None:
-        """Put the table with its conditions on the clipboard."""
+        """Copy the table and its conditions to the clipboard."""
         table = founding_table.rows(self.measurement.answers)
         QGuiApplication.clipboard().setText(founding_table.as_text(table, self._conditions()))
         self.note.setText("The table was copied.")
@@ -85,7 +85,7 @@ class FoundingDialog(QDialog):
         self.start_button = QPushButton("&Start")
         self.start_button.setProperty("kind", "primary")
         self.start_button.setDefault(True)
-        self.start_button.setMinimumWidth(120)  # room for what it says later
+        self.start_button.setMinimumWidth(120)  # wide enough for its later texts
         self.start_button.clicked.connect(self.start)
         self.progress = QProgressBar()
         self.progress.setAccessibleName("Progress of the measurement")
@@ -167,7 +167,7 @@ class FoundingDialog(QDialog):
 
 
 def _alignment(column: int) -> Qt.AlignmentFlag:
-    """Numbers to the right, what names them and where they come from to the left."""
+    """Align figures to the right, the first and the last column to the left."""
     named = column in (0, len(founding_table.HEADER) - 1)
     side = Qt.AlignmentFlag.AlignLeft if named else Qt.AlignmentFlag.AlignRight
     return side | Qt.AlignmentFlag.AlignVCenter

@@ -1,4 +1,4 @@
-"""The founding comparison's medians beside the published figures, as values and as text."""
+"""Puts the founding comparison's medians beside the published figures, as values and as text."""
 
 from __future__ import annotations
 
@@ -26,64 +26,51 @@ HEADER = (
 
 @dataclass(frozen=True)
 class Row:
-    """One precision. Times in seconds, `p50_ms` in milliseconds; None where not measured."""
+    """One precision: medians over its answers, None where nothing was measured, and the ratio of
+    `seconds` to that of bf16."""
 
-    precision: Precision
-    answers: int
     seconds: float | None
     ratio: float | None
     ttft_s: float | None
     p50_ms: float | None
-    published_s: float | None
+    published: founding.PublishedFigure
     published_ratio: float | None
-    published_for: str
 
     def cells(self) -> tuple[str, ...]:
-        """The row as texts under HEADER."""
+        """Return the row's texts, in the order of HEADER."""
         return (
-            self.precision.label,
+            self.published.precision.label,
             seconds_text(self.seconds),
             ratio_text(self.ratio),
             seconds_text(self.ttft_s),
             ms_text(self.p50_ms),
-            seconds_text(self.published_s),
+            seconds_text(self.published.seconds),
             ratio_text(self.published_ratio),
-            self.published_for,
+            self.published.model,
         )
 
 
 def rows(answers: Mapping[Precision, Sequence[Answer]]) -> list[Row]:
-    """Medians over the counted answers of each precision; ratios are to bf16."""
-    published = {figure.precision: figure for figure in founding.PUBLISHED}
-    times = {
-        precision: median([a.times[-1] for a in answers.get(precision, ()) if a.times])
-        for precision in founding.PRECISIONS
-    }
-    reference = times[Precision.BF16]
-    made = []
-    for precision in founding.PRECISIONS:
-        own = [a for a in answers.get(precision, ()) if a.times]
-        figures = [LatencyTrace(a.times).figures() for a in own]
-        figure = published.get(precision)
-        made.append(
+    """Return one row for each published figure, in their order; the first is bf16."""
+    table: list[Row] = []
+    for published in founding.PUBLISHED:
+        timed = [a for a in answers.get(published.precision, ()) if a.times]
+        figures = [LatencyTrace(answer.times).figures() for answer in timed]
+        seconds = median([f.end_to_end_s for f in figures])
+        table.append(
             Row(
-                precision=precision,
-                answers=len(own),
-                seconds=times[precision],
-                ratio=ratio(times[precision], reference),
+                seconds=seconds,
+                ratio=ratio(seconds, table[0].seconds if table else seconds),
                 ttft_s=median([f.ttft_s for f in figures]),
                 p50_ms=median([f.p50_ms for f in figures]),
-                published_s=figure.seconds if figure else None,
-                published_ratio=(
-                    ratio(figure.seconds, published[Precision.BF16].seconds) if figure else None
-                ),
-                published_for=figure.model if figure else "",
+                published=published,
+                published_ratio=ratio(published.seconds, founding.PUBLISHED[0].seconds),
             )
         )
-    return made
+    return table
 
 
 def as_text(table: Sequence[Row], conditions: str) -> str:
-    """The whole comparison for the clipboard: tab-separated, with its conditions and caveat."""
+    """Return the comparison for the clipboard: tab-separated, with its conditions and caveat."""
     lines = ["\t".join(HEADER), *("\t".join(row.cells()) for row in table)]
     return "\n".join([*lines, "", conditions, f"Published: {founding.SOURCE}. {founding.CAVEAT}"])

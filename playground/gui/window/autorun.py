@@ -9,8 +9,8 @@ from pathlib import Path
 from PySide6.QtCore import QCoreApplication, QObject, QTimer, Slot
 from PySide6.QtWidgets import QWidget
 
+from playground.gui.lanes.run import RunResult
 from playground.gui.prompt.controller import PromptController
-from playground.gui.prompt.run import RunResult
 from playground.gui.toolkit.notify import Notify
 
 #: Plot and table show the last token within this time (ms).

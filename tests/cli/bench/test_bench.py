@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import json_lines, one_sentence, playground
+from tests.cli.commands import json_lines, one_sentence, playground, playground_process
 from tests.support.tiny_model import tiny_model_files, write_files
 
 
 def test_medians_of_alternating_runs() -> None:
-    done = playground(
+    done = playground_process(
         *("bench", "--precisions", "bf16,fp32", "--prompt", "The old house"),
         *("--new-tokens", "6", "--repeats", "3", "--json"),
     )
@@ -55,6 +55,7 @@ def test_a_precision_that_cannot_be_had_leaves_the_others(tmp_path: Path) -> Non
     assert "not GPTQ-quantized" in one_sentence(told)
 
 
+@pytest.mark.timeout(1800)  # real loads, perhaps beside other work
 def test_the_founding_comparison_for_people() -> None:
     done = playground("bench", "--founding")
     assert done.returncode == 0, done.stderr

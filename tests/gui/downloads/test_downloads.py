@@ -70,7 +70,7 @@ def open_downloads(
     for fault in hub.faults:
         fault.release.set()
     for downloads in made:
-        assert downloads.close(30)
+        assert downloads.close(60)
 
 
 def stored_login(hub: HubServer, home: Path, token: str) -> str:
@@ -207,7 +207,7 @@ def test_it_goes_on_after_a_restart_and_says_so(
     first = open_downloads()
     first.add(MODEL)
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
-    assert first.close(30)
+    assert first.close(60)
     assert not unfinished(home)
     assert [item.state for item in load(home / "downloads.json")] == [DownloadState.WAITING]
     second = open_downloads()
@@ -317,7 +317,7 @@ def test_the_summary_counts_what_is_on() -> None:
 def test_the_queue_file_holds_no_secret(home: Path, open_downloads: Open) -> None:
     downloads = open_downloads(HF_TOKEN=TOKEN, HF_HUB_OFFLINE="1")
     downloads.add(MODEL)
-    assert downloads.close(30)
+    assert downloads.close(60)
     stored = (home / "downloads.json").read_text()
     assert TOKEN not in stored
     assert json.loads(stored)["items"][0]["key"] == MODEL.source

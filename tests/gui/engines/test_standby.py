@@ -60,7 +60,7 @@ def make_standby(qtbot: QtBot, memory: Memory) -> Iterator[MakeStandby]:
     yield make
     for standby in made:
         standby.shut_down()
-        assert standby.wait(10_000)
+        assert standby.wait(60_000)
 
 
 def wait_for_standby(qtbot: QtBot, standby: StandbyEngines) -> int:
@@ -130,7 +130,7 @@ def test_a_standby_engine_that_has_just_died_is_not_given_away(
     os.kill(pid, signal.SIGKILL)
     # Without the event loop: the pool has not been told.
     assert engine._worker is not None
-    assert engine._worker.process.wait(10)
+    assert engine._worker.process._ended.wait(60)
     assert standby.take("") is None
     qtbot.waitUntil(lambda: standby.pids.get("") not in (None, pid), timeout=LONG)
 
@@ -159,7 +159,7 @@ def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_standby: Ma
     assert engine.ready
     assert engine.pid == pid
     engine.kill()
-    assert engine.wait(10_000)
+    assert engine.wait(60_000)
 
 
 def test_each_environment_in_use_has_one(qtbot: QtBot, make_standby: MakeStandby) -> None:
@@ -206,6 +206,7 @@ def test_switching_it_off_tells_the_memory_and_is_remembered(
     assert not playground.store.values.keep_standby
 
 
+@pytest.mark.usefixtures("fresh_engines")
 def test_a_real_engine_that_waited_loads_without_importing(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:

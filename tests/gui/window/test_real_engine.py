@@ -76,41 +76,6 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
     assert presenters[2].lane.state.stage is Stage.READY
 
 
-def test_the_founding_comparison_can_be_cancelled_while_it_loads(
-    qtbot: QtBot, make_window: MakeWindow
-) -> None:
-    playground = make_window("--delay", "reading_weights=60")
-    base = LaneConfig(device="cpu")
-    dialog = FoundingDialog(playground.lanes, base, "scripted", playground.window)
-    dialog.open()
-    dialog.start()
-    lanes = playground.lanes.lanes
-    qtbot.waitUntil(lambda: all(x.state.stage is Stage.LOADING for x in lanes), timeout=PATIENT)
-    dialog.close()
-    qtbot.waitUntil(lambda: all(x.state.stage is Stage.EMPTY for x in lanes), timeout=PATIENT)
-    assert not dialog.measurement.running
-
-
-def test_the_founding_comparison_makes_the_lanes_that_are_missing(
-    qtbot: QtBot, make_window: MakeWindow
-) -> None:
-    playground = make_window("--rate", "2000", settings=Settings(lanes=(LaneConfig(),)))
-    dialog = FoundingDialog(playground.lanes, LaneConfig(), "scripted", playground.window)
-    dialog.open()
-    with qtbot.waitSignal(dialog.measurement.finished, timeout=PATIENT):
-        dialog.start()
-    assert dialog.table.item(0, 0).text() == "bf16"
-    assert all(dialog.table.item(row, 1).text().endswith(" s") for row in range(3))
-    for column in range(dialog.table.columnCount()):
-        head = dialog.table.horizontalHeaderItem(column)
-        assert head is not None
-        assert head.textAlignment() == dialog.table.item(0, column).textAlignment()
-    children = psutil.Process().children()
-    assert len(children) == 3
-    dialog.close()
-    qtbot.waitUntil(lambda: len(psutil.Process().children()) == 1, timeout=PATIENT)
-
-
 def test_the_benchmark_measures_the_stream(qtbot: QtBot) -> None:
     measures = {m.name: m for m in app_benchmark._stream(2, 500.0, 1500)}
     assert 100 < measures["rate of each lane, as asked for"].value < 600
