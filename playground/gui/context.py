@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from playground.core.errors import PlaygroundError
 from playground.core.settings import SettingsStore
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.toolkit.background import Background
@@ -20,3 +21,10 @@ class AppContext:
     hub: HubPlace
     downloads: DownloadsController
     notify: Notify
+
+    def change_settings(self, **changes: object) -> None:
+        """Store settings; where the file cannot be written, they hold until the window closes."""
+        try:
+            self.settings.change(**changes)
+        except PlaygroundError as error:
+            self.notify.warning(error)

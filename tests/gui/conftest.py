@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -28,7 +29,7 @@ from playground.gui.lanes.lane import LaneController
 from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
-from playground.gui.models.picker import ModelPicker, PickerShelf
+from playground.gui.models.picker import ModelPicker, PickerTarget
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.background import Background
 from playground.gui.toolkit.notify import Notify
@@ -54,6 +55,10 @@ class PatientBot(QtBot):
 @pytest.fixture
 def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
     return PatientBot(request)
+
+
+#: What a picker takes from the settings.
+SETTINGS = {"recents": "recents", "favourites": "favourites", "folders": "model_folders"}
 
 
 @pytest.fixture(autouse=True)
@@ -206,13 +211,15 @@ def context(
 
 @pytest.fixture
 def make_picker(qtbot: QtBot, context: AppContext) -> Iterator[MakePicker]:
-    """Open a browser; keywords are the shelf's, `endpoint` another Hub's address."""
+    """Open a picker; keywords are settings or the target's, `endpoint` another Hub's address."""
     made: list[ModelPicker] = []
 
-    def open_picker(endpoint: str = "", **shelf: object) -> ModelPicker:
+    def open_picker(endpoint: str = "", **given: Any) -> ModelPicker:
+        settings = {SETTINGS[name]: tuple(given.pop(name)) for name in SETTINGS.keys() & given}
+        context.settings.values = msgspec.structs.replace(context.settings.values, **settings)
         picker = ModelPicker(
             at_endpoint(context, endpoint),
-            PickerShelf(**shelf),  # type: ignore[arg-type]
+            PickerTarget(**given),
         )
         qtbot.addWidget(picker)
         picker.open()

@@ -13,6 +13,7 @@ from playground.core.facts import ModelSpec
 from playground.core.settings import Settings, SettingsStore
 from playground.gui.browser.model_list import Scope
 from playground.gui.browser.text import badges
+from playground.gui.context import AppContext
 from playground.gui.models.picker import ModelPicker
 from playground.hub.catalog import Where
 from playground.hub.local.resolve import BUNDLED_NAME
@@ -90,26 +91,24 @@ def test_a_damaged_model_is_listed_with_its_cure_and_can_be_deleted(
 
 
 def test_model_folders_are_added_and_removed(
-    qtbot: QtBot, make_picker: MakePicker, home: Path
+    qtbot: QtBot, make_picker: MakePicker, home: Path, context: AppContext
 ) -> None:
     write_files(home / "mine" / "model", FILES)
     picker = make_picker()
     settle(qtbot, picker)
-    with qtbot.waitSignal(picker.folders_changed) as changed:
-        picker.ask_model_folder()
-        dialog = picker.findChildren(QWidget, "QFileDialog")[0]
-        dialog.fileSelected.emit(str(home / "mine"))  # type: ignore[attr-defined]
-        dialog.done(0)  # type: ignore[attr-defined]
-    assert changed.args == [(str(home / "mine"),)]
+    picker.ask_model_folder()
+    dialog = picker.findChildren(QWidget, "QFileDialog")[0]
+    dialog.fileSelected.emit(str(home / "mine"))  # type: ignore[attr-defined]
+    dialog.done(0)  # type: ignore[attr-defined]
+    assert context.settings.values.model_folders == (str(home / "mine"),)
     qtbot.waitUntil(lambda: "model" in names(picker, "On this machine"))
     picker.browser.go_to(ModelSpec(str(home / "mine" / "model")))  # it is listed already
     current = picker.browser.current()
     assert current is not None
     assert current.name == "model"
     (remove,) = [a for a in picker.view.folders.menu().actions() if a.data()]
-    with qtbot.waitSignal(picker.folders_changed) as changed:
-        remove.trigger()
-    assert changed.args == [()]
+    remove.trigger()
+    assert context.settings.values.model_folders == ()
     qtbot.waitUntil(lambda: "model" not in names(picker))
 
 
@@ -159,7 +158,7 @@ def test_favourites_are_kept_by_the_window(
         settings=Settings(favourites=(ModelSpec("owner/old"),)),
         place=HubPlace(hub.endpoint, hub.cache(home)),
     )
-    playground.models.choose()
+    playground.window.actions.choose_model.trigger()
     (picker,) = playground.window.findChildren(ModelPicker)
     settle(qtbot, picker)
     select(picker, BUNDLED_NAME)

@@ -14,6 +14,7 @@ from playground.core.facts import ModelSpec
 from playground.core.format import age, short_count
 from playground.gui.browser.model_list import Entry
 from playground.gui.browser.text import cells
+from playground.gui.models.choice import ModelChoice
 from playground.hub.local.resolve import BUNDLED_NAME
 from tests.gui.browser.support import (
     COMMIT,
@@ -76,7 +77,7 @@ def test_the_keyboard_is_enough(
     qtbot.waitUntil(lambda: picker.spec == ModelSpec(second))
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.keyClick(list_, Qt.Key.Key_Return)
-    assert chosen.args == [ModelSpec(second)]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec(second))]
 
 
 def test_what_strangers_write_stays_plain_text(
