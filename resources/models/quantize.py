@@ -12,12 +12,12 @@ from pathlib import Path
 from playground.cli.main import main as playground
 
 HELD_OUT = ("burgess-busterbrown.txt", "carroll-alice.txt")
-#: Of each passage; one has more than the 512 tokens that are read of it.
+#: Length of a passage; more than the 512 tokens that are read of it.
 CHARACTERS = 2600
 
 
 def calibration_text(folder: Path, count: int) -> str:
-    """Return passages from random places of the training texts, always the same ones."""
+    """Return passages from random places in the training texts; the same in every run."""
     rng = random.Random(20)
     works = [p.read_text("utf-8") for p in sorted(folder.glob("*.txt")) if p.name not in HELD_OUT]
     passages = []

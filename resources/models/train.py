@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 
 BOS, EOS = "<s>", "</s>"
-#: Never trained on; the first steers the run, the second is looked at once, at the end.
+#: Held out from training: the first is evaluated during the run, the second once at its end.
 VALIDATION, TEST = "burgess-busterbrown.txt", "carroll-alice.txt"
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that shapes the result beside the text and the clock."""
+    """Everything that determines the result, apart from the texts and the time."""
 
     vocabulary: int = 4096
     hidden: int = 256  # every linear layer's inputs are multiples of 128, GPTQ's group
@@ -45,7 +45,7 @@ class Recipe:
 
 
 def train_tokenizer(texts: list[str], recipe: Recipe) -> PreTrainedTokenizerFast:
-    """A byte-level BPE: every byte string can be encoded, so there is no unknown token."""
+    """Train a byte-level BPE tokenizer; it encodes any bytes and needs no unknown token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
@@ -69,6 +69,7 @@ def train_tokenizer(texts: list[str], recipe: Recipe) -> PreTrainedTokenizerFast
 
 
 def build_model(recipe: Recipe) -> LlamaForCausalLM:
+    """Return the untrained model."""
     config = LlamaConfig(
         vocab_size=recipe.vocabulary,
         hidden_size=recipe.hidden,
@@ -85,7 +86,10 @@ def build_model(recipe: Recipe) -> LlamaForCausalLM:
 
 
 def batches(works: list[Tensor], recipe: Recipe, seed: int) -> Iterator[Tensor]:
-    """Endless (batch, context) ids: each row is BOS and a slice of one work, epochs shuffled."""
+    """Yield ids of shape (batch, context) without end.
+
+    Each row is BOS and a slice of one work; every epoch shuffles the slices.
+    """
     rng = random.Random(seed)
     length = recipe.context - 1
     bos = torch.zeros(1, dtype=torch.long)
@@ -93,7 +97,7 @@ def batches(works: list[Tensor], recipe: Recipe, seed: int) -> Iterator[Tensor]:
     while True:
         rows = []
         for ids in works:
-            # A fresh phase each epoch, so that the cuts fall elsewhere.
+            # A new offset in each epoch moves the boundaries of the slices.
             start = rng.randrange(length)
             rows += [ids[i : i + length] for i in range(start, len(ids) - length, length)]
         rng.shuffle(rows)
@@ -106,9 +110,10 @@ def batches(works: list[Tensor], recipe: Recipe, seed: int) -> Iterator[Tensor]:
 
 @torch.no_grad()
 def bits_per_byte(model: nn.Module, ids: Tensor, n_bytes: int, context: int) -> float:
-    """Sum of NLL over ln 2 and the UTF-8 bytes; window `context`, stride half of it.
+    """Return the bits per byte: the sum of the tokens' NLL ÷ (ln 2 × UTF-8 bytes).
 
-    `ids` starts with BOS; every later token is counted exactly once.
+    `ids`, shape (tokens,), starts with BOS; every later token counts once. The window has
+    `context` tokens and moves by half of that.
     """
     stride, total, counted = context // 2, 0.0, 1
     while counted < len(ids):
@@ -125,7 +130,10 @@ def bits_per_byte(model: nn.Module, ids: Tensor, n_bytes: int, context: int) -> 
 
 
 def learning_rate_factor(step: int, progress: float, recipe: Recipe) -> float:
-    """Warm-up by steps, then constant, then linear to zero over the last part of the time."""
+    """Return the factor at a step: warm-up by steps, then constant, then linear to zero.
+
+    `progress` is the fraction of the time that is used; the decay starts at `decay_from`.
+    """
     warm = min(1.0, (step + 1) / recipe.warmup_steps)
     cool = min(1.0, (1.0 - progress) / (1.0 - recipe.decay_from))
     return warm * max(0.0, cool)
@@ -174,7 +182,7 @@ def main() -> None:
             optimizer.load_state_dict(saved)
 
     compiled = torch.compile(model)
-    stream = batches(works, recipe, recipe.seed + step)  # a resumed run sees other cuts
+    stream = batches(works, recipe, recipe.seed + step)  # a resumed run has other slices
     budget, last = arguments.minutes * 60, time.monotonic()
     next_report = consumed + 300
     while consumed < budget:

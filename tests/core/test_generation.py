@@ -27,8 +27,8 @@ def test_a_value_out_of_range_names_the_range_and_the_value(name: str, side: int
     options = msgspec.structs.replace(GenerationOptions(), **{name: value})
     with pytest.raises(OptionsError) as caught:
         options.check()
-    assert f"{limit:g}" in caught.value.message
-    assert f"{value:g}" in caught.value.message
+    assert f"{limit:,}" in caught.value.message
+    assert f"{value:,}" in caught.value.message
 
 
 def test_nan_and_empty_stop_strings_are_refused() -> None:

@@ -168,6 +168,6 @@ def test_the_card_says_what_how_and_how_long(request_: QuantizeRequest) -> None:
     digest = "2c49877e8515b952dcf02a157f3f78b698fc88c59fd5e74fd4e2d2591e362d6b"
     for words in (
         "# copy", "commit `c0ffee`", "4 bits, groups of 32", "3.50 times", "61 s", digest,
-        "2.0 s, the median of 3", "a processor", "torch 2.13.0", "537 MB",
+        "2.00 s, the median of 3", "a processor", "torch 2.13.0", "537 MB",
     ):  # fmt: skip
         assert words in page
