@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import struct
-import subprocess
 from pathlib import Path
 
+import pytest
+
 from playground.cli.demo import PROMPT
-from tests.cli.commands import command, environment
+from tests.cli.commands import playground
 from tests.support.home import make_home
 
 
-def test_the_terminal_shows_three_precisions_and_a_picture_is_made(tmp_path: Path) -> None:
-    done = subprocess.run(
-        command("demo", "--new-tokens", "5"),
-        capture_output=True,
-        env=environment({"PLAYGROUND_HOME": str(make_home(tmp_path / "home"))}),
-        cwd=tmp_path,
-        check=False,
-    )
+def test_the_terminal_shows_three_precisions_and_a_picture_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The picture is made by a window in a process of its own, with engines of its own."""
+    monkeypatch.chdir(tmp_path)
+    home = make_home(tmp_path / "home")
+    done = playground("demo", "--new-tokens", "5", env={"PLAYGROUND_HOME": str(home)})
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode()
     assert text.startswith("There is no screen here")
