@@ -27,8 +27,8 @@ from playground.gui.downloads.controller import DownloadsController
 from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
+from playground.gui.environments.entry import EnvironmentsEntry
 from playground.gui.figures.controller import FiguresController
-from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.models.controller import ModelsController
@@ -41,6 +41,7 @@ from playground.gui.toolkit.background import Background
 from playground.gui.toolkit.notify import Notify
 from playground.gui.window import connections
 from playground.gui.window.autorun import Autorun
+from playground.gui.window.lane_commands import LaneCommands
 from playground.gui.window.main_window import MainWindow
 from playground.gui.window.process_signals import TerminationSignals, UncaughtErrors
 from playground.hub.local.prepare import Prepared, prepare
@@ -49,12 +50,12 @@ from playground.hub.source import model_spec
 
 log = logging.getLogger(__name__)
 
-#: Engines are killed at the window's end; this is for their threads to notice (milliseconds).
+#: How long (ms) the threads of killed engines may take to end.
 _END_WAIT_MS = 5000
 
 
 class Playground:
-    """One window and all that moves it."""
+    """One window with its controllers."""
 
     def __init__(
         self,
@@ -67,85 +68,68 @@ class Playground:
         place: HubPlace | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`place` is the Hub and the cache to choose models from, `environment` that of the
-        downloads, if not the usual ones."""
+        """`make_engine` and `prepare` replace real engines and models. `place` is the Hub and the
+        cache to choose models from, `environment` that of the download processes, if not the
+        usual ones."""
         self.store = store
-        self._goes_on = keep_settings
+        self._keeps_settings = keep_settings
+        make = make_engine or self._engine
         self.window = window = MainWindow()
         self.background = Background(window)
-        notify = Notify(window)
-        notify.message.connect(window.messages.show_message)
-        self.downloads = DownloadsController(self.background, window, environment=environment)
-        self.context = AppContext(
+        self.notify = notify = Notify(window)
+        connections.connect_messages(window, notify)
+        self.downloads = DownloadsController(
+            self.background, notify, environment=environment, parent=window
+        )
+        self.context = context = AppContext(
             store, self.background, place or HubPlace(), self.downloads, notify
         )
-        make = make_engine or self._engine
-        self.standby = StandbyEngines(make, parent=window)
-        self.lanes = LanesController(
-            window.lanes,
-            self.background,
-            make,
-            self.standby,
-            prepare or self._prepare,
-            parent=window,
+        self.standby = StandbyEngines(make, self.notify, parent=window)
+        self.lanes = lanes = LanesController(
+            context, window.lanes, make, self.standby, prepare or self._prepare, window
         )
-        self.models = ModelsController(
-            self.lanes,
-            store,
-            self.background,
-            self.downloads,
-            window,
-            prefer_gpu=prefer_gpu,
-            place=place,
-        )
-        self.remote_code = RemoteCodeController(self.lanes, store, self.background, window)
-        self.environments = EnvironmentsController(store, self.background, window)
-        self.figures = FiguresController(self.lanes, window.plot, window.table, window)
+        self.models = ModelsController(context, lanes, window, prefer_gpu=prefer_gpu)
+        self.remote_code = RemoteCodeController(lanes, context, window)
+        self.environments = EnvironmentsController(context, window)
+        self.figures = FiguresController(lanes, window.plot, window.table, window)
         self.controller = PromptController(
-            self.lanes, self.models, window.prompt, window.options, window
+            self.notify, lanes, self.models, window.prompt, window.options, window
         )
-        self.settings = SettingsController(window, self.lanes, store, keep=keep_settings)
-        self.quantize = QuantizeEntry(
-            self.lanes, make_engine or self._engine, self.background, window
-        )
-        self.models.labels_changed.connect(self.figures.rename)
+        self.settings = SettingsController(lanes, context, window, keep=keep_settings)
+        self.quantize = QuantizeEntry(lanes, context, make, window)
+        entry = EnvironmentsEntry(self.environments, window)
+        self.commands = LaneCommands(lanes, self.models, self.controller, entry, window)
         connections.connect_prompt(window, self.controller)
-        connections.connect_lanes(window, self.lanes, self.controller)
-        connections.connect_models(window, self.models, self.controller)
+        connections.connect_lanes(window, lanes, self.commands, self.controller)
+        connections.connect_models(self.models, self.controller, self.quantize)
         connections.connect_downloads(window, self.downloads)
-        connections.connect_environments(window, self.environments, self.models)
-        connections.connect_quantizing(window, self.quantize, self.models)
+        connections.connect_environments(window, self.environments, entry, self.models)
+        connections.connect_quantizing(window, self.quantize)
         connections.connect_standby(window, self.standby)
-        connections.connect_copying(window, self.controller)
-        connections.connect_messages(window, self.lanes, self.controller)
-        self.remote_code.message.connect(window.messages.show_message)
-        window.actions.quit.triggered.connect(window.close)
         window.closing.connect(self.settings.save)
         window.closing.connect(self.lanes.shut_down)
         window.closing.connect(self.environments.shut_down)
         self.settings.restore()
 
     def start_ahead(self) -> None:
-        """Let an engine of each environment import while the user reads, and downloads go on.
+        """Let an engine of each environment import its libraries, and resume the downloads.
 
-        What it finds also tells which precisions can be had there.
+        What the engines find also says which precisions are available.
         """
-        first: dict[str, LaneController] = {}
-        for lane in self.lanes.lanes:
-            first.setdefault(lane.config.environment, lane)
+        first = {lane.config.environment: lane for lane in reversed(self.lanes.lanes)}
         for lane in first.values():
             lane.start_ahead()
-        if self._goes_on:
+        if self._keeps_settings:
             self.downloads.start()
-            self.models.wanted.go_on()
+            self.models.pending.resume()
 
     def end(self) -> bool:
-        """End every engine, download and thread; False where something of it still runs."""
+        """End every engine, download and thread; return False where one still runs."""
         self.lanes.shut_down()
         self.quantize.shut_down()
-        lanes_gone = self.lanes.wait(_END_WAIT_MS) and self.quantize.wait(_END_WAIT_MS)
-        downloads_gone = self.downloads.close()
-        return self.background.close() and lanes_gone and downloads_gone
+        engines_ended = self.lanes.wait(_END_WAIT_MS) and self.quantize.wait(_END_WAIT_MS)
+        downloads_ended = self.downloads.close()
+        return self.background.close() and engines_ended and downloads_ended
 
     def _engine(self, environment: str) -> Engine:
         return process_of(environment, self.store.values.environments)
@@ -155,19 +139,19 @@ class Playground:
 
 
 def main(args: argparse.Namespace) -> int:
-    """Open the window; returns the exit code. Raises PlaygroundError where there is no screen."""
+    """Open the window and return the exit code. Raises PlaygroundError without a screen."""
     application = make_application(picture_only=args.screenshot is not None)
     store = SettingsStore()
     first_time = not store.path.exists()
-    asked = bool(args.autorun or args.model or args.precisions)
+    lanes_given = bool(args.autorun or args.model or args.precisions)
     if args.autorun:
-        store.values = Settings()  # a picture shall not depend on what was chosen last
+        store.values = Settings()  # a picture does not depend on what was chosen last
     store.values = _with_arguments(store.values, args)
-    playground = Playground(store, keep_settings=not args.autorun, prefer_gpu=first_time or asked)
-    window = playground.window
-    errors = UncaughtErrors(str(paths.log_file()), window)
-    errors.message.connect(window.messages.show_message)
-    errors.install()
+    playground = Playground(
+        store, keep_settings=not args.autorun, prefer_gpu=first_time or lanes_given
+    )
+    window, notify = playground.window, playground.notify
+    UncaughtErrors(notify, str(paths.log_file())).install()
     signals = TerminationSignals(window)
     signals.asked.connect(window.close)
     if args.size:
@@ -175,7 +159,9 @@ def main(args: argparse.Namespace) -> int:
     window.show()
     QTimer.singleShot(0, playground.start_ahead)
     if args.autorun or args.screenshot:
-        autorun = Autorun(window, playground.controller, run=args.autorun, picture=args.screenshot)
+        autorun = Autorun(
+            window, playground.controller, notify, run=args.autorun, picture=args.screenshot
+        )
         QTimer.singleShot(0, autorun.start)
     code = application.exec()
     window.hide()
@@ -187,7 +173,10 @@ def main(args: argparse.Namespace) -> int:
 
 
 def make_application(*, picture_only: bool) -> QApplication:
-    """Make Qt's application on a platform that works here."""
+    """Make the QApplication on a platform that works here; `picture_only` needs no screen.
+
+    Raises PlaygroundError where there is no screen.
+    """
     platform, reason = usable_platform()
     if not platform and picture_only:
         platform, reason = usable_platform({"QT_QPA_PLATFORM": "offscreen"})
@@ -207,10 +196,10 @@ def make_application(*, picture_only: bool) -> QApplication:
 
 
 def _with_arguments(values: Settings, args: argparse.Namespace) -> Settings:
-    """The settings with what the command line asks for."""
+    """Return the settings with the command line's changes."""
     changes: dict[str, object] = {}
     if args.autorun:
-        changes["keep_standby"] = False  # it ends, or goes on with what it has loaded
+        changes["keep_standby"] = False  # no further engine will be needed
     if args.theme:
         changes["theme"] = args.theme
     if args.prompt is not None:

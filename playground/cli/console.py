@@ -6,7 +6,6 @@ import json
 import shutil
 import sys
 from collections.abc import Sequence
-from typing import Any
 
 from playground.core.errors import PlaygroundError
 from playground.core.format import printable
@@ -23,7 +22,7 @@ class Console:
         self.live = sys.stderr.isatty() and not json
         self._shown = ""
 
-    def event(self, name: str, **fields: Any) -> None:
+    def event(self, name: str, **fields: object) -> None:
         """Print one JSON line, in JSON mode only."""
         if self.json:
             sys.stdout.write(json.dumps({"event": name, **fields}, allow_nan=False) + "\n")

@@ -94,7 +94,7 @@ def _try(
 ) -> tuple[Trial, EngineFacts | None]:
     def observe(event: Event) -> None:
         if isinstance(event, Progress) and event.activity is not Activity.READING_PROMPT:
-            console.status(f"trying {precision.value}: {event.activity}")
+            console.status(f"trying {precision.value}: {event.activity.label}")
 
     session = Session(observe)
     sessions.append(session)

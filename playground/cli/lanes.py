@@ -100,7 +100,7 @@ class Lane:
     def _observe(self, event: Event) -> None:
         # Progress of a generation is the plan's to print.
         if isinstance(event, Progress) and self.loaded is None:
-            self._console.status(f"{self.precision.value}: {event.activity}")
+            self._console.status(f"{self.precision.value}: {event.activity.label}")
 
 
 def open_lanes(

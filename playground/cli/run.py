@@ -114,7 +114,7 @@ def show(event: Event, console: Console) -> None:
             console.event("progress", activity=activity, fraction=fraction, detail=detail)
             share = f" {fraction:.0%}" if fraction is not None and console.live else ""
             doing = f": {detail}" if activity is Activity.WARMING_UP and detail else ""
-            console.status(f"{activity}{doing}{share}")
+            console.status(f"{activity.label}{doing}{share}")
         case Started(prompt_tokens=count):
             console.event("started", prompt_tokens=count)
             console.end_status()
@@ -139,7 +139,7 @@ def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None
         console.note(line)
     stamp = answer.stamp
     console.note(
-        f"{len(answer.token_ids)} tokens, stopped by: {answer.stop_reason} · seed "
+        f"{len(answer.token_ids)} tokens, {answer.ending} · seed "
         f"{stamp.options.seed} · {stamp.decoder} · {_where(answer)}commit {stamp.commit or 'none'}"
     )
     console.event("finished", **answer_fields(answer, loaded.floor))

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 from types import ModuleType
-from typing import Any, Protocol, cast
+from typing import Protocol, cast
 
 
 class Window(Protocol):
     """What commands use of playground.app.main."""
 
-    def main(self, args: Any) -> int:
+    def main(self, args: argparse.Namespace) -> int:
         """Open the window; returns the exit code."""
 
 

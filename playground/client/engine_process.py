@@ -46,6 +46,19 @@ def default_command() -> list[str]:
     return [sys.executable, "-X", "faulthandler", "-m", "playground.engine"]
 
 
+def launch(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    """Start an engine's program with pipes to it. Raises OSError where it cannot be run."""
+    return subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        bufsize=0,
+        env=env,
+        start_new_session=True,  # a Ctrl+C in the terminal is the client's to handle
+    )
+
+
 def child_environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return an engine's environment variables: ours, offline, with this package importable."""
     env = dict(os.environ)
@@ -98,15 +111,7 @@ class EngineProcess:
         if self._process is not None:
             raise EngineError("The engine was started twice.", "Create a new one for every load.")
         try:
-            self._process = subprocess.Popen(
-                self.command,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                env=self._env,
-                start_new_session=True,  # the client alone handles Ctrl+C in the terminal
-            )
+            self._process = launch(self.command, self._env)
         except OSError as error:
             raise EngineError(
                 f"The engine could not be started: {error.strerror or error}.",

@@ -177,6 +177,21 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """The prompt tokens that `prefill_s` was spent on."""
         return self.prompt_tokens - self.reused_tokens
 
+    @property
+    def ending(self) -> str:
+        """Why the answer ended, in words for people: "reached the limit of 128 tokens"."""
+        if self.stop_reason == "length":
+            return f"reached the limit of {self.stamp.options.max_new_tokens:,} tokens"
+        return _ENDINGS.get(self.stop_reason, self.stop_reason)
+
+
+_ENDINGS = {
+    "eos": "ended by the model",
+    "stop string": "reached a stop string",
+    "cancelled": "stopped before its end",
+    "context full": "filled the model's context",
+}
+
 
 class CodeConsent(msgspec.Struct, frozen=True):
     """The user's agreement to run a model's code, as it is at one commit.

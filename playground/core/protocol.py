@@ -26,7 +26,7 @@ _HEADER = struct.Struct("<4sI")
 
 
 class Activity(StrEnum):
-    """What an engine is busy with; shown to the user as it stands."""
+    """What an engine is busy with. The values are data: JSON output and benchmarks use them."""
 
     STARTING = "starting"
     IMPORTING = "importing"
@@ -39,6 +39,18 @@ class Activity(StrEnum):
     MEASURING_LAYER = "measuring one layer"
     CALIBRATING = "quantizing layer by layer"
     WRITING = "writing the files"
+
+    @property
+    def label(self) -> str:
+        """The words shown to people."""
+        return _ACTIVITY_LABELS.get(self, self.value)
+
+
+_ACTIVITY_LABELS = {
+    Activity.STARTING: "starting the engine",
+    Activity.IMPORTING: "starting Python libraries",
+    Activity.MEASURING: "measuring the memory bandwidth",
+}
 
 
 # Commands

@@ -1,1 +1,1 @@
-"""The engine process: the sole home of torch and transformers."""
+"""The engine process, the only package that imports torch and transformers."""

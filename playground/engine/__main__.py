@@ -1,4 +1,4 @@
-"""Entry of the engine process: takes the pipes for the protocol before anything can print."""
+"""Starts the engine process, and reserves its pipes for the protocol before anything prints."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import os
 
 def main() -> None:
     """Serve commands from stdin until its end."""
-    # From here on whatever a library prints goes to stderr, and no child process that a
-    # library starts can eat commands or keep the client's pipes open (dup is not inherited).
+    # From here on, what libraries print goes to stderr. Their child processes can neither read
+    # commands nor keep the client's pipes open, because duplicates are not inherited.
     events = os.dup(1)
     os.dup2(2, 1)
     commands = os.dup(0)

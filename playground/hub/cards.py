@@ -9,7 +9,6 @@ from __future__ import annotations
 import bisect
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import yaml  # type: ignore[import-untyped]  # its types are a package of their own
 
@@ -49,7 +48,7 @@ _UNPRINTABLE = re.compile(
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
-def split_card(text: str) -> tuple[Mapping[str, Any], str]:
+def split_card(text: str) -> tuple[Mapping[str, object], str]:
     """Return a card's front matter ({} where it has none or it is damaged) and the rest."""
     text = text.removeprefix("\ufeff").replace("\r\n", "\n").lstrip("\n")
     if not text.startswith("---\n"):
@@ -61,7 +60,7 @@ def split_card(text: str) -> tuple[Mapping[str, Any], str]:
     return read_yaml(front), rest.lstrip("\n")
 
 
-def read_yaml(text: str) -> Mapping[str, Any]:
+def read_yaml(text: str) -> Mapping[str, object]:
     """Read a YAML mapping; {} for anything else."""
     value = parse_yaml(text)
     return value if isinstance(value, Mapping) else {}

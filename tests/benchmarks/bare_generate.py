@@ -1,7 +1,7 @@
-"""The yardstick of `bench gui`: transformers' own generate and a streamer, and nothing around it.
+"""Times transformers' own generate with a streamer, for comparison in the GUI benchmark.
 
-Prints a line when the model is loaded; after that every line on stdin is answered by a line
-with the decode rate of one greedy generation, in tokens/s. The end of the input ends it.
+Prints a line when the model is loaded. Then it answers every line on stdin with the decode rate
+of one greedy generation, in tokens/s, until the input ends.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from transformers.generation.streamers import BaseStreamer
 
 
 class _Clock(BaseStreamer):
-    """Notes when each token came."""
+    """Records when each token came."""
 
     def __init__(self) -> None:
         self.times: list[float] = []
         self._prompt = True
 
-    def put(self, value: Any) -> None:
+    def put(self, value: torch.Tensor) -> None:
         if self._prompt:
             self._prompt = False
         else:
             self.times.append(time.monotonic())
 
     def end(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: no token is held back."""
 
 
 def main() -> None:
@@ -43,7 +43,7 @@ def main() -> None:
     parser.add_argument("new_tokens", type=int)
     args = parser.parse_args()
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # no library's print shall come between
+    os.dup2(2, 1)  # what libraries print goes to stderr
     tokenizer = AutoTokenizer.from_pretrained(args.folder)
     model: Any = AutoModelForCausalLM.from_pretrained(args.folder, dtype=torch.bfloat16)
     model.generation_config.eos_token_id = None  # every generation has its full length

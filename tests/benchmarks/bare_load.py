@@ -1,7 +1,7 @@
-"""The yardstick of `bench start`: plain `from_pretrained`, and nothing around it.
+"""Times a plain `from_pretrained`, for comparison in the start benchmark.
 
-Prints one line of JSON with the seconds that tokenizer and weights took; importing the
-libraries is not counted.
+Prints one line of JSON with the seconds that the tokenizer and the weights took, without the
+import of the libraries.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import json
 import os
 import sys
 import time
-from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
@@ -21,11 +20,11 @@ def main() -> None:
     """Load the folder given, in bf16."""
     folder = sys.argv[1]
     out = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)  # no library's print shall come between
+    os.dup2(2, 1)  # what libraries print goes to stderr
     importlib.import_module("transformers.models.llama.modeling_llama")
     began = time.monotonic()
     AutoTokenizer.from_pretrained(folder)
-    model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
+    model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.bfloat16)
     model.eval()
     out.write(json.dumps({"load_s": time.monotonic() - began}) + "\n")
     out.flush()

@@ -1,7 +1,7 @@
-"""The measurements of `bench gpu`: `python -m … JSON` prints one JSON object a line.
+"""Measures decoding on a device for the GPU benchmark: `python -m … JSON` prints JSON lines.
 
-Each precision is measured in a model of random weights that is made on the device, its own
-loop in turn with bf16's and with transformers' eager `generate` of the same model.
+Each precision is measured in a model with random weights, made on the device. The project's
+decoder takes turns with its decoder of the bf16 model and with transformers' `generate`.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import Any
 
 import msgspec
 import torch
+from transformers import PreTrainedModel
 
 from playground.core.comparison import alternating, median, ratio
 from playground.core.errors import EngineError, PlaygroundError
@@ -42,7 +43,7 @@ from playground.engine.machine.errors import explain
 from playground.engine.serving.choose_decoder import choose_decoder
 from tests.benchmarks import device_models
 
-#: The slowest last: where the time runs out, it is what is left out.
+#: The slowest last: it is left out where the time runs out.
 PRECISIONS = (
     Precision.BF16,
     Precision.INT8_WEIGHT_ONLY,
@@ -50,25 +51,25 @@ PRECISIONS = (
     Precision.NF4,
     Precision.INT8,
 )
-#: "Jeremy Howard is a " in Llama 2's tokens, the first of a text included.
+#: The tokens of "Jeremy Howard is a " in Llama 2's tokenizer, BOS included.
 _FOUNDING_PROMPT = 8
 _FOUNDING_ROUNDS = MIN_REPEATS
 _CHECKED = 32  # greedy tokens compared with generate's
-#: Two tokens that the model itself holds for equally likely, in standard deviations of its
-#: logits: kernels that round differently may choose either.
+#: Logits closer than this, in their standard deviations, are equal up to rounding: kernels that
+#: round differently may choose either token.
 _NEAR_TIE = 0.1
 
 
 @dataclass(frozen=True)
 class Job:
-    """What is measured. `slots` are cache lengths, each filled to its end by the new tokens."""
+    """What to measure. `slots` are cache lengths, each filled to its end by the new tokens."""
 
     shape: str
     device: str
     slots: tuple[int, ...]
     new_tokens: int
     rounds: int
-    seconds: float  # after so long no further measurement is begun
+    seconds: float  # after this time no further measurement starts
     precisions: tuple[str, ...] = PRECISIONS
 
 
@@ -78,11 +79,11 @@ class _Contender:
     decoder: Decoder
 
     def gaps(self, ids: Sequence[int], count: int) -> list[float]:
-        """Seconds between the tokens of a greedy text."""
+        """Return the seconds between the tokens of a greedy text."""
         return [b - a for a, b in itertools.pairwise(self.run(ids, count)[1])]
 
     def run(self, ids: Sequence[int], count: int) -> tuple[list[int], list[float]]:
-        """Tokens, and when each was on the host, the first of all the beginning."""
+        """Return the tokens, and the times of the start and of each token's arrival on the host."""
         tokens: list[int] = []
         times = [time.monotonic()]
 
@@ -97,10 +98,10 @@ class _Contender:
 
 @dataclass(eq=False)
 class _Candidate:
-    """A model in one precision, with its two ways to decode."""
+    """A model in one precision, with its two decoders."""
 
     precision: Precision
-    model: Any
+    model: PreTrainedModel
     own: _Contender
     generate: _Contender
     note: str
@@ -201,7 +202,7 @@ class Bench:
         began = time.monotonic()
         captures = None
         if job.device == "cpu":
-            # There is nothing to capture: the same loop around the step as it is.
+            # A CPU has nothing to capture: the same loop runs the step as it is.
             captures = [] if waits_for_host(model) else [uncaptured]
         decoder, note = choose_decoder(model, frozenset(), context, "auto", tell, captures)
         for slots in job.slots:
@@ -221,7 +222,7 @@ class Bench:
         )
 
     def _check(self, one: _Candidate) -> dict[str, Any]:
-        """Compare greedy tokens; where they part, the model must hold both for equally likely."""
+        """Compare greedy tokens; where they differ, the model's logits for both must tie."""
         self._say(f"{one.precision.value}: comparing greedy tokens")
         ids = _ids(16)
         own = one.own.run(ids, _CHECKED)[0]
@@ -240,7 +241,7 @@ class Bench:
         return {"equal_tokens": equal, "of": _CHECKED, "gap_std": round(gap, 4), "correct": correct}
 
     def _founding(self, one: _Candidate) -> None:
-        """The founding comparison: 15 tokens from beginning to end, in seconds."""
+        """Measure the founding comparison: the seconds of 15 tokens from start to end."""
         ids, count = _ids(_FOUNDING_PROMPT), FOUNDING.max_new_tokens
         found: dict[_Contender, list[float]] = {one.own: [], one.generate: []}
         for contender in found:
@@ -258,7 +259,7 @@ class Bench:
         )
 
     def _speed(self, one: _Candidate, reference: _Candidate, slots: int) -> None:
-        """The gap between tokens in a cache that is filled to its last slot."""
+        """Measure the time between tokens in a cache that is filled to its last slot."""
         job = self._job
         prompt = slots - job.new_tokens
         ids = _ids(prompt)
@@ -272,7 +273,7 @@ class Bench:
         medians: dict[_Contender, list[float]] = {c: [] for c in contenders}
         for number, contender in alternating(contenders, job.rounds):
             self._say(f"{what}: {contender.name}, round {number + 1} of {job.rounds}")
-            # The first is the prompt's.
+            # The first gap is the prefill's.
             medians[contender].append(statistics.median(contender.gaps(ids, job.new_tokens)[1:]))
         itl = statistics.median(medians[one.own])
         floor_s = one.floor.median_ms(prompt, job.new_tokens) / 1e3
@@ -316,7 +317,7 @@ class Bench:
 
 
 def _speed_ratio(own: Sequence[float], other: Sequence[float]) -> float | None:
-    """How many times the other's speed: the median over the rounds."""
+    """Return the speed relative to the other's: the median over the rounds."""
     return median([ratio(b, a) for a, b in zip(own, other, strict=True)])
 
 
@@ -325,10 +326,10 @@ def _ids(count: int) -> list[int]:
 
 
 def main() -> None:
-    """Read the job from the command line, and report on the standard output."""
+    """Carry out the job given as JSON on the command line; report on stdout."""
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it warns at every call
     out = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # no library's print shall come between
+    os.dup2(2, 1)  # what libraries print goes to stderr
 
     def emit(event: str, fields: dict[str, Any]) -> None:
         out.write(json.dumps({"event": event, **fields}) + "\n")

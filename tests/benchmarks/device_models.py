@@ -1,7 +1,7 @@
-"""Llamas with random weights, made on a device in each precision, for `bench gpu`.
+"""Makes Llamas with random weights on a device, in each precision, for the GPU benchmark.
 
-Speed does not depend on the weights' values. The layers are those that a load makes, put
-together without a checkpoint: one of this size would take minutes to be written and read.
+Speed does not depend on the weights' values. The layers are those of a load, but without a
+checkpoint: writing and reading one of this size would take minutes.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from importlib import import_module
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, LlamaConfig
+from transformers import AutoModelForCausalLM, LlamaConfig, PreTrainedModel
 
 from playground.core.precision import Precision
 from playground.engine.loading.gptq_int4 import Int4Linear, check, unpack
 from playground.engine.loading.int8_weight_only import Int8WeightOnlyLinear
 from tests.benchmarks.random_model import packed
 
-_THRESHOLD = 6.0  # transformers' own for int8
+_THRESHOLD = 6.0  # transformers' default for outliers in int8
 SHAPES: dict[str, dict[str, Any]] = {
     "llama-2-7b": {
         "vocab_size": 32000,
@@ -29,7 +29,7 @@ SHAPES: dict[str, dict[str, Any]] = {
         "num_key_value_heads": 32,
         "max_position_embeddings": 4096,
     },
-    # Every part of the benchmark in seconds on a CPU.
+    # So small that a CPU runs every part of the benchmark in seconds.
     "tiny": {
         "vocab_size": 512,
         "hidden_size": 128,
@@ -42,50 +42,55 @@ SHAPES: dict[str, dict[str, Any]] = {
 }
 
 
-def make(shape: str, precision: Precision, device: str) -> Any:
-    """Return a model in bf16, int8, int8wo, NF4 or GPTQ; what is not quantized is bf16.
+_Maker = Callable[[torch.nn.Linear], torch.nn.Module]
 
-    Raises ImportError without the library that the precision needs, RuntimeError where a
-    product of GPTQ's is not that of its weights.
+
+def make(shape: str, precision: Precision, device: str) -> PreTrainedModel:
+    """Return a model in bf16, int8, int8wo, NF4 or GPTQ; what is not quantized is in bf16.
+
+    Raises ImportError without the library that the precision needs, RuntimeError where the int4
+    product is not that of the weights.
     """
     torch.manual_seed(0)
     with torch.device(device):
-        model = AutoModelForCausalLM.from_config(
+        model: Any = AutoModelForCausalLM.from_config(
             LlamaConfig(**SHAPES[shape]), dtype=torch.bfloat16, attn_implementation="sdpa"
         )
     model.generation_config.eos_token_id = None
     if precision is not Precision.BF16:
-        _replace(model, _MAKERS[precision])
-    return model.eval()
+        _replace(model.model.layers, _MAKERS[precision])
+    made: PreTrainedModel = model.eval()
+    return made
 
 
 @torch.no_grad()
-def _replace(model: Any, maker: Callable[[Any], Any]) -> None:
-    """Replace the layers' products one by one, so that only one of them is there twice."""
-    for parent in list(model.model.layers.modules()):
+def _replace(layers: torch.nn.Module, maker: _Maker) -> None:
+    """Replace linear layers one by one, so that only one of them is in memory twice."""
+    for parent in list(layers.modules()):
         for name, child in list(parent.named_children()):
             if isinstance(child, torch.nn.Linear):
                 setattr(parent, name, maker(child))
 
 
 def _bitsandbytes() -> Any:
-    """The library, whose annotations hold in part only."""
+    """Return the library, whose annotations are incomplete."""
     return import_module("bitsandbytes")
 
 
-def _int8_rows(weight: Any) -> tuple[Any, Any]:
+def _int8_rows(weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Quantize a weight [out, in] to int8; return it with the scale of each row."""
     rows, scale, _ = _bitsandbytes().functional.int8_vectorwise_quant(weight.half())
     return rows, scale
 
 
-def _weight_only(linear: Any) -> Any:
+def _weight_only(linear: torch.nn.Linear) -> torch.nn.Module:
     return Int8WeightOnlyLinear(*_int8_rows(linear.weight.data), None)
 
 
-def _int8(linear: Any) -> Any:
+def _int8(linear: torch.nn.Linear) -> torch.nn.Module:
     bitsandbytes = _bitsandbytes()
     rows, scale = _int8_rows(linear.weight.data)
-    layer = bitsandbytes.nn.Linear8bitLt(
+    layer: torch.nn.Module = bitsandbytes.nn.Linear8bitLt(
         linear.in_features,
         linear.out_features,
         bias=False,
@@ -99,9 +104,9 @@ def _int8(linear: Any) -> Any:
     return layer
 
 
-def _nf4(linear: Any) -> Any:
+def _nf4(linear: torch.nn.Linear) -> torch.nn.Module:
     bitsandbytes = _bitsandbytes()
-    layer = bitsandbytes.nn.Linear4bit(
+    layer: torch.nn.Module = bitsandbytes.nn.Linear4bit(
         linear.in_features,
         linear.out_features,
         bias=False,
@@ -117,9 +122,9 @@ def _nf4(linear: Any) -> Any:
     return layer
 
 
-def _gptq(linear: Any) -> Any:
+def _gptq(linear: torch.nn.Linear) -> torch.nn.Module:
     device = linear.weight.device
-    weight = unpack(**packed(linear.out_features, linear.in_features, device), stored_zero_less=1)
+    weight = unpack(**packed(linear.out_features, linear.in_features, device), zero_offset=1)
     if weight is None:
         raise RuntimeError("the shape has no groups that torch's int4 product takes")
     layer = Int4Linear(weight, None)
@@ -127,7 +132,7 @@ def _gptq(linear: Any) -> Any:
     return layer
 
 
-_MAKERS: dict[Precision, Callable[[Any], Any]] = {
+_MAKERS: dict[Precision, _Maker] = {
     Precision.INT8_WEIGHT_ONLY: _weight_only,
     Precision.INT8: _int8,
     Precision.NF4: _nf4,

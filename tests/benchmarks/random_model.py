@@ -1,7 +1,7 @@
-"""Makes a Llama with random weights for speed measurements: `python -m … FOLDER TOKENIZER`.
+"""Writes a Llama with random weights for speed measurements: `python -m … FOLDER TOKENIZER`.
 
-Speed does not depend on the weights' values. FOLDER gets `plain` (bf16) and `gptq` (packed
-4-bit weights, groups of 128, also random), each with the tokenizer's files.
+Speed does not depend on the weights' values. The checkpoints are FOLDER/plain (bf16) and
+FOLDER/gptq (4-bit weights in groups of 128), each with the tokenizer's files.
 """
 
 from __future__ import annotations
@@ -63,8 +63,8 @@ def make(folder: Path, tokenizer: Path) -> None:
                 shutil.copyfile(tokenizer / name, target / name)
 
 
-def packed(rows: int, columns: int, device: Any = "cpu") -> dict[str, torch.Tensor]:
-    """A random weight [rows, columns] as GPTQ stores it: eight values an int32, zero at 8."""
+def packed(rows: int, columns: int, device: torch.device | str = "cpu") -> dict[str, torch.Tensor]:
+    """Return a random weight [rows, columns] in GPTQ's format: 8 values an int32, zeros at 8."""
     groups = columns // _GROUP
     with torch.device(device):
         return {

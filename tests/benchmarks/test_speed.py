@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,6 +10,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from playground.core.system.resources import resource
+from tests.benchmarks import random_model
 from tests.cli.commands import benchmark, json_lines, playground
 
 
@@ -54,18 +53,14 @@ def test_llama_cpp_says_what_transformers_says(kind: str, tmp_path: Path) -> Non
     peer.close()
 
 
-def test_the_random_model_is_a_checkpoint_of_both_kinds(tmp_path: Path) -> None:
-    program = (
-        "import sys; from pathlib import Path; from tests.benchmarks import random_model as r; "
-        "r.SHAPE.update(vocab_size=512, hidden_size=128, intermediate_size=256, "
-        "num_hidden_layers=1, num_attention_heads=2, num_key_value_heads=2); "
-        "r.make(Path(sys.argv[1]), Path(sys.argv[2]))"
-    )
-    subprocess.run(
-        [sys.executable, "-c", program, str(tmp_path), str(resource("models") / "classics-6m")],
-        check=True,
-        capture_output=True,
-    )
+def test_the_random_model_is_a_checkpoint_of_both_kinds(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tiny = {"vocab_size": 512, "hidden_size": 128, "intermediate_size": 256}
+    tiny |= {"num_hidden_layers": 1, "num_attention_heads": 2, "num_key_value_heads": 2}
+    for name, value in tiny.items():
+        monkeypatch.setitem(random_model.SHAPE, name, value)
+    random_model.make(tmp_path, resource("models") / "classics-6m")
     for name, precision in (("plain", "bf16"), ("gptq", "gptq")):
         done = playground(
             *("run", "--model", str(tmp_path / name), "--precision", precision),

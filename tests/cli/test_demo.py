@@ -8,13 +8,14 @@ from pathlib import Path
 
 from playground.cli.demo import PROMPT
 from tests.cli.commands import command, environment
+from tests.support.home import make_home
 
 
 def test_the_terminal_shows_three_precisions_and_a_picture_is_made(tmp_path: Path) -> None:
     done = subprocess.run(
         command("demo", "--new-tokens", "5"),
         capture_output=True,
-        env=environment({"PLAYGROUND_HOME": str(tmp_path / "home")}),
+        env=environment({"PLAYGROUND_HOME": str(make_home(tmp_path / "home"))}),
         cwd=tmp_path,
         check=False,
     )

@@ -8,11 +8,13 @@ import pytest
 
 from playground.cli import doctor
 from playground.cli.console import Console
-from tests.cli.commands import environment, json_lines, one_sentence, playground
+from tests.cli.commands import environment, json_lines, one_sentence, playground, playground_process
+from tests.support.home import make_home
 
 
 def test_findings_as_json(tmp_path: Path) -> None:
-    done = playground("doctor", "--quick", "--json", env={"PLAYGROUND_HOME": str(tmp_path)})
+    home = make_home(tmp_path / "home")
+    done = playground_process("doctor", "--quick", "--json", env={"PLAYGROUND_HOME": str(home)})
     assert done.returncode == 0, done.stderr
     found = {line["event"]: line for line in json_lines(done.stdout)}
     assert {"machine", "precision", "screen", "folders", "finished"} <= set(found)
@@ -21,7 +23,7 @@ def test_findings_as_json(tmp_path: Path) -> None:
     assert found["precision"]["works"]
     assert found["precision"]["kernel"]
     assert "no screen" in found["screen"]["reason"]
-    assert found["folders"]["folders"]["settings"]["folder"].startswith(str(tmp_path))
+    assert found["folders"]["folders"]["settings"]["folder"].startswith(str(home))
     assert found["folders"]["folders"]["settings"]["writable"]
     assert found["finished"]["bundled_model_runs"]
 

@@ -12,7 +12,7 @@ from playground.core.protocol import Event
 EventT = TypeVar("EventT", bound=Event)
 
 
-def is_gone(pid: int, timeout_s: float = 20.0) -> bool:
+def is_gone(pid: int, timeout_s: float = 60.0) -> bool:
     """Wait until a process (of any parent) has ended."""
     try:
         handle = os.pidfd_open(pid)

@@ -77,7 +77,8 @@ LAYERS: dict[str, list[set[str]]] = {
     "hub": [{"."}, {"site"}, {"local", "downloads"}, {"pages"}],
     "gui": [
         {"."},
-        {"toolkit", "engines"},
+        {"toolkit"},
+        {"engines"},
         {"downloads"},
         {"context"},
         {"lanes", "browser", "environments", "memory"},

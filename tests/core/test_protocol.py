@@ -67,3 +67,11 @@ def test_garbage_is_refused_with_a_sentence(garbage: bytes) -> None:
         list(event_decoder().feed(garbage))
     assert caught.value.message.endswith(".")
     assert caught.value.remedy
+
+
+def test_activities_have_words_for_people_beside_their_data() -> None:
+    assert (Activity.IMPORTING.value, Activity.IMPORTING.label) == (
+        "importing",
+        "starting Python libraries",
+    )
+    assert Activity.READING_WEIGHTS.label == "reading weights"

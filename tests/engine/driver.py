@@ -1,14 +1,17 @@
-"""An engine process for tests, spoken to one command at a time."""
+"""Drives engine processes in tests, one command at a time, and runs scripts beside them."""
 
 from __future__ import annotations
 
+import json
+import subprocess
+import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playground.client.engine_process import EngineProcess
+from playground.client.engine_process import EngineProcess, child_environment
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, RawPrompt
 from playground.core.precision import Precision
@@ -27,8 +30,29 @@ from playground.core.protocol import (
 
 PROMPTS = ("Alice was beginning to get very tired of", "The old king said, “")
 NEW_TOKENS = 24
-#: A second thread waits for its core at every layer where another program has it.
+#: With more threads every layer waits for the one whose core another program uses.
 THREADS = 1
+#: How stamps name the project's own decoders, whichever is the fastest on this processor.
+OWN_DECODER = "own loop"
+
+
+@dataclass(frozen=True)
+class GreedyText:
+    """Greedy tokens of plain transformers, and for each step those that are as likely.
+
+    `ties[i]` are the tokens whose logits equal those of `ids[i]` up to rounding. On another
+    processor, whose kernels sum in a different order, any of them may be chosen.
+    """
+
+    ids: list[int]
+    ties: list[list[int]]
+
+    def agrees(self, ids: Sequence[int]) -> bool:
+        """Whether `ids` are this text, or leave it at a step where tokens tie."""
+        for token, expected, ties in zip(ids, self.ids, self.ties, strict=True):
+            if token != expected:
+                return token in ties
+        return True
 
 
 @dataclass
@@ -121,8 +145,21 @@ class Engine:
         return self.collect()
 
     def wait_for_tokens(self, count: int) -> None:
-        """Read events until so many tokens came."""
+        """Read events until `count` tokens came."""
         while count > 0:
             event = self.until(Tokens, Started)
             assert not isinstance(event, Failed), event
             count -= len(event.ids) if isinstance(event, Tokens) else 0
+
+
+def run_script(script: Path, *arguments: str, python: str = sys.executable) -> Any:
+    """Run a script in an engine's environment; return the JSON in its last line."""
+    done = subprocess.run(
+        [python, str(script), *arguments],
+        env=child_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-4000:]
+    return json.loads(done.stdout.splitlines()[-1])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from functools import partialmethod
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import psutil
@@ -20,41 +23,62 @@ from playground.app.main import Playground
 from playground.client.engine_process import EngineProcess
 from playground.core.lane import LaneConfig
 from playground.core.settings import Settings, SettingsStore
-from playground.core.system import paths
+from playground.gui.context import AppContext
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lane import LaneController
-from playground.gui.memory.controller import FitController
+from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
-from playground.gui.models.picker import ModelPicker, PickerShelf
+from playground.gui.models.picker import ModelPicker, PickerTarget
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.background import Background
+from playground.gui.toolkit.notify import Notify
 from playground.gui.window.main_window import MainWindow
 from playground.hub.place import HubPlace
 from tests.gui.browser.support import MakePicker
 from tests.gui.model_page.support import OpenPage
-from tests.gui.support import MakeLane, MakeWindow, scripted_prepare
+from tests.gui.support import LONG, MakeLane, MakeWindow, scripted_prepare
+from tests.support.home import make_home
 from tests.support.hub_server import HubServer
 from tests.support.scripted_engine import scripted_command
+from tests.support.warm_engines import WarmEngines
+
+
+class PatientBot(QtBot):
+    """Waits a minute where pytest-qt's bot waits five seconds: the machine may be busy."""
+
+    waitUntil = partialmethod(QtBot.waitUntil, timeout=LONG)  # noqa: N815
+    waitSignal = partialmethod(QtBot.waitSignal, timeout=LONG)  # noqa: N815
+    waitSignals = partialmethod(QtBot.waitSignals, timeout=LONG)  # noqa: N815
+
+
+@pytest.fixture
+def qtbot(qapp: QApplication, request: pytest.FixtureRequest) -> QtBot:
+    return PatientBot(request)
+
+
+#: What a picker takes from the settings.
+SETTINGS = {"recents": "recents", "favourites": "favourites", "folders": "model_folders"}
 
 
 @pytest.fixture(autouse=True)
 def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Settings and logs of a test live and die with it; what engines compile does not."""
-    compiled = paths.cache_dir() / "native"
-    compiled.mkdir(parents=True, exist_ok=True)
+    make_home(tmp_path / "home")
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "home"))
-    paths.cache_dir().mkdir(parents=True)
-    (paths.cache_dir() / "native").symlink_to(compiled)
 
 
 @pytest.fixture(autouse=True)
-def no_child_left() -> Iterator[None]:
+def no_child_left(warm_engines: WarmEngines) -> Iterator[None]:
     """Fails a test that leaves a child process of ours behind."""
     before = set(psutil.Process().children(recursive=True))
     yield
-    left = [p for p in psutil.Process().children(recursive=True) if p not in before]
-    _, alive = psutil.wait_procs(left, timeout=10)
+    left = [
+        process
+        for process in psutil.Process().children(recursive=True)
+        if process not in before and process.pid != warm_engines.pid
+    ]
+    _, alive = psutil.wait_procs(left, timeout=60)
     assert not alive
 
 
@@ -62,7 +86,7 @@ def no_child_left() -> Iterator[None]:
 def background(qtbot: QtBot) -> Iterator[Background]:
     made = Background()
     yield made
-    assert made.close(10)
+    assert made.close(60)
 
 
 @pytest.fixture
@@ -84,7 +108,7 @@ def make_lane(qtbot: QtBot, background: Background) -> Iterator[MakeLane]:
     for lane in made:
         lane.shut_down()
     for lane in made:
-        assert lane.wait(10_000)
+        assert lane.wait(60_000)
 
 
 @pytest.fixture
@@ -152,34 +176,50 @@ def home(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def downloads(background: Background, hub: HubServer, home: Path) -> Iterator[DownloadsController]:
+def notify(qtbot: QtBot) -> Notify:
+    """Where the controllers' messages arrive."""
+    return Notify()
+
+
+@pytest.fixture
+def downloads(
+    background: Background, notify: Notify, hub: HubServer, home: Path
+) -> Iterator[DownloadsController]:
     """The download queue of a window, whose Hub is the one on loopback."""
     made = DownloadsController(
-        background, path=home / "downloads.json", environment=hub.environment(home)
+        background, notify, path=home / "downloads.json", environment=hub.environment(home)
     )
     yield made
     for fault in hub.faults:
         fault.release.set()
-    assert made.close(30)
+    assert made.close(60)
 
 
 @pytest.fixture
-def make_picker(
-    qtbot: QtBot,
+def context(
+    background: Background,
+    notify: Notify,
+    downloads: DownloadsController,
     hub: HubServer,
     home: Path,
-    background: Background,
-    downloads: DownloadsController,
-) -> Iterator[MakePicker]:
-    """Open a browser; keywords are the shelf's, `endpoint` another Hub's address."""
+) -> AppContext:
+    """The services of a window, whose Hub is the one on loopback."""
+    store = SettingsStore(home / "settings.toml")
+    place = HubPlace(hub.endpoint, hub.cache(home))
+    return AppContext(store, background, place, downloads, notify)
+
+
+@pytest.fixture
+def make_picker(qtbot: QtBot, context: AppContext) -> Iterator[MakePicker]:
+    """Open a picker; keywords are settings or the target's, `endpoint` another Hub's address."""
     made: list[ModelPicker] = []
 
-    def open_picker(endpoint: str = "", **shelf: object) -> ModelPicker:
+    def open_picker(endpoint: str = "", **given: Any) -> ModelPicker:
+        settings = {SETTINGS[name]: tuple(given.pop(name)) for name in SETTINGS.keys() & given}
+        context.settings.values = msgspec.structs.replace(context.settings.values, **settings)
         picker = ModelPicker(
-            background,
-            downloads,
-            PickerShelf(**shelf),  # type: ignore[arg-type]
-            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
+            at_endpoint(context, endpoint),
+            PickerTarget(**given),
         )
         qtbot.addWidget(picker)
         picker.open()
@@ -201,27 +241,22 @@ def page_view(qtbot: QtBot) -> ModelPageView:
 
 
 @pytest.fixture
-def open_page(
-    background: Background,
-    hub: HubServer,
-    home: Path,
-    page_view: ModelPageView,
-    downloads: DownloadsController,
-) -> Iterator[OpenPage]:
+def open_page(context: AppContext, page_view: ModelPageView) -> Iterator[OpenPage]:
     """Make the controller of the view; its Hub is the one on loopback."""
     made: list[ModelPageController] = []
 
     def begin(endpoint: str = "") -> ModelPageController:
-        controller = ModelPageController(
-            page_view,
-            background,
-            downloads,
-            place=HubPlace(endpoint or hub.endpoint, hub.cache(home)),
-            fit=FitController(page_view.fit, background, lambda: None),
-        )
+        its = at_endpoint(context, endpoint)
+        memory = MemoryController(page_view.memory, its, lambda: None)
+        controller = ModelPageController(page_view, its, memory)
         made.append(controller)
         return controller
 
     yield begin
     for controller in made:
         controller.close()
+
+
+def at_endpoint(context: AppContext, endpoint: str) -> AppContext:
+    """Return the context with another Hub's address, if there is one."""
+    return replace(context, hub=HubPlace(endpoint or context.hub.endpoint, context.hub.cache))

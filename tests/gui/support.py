@@ -9,6 +9,7 @@ from playground.core.facts import EngineFacts, LoadRequest
 from playground.core.lane import LaneConfig
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.stream_view import StreamView
+from playground.gui.memory.chart import MemoryChart
 from playground.gui.toolkit import paragraphs
 from playground.hub.local.prepare import Prepared
 
@@ -36,3 +37,18 @@ def scripted_prepare(config: LaneConfig, _: EngineFacts | None) -> Prepared:
             device=config.device,
         )
     )
+
+
+def chart_text(chart: MemoryChart) -> str:
+    """All that a memory chart says, a precision a line."""
+    if chart.table is None:
+        return chart.message.text()
+    rows = [
+        f"{row.precision.label}: "
+        + ", ".join(
+            label.text() for label in (row.needed, row.verdict, row.longest) if label.text()
+        )
+        for row in chart.rows.values()
+        if row.shown
+    ]
+    return "\n".join([chart.free.text(), *rows, chart.notes.text()])

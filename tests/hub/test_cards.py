@@ -57,10 +57,10 @@ def test_code_goes_on_to_its_own_fence() -> None:
 )  # fmt: skip
 def test_ten_megabytes_of_anything_take_no_time(piece: str) -> None:
     text = piece * (10_000_000 // len(piece))
-    start = time.perf_counter()
+    start = time.thread_time()  # which passes only while this thread has a processor
     front, rest = split_card(text)
     cleaned, cut = clean_card(rest)
-    assert time.perf_counter() - start < 5
+    assert time.thread_time() - start < 5
     assert cut or not rest
     assert len(cleaned) <= CARD_LIMIT
     assert front == {}

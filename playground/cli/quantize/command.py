@@ -78,7 +78,7 @@ def _show(event: Event, console: Console) -> None:
     if isinstance(event, Progress):
         part = f" · {event.fraction:.0%}" if event.fraction is not None else ""
         about = f" · {event.detail}" if event.detail else ""
-        console.status(f"{event.activity}{about}{part}")
+        console.status(f"{event.activity.label}{about}{part}")
         console.event("progress", activity=event.activity, fraction=event.fraction)
     elif isinstance(event, Quantizing):
         at = event.progress

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from safetensors import safe_open
+from transformers import PreTrainedModel
 
 from playground.core.errors import ModelError
 from playground.core.model.checkpoint import weight_files
@@ -16,16 +17,17 @@ from playground.engine.loading.gptq import GptqSettings
 
 _BITS = (2, 3, 4, 8)
 _NOTE = (
-    "Loaded by auto-gptq in fp16. On a CPU its kernel unpacks each weight at each call, which is "
-    "slow."
+    "Loaded by auto-gptq in fp16. On a CPU its kernel is slow: it unpacks each weight at each call."
 )
 
 
-def load(folder: Path, settings: GptqSettings, device: str, *, trust: bool) -> tuple[Any, str]:
+def load(
+    folder: Path, settings: GptqSettings, device: str, *, trust: bool
+) -> tuple[PreTrainedModel, str]:
     """Return the model and a note for the user.
 
-    `folder` has the names that transformers wants. Raises ModelError where files are missing
-    or auto-gptq has no kernel, else what the library raises.
+    `folder` has the file names that transformers expects. Raises ModelError where weights are
+    missing or auto-gptq has no kernel, else what the library raises.
     """
     from auto_gptq import AutoGPTQForCausalLM, BaseQuantizeConfig
 
@@ -57,43 +59,44 @@ def load(folder: Path, settings: GptqSettings, device: str, *, trust: bool) -> t
             f"auto-gptq does not know this architecture: {error}",
             "Load the model in the playground's own environment.",
         ) from error
-    model = wrapped.model
+    model: PreTrainedModel = wrapped.model
     missing = _missing(folder, model)
     for name, module in model.named_modules():
-        # auto-gptq gives every packed layer a bias, of zeros where there is none.
+        # auto-gptq gives every packed layer a bias, of zeros where the files have none.
         if type(module).__module__.startswith("auto_gptq.") and f"{name}.bias" in missing:
             missing.discard(f"{name}.bias")
-            module.bias = None
+            packed: Any = module  # auto-gptq has no annotations
+            packed.bias = None
     check_missing(missing)
     return model, _NOTE if device == "cpu" else "Loaded by auto-gptq."
 
 
 def check_missing(names: Iterable[str]) -> None:
-    """Raise ModelError where weights are missing: libraries go on with random values."""
+    """Raise ModelError where weights are missing: libraries fill them with random values."""
     missing = sorted(names)
     if missing:
         raise ModelError(
-            f"The model's files lack {len(missing)} of its weights, {missing[0]} for one.",
+            f"The model's files lack {len(missing)} of its weights, for example {missing[0]}.",
             "Download the model again, or choose one whose weights fit its config.json.",
             "\n".join(missing),
         )
 
 
-def _missing(folder: Path, model: Any) -> set[str]:
-    """Names of weights that are in no file (auto-gptq does not tell); fills tied ones.
+def _missing(folder: Path, model: PreTrainedModel) -> set[str]:
+    """Return the names of weights that no file holds, and fill tied ones.
 
-    A tied weight is stored under one of its names, and accelerate 0.30 may keep the other
-    one's memory, which nobody has filled.
+    auto-gptq does not report missing weights. A tied weight is stored under one of its names,
+    and accelerate 0.30 may keep the memory of the other, which nothing has filled.
     """
     index, files = weight_files(folder)
     if index is not None:
         files = sorted(folder.glob("*.safetensors"))
-    places = {tensor.name: path for path in files for tensor in read_header(path)}
-    state = model.state_dict(keep_vars=True)
-    filled = {state[name].data_ptr(): name for name in places if name in state}
-    absent = {name for name in state if name not in places}
+    stored_in = {tensor.name: path for path in files for tensor in read_header(path)}
+    state: dict[str, torch.Tensor] = model.state_dict(keep_vars=True)
+    filled = {state[name].data_ptr(): name for name in stored_in if name in state}
+    absent = {name for name in state if name not in stored_in}
     for pointer in {state[name].data_ptr() for name in absent} & filled.keys():
         name = filled[pointer]
-        with safe_open(places[name], framework="pt") as file, torch.no_grad():
+        with safe_open(stored_in[name], framework="pt") as file, torch.no_grad():
             state[name].copy_(file.get_tensor(name))
     return {name for name in absent if state[name].data_ptr() not in filled}

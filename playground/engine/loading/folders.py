@@ -1,4 +1,4 @@
-"""Shows a library a checkpoint's folder as it expects one: links, with some files replaced."""
+"""Presents a checkpoint's folder in the form that a library expects, by links and new files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def readable(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _mirror(folder: Path, texts: Mapping[str, str], names: Mapping[str, str]) -> Iterator[Path]:
-    """A folder of links; `texts` take the place of files, `names` gives files others."""
+    """Yield a temporary folder of links: `texts` replaces files, `names` renames some."""
     with tempfile.TemporaryDirectory(prefix="playground-model-") as temporary:
         mirror = Path(temporary)
         for path in folder.iterdir():

@@ -1,4 +1,4 @@
-"""GPTQ checkpoints: which kernel can run them here, and folders that AutoGPTQ wrote."""
+"""Reads GPTQ checkpoints: how they were quantized, and which kernels can run them here."""
 
 from __future__ import annotations
 
@@ -11,27 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from playground.core.errors import ModelError
 from playground.core.model.checkpoint import weight_files
 from playground.engine.loading.gptq_int4 import Int4Linear
 from playground.engine.machine import cuda_compiler
 
-#: Where AutoGPTQ kept what belongs into config.json.
+#: The file in which AutoGPTQ stored what belongs into config.json.
 SETTINGS_FILE = "quantize_config.json"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ATEN = "gptq_torch_aten"
 _MARLIN = "gptq_marlin"
 _TRITON = "gptq_triton"
-_TORCH = "gptq_torch"  # unpacks each weight at each call, but runs anywhere
-#: What the torch kernel takes; AutoGPTQ wrote 2, 3, 4 and 8 bits.
+_TORCH = "gptq_torch"  # runs anywhere, but unpacks each weight at each call
+#: What gptqmodel's torch kernel takes; AutoGPTQ wrote 2, 3, 4 and 8 bits.
 BITS = (2, 3, 4, 5, 6, 7, 8)
 GROUP_SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True)
 class GptqSettings:
-    """How a checkpoint was quantized."""
+    """How a checkpoint was quantized; `stored` holds the settings as the file has them."""
 
     bits: int
     group_size: int
@@ -41,7 +42,10 @@ class GptqSettings:
 
 
 def read_settings(folder: Path) -> GptqSettings:
-    """Read them from config.json, or from where AutoGPTQ wrote them. Raises ModelError."""
+    """Read the settings from config.json, or from AutoGPTQ's own file.
+
+    Raises ModelError where they are missing, or where no kernel takes the packing.
+    """
     stored = json.loads((folder / "config.json").read_text("utf-8")).get("quantization_config")
     if not isinstance(stored, dict):
         path = folder / SETTINGS_FILE
@@ -61,7 +65,7 @@ def read_settings(folder: Path) -> GptqSettings:
 
 
 def _check_packing(bits: int, group_size: int, stored: dict[str, Any]) -> None:
-    """Raise ModelError for what is no GPTQ packing that a kernel here takes."""
+    """Raise ModelError where no kernel takes the packing."""
     packing = str(stored.get("checkpoint_format") or stored.get("format") or "gptq")
     if stored.get("is_marlin_format"):
         packing = "marlin"
@@ -87,7 +91,7 @@ def _check_packing(bits: int, group_size: int, stored: dict[str, Any]) -> None:
 class Kernel:
     """A kernel that can run here: gptqmodel's name for it, and a note for the user.
 
-    With `int4` the layers are repacked after the load, for torch's own product.
+    With `int4` the loaded layers are repacked for torch's int4 product.
     """
 
     backend: str
@@ -97,18 +101,18 @@ class Kernel:
 
 
 def kernels(settings: GptqSettings, device: str) -> list[Kernel]:
-    """Return the kernels that can run here, the fastest first.
+    """Return the kernels that can run on a device, the fastest first.
 
-    gptqmodel's own choice asks less: it takes Marlin also where nothing can compile it.
+    gptqmodel's automatic choice checks less: it takes Marlin even where nothing can compile it.
     """
-    slow = "GPTQ runs on the slow torch kernel."
+    slow = "GPTQ runs on the slow torch kernel, which unpacks each weight at each call."
     if device == "cpu":
         fast = []
         if settings.bits == 4:
             packs = settings.group_size in (16, 32, 64, 128)
             fast.append(Kernel(_ATEN if packs else _TORCH, torch.bfloat16, int4=not packs))
         return [*fast, Kernel(_TORCH, torch.bfloat16, slow)]
-    found = []
+    found: list[Kernel] = []
     recent = torch.cuda.get_device_capability(device) >= (8, 0)
     if recent and _marlin_takes(settings) and cuda_compiler.works():
         found.append(Kernel(_MARLIN, torch.float16))
@@ -121,10 +125,11 @@ def kernels(settings: GptqSettings, device: str) -> list[Kernel]:
 
 
 def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return texts for files of the folder, and names for others, that transformers needs.
+    """Return what transformers needs to read a folder that AutoGPTQ wrote: texts and names.
 
-    AutoGPTQ named the weights after the quantization and kept the settings in a file of
-    their own, and transformers looks at neither. Both are empty for any other folder.
+    AutoGPTQ named the weights after the quantization and stored the settings in a file of their
+    own, and transformers looks at neither. The first dictionary has new texts by file name, the
+    second new names by old ones; both are empty for any other folder.
     """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     texts: dict[str, str] = {}
@@ -143,14 +148,15 @@ def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     return texts, {files[0].name: _WEIGHTS} if named else {}
 
 
-def try_kernel(model: Any) -> None:
-    """Run one quantized layer, so that a kernel that cannot run here fails now."""
+def try_kernel(model: PreTrainedModel) -> None:
+    """Run one quantized layer, so that a kernel that cannot run here fails now, at the load."""
     for module in model.modules():
-        gptqmodel = type(module).__module__.startswith("gptqmodel.nn_modules.qlinear")
-        if gptqmodel or isinstance(module, Int4Linear):
+        packed: Any = module  # gptqmodel's layers have no annotations
+        gptqmodel = type(packed).__module__.startswith("gptqmodel.nn_modules.qlinear")
+        if gptqmodel or isinstance(packed, Int4Linear):
             parameters = next(model.parameters())
             with torch.no_grad():
-                module(parameters.new_zeros(1, int(module.in_features)))
+                packed(parameters.new_zeros(1, int(packed.in_features)))
             return
 
 

@@ -1,7 +1,7 @@
-"""GPTQ weights of 4 bits repacked for torch's own int4 product, which every CUDA build has.
+"""Repacks 4-bit GPTQ weights for torch's int4 product, which every CUDA build has.
 
 GPTQ means `scale * (code - zero)`, the product `scale * (code - 8) + offset`: the same with
-`offset = scale * (8 - zero)`. Both round scales to bf16.
+`offset = scale * (8 - zero)`. Scales and offsets are rounded to bf16.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-#: Group sizes that the product takes.
+#: Group sizes that the product takes, the largest first.
 _GROUPS = (256, 128, 64, 32)
 _PACKED = 8  # codes in an int32
 _CHECK_ROWS = 4
@@ -24,18 +24,18 @@ class Int4Weight:
     """A weight's integers: `scale * (code - zero)`, group after group.
 
     `codes` uint8 [out, in], `zeros` uint8 and `scales` float, both [in / group_size, out].
-    `order` int64 [in] tells which input each column of the codes belongs to; None: as they
-    are.
+    `order` int64 [in] holds the input that each column of `codes` belongs to; None where the
+    columns are in the order of the inputs.
     """
 
-    codes: Any
-    zeros: Any
-    scales: Any
+    codes: torch.Tensor
+    zeros: torch.Tensor
+    scales: torch.Tensor
     group_size: int
-    order: Any
+    order: torch.Tensor | None
 
-    def dequantized(self) -> Any:
-        """The weight fp32 [out, in], columns in the order of the inputs."""
+    def dequantized(self) -> torch.Tensor:
+        """Return the weight fp32 [out, in], columns in the order of the inputs."""
         scales, zeros = (
             values.float().repeat_interleave(self.group_size, 0).T
             for values in (self.scales, self.zeros)
@@ -49,19 +49,23 @@ class Int4Weight:
 
 
 def unpack(
-    qweight: Any, qzeros: Any, scales: Any, g_idx: Any, stored_zero_less: int
+    qweight: torch.Tensor,
+    qzeros: torch.Tensor,
+    scales: torch.Tensor,
+    g_idx: torch.Tensor,
+    zero_offset: int,
 ) -> Int4Weight | None:
-    """Read GPTQ's tensors of 4 bits; None where its groups have no common size of the product.
+    """Read a GPTQ layer's 4-bit tensors; None where its groups do not fit the product.
 
     `qweight` int32 [in / 8, out], `qzeros` int32 [groups, out / 8], `scales` [groups, out],
-    `g_idx` [in], the group of each input. `stored_zero_less` is 1 in the format of AutoGPTQ,
-    which stores zero - 1 (gptqmodel's second format: 0).
+    `g_idx` [in], the group of each input. `zero_offset` is added to the stored zeros: 1 for
+    AutoGPTQ's format, which stores zero - 1, and 0 for gptqmodel's second format.
     """
     shifts = torch.arange(0, 32, 4, device=qweight.device, dtype=torch.int32)
     codes = (qweight[:, None, :] >> shifts[None, :, None]) & 15
     codes = codes.flatten(0, 1).T.to(torch.uint8)
-    zeros = ((qzeros[:, :, None] >> shifts) & 15).flatten(1) + stored_zero_less
-    # As in every kernel for it: a zero of 16 wraps around.
+    zeros = ((qzeros[:, :, None] >> shifts) & 15).flatten(1) + zero_offset
+    # As in every kernel for this format, a zero of 16 wraps around to 0.
     zeros = (zeros & 15).to(torch.uint8)
     inputs, groups = codes.shape[1], len(scales)
     size = inputs // groups
@@ -70,24 +74,27 @@ def unpack(
     fitting = next((g for g in _GROUPS if size % g == 0), 0)
     if not fitting or inputs % groups or not torch.equal(sorted_groups, regular):
         return None
-    # A larger group is several of the largest that fits, with the same scale and zero.
+    # A group larger than the product takes is split into several with the same scale and zero.
     repeat = size // fitting
-    as_they_are = torch.equal(order, torch.arange(inputs, device=order.device))
+    in_order = torch.equal(order, torch.arange(inputs, device=order.device))
     return Int4Weight(
-        codes=codes if as_they_are else codes[:, order],
+        codes=codes if in_order else codes[:, order],
         zeros=zeros.repeat_interleave(repeat, 0),
         scales=scales.repeat_interleave(repeat, 0),
         group_size=fitting,
-        order=None if as_they_are else order,
+        order=None if in_order else order,
     )
 
 
 class Int4Linear(torch.nn.Module):
-    """A linear layer on torch's int4 product, bf16 inside."""
+    """A linear layer on torch's int4 product, which computes in bf16."""
 
     bits = 4
+    packed: torch.Tensor
+    scales_and_offsets: torch.Tensor
+    order: torch.Tensor | None
 
-    def __init__(self, weight: Int4Weight, bias: Any) -> None:
+    def __init__(self, weight: Int4Weight, bias: torch.Tensor | None) -> None:
         """Pack for the weight's device. Raises what torch raises where its kernel cannot."""
         super().__init__()
         self.out_features, self.in_features = weight.codes.shape
@@ -99,7 +106,7 @@ class Int4Linear(torch.nn.Module):
         self.register_buffer("order", weight.order)
         self.bias = bias
 
-    def forward(self, x: Any) -> Any:
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [..., out] for x [..., in], in the dtype of x."""
         rows = x.reshape(-1, self.in_features).to(torch.bfloat16)
         if self.order is not None:
@@ -108,41 +115,46 @@ class Int4Linear(torch.nn.Module):
             multiply = torch.ops.aten._weight_int4pack_mm_for_cpu
         else:
             multiply = torch.ops.aten._weight_int4pack_mm
-        y = multiply(rows, self.packed, self.group_size, self.scales_and_offsets).to(x.dtype)
+        y: torch.Tensor = multiply(rows, self.packed, self.group_size, self.scales_and_offsets)
+        y = y.to(x.dtype)
         if self.bias is not None:
             y = y + self.bias.to(x.dtype)
         return y.view(*x.shape[:-1], self.out_features)
 
 
-def _packed(codes: Any) -> Any:
-    """The codes uint8 [out, in] as the device's product wants them."""
+def _packed(codes: torch.Tensor) -> torch.Tensor:
+    """Return the codes uint8 [out, in] in the layout of the device's product."""
+    packed: torch.Tensor
     if codes.device.type == "cpu":
-        return torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.int(), 1)
-    # Its tiles are 16 x `tiles` inputs wide.
-    tiles = next(t for t in (8, 4, 2) if codes.shape[1] % (16 * t) == 0)
-    return torch.ops.aten._convert_weight_to_int4pack(byte_pairs(codes), tiles)
+        packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.int(), 1)
+    else:
+        # The GPU's tiles are 16 x `tiles` inputs wide.
+        tiles = next(t for t in (8, 4, 2) if codes.shape[1] % (16 * t) == 0)
+        packed = torch.ops.aten._convert_weight_to_int4pack(byte_pairs(codes), tiles)
+    return packed
 
 
-def byte_pairs(codes: Any) -> Any:
-    """Two codes a byte, the first in its upper half: uint8 [out, in / 2]."""
+def byte_pairs(codes: torch.Tensor) -> torch.Tensor:
+    """Return two codes a byte, the first in its upper half: uint8 [out, in / 2]."""
     return ((codes[:, ::2] << 4) | codes[:, 1::2]).contiguous()
 
 
-def repack(model: Any) -> None:
-    """Replace gptqmodel's layers of 4 bits; those that the product cannot take stay.
+def repack(model: torch.nn.Module) -> None:
+    """Replace gptqmodel's 4-bit layers; those that the product cannot take stay as they are.
 
-    Raises RuntimeError where it takes none, or gives something else than the weights mean.
+    Raises RuntimeError where no layer fits, or where the first one's product is wrong.
     """
     checked = False
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
-            if not type(child).__module__.startswith("gptqmodel.") or child.bits != 4:
+            packed: Any = child  # gptqmodel's layers have no annotations
+            if not type(packed).__module__.startswith("gptqmodel.") or packed.bits != 4:
                 continue
-            less = 1 if child.qzero_format() == 1 else 0
-            weight = unpack(child.qweight, child.qzeros, child.scales, child.g_idx, less)
-            if weight is None or child.out_features % _PACKED:
+            zero_offset = 1 if packed.qzero_format() == 1 else 0
+            weight = unpack(packed.qweight, packed.qzeros, packed.scales, packed.g_idx, zero_offset)
+            if weight is None or packed.out_features % _PACKED:
                 continue
-            layer = Int4Linear(weight, child.bias).eval()
+            layer = Int4Linear(weight, packed.bias).eval()
             if not checked:
                 check(layer, weight)
                 checked = True
@@ -157,9 +169,9 @@ def check(layer: Int4Linear, weight: Int4Weight) -> None:
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(_CHECK_ROWS, layer.in_features, generator=generator).to(weight.codes.device)
     x = x.bfloat16()
-    wanted = x.float() @ weight.dequantized().T
+    expected = x.float() @ weight.dequantized().T
     if layer.bias is not None:
-        wanted = wanted + layer.bias.float()
-    difference = float((layer(x).float() - wanted).norm() / wanted.norm())
+        expected = expected + layer.bias.float()
+    difference = float((layer(x).float() - expected).norm() / expected.norm())
     if not difference <= _CHECK_BOUND:  # a NaN is no match either
         raise RuntimeError(f"torch's int4 product is off by {difference:.0%}")

@@ -1,14 +1,21 @@
-"""Loads a checkpoint at a precision, and says clearly why it cannot."""
+"""Loads a checkpoint at a precision, and says why where it cannot."""
 
 from __future__ import annotations
 
 import importlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GPTQConfig
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    BitsAndBytesConfig,
+    GPTQConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from playground.core.errors import ModelError, RemoteCodeError
 from playground.core.facts import DeviceFacts, LoadRequest
@@ -20,12 +27,10 @@ from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.quantize import QuantizeRequest
-from playground.core.system.machine import machine_memory
 from playground.engine.loading import auto_gptq, gptq, gptq_int4
 from playground.engine.loading.folders import readable
 from playground.engine.loading.int8_weight_only import make_weight_only
-from playground.engine.machine import compat, libraries, memory
-from playground.engine.machine.devices import check_device
+from playground.engine.machine import compat, devices, libraries, memory
 from playground.engine.machine.errors import explain_tokenizer, is_out_of_memory
 from playground.engine.wire.progress import LoadProgress
 
@@ -36,15 +41,15 @@ _DTYPES = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Weights:
-    """A model and its tokenizer, just loaded, and what the user should know about the load."""
+    """A model and its tokenizer, just loaded; `notes` are for the user."""
 
-    model: Any
-    tokenizer: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     checkpoint: Checkpoint
     device: DeviceFacts
-    notes: list[str] = field(default_factory=list)
+    notes: list[str]
 
 
 def load(request: LoadRequest, progress: LoadProgress) -> Weights:
@@ -52,44 +57,27 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
     with progress.activity(Activity.READING_WEIGHTS):
         checkpoint = read_checkpoint(Path(request.folder))
         _check_precision(checkpoint, request.precision)
+        needed = libraries.required(request.precision)
         check_agreement(request)
-        device = check_device(request.device)
+        device = devices.check_device(request.device)
         if not request.insist:
             _check_memory(request, checkpoint, device)
         if request.threads > 0:
             torch.set_num_threads(request.threads)
-        _import_libraries(request.precision, progress)
+        for library in needed:
+            with progress.activity(Activity.IMPORTING, library):
+                importlib.import_module(library)
         with readable(Path(request.folder)) as folder:
-            found = tokenizer(folder, trust=bool(request.trust_remote_code))
-            weights = Weights(None, found, checkpoint, device)
-            _load_weights(weights, request, progress, folder)
+            tokenizer = load_tokenizer(folder, trust=bool(request.trust_remote_code))
+            loader = _Loader(request, checkpoint, device, progress, folder)
+            model = loader.load()
     if request.precision is Precision.INT8_WEIGHT_ONLY:
-        make_weight_only(weights.model)
-    weights.model.eval()
-    return weights
+        make_weight_only(model)
+    model.eval()
+    return Weights(model, tokenizer, checkpoint, device, loader.notes)
 
 
-def _load_weights(
-    weights: Weights, request: LoadRequest, progress: LoadProgress, folder: Path
-) -> None:
-    dtype = _dtype(request, weights.device)
-    if request.precision is Precision.GPTQ:
-        _load_gptq(weights, request, progress, folder)
-    elif request.precision.is_plain or weights.checkpoint.quantization:
-        _from_pretrained(weights, request, progress, folder, dtype)
-    else:
-        with progress.activity(Activity.QUANTIZING):
-            _from_pretrained(
-                weights,
-                request,
-                progress,
-                folder,
-                dtype,
-                quantization_config=_bitsandbytes(request.precision),
-            )
-
-
-def tokenizer(folder: Path, *, trust: bool) -> Any:
+def load_tokenizer(folder: Path, *, trust: bool) -> PreTrainedTokenizerBase:
     """Load a model's tokenizer. Raises ModelError where it has none that works."""
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
@@ -97,84 +85,105 @@ def tokenizer(folder: Path, *, trust: bool) -> Any:
         raise explain_tokenizer(error) from error
 
 
-def _from_pretrained(
-    weights: Weights,
-    request: LoadRequest,
-    progress: LoadProgress,
-    folder: Path,
-    dtype: torch.dtype,
-    **how: Any,
-) -> None:
-    with progress.weights():
-        loaded: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            device_map={"": request.device},
-            local_files_only=True,
-            use_safetensors=True,
-            trust_remote_code=bool(request.trust_remote_code),
-            output_loading_info=True,
-            **compat.dtype_argument(dtype),
-            **how,
-        )
-    model, report = loaded
-    auto_gptq.check_missing(report.get("missing_keys", ()))
-    if unexpected := sorted(report.get("unexpected_keys", ())):
-        weights.notes.append(
-            f"{len(unexpected)} tensors of the files belong to no part of the model, "
-            f"{unexpected[0]} for one, and were left out."
-        )
-    weights.model = model
+class _Loader:
+    """Loads one model in the way that its precision needs; `notes` are for the user."""
 
+    def __init__(
+        self,
+        request: LoadRequest,
+        checkpoint: Checkpoint,
+        device: DeviceFacts,
+        progress: LoadProgress,
+        folder: Path,
+    ) -> None:
+        self._request = request
+        self._checkpoint = checkpoint
+        self._device = device
+        self._progress = progress
+        self._folder = folder
+        self.notes: list[str] = []
 
-def _load_gptq(
-    weights: Weights, request: LoadRequest, progress: LoadProgress, folder: Path
-) -> None:
-    settings = gptq.read_settings(folder)
-    if not compat.MODERN:
-        weights.model, note = auto_gptq.load(
-            folder, settings, request.device, trust=bool(request.trust_remote_code)
-        )
-        weights.notes.append(note)
-        return
-    choices = gptq.kernels(settings, request.device)
-    for kernel in choices:
-        try:
-            _from_pretrained(
-                weights,
-                request,
-                progress,
-                folder,
-                kernel.dtype,
-                quantization_config=GPTQConfig(bits=settings.bits, backend=kernel.backend),
+    def load(self) -> PreTrainedModel:
+        """Return the model. Raises ModelError or whatever a library raises."""
+        precision = self._request.precision
+        if precision is Precision.GPTQ:
+            return self._gptq()
+        if precision.is_plain or self._checkpoint.quantization:
+            return self._from_pretrained(self._dtype)
+        with self._progress.activity(Activity.QUANTIZING):
+            return self._from_pretrained(self._dtype, _bitsandbytes(precision))
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        """The dtype of everything that is not quantized."""
+        if self._request.precision.is_plain:
+            return _DTYPES[self._request.precision]
+        old_gpu = self._device.id != "cpu" and self._device.capability < "8"
+        return torch.float16 if old_gpu else torch.bfloat16
+
+    def _from_pretrained(
+        self, dtype: torch.dtype, quantization: BitsAndBytesConfig | GPTQConfig | None = None
+    ) -> PreTrainedModel:
+        # Given as None it would hide how a checkpoint says that it is quantized.
+        how = {} if quantization is None else {"quantization_config": quantization}
+        with self._progress.weights():
+            loaded: Any = AutoModelForCausalLM.from_pretrained(  # a pair with loading info
+                self._folder,
+                device_map={"": self._request.device},
+                local_files_only=True,
+                use_safetensors=True,
+                trust_remote_code=bool(self._request.trust_remote_code),
+                output_loading_info=True,
+                **compat.dtype_argument(dtype),
+                **how,
             )
-            if kernel.int4:
-                with progress.activity(Activity.WARMING_UP, "repacking the weights"):
-                    gptq_int4.repack(weights.model)
-            # Some kernels are compiled at their first call, which can take minutes.
-            with progress.activity(Activity.WARMING_UP, "building the kernel"):
-                gptq.try_kernel(weights.model)
-        except Exception as error:
-            last = kernel is choices[-1]
-            if last or is_out_of_memory(error) or isinstance(error, ModelError):
+        model: PreTrainedModel
+        model, report = loaded
+        auto_gptq.check_missing(report.get("missing_keys", ()))
+        if unexpected := sorted(report.get("unexpected_keys", ())):
+            self.notes.append(
+                f"{len(unexpected)} tensors of the files belong to no part of the model and were "
+                f"left out, for example {unexpected[0]}."
+            )
+        return model
+
+    def _gptq(self) -> PreTrainedModel:
+        """Load a GPTQ checkpoint with the fastest kernel that runs here."""
+        request = self._request
+        settings = gptq.read_settings(self._folder)
+        if not compat.MODERN:
+            model, note = auto_gptq.load(
+                self._folder, settings, request.device, trust=bool(request.trust_remote_code)
+            )
+            self.notes.append(note)
+            return model
+        *faster, last = gptq.kernels(settings, request.device)
+        for kernel in faster:
+            try:
+                return self._with_kernel(settings.bits, kernel)
+            except ModelError:
                 raise
-            name = "torch's int4 product" if kernel.int4 else kernel.backend
-            cause = next(iter(str(error).splitlines()), "") or type(error).__name__
-            weights.notes.append(f"The kernel {name} cannot run here: {cause}")
-            weights.model = None
-        else:
-            weights.notes += [kernel.note] if kernel.note else []
-            return
+            except Exception as error:
+                if is_out_of_memory(error):
+                    raise
+                name = "torch's int4 product" if kernel.int4 else kernel.backend
+                cause = next(iter(str(error).splitlines()), "") or type(error).__name__
+                self.notes.append(f"The kernel {name} cannot run here: {cause}")
+        return self._with_kernel(settings.bits, last)
+
+    def _with_kernel(self, bits: int, kernel: gptq.Kernel) -> PreTrainedModel:
+        model = self._from_pretrained(kernel.dtype, GPTQConfig(bits=bits, backend=kernel.backend))
+        if kernel.int4:
+            with self._progress.activity(Activity.WARMING_UP, "repacking the weights"):
+                gptq_int4.repack(model)
+        # Some kernels are compiled at their first call, which can take minutes.
+        with self._progress.activity(Activity.WARMING_UP, "building the kernel"):
+            gptq.try_kernel(model)
+        self.notes += [kernel.note] if kernel.note else []
+        return model
 
 
-def _dtype(request: LoadRequest, device: DeviceFacts) -> torch.dtype:
-    """The dtype of everything that is not quantized."""
-    if request.precision.is_plain:
-        return _DTYPES[request.precision]
-    old_gpu = device.id != "cpu" and device.capability < "8"
-    return torch.float16 if old_gpu else torch.bfloat16
-
-
-def _bitsandbytes(precision: Precision) -> Any:
+def _bitsandbytes(precision: Precision) -> BitsAndBytesConfig:
     if precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
         return BitsAndBytesConfig(load_in_8bit=True)
     return BitsAndBytesConfig(
@@ -183,33 +192,20 @@ def _bitsandbytes(precision: Precision) -> Any:
 
 
 def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
+    """Raise ModelError where the checkpoint cannot be loaded at the precision."""
     if precision is Precision.GPTQ and not checkpoint.quantization:
         raise ModelError(
             "This model is not GPTQ-quantized.", "Choose a GPTQ checkpoint of it, or bf16 here."
         )
     if reason := precision_reasons(checkpoint, "cpu", None)[precision]:
         raise ModelError(reason, "Choose a precision that this model offers.")
-    # Looking for libraries takes milliseconds, of which a load from the page cache has few.
-    probes = libraries.probes() if precision.libraries else {}
-    for library in precision.libraries:
-        if library in probes and not probes[library].ok:
-            raise ModelError(
-                f"{precision.label} cannot run: {probes[library].detail}", probes[library].remedy
-            )
-
-
-def _import_libraries(precision: Precision, progress: LoadProgress) -> None:
-    """Import what only this precision needs; it takes seconds, which are not the weights'."""
-    probes = libraries.probes() if precision.libraries else {}
-    for library in precision.libraries:
-        if library not in probes:
-            continue
-        with progress.activity(Activity.IMPORTING, library):
-            importlib.import_module(library)
 
 
 def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
-    """Raise RemoteCodeError where the model's code is not what the user agreed to, if to any."""
+    """Raise RemoteCodeError where the model's code is not the code that the user agreed to.
+
+    Returns at once where the user agreed to none: transformers then refuses to run it.
+    """
     agreed = request.trust_remote_code
     if not agreed:
         return
@@ -222,38 +218,32 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
     check_reviewable(code)
     if request.code and request.code != code.digest:
         raise RemoteCodeError(
-            "The model's code is not the one any more that you agreed to run.",
+            "The model's code has changed since you agreed to run it.",
             "Look at it again, and agree to it if you trust it.",
         )
 
 
 def _check_memory(request: LoadRequest, checkpoint: Checkpoint, device: DeviceFacts) -> None:
-    """Refuse what cannot fit: on a CPU the system would kill this process, or others.
-
-    Swap counts here, as it keeps the system from killing; the refusal tells memory only.
-    """
-    on_cpu = device.id == "cpu"
-    # This process has its libraries already.
-    held = memory.resident() if on_cpu else 0
+    """Raise MemoryShortageError for what cannot fit: the system would kill this process."""
+    # What this process holds already is in the plan, but no longer free.
+    held = memory.resident() if device.id == "cpu" else 0
     budget = device_budget(device, held)
-    made = memory_plan.plan(checkpoint.sizes, request.precision, budget, memory_plan.SHORTEST)
-    free = device.free_bytes + held
-    swap = machine_memory().swap if on_cpu else 0
-    if device.free_bytes and made.needed > free + swap:
-        raise memory_plan.shortage(request.name, made, free)
+    plan = memory_plan.plan(checkpoint.sizes, request.precision, budget, memory_plan.SHORTEST)
+    if device.free_bytes and plan.needed > devices.available_bytes(device) + held:
+        raise memory_plan.shortage(request.name, plan, device.free_bytes + held)
 
 
 def compare(weights: Weights, precision: Precision, tokens: int, before: int, peak: int) -> int:
     """Return the peak that was predicted for a load, and record the one that was measured.
 
-    The load ended with a warm-up of so many `tokens`; `before` is what this process held
-    before it, in bytes.
+    `tokens` is the length of the warm-up that ended the load, `before` what this process held
+    before it, `peak` the most it held since; both in bytes.
     """
     budget = device_budget(weights.device, before)
-    made = memory_plan.plan(weights.checkpoint.sizes, precision, budget, tokens)
-    # The allocator of a GPU does not see the context of CUDA.
-    measured = peak - made.pages if budget.on_cpu else peak + made.process
+    plan = memory_plan.plan(weights.checkpoint.sizes, precision, budget, tokens)
+    # A GPU's allocator does not see the CUDA context.
+    measured = peak - plan.pages if budget.on_cpu else peak + plan.process
     if measured > 0:
-        uncorrected = made.needed - made.correction
+        uncorrected = plan.needed - plan.correction
         record_load(weights.device.name, MeasuredLoad(precision, uncorrected, measured))
-    return made.peak if budget.on_cpu else made.needed - made.process
+    return plan.peak if budget.on_cpu else plan.needed - plan.process

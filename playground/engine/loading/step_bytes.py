@@ -1,4 +1,4 @@
-"""Counts what one decode step of a loaded model must read, from its modules and its cache."""
+"""Counts the bytes that one decode step of a loaded model reads: its weights and its cache."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from collections.abc import Iterator
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from playground.core.floor import Floor
 from playground.engine.loading.verify import is_gptq, stored_tensors
 
-#: Of a packed GPTQ layer a product reads these; which scales depends on the kernel.
+#: The scales that a product with a packed GPTQ layer reads, by the kernel's names for them.
 _GPTQ_SCALES = (("scales_and_zeros",), ("scales", "qzeros"))
 
 
-def step_floor(model: Any, bandwidth: float) -> Floor:
-    """Return the floor of a model that has run once, on a device of so many bytes a second."""
+def step_floor(model: PreTrainedModel, bandwidth: float) -> Floor:
+    """Return the floor of a model that has run once, on a device of `bandwidth` bytes a second."""
     cache, window_bytes, window = _cache_bytes(model)
     return Floor(
         weight_bytes=weight_bytes(model),
@@ -26,30 +27,30 @@ def step_floor(model: Any, bandwidth: float) -> Floor:
     )
 
 
-def weight_bytes(model: Any) -> int:
-    """Bytes of weights that a step reads: as they are stored, scales included.
+def weight_bytes(model: PreTrainedModel) -> int:
+    """Return the bytes of weights that a step reads: as they are stored, scales included.
 
-    Memory that several names share counts once. A table that is only looked up (not also the
-    output layer) is one row; of a mixture's experts only those chosen for a token count.
+    Memory under several names counts once. Of an embedding table that is not also the output
+    layer a step reads one row; of a mixture's experts only those chosen for a token.
     """
-    looked_up = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
     read = 0
     seen: set[int] = set()
     for name, module in model.named_modules():
-        if module in looked_up:
+        if module in tables:
             continue
         share = _active_share(model, name)
         for tensor in _read_tensors(module):
             if tensor.data_ptr() not in seen:
                 seen.add(tensor.data_ptr())
                 read += int(tensor.numel() * tensor.element_size() * share)
-    for table in looked_up:
+    for table in tables:
         if table.weight.data_ptr() not in seen:
             read += table.weight[0].numel() * table.weight.element_size()
     return read
 
 
-def _read_tensors(module: Any) -> Iterator[Any]:
+def _read_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
     if not is_gptq(module):
         yield from stored_tensors(module)
         return
@@ -60,8 +61,8 @@ def _read_tensors(module: Any) -> Iterator[Any]:
             yield value
 
 
-def _active_share(model: Any, name: str) -> float:
-    """The part of a module that one token uses: less than all of it among experts."""
+def _active_share(model: PreTrainedModel, name: str) -> float:
+    """Return the part of a module that one token uses: below 1 among experts."""
     if "experts" not in name.split("."):
         return 1.0
     config = model.config
@@ -73,15 +74,15 @@ def _active_share(model: Any, name: str) -> float:
 
 
 @torch.inference_mode()
-def _cache_bytes(model: Any) -> tuple[int, int, int]:
-    """Bytes a token takes in the cache, and in layers with a window, and the least window.
+def _cache_bytes(model: PreTrainedModel) -> tuple[int, int, int]:
+    """Return the bytes of a token in layers without and with a window, and the least window.
 
     Looks at a cache that the model filled: what it holds depends on the architecture. Layers
-    whose state does not grow count nothing.
+    whose state does not grow with the text count nothing.
     """
     ids = torch.ones((1, 1), dtype=torch.long, device=model.device)
     output = model(input_ids=ids, use_cache=True)
-    # transformers 5.23 calls it `cache`, others by its older name.
+    # transformers 5.23 calls it `cache`, others `past_key_values`.
     cache = getattr(output, "cache", None) or getattr(output, "past_key_values", None)
     whole = windowed = 0
     windows: list[int] = []
@@ -101,7 +102,10 @@ def _cache_bytes(model: Any) -> tuple[int, int, int]:
 
 
 def _layer(layer: Any) -> tuple[Any, Any, int]:
-    """Keys and values [1, heads, tokens, head_dim], and the window they are kept for."""
+    """Return keys and values [1, heads, tokens, head_dim], and their window (0 for none).
+
+    A model's cache may be a class of its own, with layers of any type.
+    """
     if isinstance(layer, tuple):  # transformers before 5
         return layer[0], layer[1], 0
     window = getattr(layer, "sliding_window", None) or 0

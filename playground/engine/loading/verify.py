@@ -1,9 +1,10 @@
-"""Counts what a loaded model really is: linear layers by kind, bytes by dtype, the kernel."""
+"""Counts what a loaded model consists of: linear layers by kind, bytes by dtype, kernels."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -24,34 +25,43 @@ _PRECISIONS = {
     "NF4 (bitsandbytes)": Precision.NF4,
     **{f"GPTQ {bits}-bit": Precision.GPTQ for bits in range(2, 9)},
 }
+#: The attributes with a packed layer's inputs and outputs, by library.
 _GPTQ_SIZES = {
     "gptqmodel": ("in_features", "out_features"),
     "auto_gptq": ("infeatures", "outfeatures"),
 }
-#: Kernels of auto-gptq that are for CUDA and do something else on a CPU.
+#: Kernels of auto-gptq that are made for CUDA and unpack the weights on a CPU.
 _UNPACKING = ("cuda", "cuda-old")
 
 
-def verify(model: Any) -> tuple[VerifiedPrecision, str]:
-    """Return what was counted, and the name of the class (or kernel) of most linear layers."""
-    kinds: dict[str, tuple[str, str]] = {}
+@dataclass(frozen=True)
+class _LinearLayer:
+    """How a linear layer stores its weight ("bf16", "GPTQ 4-bit"), and what multiplies with it."""
+
+    kind: str
+    kernel: str
+
+
+def verify(model: torch.nn.Module) -> tuple[VerifiedPrecision, str]:
+    """Return what was counted, and the kernel (or class) of most linear layers."""
+    layers: dict[str, _LinearLayer] = {}
     for name, module in model.named_modules():
-        if found := _kind(module):
-            kinds[name] = found
-    counts = Counter(kind for kind, _ in kinds.values())
+        if layer := _linear_layer(module):
+            layers[name] = layer
+    counts = Counter(layer.kind for layer in layers.values())
     most = counts.most_common(1)[0][0] if counts else ""
-    kernels = Counter(kernel for kind, kernel in kinds.values() if kind == most)
+    kernels = Counter(layer.kernel for layer in layers.values() if layer.kind == most)
     verified = VerifiedPrecision(
         precision=_PRECISIONS.get(most),
         modules=dict(counts.most_common()),
         bytes_by_dtype=_bytes_by_dtype(model),
-        skipped=tuple(name for name, (kind, _) in kinds.items() if kind != most),
+        skipped=tuple(name for name, layer in layers.items() if layer.kind != most),
     )
     return verified, kernels.most_common(1)[0][0] if kernels else "no linear layers"
 
 
-def count_parameters(model: Any) -> int:
-    """Weights as the model means them: a packed GPTQ or NF4 weight counts all its values."""
+def count_parameters(model: torch.nn.Module) -> int:
+    """Return the number of logical weights: a packed GPTQ or NF4 weight counts all its values."""
     total = 0
     seen: set[int] = set()
     for module in model.modules():
@@ -72,58 +82,64 @@ def count_parameters(model: Any) -> int:
     return total
 
 
-def _kind(module: Any) -> tuple[str, str] | None:
-    """Return (kind, kernel) of a linear layer, None for every other module."""
+def _linear_layer(module: Any) -> _LinearLayer | None:
+    """Describe a linear layer, of torch or of a quantizer's library; None for other modules."""
     class_name = type(module).__name__
     if isinstance(module, Int4Linear):
-        return "GPTQ 4-bit", "torch _weight_int4pack_mm"
+        return _LinearLayer("GPTQ 4-bit", "torch _weight_int4pack_mm")
     if is_gptq(module):
-        return f"GPTQ {int(module.bits)}-bit", _gptq_kernel(module)
+        return _LinearLayer(f"GPTQ {int(module.bits)}-bit", _gptq_kernel(module))
     if type(module).__module__.startswith("bitsandbytes."):
         weight = getattr(module, "weight", None)
         if weight is None:
             return None
-        # Layers that were not quantized after all keep a floating-point weight.
+        # Layers that were left unquantized keep a floating-point weight.
         if weight.dtype.is_floating_point:
             return _plain(weight, f"bitsandbytes {class_name}")
         state = getattr(weight, "quant_state", None)
-        kind = f"{state.quant_type.upper()} (bitsandbytes)" if state else "int8 (bitsandbytes)"
-        return kind, f"bitsandbytes {class_name}"
+        name = state.quant_type.upper() if state else "int8"
+        return _LinearLayer(f"{name} (bitsandbytes)", f"bitsandbytes {class_name}")
     if isinstance(module, Int8WeightOnlyLinear):
         on_cpu = module.weight.device.type == "cpu"
-        return "int8 weight-only", f"torch {'_weight_int8pack_mm' if on_cpu else 'product of int8'}"
+        kernel = f"torch {'_weight_int8pack_mm' if on_cpu else 'product of int8'}"
+        return _LinearLayer("int8 weight-only", kernel)
     if isinstance(module, torch.nn.Linear):
-        return _plain(module.weight, f"torch.nn.{torch.nn.Linear.__name__}")
+        return _plain(module.weight, "torch.nn.Linear")
     if isinstance(module, Conv1D):
         return _plain(module.weight, "transformers Conv1D")
     return None
 
 
-def _plain(weight: Any, kernel: str) -> tuple[str, str]:
-    name = _DTYPE_NAMES.get(weight.dtype, str(weight.dtype).removeprefix("torch."))
-    return name, f"{kernel} ({name})"
+def _plain(weight: torch.Tensor, kernel: str) -> _LinearLayer:
+    name = _dtype_name(weight.dtype)
+    return _LinearLayer(name, f"{kernel} ({name})")
 
 
-def is_gptq(module: Any) -> bool:
+def _dtype_name(dtype: torch.dtype) -> str:
+    return _DTYPE_NAMES.get(dtype, str(dtype).removeprefix("torch."))
+
+
+def is_gptq(module: torch.nn.Module) -> bool:
+    """Whether a module is a packed layer of gptqmodel or auto-gptq."""
     return _gptq_shape(module) is not None
 
 
-def _gptq_shape(module: Any) -> tuple[int, int] | None:
-    """Inputs and outputs of a packed layer; gptqmodel and auto-gptq name them differently."""
+def _gptq_shape(module: torch.nn.Module) -> tuple[int, int] | None:
+    """Return the inputs and outputs of a packed GPTQ layer, None for other modules."""
     names = _GPTQ_SIZES.get(type(module).__module__.partition(".")[0])
     if names is None or not all(hasattr(module, name) for name in ("bits", *names)):
         return None
     return int(getattr(module, names[0])), int(getattr(module, names[1]))
 
 
-def _packed_shape(module: Any) -> tuple[int, int] | None:
+def _packed_shape(module: torch.nn.Module) -> tuple[int, int] | None:
     if isinstance(module, Int4Linear):
         return module.in_features, module.out_features
     return _gptq_shape(module)
 
 
 def _gptq_kernel(module: Any) -> str:
-    """Library and class; auto-gptq's classes share a name and differ in a label."""
+    """Return the library and class; auto-gptq's classes share a name and differ in a label."""
     library = type(module).__module__.partition(".")[0]
     label = getattr(module, "QUANT_TYPE", "") if library == "auto_gptq" else ""
     name = f"{library.replace('_', '-')} {type(module).__name__}"
@@ -132,10 +148,11 @@ def _gptq_kernel(module: Any) -> str:
     return f"{name} ({label})" if label else name
 
 
-def _bytes_by_dtype(model: Any) -> dict[str, int]:
-    """Sum tensors by dtype; memory that several share (tied weights) counts once.
+def _bytes_by_dtype(model: torch.nn.Module) -> dict[str, int]:
+    """Return the bytes of all tensors by dtype; tied weights count once.
 
-    Told apart by where they begin: fused weights are parts of one storage.
+    Tensors are told apart by the address at which they begin, because fused weights are parts
+    of one storage.
     """
     sizes: Counter[str] = Counter()
     seen: set[int] = set()
@@ -144,23 +161,22 @@ def _bytes_by_dtype(model: Any) -> dict[str, int]:
             if tensor.data_ptr() in seen:
                 continue
             seen.add(tensor.data_ptr())
-            name = _DTYPE_NAMES.get(tensor.dtype, str(tensor.dtype).removeprefix("torch."))
-            sizes[name] += tensor.numel() * tensor.element_size()
+            sizes[_dtype_name(tensor.dtype)] += tensor.numel() * tensor.element_size()
     return dict(sizes.most_common())
 
 
-def stored_tensors(module: Any) -> Iterator[Any]:
-    """Parameters and buffers, and what the quantizers keep beside them."""
+def stored_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
+    """Yield a module's own parameters and buffers, and what quantizers store beside them."""
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
         yield tensor
         yield from _state_tensors(tensor)
     yield from _state_tensors(getattr(module, "state", None))
-    # Kernels of gptqmodel keep repacked scales as plain attributes.
+    # gptqmodel's kernels store repacked scales as plain attributes.
     yield from (value for value in vars(module).values() if isinstance(value, torch.Tensor))
 
 
-def _state_tensors(holder: Any) -> Iterator[Any]:
-    """Scales of bitsandbytes: of an int8 weight, or of a 4-bit one with its nested state."""
+def _state_tensors(holder: object) -> Iterator[torch.Tensor]:
+    """Yield bitsandbytes' scales: of an int8 weight, or of a 4-bit one with its nested state."""
     for name in ("CB", "SCB", "absmax", "code", "offset"):
         value = getattr(holder, name, None)
         if isinstance(value, torch.Tensor):

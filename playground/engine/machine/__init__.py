@@ -1,1 +1,1 @@
-"""What the engine finds out about its machine: devices, libraries, memory, bandwidth."""
+"""The engine's view of its machine: devices, libraries, memory, bandwidth, errors."""

@@ -1,7 +1,7 @@
-"""The one place that knows how transformers before version 5 differs from today's.
+"""Bridges the differences of transformers 4.40, which the original auto-gptq needs, from 5.
 
-An engine runs there in an environment made for an old library (auto-gptq wants
-transformers 4.40). Everything else is written for transformers 5.
+An engine in an environment made for auto-gptq runs on transformers 4.40. Every other module is
+written for transformers 5.
 """
 
 from __future__ import annotations
@@ -9,52 +9,63 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 import transformers
-from transformers import LogitsProcessorList
+from transformers import (
+    LogitsProcessorList,
+    PretrainedConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 
 from playground.core.errors import ModelError
 from playground.core.generation import GenerationOptions
 
-#: Whether transformers is one that this package is written for.
+#: Whether transformers is at version 5 or later.
 MODERN = int(transformers.__version__.partition(".")[0]) >= 5
-#: What transformers 4.40 knows beside the plain rotary embedding.
+#: The position scalings that transformers 4.40 knows.
 _OLD_SCALINGS = {"linear", "dynamic"}
 _REMEDY = "Load it in the playground's own environment."
 
 
-def text_config(model: Any) -> Any:
-    """The configuration of the part of the model that reads text."""
-    find = getattr(model.config, "get_text_config", None)
-    return find() if find else model.config
+def text_config(model: PreTrainedModel) -> PretrainedConfig:
+    """Return the configuration of the part of the model that reads text."""
+    return model.config.get_text_config() if MODERN else model.config
 
 
 def dtype_argument(dtype: torch.dtype) -> dict[str, Any]:
-    """What `from_pretrained` calls the dtype of the weights."""
+    """Return the argument of `from_pretrained` for the dtype of the weights."""
     return {"dtype" if MODERN else "torch_dtype": dtype}
 
 
-def chat_ids(tokenizer: Any, messages: list[dict[str, str]]) -> list[int]:
-    """The ids of a conversation, with the start of the answer; raises what templates raise."""
-    made = tokenizer.apply_chat_template(
+def chat_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
+    """Return the ids of a conversation and the start of the answer; raise what templates raise."""
+    encoded: Any = tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, tokenize=True, return_dict=MODERN
     )
-    return [int(i) for i in (made["input_ids"] if MODERN else made)]
+    return [int(i) for i in (encoded["input_ids"] if MODERN else encoded)]
 
 
-def sampling(options: GenerationOptions) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Return the values of a GenerationConfig that sampling needs, and arguments of `generate`.
+class SamplingArguments(NamedTuple):
+    """What sampling adds to a GenerationConfig, and to the arguments of `generate`."""
 
-    transformers 4.40 has no min-p and ignores the value: there all of the choosing is done by
-    processors of the call, in the order that it has today.
+    config: dict[str, Any]
+    generate: dict[str, Any]
+
+
+def sampling(options: GenerationOptions) -> SamplingArguments:
+    """Return the sampling options as `generate` takes them.
+
+    transformers 4.40 ignores min-p. There logits processors of the call do all of the sampling,
+    in the order of transformers 5.
     """
     values = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
     if not options.min_p:
-        return values, {}
+        return SamplingArguments(values, {})
     if MODERN:
-        return {**values, "min_p": options.min_p}, {}
+        return SamplingArguments({**values, "min_p": options.min_p}, {})
     from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
     found = LogitsProcessorList()
@@ -65,16 +76,17 @@ def sampling(options: GenerationOptions) -> tuple[dict[str, Any], dict[str, Any]
     if options.top_p < 1.0:
         found.append(TopPLogitsWarper(options.top_p))
     found.append(_MinP(options.min_p))
-    return {"temperature": 1.0, "top_k": 0, "top_p": 1.0}, {"logits_processor": found}
+    off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
+    return SamplingArguments(off, {"logits_processor": found})
 
 
 class _MinP(transformers.LogitsProcessor):
-    """Forbids tokens less likely than a share of the likeliest one's probability."""
+    """Forbids tokens whose probability is below a share of the likeliest token's."""
 
     def __init__(self, share: float) -> None:
         self._share = share
 
-    def __call__(self, input_ids: Any, scores: Any) -> Any:
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
         probabilities = torch.softmax(scores, -1)
         least = self._share * probabilities.amax(-1, keepdim=True)
         return scores.masked_fill(probabilities < least, -float("inf"))
@@ -84,23 +96,23 @@ class _MinP(transformers.LogitsProcessor):
 
 
 def translated(folder: Path, texts: Mapping[str, str]) -> dict[str, str]:
-    """Return the texts that files of the folder need for transformers 4.40, by file name.
+    """Return new texts for files that transformers 4.40 cannot read as they are, by file name.
 
-    `texts` are those that other translations made already. Raises ModelError where it could
-    not run the model as it is meant.
+    `texts` are those that other translations made already. Raises ModelError where transformers
+    4.40 would not compute what the model means.
     """
     if MODERN:
         return {}
     config = _read(folder, "config.json", texts)
     found = {"config.json": json.dumps(_old_config(config))}
-    settings = _read(folder, "tokenizer_config.json", texts)
-    if settings.get("tokenizer_class") in ("TokenizersBackend", None):
-        settings["tokenizer_class"] = "PreTrainedTokenizerFast"
-        found["tokenizer_config.json"] = json.dumps(settings)
+    tokenizer_config = _read(folder, "tokenizer_config.json", texts)
+    if tokenizer_config.get("tokenizer_class") in ("TokenizersBackend", None):
+        tokenizer_config["tokenizer_class"] = "PreTrainedTokenizerFast"
+        found["tokenizer_config.json"] = json.dumps(tokenizer_config)
     tokenizer = _read(folder, "tokenizer.json", texts)
     merges = (tokenizer.get("model") or {}).get("merges")
     if merges and isinstance(merges[0], list):
-        # tokenizers 0.19 knows a pair as one string only.
+        # tokenizers 0.19 reads a pair only as one string.
         if any(" " in part for pair in merges for part in pair):
             raise ModelError(
                 "The model's tokenizer needs a newer library than this environment's tokenizers.",
@@ -112,7 +124,7 @@ def translated(folder: Path, texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _old_config(config: dict[str, Any]) -> dict[str, Any]:
-    """A config.json as transformers 4.40 reads it: unknown keys would be ignored silently."""
+    """Translate a config.json for transformers 4.40, which silently ignores unknown keys."""
     config = dict(config)
     if "dtype" in config:
         config.setdefault("torch_dtype", config.pop("dtype"))
@@ -130,12 +142,11 @@ def _old_config(config: dict[str, Any]) -> dict[str, Any]:
         if kind not in _OLD_SCALINGS:
             raise _unknown(f"the position scaling {kind!r}")
         config["rope_scaling"] = {"type": kind, "factor": scaling.get("factor")}
-    head_dim = config.get("head_dim")
-    if config.get("model_type") not in ("llama", "mistral", "qwen2"):
-        head_dim = None
-    # In these it is always the quotient.
-    if head_dim and head_dim * config.get("num_attention_heads", 0) != config.get("hidden_size"):
-        raise _unknown(f"heads of {head_dim} values")
+    # In these architectures transformers 4.40 takes the quotient, whatever `head_dim` says.
+    if config.get("model_type") in ("llama", "mistral", "qwen2"):
+        head_dim, heads = config.get("head_dim"), config.get("num_attention_heads", 0)
+        if head_dim and head_dim * heads != config.get("hidden_size"):
+            raise _unknown(f"heads of {head_dim} values")
     if config.get("mlp_bias"):
         raise _unknown("biases in the feed-forward layers")
     return config
@@ -143,8 +154,8 @@ def _old_config(config: dict[str, Any]) -> dict[str, Any]:
 
 def _unknown(what: str) -> ModelError:
     return ModelError(
-        f"This model uses {what}, which transformers {transformers.__version__} of this "
-        "environment does not know.",
+        f"This model uses {what}, which this environment's transformers "
+        f"{transformers.__version__} does not know.",
         _REMEDY,
     )
 

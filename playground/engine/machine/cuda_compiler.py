@@ -1,4 +1,4 @@
-"""Whether CUDA kernels can be compiled here: tried once, with a small one."""
+"""Finds out whether CUDA kernels can be compiled here, by compiling a small one once."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ __global__ void twice(half* x) { x[threadIdx.x] = __hadd(x[threadIdx.x], x[threa
 
 @cache
 def works() -> bool:
-    """Compile a kernel as torch's extensions are: nvcc of torch's CUDA release, and ninja."""
+    """Whether torch's extensions can be compiled: with ninja, and nvcc of torch's CUDA release."""
     if shutil.which("ninja") is None and find_spec("ninja") is None:
         return False
     compiler = nvcc()
     if compiler is None or _release(compiler) != (torch.version.cuda or "").partition(".")[0]:
         return False
     with tempfile.TemporaryDirectory(prefix="playground-nvcc-") as folder:
-        source, made = Path(folder) / "try.cu", Path(folder) / "try.o"
+        source, compiled = Path(folder) / "try.cu", Path(folder) / "try.o"
         source.write_text(_KERNEL, "ascii")
-        command = [compiler, "-std=c++17", "-c", source, "-o", made]
-        return _run([str(part) for part in command]) is not None and made.is_file()
+        command = [compiler, "-std=c++17", "-c", source, "-o", compiled]
+        return _run([str(part) for part in command]) is not None and compiled.is_file()
 
 
 def nvcc() -> Path | None:
-    """The compiler that torch's extensions call: of CUDA_HOME, else the one that is found."""
+    """Return the compiler that torch's extensions call: that of CUDA_HOME, else of the PATH."""
     home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
     if not home:
         found = shutil.which("nvcc")
@@ -46,13 +46,13 @@ def nvcc() -> Path | None:
 
 
 def _release(compiler: Path) -> str:
-    """The major number; kernels of another one would not load beside torch's."""
+    """Return the major version; kernels of another one do not load beside torch's."""
     release = re.search(r"release (\d+)\.", _run([str(compiler), "--version"]) or "")
     return release[1] if release else ""
 
 
 def _run(command: list[str]) -> str | None:
-    """Return what it printed, None where it failed."""
+    """Return what the command printed, None where it failed."""
     try:
         return subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True

@@ -1,4 +1,4 @@
-"""What this environment has: devices with their memory, library versions, probes."""
+"""Describes this environment: its devices with their memory, library versions, and probes."""
 
 from __future__ import annotations
 
@@ -26,14 +26,20 @@ def engine_facts() -> EngineFacts:
 
 
 def cpu() -> DeviceFacts:
-    main, own = machine_memory(), processor()
+    """Return the processor's facts as they are now."""
+    main_memory, model = machine_memory(), processor()
     return DeviceFacts(
         id="cpu",
-        name=own.name,
-        total_bytes=main.total,
-        free_bytes=main.free,
-        capability=own.capability or torch.backends.cpu.get_cpu_capability().lower(),
+        name=model.name,
+        total_bytes=main_memory.total,
+        free_bytes=main_memory.free,
+        capability=model.capability or torch.backends.cpu.get_cpu_capability().lower(),
     )
+
+
+def available_bytes(device: DeviceFacts) -> int:
+    """Return the memory that a load can get: what is free, and on a CPU unused swap."""
+    return device.free_bytes + (machine_memory().swap if device.id == "cpu" else 0)
 
 
 def check_device(device: str) -> DeviceFacts:
@@ -55,8 +61,8 @@ def check_device(device: str) -> DeviceFacts:
 def _cuda_devices() -> list[DeviceFacts]:
     if not torch.cuda.is_available():
         return []
-    # Not torch.cuda.mem_get_info: it makes a context that costs every lane, also one on the
-    # CPU, some hundred MB of each GPU.
+    # torch.cuda.mem_get_info would create a CUDA context: some hundred MB of each GPU for every
+    # engine, even for those that load on the CPU.
     free = _free_by_uuid()
     devices = []
     for index in range(torch.cuda.device_count()):
@@ -79,6 +85,7 @@ def _cuda_facts(index: int, free: int, total: int) -> DeviceFacts:
 
 
 def _free_by_uuid() -> dict[str, int]:
+    """Return each GPU's free bytes as nvidia-smi reports them; empty without nvidia-smi."""
     program = shutil.which("nvidia-smi")
     if program is None:
         return {}

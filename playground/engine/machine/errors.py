@@ -1,4 +1,4 @@
-"""Turns a library's exception into a sentence for the user, with what to do about it."""
+"""Turns a library's exception into a sentence for the user, with a remedy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ import traceback
 import torch
 from safetensors import SafetensorError
 
-from playground.core.errors import EngineError, ModelError, PlaygroundError, RemoteCodeError
+from playground.core.errors import (
+    EngineError,
+    MemoryShortageError,
+    ModelError,
+    PlaygroundError,
+    RemoteCodeError,
+)
+from playground.core.protocol import Failed
 
 _NO_MEMORY = re.compile(
     r"not enough memory|can't allocate memory|cannot allocate memory|out of memory|std::bad_alloc",
@@ -19,10 +26,28 @@ _MEMORY_REMEDY = "Choose a smaller model or precision, or unload another lane."
 _AGAIN = "Download the model again, or choose another one."
 
 
-def explain(error: BaseException, doing: str, device: str = "cpu") -> PlaygroundError:
-    """Return the error to show; `doing` is what failed, as the start of a sentence.
+def failure(error: Exception, doing: str, device: str, request_id: int | None = None) -> Failed:
+    """Return the event that reports an error; `doing` starts a sentence ("Generating").
 
-    The detail always carries the traceback.
+    Clears the traceback's frames, which would keep the model's tensors alive.
+    """
+    shown = explain(error, doing, device)
+    traceback.clear_frames(error.__traceback__)
+    return Failed(
+        shown.message,
+        shown.remedy,
+        shown.detail,
+        request_id=request_id,
+        alive=not is_fatal(error),
+        may_insist=isinstance(error, MemoryShortageError),
+        remote_code=isinstance(shown, RemoteCodeError),
+    )
+
+
+def explain(error: BaseException, doing: str, device: str = "cpu") -> PlaygroundError:
+    """Return the error to show, with the traceback in its detail.
+
+    `doing` is what failed, as the start of a sentence ("Loading the model").
     """
     found = error if isinstance(error, PlaygroundError) else _translate(error, doing, device)
     trace = "".join(traceback.format_exception(error))
@@ -30,7 +55,7 @@ def explain(error: BaseException, doing: str, device: str = "cpu") -> Playground
 
 
 def explain_tokenizer(error: Exception) -> Exception:
-    """Return the error to raise when a tokenizer cannot be loaded: its libraries tell little."""
+    """Return the error to raise for a tokenizer: its libraries' own messages say little."""
     if isinstance(error, ImportError) or is_out_of_memory(error) or _about_the_code(str(error)):
         return error
     return ModelError(
@@ -41,7 +66,7 @@ def explain_tokenizer(error: Exception) -> Exception:
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Whether the process is of no use after the error: a GPU context does not recover."""
+    """Whether the process is useless after the error: a CUDA context does not recover."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return False
     accelerator_error = getattr(torch, "AcceleratorError", ())
@@ -68,7 +93,7 @@ def _translate(error: BaseException, doing: str, device: str) -> PlaygroundError
             "Load the model again; if it happens again, choose another precision or device.",
         )
     if isinstance(error, SafetensorError):
-        return ModelError("The model's weights are damaged: safetensors refused them.", _AGAIN)
+        return ModelError("The model's weights are damaged: safetensors cannot read them.", _AGAIN)
     if isinstance(error, ImportError):
         return _missing_library(error)
     return (
@@ -92,22 +117,22 @@ def _missing_library(error: ImportError) -> PlaygroundError:
         return ModelError(
             "int8 and NF4 need the library bitsandbytes.", 'Run `pip install "bitsandbytes>=0.50"`.'
         )
-    wanted = re.search(r"pip install ([\w.\-\[\] ]+)", text)
-    name = error.name or (wanted[1].strip() if wanted else "")
+    advice = re.search(r"pip install ([\w.\-\[\] ]+)", text)
+    name = error.name or (advice[1].strip() if advice else "")
     if not name:
         return ModelError(
-            f"A library this model needs cannot be used: {_first_line(text)}",
-            "Install what the details name.",
+            f"A library that this model needs cannot be used: {_first_line(text)}",
+            "Install the library that the details name.",
         )
     return ModelError(f"This model needs the library {name}.", f"Run `pip install {name}`.")
 
 
 def _about_the_code(text: str) -> PlaygroundError | None:
-    """Errors about which code can run the model."""
+    """Explain errors about the code that runs the model; None for others."""
     if "trust_remote_code" in text:
         return RemoteCodeError(
-            "This model brings its own code, and nobody agreed yet to running it.",
-            "Look at the code in the model's repository, and agree to that commit if you trust it.",
+            "This model brings its own code, and you have not agreed to run it.",
+            "Look at the code in the model's repository, and agree to its commit if you trust it.",
         )
     unknown = re.search(r"model type `([^`]*)`", text)
     if unknown and "does not recognize" in text:
@@ -129,16 +154,16 @@ def _about_the_code(text: str) -> PlaygroundError | None:
 
 
 def _about_the_files(error: BaseException, text: str) -> PlaygroundError | None:
-    """Errors about the files of the model's folder."""
+    """Explain errors about the files of the model's folder; None for others."""
     lower = text.lower()
     if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
         return ModelError("A file of the model is damaged.", _AGAIN)
     if "size mismatch" in lower or "mismatched" in lower:
         return ModelError(
-            "The model's weights do not have the shapes its config.json says.", _AGAIN
+            "The model's weights do not have the shapes that its config.json gives.", _AGAIN
         )
     if "no file named" in lower:
-        return ModelError("The model's folder lacks its weights as safetensors.", _AGAIN)
+        return ModelError("The model's folder has no weights in the safetensors format.", _AGAIN)
     return None
 
 

@@ -1,4 +1,4 @@
-"""Versions of the libraries, and probes for those that a precision needs; imports none of them."""
+"""Reports library versions, and probes those that a precision needs, without importing them."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import re
 from dataclasses import dataclass
 from importlib import metadata
 
+from playground.core.errors import ModelError
 from playground.core.facts import Probe
+from playground.core.precision import Precision
 
 _REPORTED = (
     "torch",
@@ -24,7 +26,7 @@ _REPORTED = (
 
 @dataclass(frozen=True)
 class _Need:
-    """What a precision needs: the distribution, its least version, and how to get it."""
+    """The least version of a library, how to get it, and the libraries that it needs beside it."""
 
     least: tuple[int, ...]
     remedy: str
@@ -41,25 +43,45 @@ _NEEDS = {
     "optimum": _Need((2, 3), _GPTQ_REMEDY),
 }
 
-#: With a transformers before 5, which neither gptqmodel nor today's bitsandbytes serves.
-_OLD_NEEDS = {"auto_gptq": _Need((0, 7), "Make it anew with `playground env create auto-gptq`.")}
+#: With transformers before 5, which neither gptqmodel nor a current bitsandbytes supports.
+_OLD_NEEDS = {
+    "auto_gptq": _Need((0, 7), "Create it anew with `playground env create auto-gptq`."),
+}
 
 
 def versions() -> dict[str, str]:
-    """Installed versions by distribution name; those that are missing are left out."""
+    """Return the installed versions by distribution name, without those that are missing."""
     found = {name: _version(name) for name in _REPORTED}
     return {name: version for name, version in found.items() if version}
 
 
 def probes() -> dict[str, Probe]:
-    """Tell by library name whether it can be used, with the remedy where it cannot."""
+    """Return by library name whether it can be used, with the remedy where it cannot."""
     if _numbers(_version("transformers"))[:1] >= (5,):
         return {name: _probe(name, need) for name, need in _NEEDS.items()}
     return {name: _probe(name, need) for name, need in _OLD_NEEDS.items()} | {
         "bitsandbytes": Probe(
-            False, f"It needs transformers 5, and {_version('transformers')} is here.", _OLD_REMEDY
+            False,
+            f"bitsandbytes needs transformers 5, and {_version('transformers')} is installed.",
+            _OLD_REMEDY,
         )
     }
+
+
+def required(precision: Precision) -> list[str]:
+    """Return the libraries that a precision needs in this environment, by import name.
+
+    Raises ModelError where one is missing or too old.
+    """
+    # Probing takes milliseconds, and a load from the page cache takes few.
+    found = probes() if precision.libraries else {}
+    names = [name for name in precision.libraries if name in found]
+    for name in names:
+        if not found[name].ok:
+            raise ModelError(
+                f"{precision.label} cannot be used here: {found[name].detail}", found[name].remedy
+            )
+    return names
 
 
 def _probe(name: str, need: _Need) -> Probe:

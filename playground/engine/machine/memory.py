@@ -1,43 +1,52 @@
-"""Memory of this process, from /proc where there is one. Sizes in bytes."""
+"""Measures and releases the memory of this process. Sizes in bytes."""
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
+import gc
 import resource
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-#: Names of glibc's malloc.h, and the values that its own adjustment comes to at most.
+import torch
+
+#: Parameters of glibc's mallopt, by their numbers in malloc.h.
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
-_USUAL_MMAP, _USUAL_TRIM = 32 * 2**20, 64 * 2**20
+#: The largest values that glibc's own adjustment of the two reaches.
+_USUAL_TRIM, _USUAL_MMAP = 64 * 2**20, 32 * 2**20
 _LARGE = 2**20
 
 
 def resident() -> int:
-    """Memory this process holds now."""
+    """Return the memory that this process holds now (its resident set)."""
     return _status("VmRSS") or _highest_ever()
 
 
-def reset_peak() -> None:
-    """Begin a new measurement of the peak, where the system lets us."""
+def reset_peak(device: str) -> None:
+    """Start a new measurement of the peak on a device, where the system allows it."""
+    if device != "cpu":
+        torch.cuda.reset_peak_memory_stats(device)
+        return
     with contextlib.suppress(OSError):
         Path("/proc/self/clear_refs").write_text("5", "ascii")
 
 
-def peak_resident() -> int:
-    """The most this process held since reset_peak, or in its life where that has no effect."""
+def peak(device: str) -> int:
+    """Return the most memory held since reset_peak: the resident set, or tensors on a GPU."""
+    if device != "cpu":
+        return int(torch.cuda.max_memory_allocated(device))
     return _status("VmHWM") or _highest_ever()
 
 
 @contextlib.contextmanager
 def large_blocks_apart() -> Iterator[None]:
-    """Inside, blocks above 1 MiB come straight from the system and go straight back.
+    """Inside the block, give freed memory above 1 MiB straight back to the system.
 
-    A load converts tensor after tensor, and glibc would keep the holes that they leave: up to
-    twice the weights of a small model. Afterwards blocks are kept again, as decoding wants it.
-    Where there is no glibc, nothing happens.
+    A load converts tensor after tensor, and glibc would keep what they free: up to twice the
+    weights of a small model. Afterwards glibc keeps freed blocks again, which makes decoding
+    faster. Without glibc nothing changes.
     """
     try:
         libc = ctypes.CDLL(None)
@@ -54,7 +63,15 @@ def large_blocks_apart() -> Iterator[None]:
         trim(0)
 
 
+def release() -> None:
+    """Give memory that nothing refers to any more back to the system and the device."""
+    gc.collect()
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.empty_cache()
+
+
 def _status(field: str) -> int:
+    """Return a field of /proc/self/status in bytes, 0 where it cannot be read."""
     try:
         lines = Path("/proc/self/status").read_text("ascii", "replace").splitlines()
     except OSError:

@@ -1,1 +1,1 @@
-"""Writes quantized copies of models."""
+"""Quantizes models and writes the copies."""

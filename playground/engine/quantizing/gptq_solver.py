@@ -1,4 +1,4 @@
-"""GPTQ itself: optimum's loop over the blocks with gptqmodel's solver, packed for every reader."""
+"""Runs GPTQ: optimum's loop over the blocks with gptqmodel's solver, in the common format."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from playground.core.errors import EngineError, ModelError
@@ -18,35 +18,43 @@ from playground.core.quantize import Estimate, QuantizeRequest
 from playground.core.quantizing.plan import disk_bytes
 from playground.engine.machine import compat, memory
 from playground.engine.machine.errors import is_out_of_memory
+from playground.engine.quantizing.calibration import Piece
 from playground.engine.quantizing.passes import Passes
 
-#: Pieces of text in a measurement: the first pays for first calls.
+#: Pieces of text in a measurement: the first one includes slow first calls.
 _MEASURED = 2
-#: gptqmodel packs 32-bit words of both sides.
+#: gptqmodel packs both dimensions of a weight into words of 32 bits.
 _WORD = 32
+
+Blocks = Sequence[torch.nn.Module]
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What GPTQ is going to do, known before the weights are read."""
+    """The parts of a model that GPTQ quantizes, known before the weights are read."""
 
-    blocks: str  # the name of the list of blocks
-    linear: tuple[int, ...]  # linear layers of each block
-    widest: int  # inputs of the widest
-    hidden: int
+    block_list: str  # the name of the module that lists the blocks
+    linear: tuple[int, ...]  # the number of linear layers in each block
+    widest: int  # the inputs of the widest linear layer
+    hidden: int  # the width between the blocks
 
     def passes(self, samples: int) -> list[int]:
+        """Return the forward passes through each block, as Passes counts them."""
         return [(count + 1) * samples for count in self.linear]
 
+    def blocks(self, model: PreTrainedModel) -> list[torch.nn.Module]:
+        """Return the model's blocks in order."""
+        return list(model.get_submodule(self.block_list).children())
 
-def plan(request: QuantizeRequest, folder: Path) -> Plan:
-    """Look at the model without its weights. Raises ModelError where GPTQ cannot do it."""
+
+def make_plan(request: QuantizeRequest, folder: Path) -> Plan:
+    """Look at the model without its weights. Raises ModelError where GPTQ cannot quantize it."""
     from optimum.gptq.utils import get_block_name_with_pattern, get_layers
 
-    trust = bool(request.trust_remote_code)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
     with torch.device("meta"):
-        model = AutoModelForCausalLM.from_config(config, trust_remote_code=trust)
+        model: PreTrainedModel = AutoModelForCausalLM.from_config(
+            _config(request, folder), trust_remote_code=bool(request.trust_remote_code)
+        )
     try:
         name = get_block_name_with_pattern(model)
     except ValueError as error:
@@ -55,11 +63,11 @@ def plan(request: QuantizeRequest, folder: Path) -> Plan:
             "Save it as int8 or NF4 instead, or choose another model.",
             str(error),
         ) from error
-    modules = list(model.get_submodule(name))
+    modules = list(model.get_submodule(name).children())
     layers = [get_layers(block) for block in modules]
     if any(isinstance(layer, Conv1D) for found in layers for layer in found.values()):
         raise ModelError(
-            "transformers cannot load GPTQ versions of GPT-2's kind.",
+            "transformers cannot load GPTQ versions of GPT-2's architecture.",
             "Save it as int8 or NF4 instead, or choose another model.",
         )
     widths = {
@@ -71,12 +79,12 @@ def plan(request: QuantizeRequest, folder: Path) -> Plan:
     weights = sum(parameter.numel() for block in modules for parameter in block.parameters())
     if sum(inputs * outputs for inputs, outputs in widths.values()) < weights / 2:
         raise ModelError(
-            "Most of this model's weights are not in linear layers that GPTQ can quantize here "
-            "(experts are stored together, for one).",
+            "Most of this model's weights are not in linear layers that GPTQ can quantize here. "
+            "(A mixture's experts, for example, are stored together.)",
             "Choose another model, or a GPTQ version that its makers published.",
         )
     return Plan(
-        blocks=name,
+        block_list=name,
         linear=tuple(len(found) for found in layers),
         widest=max(inputs for inputs, _ in widths.values()),
         hidden=int(compat.text_config(model).hidden_size),
@@ -84,35 +92,38 @@ def plan(request: QuantizeRequest, folder: Path) -> Plan:
 
 
 def memory_needed(
-    request: QuantizeRequest, checkpoint: Checkpoint, what: Plan, dtype: torch.dtype
+    request: QuantizeRequest, checkpoint: Checkpoint, plan: Plan, dtype: torch.dtype
 ) -> int:
-    """Bytes by arithmetic: the weights, one layer's inputs and outputs, Hessians, packed copies."""
+    """Return the bytes that GPTQ takes, by arithmetic.
+
+    Counts the weights, the inputs and outputs of one layer, Hessians, and the packed copies.
+    """
     size = dtype.itemsize
-    activations = 2 * request.samples * request.length * what.hidden * size
-    hessians = 4 * what.widest**2 * 4  # it, its inverse and two factors of work, in fp32
+    activations = 2 * request.samples * request.length * plan.hidden * size
+    hessians = 4 * plan.widest**2 * 4  # the Hessian, its inverse and two work copies, in fp32
     packed = checkpoint.sizes.linear_values * request.bits // 8
     return checkpoint.parameters * size + activations + hessians + packed
 
 
 def quantize(
-    model: Any, request: QuantizeRequest, pieces: list[dict[str, Any]], watch: Passes
+    model: PreTrainedModel, request: QuantizeRequest, pieces: Sequence[Piece], passes: Passes
 ) -> Any:
     """Quantize a plain model in place; return optimum's quantizer for `finish`.
 
-    Raises InterruptedForwardError where the watch says so.
+    Raises InterruptedForwardError where the request is cancelled.
     """
     quantizer = _quantizer(request, pieces)
-    with watch:
+    with passes:
         quantizer.quantize_model(model)
     return quantizer
 
 
-def finish(model: Any, quantizer: Any, dtype: torch.dtype) -> None:
-    """Make a quantized model ready for save_pretrained: the common format, `dtype` elsewhere.
+def finish(model: PreTrainedModel, quantizer: Any, dtype: torch.dtype) -> None:
+    """Make a quantized model ready for save_pretrained, with `dtype` where it is not quantized.
 
-    gptqmodel works with "gptq_v2", where a zero point is stored as it is. Every other program
-    reads "gptq", where each is stored less one. That is exact for symmetric weights; without
-    symmetry a zero of 0 would not fit, and the newer format stays.
+    gptqmodel works with the format "gptq_v2", which stores a zero point as it is. Most programs
+    read only "gptq", which stores it less one. The conversion is exact for symmetric weights;
+    an asymmetric zero point can be 0, which "gptq" cannot store, so these stay "gptq_v2".
     """
     from gptqmodel.utils.model import convert_gptq_v2_to_v1_format_module
 
@@ -121,68 +132,81 @@ def finish(model: Any, quantizer: Any, dtype: torch.dtype) -> None:
     if common:
         for module in packed:
             convert_gptq_v2_to_v1_format_module(module, quantizer.quantizeConfig)
-    inside = {id(tensor) for module in packed for tensor in _own(module)}
+    inside = {
+        id(tensor)
+        for module in packed
+        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False))
+    }
     for tensor in (*model.parameters(), *model.buffers()):
         # transformers refuses to cast a quantized model as a whole.
         if tensor.is_floating_point() and id(tensor) not in inside:
             tensor.data = tensor.data.to(dtype)
     settings = quantizer.to_dict()
-    del settings["dataset"]  # the whole calibration text, of no later use
+    del settings["dataset"]  # the whole calibration text, which nobody needs later
     settings["format"] = settings["checkpoint_format"] = "gptq" if common else "gptq_v2"
-    model.config.quantization_config = settings
+    config: Any = model.config  # its annotations leave `quantization_config` out
+    config.quantization_config = settings
 
 
 def measure(
     request: QuantizeRequest,
     checkpoint: Checkpoint,
-    what: Plan,
+    plan: Plan,
     folder: Path,
-    pieces: Sequence[dict[str, Any]],
+    pieces: Sequence[Piece],
     dtype: torch.dtype,
-    watch_with: Callable[[list[Any], list[int]], Passes],
+    make_passes: Callable[[Blocks, Sequence[int]], Passes],
 ) -> Estimate:
-    """Quantize the model's first layer with two pieces of text, and reckon from that.
+    """Quantize the model's first layer with two pieces of text, and extrapolate.
 
-    `watch_with(blocks, passes)` makes the Passes. Raises what `quantize` raises.
+    Raises what `quantize` raises, and EngineError where one layer cannot be loaded alone.
     """
-    model = first_layer(request, folder, dtype)
-    watch = watch_with(blocks(model, what), what.passes(_MEASURED)[:1])
-    quantize(model, request, list(pieces[:_MEASURED]), watch)
-    rest = watch.elapsed_s - sum(watch.forward_s)  # solving and packing, whatever the text
-    passes = sum(what.passes(request.samples))
-    slow = statistics.mean(watch.forward_s)
-    fast = statistics.median(watch.forward_s[1:])
-    solve = rest * sum(what.linear) / what.linear[0]
-    least, most = sorted((solve + passes * fast, solve + passes * slow))
+    model = _first_layer(request, folder, dtype)
+    passes = make_passes(plan.blocks(model), plan.passes(_MEASURED)[:1])
+    quantize(model, request, pieces[:_MEASURED], passes)
+    # Solving and packing take the same time for any amount of text.
+    solving = passes.elapsed_s - sum(passes.forward_s)
+    solve = solving * sum(plan.linear) / plan.linear[0]
+    count = sum(plan.passes(request.samples))
+    slow = statistics.mean(passes.forward_s)
+    fast = statistics.median(passes.forward_s[1:])
+    least, most = sorted((solve + count * fast, solve + count * slow))
     return Estimate(
         least_s=least,
         most_s=most,
-        memory_bytes=memory.resident() + memory_needed(request, checkpoint, what, dtype),
+        memory_bytes=memory.resident() + memory_needed(request, checkpoint, plan, dtype),
         disk_bytes=disk_bytes(request, checkpoint),
         basis=(
-            f"Time: the first of {len(what.linear)} layers was quantized with {_MEASURED} pieces "
-            "of the text on this device, without reading and writing the files. Memory: "
+            f"Time: the first of {len(plan.linear)} layers was quantized with {_MEASURED} pieces "
+            "of the text on this device; reading and writing the files is not included. Memory: "
             f"arithmetic, with the model in {str(dtype).removeprefix('torch.')}."
         ),
     )
 
 
-def first_layer(request: QuantizeRequest, folder: Path, dtype: torch.dtype) -> Any:
-    """Load the model with its first layer only. Raises EngineError where it has no such version."""
+def _config(request: QuantizeRequest, folder: Path) -> PretrainedConfig:
     trust = bool(request.trust_remote_code)
-    config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
-    text = config.get_text_config()
+    config: PretrainedConfig = AutoConfig.from_pretrained(
+        folder, local_files_only=True, trust_remote_code=trust
+    )
+    return config
+
+
+def _first_layer(request: QuantizeRequest, folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    """Load the model with its first layer only. Raises EngineError where that is impossible."""
+    config = _config(request, folder)
+    text: Any = config.get_text_config()
     text.num_hidden_layers = 1
     if getattr(text, "layer_types", None):
         text.layer_types = text.layer_types[:1]
     try:
-        return AutoModelForCausalLM.from_pretrained(
+        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(
             folder,
             config=config,
             device_map={"": request.device},
             local_files_only=True,
             use_safetensors=True,
-            trust_remote_code=trust,
+            trust_remote_code=bool(request.trust_remote_code),
             dtype=dtype,
         )
     except (ValueError, RuntimeError) as error:
@@ -190,30 +214,27 @@ def first_layer(request: QuantizeRequest, folder: Path, dtype: torch.dtype) -> A
             raise
         raise EngineError(
             "One layer of this model cannot be loaded alone, so nothing could be measured.",
-            "Start without an estimate: the time left shows after the first layer.",
+            "Start without an estimate: after the first layer the time left is shown.",
             str(error),
         ) from error
+    return model
 
 
-def blocks(model: Any, what: Plan) -> list[Any]:
-    """The blocks of a model, one after the other."""
-    return list(model.get_submodule(what.blocks))
-
-
-def _quantizer(request: QuantizeRequest, pieces: list[dict[str, Any]]) -> Any:
+def _quantizer(request: QuantizeRequest, pieces: Sequence[Piece]) -> Any:
+    """Make optimum's quantizer, whose library has no annotations."""
     from optimum.gptq import GPTQQuantizer
 
     class Quantizer(GPTQQuantizer):  # type: ignore[misc]  # optimum has no types
-        def post_init_model(self, model: Any) -> Any:
-            """Keep the weights as packed: kernels would lay them out for themselves."""
+        def post_init_model(self, model: PreTrainedModel) -> PreTrainedModel:
+            """Leave the weights packed: optimum would rearrange them for a kernel."""
             return model
 
     return Quantizer(
         bits=request.bits,
-        dataset=pieces,
+        dataset=list(pieces),
         group_size=request.group_size,
         desc_act=request.act_order,
-        # Sorting whole groups by activation costs the reader nothing; it needs groups.
+        # Sorting whole groups by activation makes reading no slower; it needs groups.
         act_group_aware=not request.act_order and request.group_size > 0,
         sym=request.symmetric,
         model_seqlen=request.length,
@@ -224,13 +245,14 @@ def _quantizer(request: QuantizeRequest, pieces: list[dict[str, Any]]) -> Any:
 def _check_widths(request: QuantizeRequest, widths: dict[str, tuple[int, int]]) -> None:
     if not widths:
         raise ModelError(
-            "This model's layers have no linear layers.", "Choose another model for GPTQ."
+            "This model's blocks have no linear layers.", "Choose another model for GPTQ."
         )
     group = request.group_size if request.group_size > 0 else _WORD
     for name, (inputs, outputs) in widths.items():
         if inputs % _WORD or outputs % _WORD:
             raise ModelError(
-                f"GPTQ packs {_WORD} weights a word, and the layer {name} is {inputs} × {outputs}.",
+                f"GPTQ packs weights in multiples of {_WORD}, and the layer {name} has "
+                f"{inputs} × {outputs}.",
                 "Save the model as int8 or NF4 instead.",
             )
         if inputs % group:
@@ -239,7 +261,3 @@ def _check_widths(request: QuantizeRequest, widths: dict[str, tuple[int, int]]) 
                 f"Groups of {group} do not divide the {inputs} inputs of the layer {name}.",
                 f"Choose groups of {max(fitting)}, or one scale a row (-1).",
             )
-
-
-def _own(module: Any) -> list[Any]:
-    return [*module.parameters(recurse=False), *module.buffers(recurse=False)]

@@ -1,22 +1,20 @@
-"""Writes quantized copies of models: GPTQ calibrated here, int8 and NF4 saved as loaded."""
+"""Writes quantized copies of models: GPTQ calibrated here, int8 and NF4 as they are loaded."""
 
 from __future__ import annotations
 
-import gc
 import importlib
 import os
 import shutil
 import time
-import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from transformers.utils import logging as transformers_logging
 
-from playground.core.errors import EngineError, OptionsError, RemoteCodeError
+from playground.core.errors import EngineError, OptionsError
 from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.format import size_text
 from playground.core.model.checkpoint import Checkpoint
@@ -30,7 +28,7 @@ from playground.core.protocol import (
     Quantized,
     Quantizing,
 )
-from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
+from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.card import card
 from playground.core.quantizing.plan import (
     check_request,
@@ -39,58 +37,54 @@ from playground.core.quantizing.plan import (
     rough_estimate,
     sweep_partials,
 )
-from playground.core.system.machine import machine_memory
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading
-from playground.engine.machine import libraries, memory
-from playground.engine.machine.devices import check_device
-from playground.engine.machine.errors import explain, is_fatal
-from playground.engine.quantizing import gptq_solver as quantizing_gptq
-from playground.engine.quantizing.calibration import pieces
+from playground.engine.machine import devices, libraries, memory
+from playground.engine.machine.errors import failure
+from playground.engine.quantizing import gptq_solver
+from playground.engine.quantizing.calibration import Piece, pieces
 from playground.engine.quantizing.passes import Passes
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.progress import LoadProgress
 from playground.engine.wire.sender import Sender
 
-#: Bytes of one weights file at most.
+#: The most bytes of one file of weights.
 _SHARD = "5GB"
 
 
 def carry_out(command: MeasureQuantizing | Quantize, sender: Sender, inbox: Inbox) -> Failed | None:
-    """Measure or write a copy and send what came of it; return the failure to report."""
-    work = _Work(command.request, command.request_id, sender, inbox)
+    """Measure or write a copy and send the result; return the failure to report, or None."""
     measuring = isinstance(command, MeasureQuantizing)
-    found: Any
+    event: Estimated | Quantized
     try:
-        found = work.measure() if measuring else work.quantize()
+        work = _Work(command.request, command.request_id, sender, inbox)
+        if measuring:
+            event = Estimated(command.request_id, work.measure())
+        else:
+            event = Quantized(command.request_id, work.quantize())
     except InterruptedForwardError:
-        found = None
+        event = (Estimated if measuring else Quantized)(command.request_id, None)
     except Exception as error:
         doing = "Measuring a layer" if measuring else "Quantizing"
-        shown = explain(error, doing, command.request.device)
-        # Frames of the traceback hold the model's tensors.
-        traceback.clear_frames(error.__traceback__)
-        return Failed(
-            shown.message,
-            shown.remedy,
-            shown.detail,
-            request_id=command.request_id,
-            alive=not is_fatal(error),
-            remote_code=isinstance(shown, RemoteCodeError),
-        )
+        return failure(error, doing, command.request.device, command.request_id)
     finally:
-        del work
-        gc.collect()
-        if torch.cuda.is_available() and torch.cuda.is_initialized():
-            torch.cuda.empty_cache()
-    sender.send(
-        Estimated(command.request_id, found) if measuring else Quantized(command.request_id, found)
-    )
+        memory.release()
+    sender.send(event)
     return None
 
 
+@dataclass(frozen=True)
+class _Preparation:
+    """Everything that GPTQ needs but the weights."""
+
+    plan: gptq_solver.Plan
+    dtype: torch.dtype
+    folder: Path
+    pieces: list[Piece]
+
+
 class _Work:
-    """One request, step by step."""
+    """Carries out one request, step by step."""
 
     def __init__(
         self, request: QuantizeRequest, request_id: int, sender: Sender, inbox: Inbox
@@ -104,21 +98,27 @@ class _Work:
         transformers_logging.disable_progress_bar()
 
     def measure(self) -> Estimate:
-        """Tell what the copy would cost."""
+        """Return what the copy would cost."""
         request = self._request
         checkpoint, device = self._check()
         if request.to is not Precision.GPTQ:
             return rough_estimate(request, checkpoint)
-        what, dtype, folder, texts = self._prepare(checkpoint, device)
+        ready = self._prepare(checkpoint, device)
         with self._progress.activity(Activity.MEASURING_LAYER):
-            return quantizing_gptq.measure(
-                request, checkpoint, what, folder, texts, dtype, self._passes(tell=False)
+            return gptq_solver.measure(
+                request,
+                checkpoint,
+                ready.plan,
+                ready.folder,
+                ready.pieces,
+                ready.dtype,
+                lambda blocks, passes: Passes(blocks, passes, self._is_cancelled, lambda _: None),
             )
 
     def quantize(self) -> QuantizedModel:
-        """Write the copy."""
+        """Write the copy and describe it."""
         checkpoint, device = self._check()
-        memory.reset_peak()
+        memory.reset_peak(device.id)
         if self._request.to is Precision.GPTQ:
             return self._gptq(checkpoint, device)
         weights = self._load(self._request.to)
@@ -126,91 +126,82 @@ class _Work:
         return self._write(weights, checkpoint, device, computed_in, ())
 
     def _gptq(self, checkpoint: Checkpoint, device: DeviceFacts) -> QuantizedModel:
-        what, dtype, _, texts = self._prepare(checkpoint, device)
-        weights = self._load(Precision.FP32 if dtype == torch.float32 else Precision.BF16)
+        ready = self._prepare(checkpoint, device)
+        weights = self._load(Precision.FP32 if ready.dtype == torch.float32 else Precision.BF16)
         model = weights.model
-        passes = what.passes(self._request.samples)
-        watch = self._passes(tell=True)(quantizing_gptq.blocks(model, what), passes)
+        passes = Passes(
+            ready.plan.blocks(model),
+            ready.plan.passes(self._request.samples),
+            self._is_cancelled,
+            lambda progress: self._sender.send(Quantizing(self._id, progress)),
+        )
         with self._progress.activity(Activity.CALIBRATING):
-            quantizer = quantizing_gptq.quantize(model, self._request, texts, watch)
+            quantizer = gptq_solver.quantize(model, self._request, ready.pieces, passes)
         stored = torch.float16 if checkpoint.stored_dtype == "f16" else torch.bfloat16
-        quantizing_gptq.finish(model, quantizer, stored)
-        computed_in = str(dtype).removeprefix("torch.")
-        return self._write(weights, checkpoint, device, computed_in, tuple(watch.layer_s))
+        gptq_solver.finish(model, quantizer, stored)
+        computed_in = str(ready.dtype).removeprefix("torch.")
+        return self._write(weights, checkpoint, device, computed_in, tuple(passes.layer_s))
 
     def _check(self) -> tuple[Checkpoint, DeviceFacts]:
         request = self._request
         checkpoint = check_request(request)
-        loading.check_agreement(request)  # GPTQ runs the model's code before it loads the weights
-        probes = libraries.probes()
-        for library in request.to.libraries:
-            probe = probes.get(library)
-            if probe is not None and not probe.ok:
-                raise EngineError(
-                    f"{request.to.label} cannot be made here: {probe.detail}", probe.remedy
-                )
+        # Here too, because GPTQ runs the model's code before it loads the weights.
+        loading.check_agreement(request)
+        libraries.required(request.to)
         if request.threads > 0:
             torch.set_num_threads(request.threads)
-        return checkpoint, check_device(request.device)
+        return checkpoint, devices.check_device(request.device)
 
-    def _prepare(
-        self, checkpoint: Checkpoint, device: DeviceFacts
-    ) -> tuple[quantizing_gptq.Plan, torch.dtype, Path, list[dict[str, Any]]]:
-        """Everything GPTQ needs but the weights: plan, dtype, folder, pieces of text."""
+    def _prepare(self, checkpoint: Checkpoint, device: DeviceFacts) -> _Preparation:
+        """Plan GPTQ and read the calibration text. Raises PlaygroundError where it cannot be."""
         request = self._request
         for library in ("gptqmodel", "optimum.gptq"):
             with self._progress.activity(Activity.IMPORTING, library):
                 importlib.import_module(library)
         folder = Path(request.folder)
-        what = quantizing_gptq.plan(request, folder)
+        plan = gptq_solver.make_plan(request, folder)
         if 0 < checkpoint.context_length < request.length:
             raise OptionsError(
                 f"The model reads {checkpoint.context_length} tokens at once, and a piece of text "
                 f"has {request.length}.",
                 f"Choose pieces of at most {checkpoint.context_length} tokens.",
             )
-        tokenizer = loading.tokenizer(folder, trust=bool(request.trust_remote_code))
+        tokenizer = loading.load_tokenizer(folder, trust=bool(request.trust_remote_code))
         text = read_calibration(request.calibration_file)
-        texts = pieces(tokenizer, text, request.samples, request.length)
-        return what, self._dtype(checkpoint, device, what), folder, texts
+        return _Preparation(
+            plan=plan,
+            dtype=self._dtype(checkpoint, device, plan),
+            folder=folder,
+            pieces=pieces(tokenizer, text, request.samples, request.length),
+        )
 
     def _dtype(
-        self, checkpoint: Checkpoint, device: DeviceFacts, what: quantizing_gptq.Plan
+        self, checkpoint: Checkpoint, device: DeviceFacts, plan: gptq_solver.Plan
     ) -> torch.dtype:
-        """fp32 where it fits, because the Hessians come from what it computes; else bf16."""
-        free = device.free_bytes + (machine_memory().swap if device.id == "cpu" else 0)
+        """Return fp32 where it fits, for exact Hessians; else bf16. Raises EngineError."""
+        free = devices.available_bytes(device)
         for dtype in (torch.float32, torch.bfloat16):
-            needed = quantizing_gptq.memory_needed(self._request, checkpoint, what, dtype)
+            needed = gptq_solver.memory_needed(self._request, checkpoint, plan, dtype)
             if needed <= free or not free:
                 return dtype
         if self._request.insist:
             return torch.bfloat16
         raise EngineError(
-            f"Making this GPTQ version needs {size_text(needed)}, and {size_text(free)} "
-            f"of memory are free on {device.id}.",
+            f"Making this GPTQ version needs {size_text(needed)} of memory, and "
+            f"{size_text(free)} are free on {device.id}.",
             "Choose fewer or shorter texts or a smaller model, unload lanes, or close other "
             "programs.",
         )
 
-    def _passes(self, *, tell: bool) -> Callable[[list[Any], list[int]], Passes]:
-        def report(progress: LayerProgress) -> None:
-            if tell:
-                self._sender.send(Quantizing(self._id, progress))
-
-        def watch(blocks: list[Any], passes: list[int]) -> Passes:
-            return Passes(blocks, passes, self._is_cancelled, report)
-
-        return watch
-
     def _is_cancelled(self) -> bool:
         return self._inbox.is_cancelled(self._id)
 
-    def _go_on(self) -> None:
+    def _check_cancelled(self) -> None:
         if self._is_cancelled():
             raise InterruptedForwardError("cancelled")
 
     def _load(self, precision: Precision) -> loading.Weights:
-        self._go_on()
+        self._check_cancelled()
         request = self._request
         weights = loading.load(
             LoadRequest(
@@ -222,12 +213,12 @@ class _Work:
                 threads=request.threads,
                 trust_remote_code=request.trust_remote_code,
                 code=request.code,
-                # GPTQ has looked at the memory itself, which is more than a load's.
+                # GPTQ has checked the memory itself: it needs more than a load.
                 insist=request.insist or request.to is Precision.GPTQ,
             ),
             self._progress,
         )
-        self._go_on()
+        self._check_cancelled()
         return weights
 
     def _write(
@@ -239,35 +230,30 @@ class _Work:
         layer_s: tuple[float, ...],
     ) -> QuantizedModel:
         request = self._request
-        self._go_on()
+        self._check_cancelled()
         with self._progress.activity(Activity.WRITING), self._new_folder() as partial:
             weights.model.save_pretrained(partial, max_shard_size=_SHARD)
             weights.tokenizer.save_pretrained(partial)
             files = list(partial.glob("*.safetensors"))
             for path in files:
-                path.chmod(0o644)  # safetensors lets only its owner read what it writes
-            made = QuantizedModel(
+                path.chmod(0o644)  # safetensors writes files that only their owner can read
+            copy = QuantizedModel(
                 folder=request.output,
                 precision=request.to,
                 weight_bytes=sum(path.stat().st_size for path in files),
                 source_bytes=checkpoint.weight_bytes,
                 seconds=time.monotonic() - self._began,
-                peak_memory_bytes=self._peak(device),
+                peak_memory_bytes=memory.peak(device.id),
                 layer_s=layer_s,
             )
-            text = card(request, made, computed_in, device.name, libraries.versions())
+            text = card(request, copy, computed_in, device.name, libraries.versions())
             (partial / "README.md").write_text(text, "utf-8")
-            self._go_on()
-        return made
-
-    def _peak(self, device: DeviceFacts) -> int:
-        if device.id == "cpu":
-            return memory.peak_resident()
-        return int(torch.cuda.max_memory_allocated(device.id))
+            self._check_cancelled()
+        return copy
 
     @contextmanager
     def _new_folder(self) -> Iterator[Path]:
-        """A folder that gets its name when it is whole, and is gone where it never becomes so."""
+        """Yield a folder that gets its name once it is complete; an incomplete one is removed."""
         output = Path(self._request.output)
         partial = partial_folder(output, os.getpid())
         try:
@@ -280,7 +266,10 @@ class _Work:
                 "Choose another folder.",
                 str(error),
             ) from error
-        remove = _remover(partial)
+
+        def remove() -> None:
+            shutil.rmtree(partial, ignore_errors=True)
+
         self._inbox.at_end = remove
         try:
             yield partial
@@ -288,7 +277,3 @@ class _Work:
         finally:
             self._inbox.at_end = lambda: None
             remove()
-
-
-def _remover(folder: Path) -> Callable[[], None]:
-    return lambda: shutil.rmtree(folder, ignore_errors=True)

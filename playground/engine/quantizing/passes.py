@@ -1,10 +1,12 @@
-"""Watches GPTQ go over the blocks of a model: how far it is, how long it takes, when to stop."""
+"""Counts GPTQ's forward passes through a model's blocks, to report progress and to cancel."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+
+import torch
+from torch.utils.hooks import RemovableHandle
 
 from playground.core.quantize import LayerProgress
 from playground.engine.decoding.interruption import InterruptedForwardError
@@ -14,15 +16,16 @@ _EVERY_S = 0.2
 
 
 class Passes:
-    """Counts the passes of every text through every block; undone by leaving its `with` block.
+    """Counts the passes of every text through every block, while its `with` block lasts.
 
-    In a block every linear layer is calibrated by a pass of all texts, and one more pass makes
-    the next block's inputs: `passes[i]` = (linear layers of block i + 1) × texts.
+    Each linear layer of a block is calibrated by a pass of all texts, and one more pass computes
+    the next block's inputs: `passes[i]` = (linear layers of block i, plus 1) × texts. Inside, a
+    forward raises InterruptedForwardError once `is_cancelled()` says so.
     """
 
     def __init__(
         self,
-        blocks: Sequence[Any],
+        blocks: Sequence[torch.nn.Module],
         passes: Sequence[int],
         is_cancelled: Callable[[], bool],
         report: Callable[[LayerProgress], None],
@@ -33,7 +36,7 @@ class Passes:
         self._passes = list(passes)
         self._is_cancelled = is_cancelled
         self._report = report
-        self._handles: list[Any] = []
+        self._handles: list[RemovableHandle] = []
         self._began = self._layer_began = self._pass_began = self._reported = 0.0
         self._in_layer = 0
 
@@ -42,7 +45,7 @@ class Passes:
             self._handles.append(block.register_forward_pre_hook(self._before))
             self._handles.append(block.register_forward_hook(self._after))
         self._began = self._layer_began = time.monotonic()
-        self._tell(force=True)
+        self._send_report(force=True)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -51,6 +54,7 @@ class Passes:
 
     @property
     def elapsed_s(self) -> float:
+        """Seconds since the `with` block began."""
         return time.monotonic() - self._began
 
     def _before(self, *_: object) -> None:
@@ -67,9 +71,9 @@ class Passes:
         if whole:
             self.layer_s.append(now - self._layer_began)
             self._layer_began, self._in_layer = now, 0
-        self._tell(force=whole)
+        self._send_report(force=whole)
 
-    def _tell(self, *, force: bool) -> None:
+    def _send_report(self, *, force: bool) -> None:
         now = time.monotonic()
         if not force and now - self._reported < _EVERY_S:
             return
@@ -77,7 +81,7 @@ class Passes:
         done = len(self.layer_s)
         fraction = len(self.forward_s) / sum(self._passes)
         elapsed = now - self._began
-        # The first linear layer's passes pay for first calls and say little.
+        # The first linear layer's passes include slow first calls and predict little.
         known = fraction > 0 and (done > 0 or self._in_layer > self._passes[0] // 4)
         self._report(
             LayerProgress(

@@ -1,1 +1,1 @@
-"""The engine's life: commands in, a loaded model, answers out."""
+"""The engine's main loop: takes commands, holds a loaded model, sends answers."""

@@ -1,4 +1,4 @@
-"""One generation, from the prompt to the stamped answer, reported as it goes."""
+"""Carries out one generation: from the prompt to the stamped answer, with events on the way."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from playground.core.facts import Answer, LoadedModel, Stamp
 from playground.core.generation import ChatPrompt, Prompt
@@ -23,17 +23,17 @@ from playground.engine.wire.sender import Sender
 
 @dataclass(frozen=True)
 class Session:
-    """A loaded model with all that answering needs."""
+    """A loaded model with everything that answering needs."""
 
-    model: Any
-    tokenizer: Any
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
     decoder: Decoder
     loaded: LoadedModel
     versions: dict[str, str]
 
 
 class Answering:
-    """Carries out one Generate."""
+    """Carries out one Generate command."""
 
     def __init__(self, session: Session, command: Generate, sender: Sender, inbox: Inbox) -> None:
         self._session = session
@@ -47,22 +47,23 @@ class Answering:
         self._times: list[float] = []
         self._warm_up_s = 0.0
         now = time.monotonic()
-        # A clock that is none of this machine's would make every figure nonsense.
-        sane = math.isfinite(command.sent_at) and command.sent_at <= now
-        self._sent_at = command.sent_at if sane else now
+        # A time of another machine's clock would make every figure nonsense.
+        plausible = math.isfinite(command.sent_at) and command.sent_at <= now
+        self._sent_at = command.sent_at if plausible else now
 
     def run(self) -> None:
-        """Generate. Raises PlaygroundError or whatever a library raises."""
+        """Generate and send the answer. Raises PlaygroundError or whatever a library raises."""
         command, session = self._command, self._session
         command.options.check()
         self._sender.send(Progress(Activity.READING_PROMPT))
         context = session.loaded.context_length
         ids = prompt_ids(session.tokenizer, command.prompt, context)
         self._sender.send(Started(command.request_id, len(ids)))
-        wanted = command.options.max_new_tokens
-        limit = min(wanted, context - len(ids)) if context else wanted
+        requested = command.options.max_new_tokens
+        limit = min(requested, context - len(ids)) if context else requested
         reason = self._prepare(len(ids), limit)
-        self._reset_peak()
+        device = session.loaded.request.device
+        memory.reset_peak(device)
         decoded = (
             Decoded(reason, time.monotonic())
             if reason
@@ -72,7 +73,7 @@ class Answering:
                 limit,
                 self._take,
                 self._reason_to_stop,
-                reuse=_goes_on(command.prompt),
+                reuse=_continues(command.prompt),
             )
         )
         tail = ""
@@ -81,7 +82,7 @@ class Answering:
         stop_reason = decoded.stop_reason
         if self._filter.stopped and stop_reason == "length":
             stop_reason = "stop string"
-        elif stop_reason == "length" and limit < wanted:
+        elif stop_reason == "length" and limit < requested:
             stop_reason = "context full"
         answer = Answer(
             text="".join(self._texts) + tail,
@@ -90,7 +91,7 @@ class Answering:
             times=tuple(self._times),
             prefill_s=self._prefill_s(decoded),
             stop_reason=stop_reason,
-            peak_memory_bytes=self._peak(),
+            peak_memory_bytes=memory.peak(device),
             stamp=self._stamp(),
             reused_tokens=decoded.reused,
             warm_up_s=self._warm_up_s,
@@ -98,19 +99,20 @@ class Answering:
         self._sender.send(Finished(command.request_id, answer, tail))
 
     def _prepare(self, prompt_tokens: int, limit: int) -> str:
-        """Let the decoder do what is done once for texts of this length; its time counts apart.
+        """Let the decoder prepare for texts of this length; that time is in no other figure.
 
-        Return the reason to stop meanwhile, "" for none.
+        Return the reason to stop that came up meanwhile, "" for none.
         """
-        told: list[str] = []
+        reported = False
 
-        def tell(what: str) -> None:
-            told.append(what)
+        def report(what: str) -> None:
+            nonlocal reported
+            reported = True
             self._sender.send(Progress(Activity.WARMING_UP, detail=what))
 
         began = time.monotonic()
-        reason = self._session.decoder.prepare(prompt_tokens, limit, tell, self._reason_to_stop)
-        if told:
+        reason = self._session.decoder.prepare(prompt_tokens, limit, report, self._reason_to_stop)
+        if reported:
             self._warm_up_s = time.monotonic() - began
             self._sent_at += self._warm_up_s
             self._sender.send(Progress(Activity.READING_PROMPT, detail=f"{prompt_tokens} tokens"))
@@ -131,21 +133,6 @@ class Answering:
 
     def _prefill_s(self, decoded: Decoded) -> float:
         return self._sent_at + self._times[0] - decoded.began if self._times else 0.0
-
-    def _reset_peak(self) -> None:
-        if self._on_cpu:
-            memory.reset_peak()
-        else:
-            torch.cuda.reset_peak_memory_stats(self._session.loaded.request.device)
-
-    def _peak(self) -> int:
-        if self._on_cpu:
-            return memory.peak_resident()
-        return int(torch.cuda.max_memory_allocated(self._session.loaded.request.device))
-
-    @property
-    def _on_cpu(self) -> bool:
-        return self._session.loaded.request.device == "cpu"
 
     def _stamp(self) -> Stamp:
         loaded, command = self._session.loaded, self._command
@@ -169,9 +156,9 @@ class Answering:
         )
 
 
-def _goes_on(prompt: Prompt) -> bool:
-    """Whether a conversation goes on, so that what was read for its last turn may be kept.
+def _continues(prompt: Prompt) -> bool:
+    """Whether the prompt continues a conversation, whose last turn may still be in the KV cache.
 
-    Every other prompt is read whole: its TTFT shall mean the same at each run.
+    Every other prompt is read as a whole, so that its TTFT means the same at each run.
     """
     return isinstance(prompt, ChatPrompt) and any(m.role == "assistant" for m in prompt.messages)

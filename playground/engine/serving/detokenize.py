@@ -1,36 +1,37 @@
-"""Turns a stream of token ids into text: whole characters only, and nothing of a stop string."""
+"""Turns a stream of token ids into text: whole characters, and nothing of a stop string."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+
+from transformers import PreTrainedTokenizerBase
 
 _BROKEN = "\ufffd"
-#: A character has at most four bytes, so at most three may wait for the rest.
-_MOST_WAITING = 3
-#: Tokens decoded together at most; above it the text is garbage that no later token repairs.
-_MOST_PENDING = 32
+#: A character has at most four bytes, so at most three can be incomplete.
+_MAX_INCOMPLETE = 3
+#: Most tokens to wait for: after them, text that is still broken is garbage for good.
+_MAX_PENDING = 32
 
 
 class Detokenizer:
-    """Decodes a few last tokens at a time, so that a token costs the same at any length."""
+    """Decodes only the last few tokens together, so that a token costs the same at any length."""
 
     def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
         self._decode = decode
         self._window: list[int] = []  # tokens decoded together: context, then pending ones
-        self._context = 0  # tokens at the start of the window whose text is out already
-        self._sent = 0  # characters of the window's text that are out already
+        self._context = 0  # tokens at the start of the window whose text was returned already
+        self._sent = 0  # characters of the window's text that were returned already
 
     def feed(self, token_id: int) -> str:
         """Return the text the token completes; "" while a character is incomplete."""
         self._window.append(token_id)
         text = self._decode(self._window)
-        whole = _without_waiting(text)
+        whole = _without_incomplete(text)
         piece = whole[self._sent :]
         pending = len(self._window) - self._context
         if whole == text and piece:
             self._advance()
-        elif pending >= _MOST_PENDING:
+        elif pending >= _MAX_PENDING:
             piece = text[self._sent :]
             self._advance()
         else:
@@ -38,30 +39,30 @@ class Detokenizer:
         return piece
 
     def flush(self) -> str:
-        """Return what was held back; the characters in it stay incomplete."""
+        """Return the text that was held back, incomplete characters as they are."""
         text = self._decode(self._window) if self._window else ""
         piece = text[self._sent :]
         self._sent = max(self._sent, len(text))
         return piece
 
     def _advance(self) -> None:
-        # The last tokens stay as context: how a decoder treats the start of a text (a leading
-        # space, say) must not touch the middle.
+        # The last tokens stay as context: decoders treat the start of a text in a special way
+        # (they drop a leading space, for example), and this is its middle.
         self._window = self._window[self._context :]
         self._context = len(self._window)
         self._sent = len(self._decode(self._window))
 
 
-def _without_waiting(text: str) -> str:
-    """Cut the broken characters at the end that more bytes may still complete."""
+def _without_incomplete(text: str) -> str:
+    """Cut broken characters off the end that later bytes may still complete."""
     if not text.endswith(_BROKEN):
         return text
     kept = text.rstrip(_BROKEN)
-    return text[: max(len(kept), len(text) - _MOST_WAITING)]
+    return text[: max(len(kept), len(text) - _MAX_INCOMPLETE)]
 
 
 class StopFilter:
-    """Lets text through up to the first stop string; holds back only what may become one."""
+    """Passes text on up to the first stop string; holds back only what may become one."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
@@ -70,7 +71,7 @@ class StopFilter:
         self.stopped = False
 
     def feed(self, piece: str) -> str:
-        """Return the text that is certain; `stopped` is set once a stop string is complete."""
+        """Return the text that is certain; set `stopped` once a stop string is complete."""
         if not self._stops:
             return piece
         if self.stopped or not piece:
@@ -98,13 +99,13 @@ class StopFilter:
         return 0
 
 
-def decode_function(tokenizer: Any) -> Callable[[Sequence[int]], str]:
-    """Return ids → text, without special tokens, the fastest way the tokenizer has."""
+def decode_function(tokenizer: PreTrainedTokenizerBase) -> Callable[[Sequence[int]], str]:
+    """Return the tokenizer's fastest function from ids to text without special tokens."""
     backend = getattr(tokenizer, "backend_tokenizer", None) or getattr(
         tokenizer, "_tokenizer", None
     )
     if backend is not None and hasattr(backend, "decode"):
-        # A tenth of the time of the wrapper's decode.
+        # This takes a tenth of the time of the wrapper's decode.
         return lambda ids: str(backend.decode(list(ids), skip_special_tokens=True))
     return lambda ids: str(
         tokenizer.decode(list(ids), skip_special_tokens=True, clean_up_tokenization_spaces=False)

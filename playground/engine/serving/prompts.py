@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from transformers import PreTrainedTokenizerBase
 
 from playground.core.errors import ModelError, OptionsError
 from playground.core.generation import ChatPrompt, Message, Prompt, clean_prompt_text
 from playground.engine.machine import compat
 
 
-def prompt_ids(tokenizer: Any, prompt: Prompt, context_length: int) -> list[int]:
-    """Return the prompt's ids, with whatever the tokenizer puts before a text (BOS).
+def prompt_ids(
+    tokenizer: PreTrainedTokenizerBase, prompt: Prompt, context_length: int
+) -> list[int]:
+    """Return the prompt's ids, with what the tokenizer puts before every text (such as BOS).
 
-    Raises OptionsError for a prompt that is empty or longer than the context (0: no limit),
-    ModelError where the model has no chat template or it refuses the conversation.
+    Raises OptionsError for a prompt that is empty or does not fit into the context (in tokens;
+    0: no limit), ModelError where the model has no chat template or it refuses the conversation.
     """
     if isinstance(prompt, ChatPrompt):
         ids = _chat_ids(tokenizer, prompt)
@@ -26,27 +28,27 @@ def prompt_ids(tokenizer: Any, prompt: Prompt, context_length: int) -> list[int]
         )
     if context_length and len(ids) >= context_length:
         raise OptionsError(
-            f"The prompt has {len(ids):,} tokens, and the model's context holds "
-            f"{context_length:,} with the answer.",
+            f"The prompt has {len(ids):,} tokens. The model's context holds {context_length:,}, "
+            "prompt and answer together.",
             "Shorten the prompt, or choose a model with a longer context.",
         )
     return ids
 
 
-def has_chat_template(tokenizer: Any) -> bool:
+def has_chat_template(tokenizer: PreTrainedTokenizerBase) -> bool:
     """Whether the tokenizer can turn a conversation into text."""
     return bool(getattr(tokenizer, "chat_template", None))
 
 
-def _chat_ids(tokenizer: Any, prompt: ChatPrompt) -> list[int]:
+def _chat_ids(tokenizer: PreTrainedTokenizerBase, prompt: ChatPrompt) -> list[int]:
     if not has_chat_template(tokenizer):
         raise ModelError(
             "This model has no chat template: it was not made for conversations.",
-            "Use raw completion, or choose a model for chat (often named “-Instruct” or “-it”).",
+            "Use raw completion, or choose a chat model (often named “-Instruct” or “-it”).",
         )
     if not prompt.messages:
         raise OptionsError("The conversation is empty.", "Type a message.")
-    messages = [_plain(message) for message in prompt.messages]
+    messages = [_as_dict(message) for message in prompt.messages]
     from jinja2 import TemplateError
 
     try:
@@ -54,7 +56,7 @@ def _chat_ids(tokenizer: Any, prompt: ChatPrompt) -> list[int]:
     except TemplateError as error:
         raise ModelError(
             f"The model's chat template refuses this conversation: {error.message or error}.",
-            "Many templates accept no system prompt, or want user and assistant to take turns.",
+            "Many templates accept no system prompt, or require user and assistant to take turns.",
             repr(error),
         ) from error
     except (TypeError, KeyError, AttributeError, ValueError) as error:
@@ -65,6 +67,6 @@ def _chat_ids(tokenizer: Any, prompt: ChatPrompt) -> list[int]:
         ) from error
 
 
-def _plain(message: Message) -> dict[str, str]:
+def _as_dict(message: Message) -> dict[str, str]:
     content = clean_prompt_text(message.content)[0] if message.content else ""
     return {"role": message.role, "content": content}

@@ -1,20 +1,13 @@
-"""What an engine can do once its libraries are imported: load one model, and answer with it."""
+"""Carries out the commands of an engine: load one model, and answer prompts with it."""
 
 from __future__ import annotations
 
-import gc
 import logging
-import traceback
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
-from playground.core.errors import (
-    EngineError,
-    MemoryShortageError,
-    PlaygroundError,
-    RemoteCodeError,
-)
+from playground.core.errors import EngineError
 from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
@@ -25,7 +18,7 @@ from playground.engine.loading import load as loading
 from playground.engine.loading.step_bytes import step_floor
 from playground.engine.loading.verify import count_parameters, verify
 from playground.engine.machine import bandwidth, compat, devices, memory
-from playground.engine.machine.errors import explain, is_fatal
+from playground.engine.machine.errors import failure
 from playground.engine.machine.libraries import versions
 from playground.engine.serving.answering import Answering, Session
 from playground.engine.serving.choose_decoder import choose_decoder
@@ -41,7 +34,7 @@ _WARM_UP_TOKENS = 8
 
 
 class Runtime:
-    """Carries out commands; each returns the failure to report, or None."""
+    """Carries out commands; each method returns the failure to report, or None."""
 
     def __init__(self, sender: Sender, inbox: Inbox, importing_s: float) -> None:
         self._sender = sender
@@ -59,16 +52,16 @@ class Runtime:
                 )
             self._session = self._load(request)
         except Exception as error:
-            failed = _failed(error, "Loading the model", request.device)
+            failed = failure(error, "Loading the model", request.device)
         else:
             self._sender.send(Loaded(self._session.loaded))
             return None
-        # Only now nothing holds the half-loaded model any more.
-        _give_memory_back()
+        # Only here nothing refers to the half-loaded model any more.
+        memory.release()
         return failed
 
     def measure_ahead(self) -> None:
-        """Measure the CPU's memory, where that was never done, while nobody waits."""
+        """Measure the CPU's memory bandwidth where it is not known, while no command waits."""
         cpu = devices.cpu()
         if torch.cuda.is_available() or bandwidth.known("cpu", cpu.name) is not None:
             return
@@ -76,7 +69,7 @@ class Runtime:
         try:
             bandwidth.bandwidth("cpu", cpu.name)
         except RuntimeError:
-            log.exception("the memory could not be measured")  # a load tries again
+            log.exception("the memory bandwidth could not be measured")  # a load tries again
 
     def generate(self, command: Generate) -> Failed | None:
         """Answer a prompt."""
@@ -84,20 +77,19 @@ class Runtime:
         try:
             if session is None:
                 raise EngineError("No model is loaded.", "Load a model first.")
-            answering = Answering(session, command, self._sender, self._inbox)
-            answering.run()
+            Answering(session, command, self._sender, self._inbox).run()
         except Exception as error:
             device = session.loaded.request.device if session else "cpu"
-            failed = _failed(error, "Generating", device, command.request_id)
+            failed = failure(error, "Generating", device, command.request_id)
         else:
             return None
-        _give_memory_back()
+        memory.release()
         return failed
 
     def _load(self, request: LoadRequest) -> Session:
         progress = LoadProgress(self._sender, self._importing_s)
         before = memory.resident()
-        memory.reset_peak()
+        memory.reset_peak("cpu")
         with memory.large_blocks_apart():
             return self._loaded(request, progress, before)
 
@@ -110,13 +102,16 @@ class Runtime:
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at their first call.
             _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
-            decoder, note = choose_decoder(model, eos_ids, context, request.decoder, progress.tell)
+            decoder, note = choose_decoder(
+                model, eos_ids, context, request.decoder, progress.detail
+            )
             if request.warm_up:
                 _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
-        weights.notes += [note] if note else []
+        if note:
+            weights.notes.append(note)
         on_cpu = request.device == "cpu"
-        # Before the floor: measuring a device takes memory of its own.
-        peak = memory.peak_resident() if on_cpu else torch.cuda.max_memory_reserved(request.device)
+        # Before the floor is counted: measuring a device's bandwidth takes memory too.
+        peak = memory.peak("cpu") if on_cpu else torch.cuda.max_memory_reserved(request.device)
         tokens = _WARM_UP_PROMPT + _WARM_UP_TOKENS
         predicted = loading.compare(weights, request.precision, tokens, before, peak)
         floor = _floor(model, weights.device, progress)
@@ -143,15 +138,15 @@ class Runtime:
 
 
 def _warm_up(decoder: Decoder, vocabulary: int, tokens: int) -> None:
-    """Pay for first calls (kernels built, weights repacked) before a figure counts."""
+    """Make the slow first calls (kernels built, weights repacked) before anything is timed."""
     ids = [i % vocabulary for i in range(1, _WARM_UP_PROMPT + 1)]
     for greedy in (True, False):
         options = GenerationOptions(greedy=greedy, ignore_eos=True)
         decoder.decode(ids, options, tokens, lambda *_: None, lambda: "")
 
 
-def _floor(model: Any, device: DeviceFacts, progress: LoadProgress) -> Floor | None:
-    """What a step must read; None for a model too unusual to be counted: it runs all the same."""
+def _floor(model: PreTrainedModel, device: DeviceFacts, progress: LoadProgress) -> Floor | None:
+    """Return the memory-bandwidth bound of a step; None for a model that cannot be counted."""
     try:
         found = bandwidth.known(device.id, device.name)
         if found is None:
@@ -161,25 +156,3 @@ def _floor(model: Any, device: DeviceFacts, progress: LoadProgress) -> Floor | N
     except Exception:
         log.exception("the model's floor could not be counted")
         return None
-
-
-def _failed(error: Exception, doing: str, device: str, request_id: int | None = None) -> Failed:
-    shown: PlaygroundError = explain(error, doing, device)
-    fatal = is_fatal(error)
-    # Frames of the traceback hold the model's tensors.
-    traceback.clear_frames(error.__traceback__)
-    return Failed(
-        shown.message,
-        shown.remedy,
-        shown.detail,
-        request_id=request_id,
-        alive=not fatal,
-        may_insist=isinstance(error, MemoryShortageError),
-        remote_code=isinstance(shown, RemoteCodeError),
-    )
-
-
-def _give_memory_back() -> None:
-    gc.collect()
-    if torch.cuda.is_available() and torch.cuda.is_initialized():
-        torch.cuda.empty_cache()

@@ -1,4 +1,4 @@
-"""The engine's life: hello, import, then one command after the other until the input ends."""
+"""Runs the engine: hello, imports, then one command after the other until the input ends."""
 
 from __future__ import annotations
 
@@ -23,44 +23,44 @@ from playground.core.protocol import (
 from playground.engine.wire.inbox import Inbox, leave
 from playground.engine.wire.sender import Sender
 
-#: Set before any of the libraries is imported; what the user set stays.
-_ENVIRONMENT = {
+#: Set before any library is imported; values that the user set stay.
+ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # an engine reads folders only
     "TRANSFORMERS_OFFLINE": "1",
     "TOKENIZERS_PARALLELISM": "false",  # one prompt at a time
     "TRANSFORMERS_VERBOSITY": "error",
-    # Huge pages for tensors: on a virtual machine a step in fp32 took 0.7 of the time.
+    # Huge pages for tensors: on a virtual machine they made a step in fp32 30 % shorter.
     "THP_MEM_ALLOC_ENABLE": "1",
     "GPTQMODEL_CPU_WORKERS": "2",  # its worker pool fails on two cores otherwise
-    "GPTQMODEL_DISABLE_PACK_EXT": "1",  # it would compile for minutes what packs in seconds
-    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # gptqmodel sets it; every lane shall count alike
+    "GPTQMODEL_DISABLE_PACK_EXT": "1",  # compiling it takes minutes, packing without it seconds
+    "CUDA_DEVICE_ORDER": "PCI_BUS_ID",  # gptqmodel sets it: all lanes must number GPUs alike
 }
 
 
 def serve(commands: int, events: int) -> None:
-    """Serve the commands read from one descriptor, with events to the other. Never returns."""
+    """Serve the commands read from one descriptor, with events to the other; never return."""
     sender = Sender(events)
     sender.send(Hello(pid=os.getpid()))
     inbox = Inbox(commands)
     inbox.start()
-    _be_killed_first()
-    for name, value in _ENVIRONMENT.items():
+    _prefer_as_oom_victim()
+    for name, value in ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     sender.send(Progress(Activity.IMPORTING))
     began = time.monotonic()
     try:
-        # The libraries take seconds: nothing above may import them.
+        # The libraries take seconds, so nothing above may import them.
         from playground.engine.machine.devices import engine_facts
         from playground.engine.quantizing import job as quantizing
         from playground.engine.serving.runtime import Runtime
 
-        # What most models' modules import; without it the first load would pay for it.
+        # Most models' modules import this; the first load need not wait for it.
         importlib.import_module("transformers.models.llama.modeling_llama")
         _quiet_libraries()
         runtime = Runtime(sender, inbox, importing_s=time.monotonic() - began)
         facts = engine_facts()
     except BaseException as error:
-        _tell_failed_import(sender, error)
+        _report_failed_import(sender, error)
         leave(1)
     sender.send(Ready(facts))
     if inbox.is_empty:
@@ -82,16 +82,14 @@ def serve(commands: int, events: int) -> None:
                 leave(1)
 
 
-def _tell_failed_import(sender: Sender, error: BaseException) -> None:
+def _report_failed_import(sender: Sender, error: BaseException) -> None:
     import traceback
 
-    first_line = next(iter(str(error).splitlines()), type(error).__name__)
-    missing = getattr(error, "name", None) if isinstance(error, ModuleNotFoundError) else None
-    message = (
-        f"The engine's environment lacks {missing}."
-        if missing
-        else f"The engine's libraries could not be imported: {first_line}"
-    )
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        message = f"The engine's environment lacks {error.name}."
+    else:
+        first_line = next(iter(str(error).splitlines()), type(error).__name__)
+        message = f"The engine's libraries could not be imported: {first_line}"
     remedy = (
         f"Run `pip install language-model-playground` in the environment of {sys.executable}, "
         "or choose another environment."
@@ -99,8 +97,8 @@ def _tell_failed_import(sender: Sender, error: BaseException) -> None:
     sender.send(Failed(message, remedy, traceback.format_exc(), alive=False))
 
 
-def _be_killed_first() -> None:
-    """Where memory runs out, this process shall go, not the window that can tell of it."""
+def _prefer_as_oom_victim() -> None:
+    """Make Linux kill this process first when memory runs out: the window can report that."""
     try:
         with open("/proc/self/oom_score_adj", "w", encoding="ascii") as file:  # noqa: PTH123
             file.write("800")
@@ -109,13 +107,13 @@ def _be_killed_first() -> None:
 
 
 def _quiet_libraries() -> None:
-    """Keep the noise of every call off stderr, which is for what explains a failure."""
-    # "inputs will be cast to float16", at each call of each layer.
+    """Keep messages of every call off stderr, which is for what explains a failure."""
+    # bitsandbytes warns at each call of each layer: "inputs will be cast to float16".
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     logging.getLogger("optimum").setLevel(logging.ERROR)
-    threading.excepthook = _tell_thread_failure
+    threading.excepthook = _report_thread_failure
 
 
-def _tell_thread_failure(arguments: threading.ExceptHookArgs) -> None:
+def _report_thread_failure(arguments: threading.ExceptHookArgs) -> None:
     name = arguments.thread.name if arguments.thread else "?"
     os.write(2, f"engine: thread {name} failed: {arguments.exc_value!r}\n".encode())

@@ -1,1 +1,1 @@
-"""The engine's end of the pipes: commands read, events sent, progress reported."""
+"""The engine's side of the protocol: reads commands, sends events, reports progress."""

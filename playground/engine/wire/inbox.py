@@ -1,4 +1,4 @@
-"""Commands from the client: read on a thread, so that a cancel or the end comes through at once."""
+"""Reads the client's commands on a thread, so that a cancel or a quit takes effect at once."""
 
 from __future__ import annotations
 
@@ -16,47 +16,43 @@ _READ_SIZE = 1 << 16
 
 
 def leave(code: int, line: str = "") -> NoReturn:
-    """End the process now, whatever its other threads are in the middle of."""
+    """End the process now, whatever its other threads are doing; `line` goes to stderr."""
     if line:
         os.write(2, f"{line}\n".encode())
     os._exit(code)
 
 
-def _nothing() -> None:
-    """There is nothing to clear away."""
-
-
 class Inbox:
-    """Work waits in a queue; a Cancel marks its request; Quit and the input's end end it all."""
+    """Queues work, marks cancelled requests, and ends the process at Quit or the input's end."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
         self._commands: queue.SimpleQueue[Work] = queue.SimpleQueue()
-        #: Requests that came and are not finished yet, with whether each was cancelled.
+        #: Whether each unfinished request was cancelled.
         self._requests: dict[int, bool] = {}
         self._lock = threading.Lock()
-        #: What must not stay behind when the process leaves in the middle of its work.
-        self.at_end: Callable[[], None] = _nothing
+        #: Called before the process ends in the middle of its work, to remove incomplete files.
+        self.at_end: Callable[[], None] = lambda: None
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start the reading thread."""
         threading.Thread(target=self._read, name="inbox", daemon=True).start()
 
     def next(self) -> Work:
-        """Wait for the next command."""
+        """Wait for the next command and return it."""
         return self._commands.get()
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody waits for anything."""
+        """Whether no command waits."""
         return self._commands.empty()
 
     def is_cancelled(self, request_id: int) -> bool:
-        """Tell whether a Cancel for the request came; cheap enough to ask at every layer."""
+        """Whether the request was cancelled; cheap enough to ask at every layer."""
         return self._requests.get(request_id, False)
 
     def finish(self, request_id: int) -> None:
-        """Forget a request; a Cancel that comes later changes nothing."""
+        """Forget a request: a later Cancel for it has no effect."""
         with self._lock:
             self._requests.pop(request_id, None)
 
@@ -71,7 +67,7 @@ class Inbox:
         except OSError as error:
             leave(2, f"engine: the input cannot be read: {error}")
         except BaseException as error:
-            # Without this thread nothing would notice the client's end.
+            # Without this thread nothing would notice that the client is gone.
             sys.excepthook(type(error), error, error.__traceback__)
             leave(2, "engine: reading commands failed")
         self._end()

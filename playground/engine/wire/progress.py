@@ -1,9 +1,9 @@
-"""Progress of a load: activities with their seconds, and fractions taken from transformers."""
+"""Reports a load's progress: activities with their seconds, and transformers' own fractions."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sized
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,7 +28,7 @@ class LoadProgress:
 
     @contextmanager
     def activity(self, activity: Activity, detail: str = "") -> Iterator[None]:
-        """Everything inside counts as this activity, and not as one around it."""
+        """Inside the block, count time as this activity and not as one around it."""
         outer = self._activity
         self._enter(activity, detail)
         try:
@@ -45,13 +45,13 @@ class LoadProgress:
         if activity is not None:
             self._sender.send(Progress(activity, None, detail))
 
-    def tell(self, what: str) -> None:
-        """Report what is being done within the activity."""
+    def detail(self, text: str) -> None:
+        """Report a detail of the current activity."""
         if self._activity:
-            self._sender.send(Progress(self._activity, None, what))
+            self._sender.send(Progress(self._activity, None, text))
 
     def fraction(self, fraction: float) -> None:
-        """Report how much of the activity is done, 0 to 1; too frequent ones are left out."""
+        """Report how much of the activity is done, 0 to 1, at most every _INTERVAL_S."""
         now = time.monotonic()
         if self._activity and (now - self._last_report >= _INTERVAL_S or fraction >= 1.0):
             self._last_report = now
@@ -59,7 +59,7 @@ class LoadProgress:
 
     @contextmanager
     def weights(self) -> Iterator[None]:
-        """Inside, transformers' loop over the weights reports its fraction."""
+        """Inside the block, report the fraction of transformers' loop over the weights."""
         transformers_logging.disable_progress_bar()
         set_hook = getattr(transformers_logging, "set_tqdm_hook", None)
         if set_hook is None:
@@ -74,11 +74,11 @@ class LoadProgress:
     def _replace_bar(
         self, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        if kwargs.get("desc") == "Loading weights" and args and isinstance(args[0], Sized):
+        if kwargs.get("desc") == "Loading weights" and args and isinstance(args[0], Collection):
             return self._watched(args[0])
         return factory(*args, **kwargs)
 
-    def _watched(self, items: Any) -> Iterator[Any]:
+    def _watched(self, items: Collection[object]) -> Iterator[object]:
         total = len(items)
         for done, item in enumerate(items, 1):
             yield item

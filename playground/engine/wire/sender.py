@@ -1,4 +1,4 @@
-"""Events to the client: whole frames in order, tokens in batches of about 16 ms."""
+"""Sends events to the client: whole frames in order, tokens in batches of about 16 ms."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ import time
 from playground.core.protocol import Event, Tokens, encode
 from playground.engine.wire.inbox import leave
 
-#: Tokens of one batch became ready within this time (seconds).
+#: A batch holds the tokens that became ready within this time, in seconds.
 BATCH_S = 0.016
 
 
 class Sender:
     """Writes events to a pipe.
 
-    The first token after a pause goes out at once, so that a slow model's tokens never wait;
-    those that follow within BATCH_S go out together, with the next token or by the thread.
+    The first token after a pause is written at once, so that a slow model's tokens never wait.
+    Those that follow within BATCH_S are written together: with the next token after that time,
+    or by a thread where none comes.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -32,13 +33,13 @@ class Sender:
         threading.Thread(target=self._flush_late_tokens, name="sender", daemon=True).start()
 
     def send(self, event: Event) -> None:
-        """Write an event, after all tokens handed over before."""
+        """Write an event, after all tokens that were passed before it."""
         with self._lock:
             self._flush()
             self._write(event)
 
     def token(self, request_id: int, token_id: int, text: str, time_s: float) -> None:
-        """Hand over a token; `time_s` is its own time, in seconds since the request was sent."""
+        """Pass a token on; `time_s` is when it was ready, in seconds since the request was sent."""
         with self._lock:
             if request_id != self._request_id:
                 self._flush()
@@ -72,7 +73,7 @@ class Sender:
             if due > 0:
                 time.sleep(due)
             with self._lock:
-                # A later flush may have begun another batch, which has its own due time.
+                # A flush meanwhile may have started another batch, which is due later.
                 if time.monotonic() - self._flushed_at >= BATCH_S:
                     self._flush()
                 elif self._ids:

@@ -1,4 +1,4 @@
-"""Deletes a model from this machine: what it would free, the question, the deed."""
+"""Deletes a model from this machine, after asking with how much that would free."""
 
 from __future__ import annotations
 
@@ -12,35 +12,30 @@ from PySide6.QtWidgets import QWidget
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.format import plain_line, size_text
-from playground.gui.toolkit.background import Background
+from playground.gui.context import AppContext
 from playground.gui.toolkit.question import Question
 from playground.hub.catalog import Deletion, ModelRow, Where
 
 
 class DeletionController(QObject):
-    """One deletion at a time. `told` is a sentence on how it went, and whether that is bad."""
+    """Asks and deletes, one model at a time."""
 
-    deleted = Signal(object)  # the ModelRow that is gone
-    told = Signal(str, bool)
+    deleted = Signal(object)  # the ModelRow that is gone, perhaps in part
+    reported = Signal(str, bool)  # a sentence on how it went, and whether it failed
 
-    def __init__(
-        self,
-        window: QWidget,
-        background: Background,
-        in_use: Sequence[ModelSpec] = (),
-        cache: Path | None = None,
-    ) -> None:
+    def __init__(self, context: AppContext, in_use: Sequence[ModelSpec], window: QWidget) -> None:
+        """`in_use` are the models of the lanes; `window` is where the question is asked."""
         super().__init__(window)
         self._window = window
-        self._background = background
+        self._background = context.background
         self._in_use = tuple(in_use)
-        self._cache = cache
+        self._cache = context.hub.cache
         self._plan: Deletion | None = None
         self._busy = False
         self.question: Question | None = None
 
     def ask(self, row: ModelRow) -> None:
-        """Work out what deleting would free, and ask the user."""
+        """Find out how much deleting would free, and ask the user."""
         if not self._busy:
             self._busy = True
             self._background.start(partial(_plan, row, self._cache), self._planned, self._failed)
@@ -73,27 +68,29 @@ class DeletionController(QObject):
     def _done(self, freed: int) -> None:
         self._busy = False
         if self._plan is not None:
-            self.told.emit(f"{self._plan.row.name} is deleted, {size_text(freed)} freed.", False)
+            name = self._plan.row.name
+            self.reported.emit(f"{name} was deleted, which freed {size_text(freed)}.", False)
             self.deleted.emit(self._plan.row)
 
     @Slot(object)
     def _failed(self, error: PlaygroundError) -> None:
         self._busy = False
-        self.told.emit(f"{error.message} {error.remedy}".strip(), True)
+        self.reported.emit(str(error), True)
         if self._plan is not None:
             self.deleted.emit(self._plan.row)  # a part of it may be gone
 
 
 def _details(plan: Deletion, in_use: bool) -> str:
     row = plan.row
-    told = [f"From {row.folder}." if row.where is Where.FOLDER else "From the Hub's cache."]
+    where = f"the folder {row.folder}" if row.where is Where.FOLDER else "the Hub's cache"
+    sentences = [f"Its files are in {where}."]
     if row.where is Where.CACHE:
-        told.append("It can be downloaded again.")
+        sentences.append("It can be downloaded again.")
     if plan.keeps:
-        told.append(plan.keeps)
+        sentences.append(plan.keeps)
     if in_use:
-        told.append("A lane has this model: it cannot be loaded there again.")
-    return " ".join(told)
+        sentences.append("A lane has this model: it cannot be loaded there again.")
+    return " ".join(sentences)
 
 
 def _plan(row: ModelRow, cache: Path | None) -> Deletion:

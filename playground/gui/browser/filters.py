@@ -1,4 +1,4 @@
-"""The search box of the model browser and what narrows and orders its list."""
+"""The search box of the model browser, its filters and its order."""
 
 from __future__ import annotations
 
@@ -6,33 +6,33 @@ from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLineEdit, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QLineEdit, QWidget
 
 from playground.core.memory.plan import Fit
 from playground.gui.browser.model_list import Scope
 from playground.gui.toolkit.elided import ElidedComboBox
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import set_name
+from playground.gui.toolkit.widgets import fill_combo, h_box, v_box
 from playground.hub.catalog import LIBRARIES, LICENCES, TASKS, SearchFilters, Sort
 from playground.hub.site.rows import METHODS
 
 _SIZES = (0.5, 1, 3, 8, 14, 32, 70)  # billions of parameters
-#: The worst verdict that is asked for, and all that are listed then.
+#: The worst verdict to list, and all verdicts that are listed then.
 _FITS = {"": (), Fit.FITS: (Fit.FITS,), Fit.TIGHT: (Fit.FITS, Fit.TIGHT)}
 _LIBRARY_NAMES = {"transformers": "Transformers", "safetensors": "Safetensors"}
 
 
 class SearchBox(QLineEdit):
-    """The line to search with; Down goes on to the list, and Enter is told."""
+    """The search field, which passes on the keys that lead to the list."""
 
-    down = Signal()
-    entered = Signal()
+    down = Signal()  # Down or Page Down
+    entered = Signal()  # Enter
 
     def __init__(self) -> None:
         super().__init__()
         self.setPlaceholderText("Search by name, or paste owner/name or a model's address")
         self.setAccessibleName("Search models")
-        self.setAccessibleDescription("Down goes to the list, Enter searches at once")
+        self.setAccessibleDescription("Down moves to the list, Enter searches at once")
         self.setClearButtonEnabled(True)
         self.setMaxLength(400)
 
@@ -47,10 +47,10 @@ class SearchBox(QLineEdit):
 
 
 class BrowserFilters(QWidget):
-    """`typed` comes with every letter, `changed` with every other choice."""
+    """The search box, the scope, the order and the filters."""
 
-    typed = Signal()
-    changed = Signal()
+    typed = Signal()  # the text of the search box has changed
+    changed = Signal()  # another choice has changed
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -58,10 +58,10 @@ class BrowserFilters(QWidget):
         self.scope = Segments(
             "List",
             [
-                (Scope.ALL, "&Everything", "This machine, and the Hub"),
-                (Scope.HERE, "&Here", "Only what is on this machine; asks nothing of the network"),
-                (Scope.FAVOURITES, "&Favourites", "Only what you have marked"),
-                (Scope.RECENT, "Re&cent", "Only what was used lately"),
+                (Scope.ALL, "&Everything", "This machine and the Hub"),
+                (Scope.HERE, "&Here", "Only models on this machine; the network is not used"),
+                (Scope.FAVOURITES, "&Favourites", "Only models that you marked"),
+                (Scope.RECENT, "Re&cent", "Only models used recently"),
             ],
         )
         self.sort = _combo("Order", [(sort.label, sort) for sort in Sort], "Order of the list")
@@ -71,11 +71,11 @@ class BrowserFilters(QWidget):
         )
         self.task.setCurrentIndex(1 + list(TASKS).index(SearchFilters().task))
         self.least = _combo(
-            "At least so many parameters",
+            "Minimum of parameters",
             [("Any size", 0), *((f"From {n:g} B", round(n * 1e9)) for n in _SIZES)],
         )
         self.most = _combo(
-            "At most so many parameters",
+            "Maximum of parameters",
             [("Any size", 0), *((f"To {n:g} B", round(n * 1e9)) for n in _SIZES)],
         )
         self.licence = _combo("Licence", [("Any licence", ""), *((x, x) for x in LICENCES)])
@@ -91,8 +91,8 @@ class BrowserFilters(QWidget):
         )
         self.fits = _combo(
             "Memory",
-            [("Any need", ""), ("Fits now", Fit.FITS), ("Fits or tight", Fit.TIGHT)],
-            "Whether its weights fit into the memory that is free now",
+            [("Any memory need", ""), ("Fits now", Fit.FITS), ("Fits or tight", Fit.TIGHT)],
+            "Whether the weights fit into the memory that is free now",
         )
         for combo, short in (
             (self.least, "Min. size"), (self.most, "Max. size"), (self.licence, "Licence"),
@@ -115,7 +115,7 @@ class BrowserFilters(QWidget):
             combo.currentIndexChanged.connect(self._chosen)
 
     def filters(self) -> SearchFilters:
-        """What is chosen."""
+        """Return the search as it is set."""
         return SearchFilters(
             text=self.search.text(),
             task=self.task.currentData(),
@@ -129,22 +129,22 @@ class BrowserFilters(QWidget):
         )
 
     def set_sort(self, sort: Sort) -> None:
-        """Order the list so; told as a change, if it is one."""
+        """Set the order of the list; emits `changed` where it differs."""
         self.sort.setCurrentIndex(list(Sort).index(sort))
 
     def chosen_scope(self) -> Scope:
         return Scope(self.scope.value())
 
     def chosen_fits(self) -> tuple[Fit, ...]:
-        """The verdicts on memory that are listed, () for all."""
+        """Return the memory verdicts to list, () for all."""
         return _FITS[self.fits.currentData()]
 
     def narrows(self) -> bool:
-        """Whether anything but the order and the scope is chosen."""
+        """Whether a text or a filter narrows the list."""
         return bool(self.search.text().strip()) or any(c.currentData() for c in self._combos)
 
     def loosen(self) -> None:
-        """Take every filter and the text away; told as one change."""
+        """Clear every filter and the text; emits `changed` once."""
         for widget in (self.search, *self._combos):
             widget.blockSignals(True)
         self.search.clear()
@@ -155,18 +155,13 @@ class BrowserFilters(QWidget):
         self.changed.emit()
 
     def _place(self) -> None:
-        second = QHBoxLayout()
-        second.setSpacing(8)
-        second.addWidget(self.scope)
+        second = h_box(self.scope)
         second.addWidget(self.task, 1)
         second.addWidget(self.sort, 1)
-        third = QHBoxLayout()
-        third.setSpacing(6)
+        third = h_box(spacing=6)
         for combo in self._combos[1:]:
             third.addWidget(combo, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
+        column = v_box(self)
         column.addWidget(self.search)
         column.addLayout(second)
         column.addLayout(third)
@@ -180,8 +175,5 @@ class BrowserFilters(QWidget):
 
 def _combo(name: str, choices: Sequence[tuple[str, object]], tip: str = "") -> ElidedComboBox:
     combo = ElidedComboBox()
-    for text, value in choices:
-        combo.addItem(text, value)
-    set_name(combo, name)
-    combo.setToolTip(tip or name)
+    fill_combo(combo, name, choices, tip)
     return combo

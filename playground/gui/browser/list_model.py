@@ -1,4 +1,4 @@
-"""The browser's list as Qt sees it: rows and headings, and more of them on scrolling."""
+"""The browser's list as a Qt model: rows and headings, with more fetched on scrolling."""
 
 from __future__ import annotations
 
@@ -25,21 +25,17 @@ _NOWHERE = QModelIndex()
 
 
 class BrowserModel(QAbstractListModel):
-    """Lines of the list; `more_wanted` comes once for each `set_more(True)`, on scrolling."""
+    """The lines of the list; scrolling to the end requests more where there are some."""
 
-    more_wanted = Signal()
+    more_requested = Signal()  # once for each `set_more(True)`
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._lines: list[Line] = []
         self._more = False
 
-    def lines(self) -> list[Line]:
-        return list(self._lines)
-
     def set_lines(self, lines: Sequence[Line]) -> bool:
-        """Show these lines; True where lines were only added at the end, False where all of
-        them are new to Qt."""
+        """Show these lines; False where Qt has to treat all of them as new (a model reset)."""
         old, new = self._lines, list(lines)
         if old and new[: len(old)] == old:
             if len(new) > len(old):
@@ -58,7 +54,7 @@ class BrowserModel(QAbstractListModel):
         return False
 
     def set_more(self, more: bool) -> None:
-        """Whether scrolling to the end shall ask for more."""
+        """Say whether scrolling to the end requests more."""
         self._more = more
 
     def entry(self, index: _Index) -> Entry | None:
@@ -66,7 +62,7 @@ class BrowserModel(QAbstractListModel):
         return line if isinstance(line, Entry) else None
 
     def row_of(self, key: str, spec: ModelSpec | None = None) -> int:
-        """The row of a model by its key, else by its spec; -1 where it is not listed."""
+        """Return the row of a model by its key, else by its spec; -1 where it is not listed."""
         by_spec = -1
         for row, line in enumerate(self._lines):
             if isinstance(line, Entry):
@@ -77,22 +73,22 @@ class BrowserModel(QAbstractListModel):
         return by_spec
 
     def first_row(self) -> int:
-        """The first row that is no heading, -1 where there is none."""
+        """Return the first row that is no heading, -1 where there is none."""
         entries = (i for i, line in enumerate(self._lines) if isinstance(line, Entry))
         return next(entries, -1)
 
-    # Qt's own
+    # Overridden from Qt
 
-    def rowCount(self, parent: _Index = _NOWHERE) -> int:  # Qt's name
+    def rowCount(self, parent: _Index = _NOWHERE) -> int:
         return 0 if parent.isValid() else len(self._lines)
 
-    def canFetchMore(self, parent: _Index = _NOWHERE) -> bool:  # noqa: N802  # Qt's name
+    def canFetchMore(self, parent: _Index = _NOWHERE) -> bool:  # noqa: N802
         return self._more and not parent.isValid()
 
-    def fetchMore(self, parent: _Index = _NOWHERE) -> None:  # noqa: N802  # Qt's name
+    def fetchMore(self, parent: _Index = _NOWHERE) -> None:  # noqa: N802
         if self.canFetchMore(parent):
             self._more = False
-            self.more_wanted.emit()
+            self.more_requested.emit()
 
     def flags(self, index: _Index) -> Qt.ItemFlag:
         if self.entry(index) is None:

@@ -1,4 +1,4 @@
-"""The browser's list: a name above a line of facts in columns, under headings."""
+"""Draws the browser's list: a name above a line of facts in columns, under headings."""
 
 from __future__ import annotations
 
@@ -52,17 +52,17 @@ from playground.hub.catalog import Sort
 
 _MARGIN = 12
 _GAP = 10
-#: Rows from the end at which more are asked for, before the end is reached.
+#: More rows are requested this many rows before the end.
 _AHEAD = 8
 
 
 class BrowserList(QListView):
-    """Shows the model; `picked` comes when the user moves to another row."""
+    """Shows a BrowserModel."""
 
-    picked = Signal(object)  # Entry
-    used = Signal(object)  # Entry: Enter or a double click
+    picked = Signal(object)  # the Entry that the user moved to
+    used = Signal(object)  # the Entry on which Enter was pressed or that was double-clicked
     left_above = Signal()  # the Up key on the first row
-    menu_wanted = Signal(QPoint)  # at a place on the screen
+    menu_requested = Signal(QPoint)  # at a position on the screen
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -73,8 +73,8 @@ class BrowserList(QListView):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setVerticalScrollMode(QListView.ScrollMode.ScrollPerPixel)
         self.setMouseTracking(True)
-        self.sort = Sort.DOWNLOADS  # what the rows shall show
-        self._told = ""
+        self.sort = Sort.DOWNLOADS  # decides between downloads and likes in the rows
+        self._picked = ""  # key of the entry emitted last
         self.selectionModel().currentChanged.connect(self._changed)
         self.doubleClicked.connect(self._double_clicked)
         self.verticalScrollBar().valueChanged.connect(self._scrolled)
@@ -84,19 +84,21 @@ class BrowserList(QListView):
         return self.rows.entry(self.currentIndex())
 
     def show_lines(self, lines: Sequence[Line], key: str, spec: ModelSpec | None) -> None:
-        """Show these lines. The model with this key, or else this spec, is the current one,
-        and what the user looks at stays in sight."""
+        """Show these lines, with the model of this key, else of this spec, as the current one.
+
+        The scroll position stays, where the user has scrolled away from the current row.
+        """
         bar, row = self.verticalScrollBar(), self.visualRect(self.currentIndex())
         place, away = bar.value(), row.isValid() and not self.viewport().rect().intersects(row)
         kept, current = self.rows.set_lines(lines), self.current_entry()
-        # A key is that of a row the user was on, and may have left just now.
+        # A key is that of the row the user was on, who may have moved since.
         if kept and current is not None and (key or current.row.spec == spec):
             return
         found = self.rows.row_of(key, spec)
         if found >= 0:
             self._go_to(found)
         else:
-            self._told = ""
+            self._picked = ""
         if away:
             self.executeDelayedItemsLayout()
             bar.setValue(place)
@@ -118,13 +120,13 @@ class BrowserList(QListView):
         if event.reason() is QContextMenuEvent.Reason.Keyboard:
             place = self.visualRect(self.currentIndex()).center()
         if self.current_entry() is not None:
-            self.menu_wanted.emit(self.viewport().mapToGlobal(place))
+            self.menu_requested.emit(self.viewport().mapToGlobal(place))
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         row = self.visualRect(self.currentIndex())
         in_sight = row.isValid() and QRect(QPoint(0, 0), event.oldSize()).intersects(row)
         super().resizeEvent(event)
-        if in_sight:  # what is said below the list must not push it out
+        if in_sight:  # a notice that appears below the list must not push the row out
             self.scrollTo(self.currentIndex())
 
     def _on_first(self) -> bool:
@@ -138,12 +140,12 @@ class BrowserList(QListView):
             if first:
                 self.scrollTo(index, QListView.ScrollHint.PositionAtCenter)
         if row == self.rows.first_row():
-            self.scrollToTop()  # its heading too
+            self.scrollToTop()  # so that its heading is visible, too
 
     def _changed(self, current: QModelIndex) -> None:
         entry = self.rows.entry(current)
-        if entry is not None and entry.row.key != self._told:
-            self._told = entry.row.key
+        if entry is not None and entry.row.key != self._picked:
+            self._picked = entry.row.key
             self.picked.emit(entry)
 
     def _double_clicked(self, index: QModelIndex) -> None:
@@ -158,17 +160,17 @@ class BrowserList(QListView):
 
 
 class ColumnTitles(QWidget):
-    """The headings of the columns in the rows below; a click on one orders by it.
+    """The headings of the columns; a click on one sorts by it.
 
-    For the mouse only: the same orders are in the box above, which the keyboard reaches.
+    For the mouse only: the combo box above offers the same orders to the keyboard.
     """
 
-    sort_wanted = Signal(object)  # Sort
+    sort_requested = Signal(object)  # Sort
 
     def __init__(self, list_: BrowserList) -> None:
         super().__init__()
         self._list = list_
-        list_.verticalScrollBar().rangeChanged.connect(self.update)  # it takes width, or not
+        list_.verticalScrollBar().rangeChanged.connect(self.update)  # it may take width
         self.setFixedHeight(self.fontMetrics().height() + 6)
         theme.theme_changed.connect(self.update)
 
@@ -181,7 +183,7 @@ class ColumnTitles(QWidget):
     def mousePressEvent(self, event: QMouseEvent) -> None:
         sort = COLUMN_SORTS.get(self._column(event.position().toPoint()))
         if sort is not None:
-            self.sort_wanted.emit(sort)
+            self.sort_requested.emit(sort)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         painter = QPainter(self)
@@ -199,7 +201,7 @@ class ColumnTitles(QWidget):
         return QRect(_MARGIN + 1, 0, width - 2 * _MARGIN, self.height())
 
     def _column(self, place: QPoint) -> str:
-        """The heading at a place, "" where there is none."""
+        """Return the heading at a position, "" where there is none."""
         places = _columns(self._rect())
         for heading, rect in zip(headings(self._list.sort), places, strict=True):
             if rect.contains(place):
@@ -218,7 +220,7 @@ class _RowDelegate(QStyledItemDelegate):
         self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
     ) -> QSize:
         line = option.fontMetrics.height()
-        # Not by `data`: Qt asks for every row again with each page that comes.
+        # Faster than `data`: Qt asks for every row's size again with each page.
         heading = self._list.rows.entry(index) is None
         return QSize(0, line + 14 if heading else _row_height(line))
 
@@ -259,7 +261,7 @@ class _RowDelegate(QStyledItemDelegate):
             painter.setPen(ink if selected else theme.color("danger"))
             _draw_text(painter, rect, plain_line(entry.row.problem), side)
         elif set(texts) == {UNKNOWN}:
-            _draw_text(painter, rect, "Nothing is known of it yet", side)
+            _draw_text(painter, rect, "No details are known yet", side)
         else:
             tone = FIT_TONES[entry.fit] if entry.fit is not None and not selected else ""
             _draw_cells(painter, rect, texts, side, theme.color(tone) if tone else None)
@@ -296,7 +298,7 @@ def _draw_cells(
     side: Qt.AlignmentFlag,
     last: QColor | None = None,
 ) -> None:
-    """Draw a text in each column; the last one in a colour of its own, if given."""
+    """Draw a text in each column; the last one in its own colour, where one is given."""
     places = _columns(rect)
     for text, place in zip(texts, places, strict=True):
         if last is not None and place is places[-1]:
@@ -305,7 +307,7 @@ def _draw_cells(
 
 
 def _columns(rect: QRect, gap: int = _GAP) -> list[QRect]:
-    """Where each column stands in a row; a gap between them, and none after the last."""
+    """Return the rectangle of each column in a row, with `gap` pixels between them."""
     places, left = [], float(rect.left())
     for _, share in COLUMNS:
         width = rect.width() * share

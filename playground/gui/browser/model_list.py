@@ -1,4 +1,4 @@
-"""Which models stand in the browser's list, in which order and under which headings."""
+"""Decides which models the browser lists, in which order and under which headings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playground.hub.catalog import ModelRow, SearchFilters, Where
 from playground.hub.matching import matches, sorted_rows, typed_model
 from playground.hub.source import SourceKind, kind_of
 
-#: Recent models above all others; the rest of them stands under "Recent" alone.
+#: Recent models listed above all others; the scope Recent lists the rest of them.
 _RECENTS_ABOVE = 4
 ON_THE_HUB = "On the Hub"
 
@@ -36,8 +36,8 @@ class Heading:
 
 @dataclass(frozen=True)
 class Entry:
-    """A model in the list. `favourite`: the user has marked it. `fit`: roughly, whether it
-    fits into the memory that is free now, None where too little is known."""
+    """A model in the list. `fit` estimates whether its weights fit into the free memory; None
+    where too little is known."""
 
     row: ModelRow
     favourite: bool = False
@@ -49,13 +49,13 @@ Line = Heading | Entry
 
 @dataclass(frozen=True)
 class FreeMemory:
-    """A lane's device, and the bytes free on it for another model; None: not known."""
+    """A lane's device, and the bytes on it that another model could use; None: not known."""
 
     device: str = "cpu"
     free: int | None = None
 
     def fit(self, row: ModelRow) -> Fit | None:
-        """The verdict on a row, from its weights alone."""
+        """Return the verdict on a row, from the size of its weights alone."""
         if row.problem:
             return None
         return rough_verdict(
@@ -66,10 +66,10 @@ class FreeMemory:
 
 @dataclass(frozen=True, kw_only=True)
 class Shelf:
-    """All that is known of models at a moment.
+    """Everything known of models at one moment.
 
-    `here` are the models of this machine, `found` what the search brought so far, in its
-    order, and `facts` what the Hub said of single models that were asked for.
+    `here` are the models of this machine, `found` those that the search has found so far, in its
+    order, and `facts` what the Hub answered about single models.
     """
 
     here: Sequence[ModelRow] = ()
@@ -88,10 +88,10 @@ def arrange(
     *,
     searched: bool = True,
 ) -> list[Line]:
-    """The list, each model once; with `fits` only what has one of these verdicts.
+    """Return the lines of the list, each model once; with `fits` only models of these verdicts.
 
-    `searched`: the search has ended, one way or the other, so that an id that was typed in
-    whole is offered even if the list of the Hub lacks it.
+    `searched`: the search has ended, so that an id that was typed in full is offered even where
+    the Hub did not list it.
     """
     known = {row.spec: row for row in (*shelf.facts.values(), *shelf.found)}
     here = {row.spec: _with_hub_facts(row, known) for row in shelf.here}
@@ -123,13 +123,13 @@ def arrange(
 
 
 def bare_row(spec: ModelSpec) -> ModelRow:
-    """A row of a model of which nothing but its name is known."""
+    """Return a row for a model of which only the name is known."""
     if kind_of(spec.source) is SourceKind.HUB:
         name = f"{spec.source} @ {short_revision(spec)}" if spec.revision else spec.source
         author = spec.source.split("/")[0] if "/" in spec.source else ""
         key = f"hub:{spec.source}@{spec.revision}" if spec.revision else f"hub:{spec.source}"
         return ModelRow(key=key, spec=spec, where=Where.HUB, name=name, author=author)
-    # Before the disk has been looked at: the rows of this machine replace it.
+    # Shown until the disk has been read.
     folder = Path(spec.source)
     return ModelRow(
         key=f"folder:{folder}", spec=spec, where=Where.FOLDER, name=folder.name, is_here=True
@@ -137,12 +137,12 @@ def bare_row(spec: ModelSpec) -> ModelRow:
 
 
 def short_revision(spec: ModelSpec) -> str:
-    """A revision for people: a commit is cut."""
+    """Return a revision to show: a commit is shortened to 12 digits."""
     return spec.revision[:12] if len(spec.revision) == 40 else spec.revision
 
 
 def unknown(lines: Sequence[Line]) -> list[ModelSpec]:
-    """Models of the Hub in a list of which nothing is known yet."""
+    """Return the listed models of the Hub of which nothing is known yet."""
     return [
         line.row.spec
         for line in lines
@@ -154,7 +154,7 @@ def unknown(lines: Sequence[Line]) -> list[ModelSpec]:
 
 
 def _with_hub_facts(row: ModelRow, known: Mapping[ModelSpec, ModelRow]) -> ModelRow:
-    """What the Hub says of a model that is here, beside what its files say."""
+    """Return a model of this machine with what the Hub says of it."""
     hub = known.get(ModelSpec(row.spec.source)) if row.where is Where.CACHE else None
     if hub is None:
         return row
@@ -170,8 +170,8 @@ def _with_hub_facts(row: ModelRow, known: Mapping[ModelSpec, ModelRow]) -> Model
 
 
 def _of_hub(shelf: Shelf, filters: SearchFilters, listed: Sequence[ModelRow]) -> list[ModelRow]:
-    """Found models that are not above them. One that is here but damaged stands here too: from
-    here it can be had."""
+    """Return the found models that are not `listed` above. A damaged one is in both groups: here
+    it can be downloaded again."""
     above = {row.spec for row in listed if not row.problem}
     rows = [row for row in shelf.found if row.spec not in above]
     return rows if filters.sort.by_hub else sorted_rows(rows, filters.sort)
@@ -184,5 +184,5 @@ def _as_typed(
     listed = [row for _, rows in groups for row in rows]
     if spec is None or not searched or any(row.spec == spec for row in listed):
         return []
-    # Part of an id is an id as well: where others are found, those are meant.
+    # A part of an id looks like an id, too: where the search found models, those are meant.
     return [bare_row(spec)] if spec.revision or not groups[-1][1] else []

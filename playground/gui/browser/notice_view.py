@@ -1,37 +1,31 @@
-"""A sentence in place of a list or below it, with what to do and a button for it."""
+"""Shows a notice in place of the list or below it, with a button for what to do."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QBoxLayout, QFrame, QLabel, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QBoxLayout, QFrame, QVBoxLayout, QWidget
 
 from playground.gui.browser.notices import ACTION_TEXTS, Notice
 from playground.gui.toolkit.thin_bar import ThinBar
-from playground.gui.toolkit.widgets import announce, set_kind, wrapping_policy
+from playground.gui.toolkit.widgets import announce, message_label, push_button, set_kind
 
 
 class NoticeView(QFrame):
-    """Shows a notice, with `asked` from its button; `large` is for where nothing else is."""
+    """A notice and its button; the large form replaces the list, the small one is below it."""
 
-    asked = Signal(str)  # the notice's action
+    action_requested = Signal(str)  # the notice's Action
 
     def __init__(self, *, large: bool, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("card" if large else "message")
         self._large = large
-        self._notice = Notice()
-        self._text, self._remedy = QLabel(), QLabel()
+        self.shown = Notice()
+        self._text, self._remedy = message_label("heading"), message_label()
         side = Qt.AlignmentFlag.AlignHCenter if large else Qt.AlignmentFlag.AlignLeft
         for label in (self._text, self._remedy):
-            label.setTextFormat(Qt.TextFormat.PlainText)
-            label.setWordWrap(True)
             label.setAlignment(side | Qt.AlignmentFlag.AlignVCenter)
-            label.setSizePolicy(wrapping_policy())
-            label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-        self._text.setProperty("tone", "heading")
         self._bar = ThinBar()
-        self.button = QPushButton()
-        self.button.setAutoDefault(False)
+        self.button = push_button("")
         self.button.clicked.connect(self._clicked)
         texts = QVBoxLayout()
         texts.setSpacing(4)
@@ -49,13 +43,10 @@ class NoticeView(QFrame):
             outer.addStretch(2)
         self.show_notice(Notice())
 
-    def notice(self) -> Notice:
-        return self._notice
-
     def show_notice(self, notice: Notice) -> None:
-        """Show it; one without a text hides the small form, and leaves the large one empty."""
-        news = notice.text != self._notice.text
-        self._notice = notice
+        """Show a notice; one without a text hides the small form and empties the large one."""
+        changed = notice.text != self.shown.text
+        self.shown = notice
         self._text.setText(notice.text)
         self._remedy.setText(notice.remedy)
         self._remedy.setVisible(bool(notice.remedy))
@@ -69,8 +60,8 @@ class NoticeView(QFrame):
             self.setVisible(bool(notice.text))
         whole = f"{notice.text} {notice.remedy}".strip()
         self.setAccessibleName(whole)
-        if news and whole:
+        if changed and whole:
             announce(self, whole)
 
     def _clicked(self) -> None:
-        self.asked.emit(self._notice.action)
+        self.action_requested.emit(self.shown.action)

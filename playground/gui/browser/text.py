@@ -1,4 +1,4 @@
-"""What a model's row says, in short for its columns and in words for a screen reader."""
+"""The words of a model's row: short ones for its columns, whole ones for a screen reader."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playground.core.memory.plan import Fit
 from playground.gui.browser.model_list import Entry
 from playground.hub.catalog import ModelRow, Sort, Where
 
-#: Of each column its heading and its share of the width.
+#: Heading of each column and its share of the width.
 COLUMNS: tuple[tuple[str, float], ...] = (
     ("Parameters", 0.14),
     ("Stored as", 0.17),
@@ -19,7 +19,7 @@ COLUMNS: tuple[tuple[str, float], ...] = (
     ("Updated", 0.14),
     ("Memory", 0.12),
 )
-#: The orders that a column's heading stands for.
+#: The order that a click on a heading chooses.
 COLUMN_SORTS = {
     "Parameters": Sort.PARAMETERS,
     "Size": Sort.SIZE,
@@ -32,7 +32,7 @@ UNKNOWN = "–"
 
 
 def headings(sort: Sort) -> tuple[str, ...]:
-    """The headings of the columns: a list in the order of likes shows those."""
+    """Return the headings of the columns; Likes replaces Downloads in a list sorted by likes."""
     names = tuple(heading for heading, _ in COLUMNS)
     if sort is not Sort.LIKES:
         return names
@@ -42,7 +42,7 @@ def headings(sort: Sort) -> tuple[str, ...]:
 def cells(
     entry: Entry, now: datetime | None = None, sort: Sort = Sort.DOWNLOADS
 ) -> tuple[str, ...]:
-    """The text of each column, UNKNOWN where nothing is known."""
+    """Return the text of each column, UNKNOWN where nothing is known."""
     row = entry.row
     return (
         short_count(row.parameters) or UNKNOWN,
@@ -56,36 +56,36 @@ def cells(
 
 
 def badges(row: ModelRow) -> list[tuple[str, str]]:
-    """Short marks beside the name, each with the tone it has."""
-    told = []
+    """Return the short marks beside the name, each with its tone."""
+    marks = []
     if row.gated:
-        told.append(("gated", "warning"))
+        marks.append(("gated", "warning"))
     if row.problem:
-        told.append(("damaged" if row.is_here else "gone", "danger"))
+        marks.append(("damaged" if row.is_here else "gone", "danger"))
     elif row.is_here:
-        told.append(("here", "success"))
-    return told
+        marks.append(("here", "success"))
+    return marks
 
 
 def spoken(entry: Entry) -> str:
-    """All of a row in one line, what is not known left out."""
+    """Return everything known of a row in one line."""
     row = entry.row
-    told = [plain_line(row.name)]
+    parts = [plain_line(row.name)]
     if entry.favourite:
-        told.append("favourite")
-    told += [where(row), plain_line(row.problem)]
+        parts.append("favourite")
+    parts += [where(row), plain_line(row.problem)]
     if row.gated:
-        told.append("gated")
-    told += [
+        parts.append("gated")
+    parts += [
         f"{heading.lower()} {text}"
         for (heading, _), text in zip(COLUMNS, cells(entry), strict=True)
         if text != UNKNOWN
     ]
-    return ", ".join(filter(None, told))
+    return ", ".join(filter(None, parts))
 
 
 def tip(entry: Entry) -> str:
-    """All that is known of a row, a fact a line; as strangers wrote it."""
+    """Return everything known of a row, a fact a line, as strangers wrote it."""
     row = entry.row
     lines = [row.name, where(row) + (f": {row.folder}" if row.folder else "")]
     lines += [row.problem]
@@ -93,20 +93,20 @@ def tip(entry: Entry) -> str:
         if text != UNKNOWN:
             lines.append(f"{heading}: {text}")
     if entry.fit is not None:
-        lines[-1] += " (its weights against what is free now; its page counts the rest)"
+        lines[-1] += " (weights against the free memory; its page counts the rest)"
     if row.likes is not None:
         lines.append(f"Likes: {row.likes:,}")
     if row.library:
         lines.append(f"Library: {row.library}")
     if row.gated:
-        lines.append("Gated: access is asked for on its page")
+        lines.append("Gated: ask for access on its page")
     return "\n".join(filter(None, lines))
 
 
 def where(row: ModelRow) -> str:
-    """Where a model is, in words."""
+    """Return where a model is, in words."""
     if row.where is Where.HUB:
-        return "On the Hub, another revision is here" if row.is_here else "On the Hub"
+        return "On the Hub; another revision is here" if row.is_here else "On the Hub"
     return {
         Where.CACHE: "In the Hub's cache here",
         Where.FOLDER: "In a folder here",

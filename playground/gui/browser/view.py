@@ -1,19 +1,12 @@
-"""The left half of the model picker: search, filters, the list, and what is said about it."""
+"""The left half of the model picker: search, filters, list, notices and buttons."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QPoint, Qt, Signal
+from PySide6.QtCore import QPoint, Qt, Signal, Slot
 from PySide6.QtGui import QAction, QKeySequence
-from PySide6.QtWidgets import (
-    QHBoxLayout,
-    QMenu,
-    QStackedWidget,
-    QToolButton,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QMenu, QStackedWidget, QToolButton, QWidget
 
 from playground.core.facts import ModelSpec
 from playground.gui.browser.filters import BrowserFilters
@@ -22,17 +15,17 @@ from playground.gui.browser.model_list import Entry, Line
 from playground.gui.browser.notice_view import NoticeView
 from playground.gui.browser.notices import Notice
 from playground.gui.toolkit.elided import ElidedLabel
-from playground.gui.toolkit.widgets import set_kind, tool_button
+from playground.gui.toolkit.widgets import h_box, set_kind, tool_button, v_box
 
-_NARROWEST = 580  # pixels; below, columns and filters are cut off
+_NARROWEST = 580  # pixels; columns and filters would be cut off below
 
 
 class BrowserView(QWidget):
-    """Places its parts and passes wishes on; what they mean is for the controller."""
+    """Lays out the browser's parts; the BrowserController fills them."""
 
-    notice_asked = Signal(str)
-    folder_wanted = Signal()
-    folder_unwanted = Signal(str)
+    action_requested = Signal(str)  # a notice's Action
+    folder_add_requested = Signal()
+    folder_remove_requested = Signal(str)  # the folder's path
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,21 +50,22 @@ class BrowserView(QWidget):
         self.folders = tool_button("folder", "Model folders", "Folders that hold your models")
         self.folders.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.folders.setMenu(QMenu(self.folders))
+        self.folders.menu().triggered.connect(self._on_folder_action)
         self._place()
         self.setMinimumWidth(_NARROWEST)
-        self.titles.sort_wanted.connect(self.filters.set_sort)
+        self.titles.sort_requested.connect(self.filters.set_sort)
         self.filters.sort.currentIndexChanged.connect(self._sort_changed)
         self._sort_changed()
-        self.list.menu_wanted.connect(self._open_menu)
-        self._empty.asked.connect(self.notice_asked)
-        self._strip.asked.connect(self.notice_asked)
+        self.list.menu_requested.connect(self._open_menu)
+        self._empty.action_requested.connect(self.action_requested)
+        self._strip.action_requested.connect(self.action_requested)
         self.filters.search.down.connect(self._enter_list)
         self.list.left_above.connect(self.filters.search.setFocus)
         self.set_folders(())
         self.set_current(None, deletable=False)
 
     def show_lines(self, lines: Sequence[Line], key: str, spec: ModelSpec | None) -> None:
-        """Show the list, with the model of this key or else spec as its current one."""
+        """Show the list, with the model of this key, else of this spec, as the current one."""
         self.list.show_lines(lines, key, spec)
         filled = any(isinstance(line, Entry) for line in lines)
         self._stack.setCurrentWidget(self._filled if filled else self._empty)
@@ -81,13 +75,6 @@ class BrowserView(QWidget):
         self._empty.show_notice(Notice() if filled else notice)
         self._strip.show_notice(notice if filled else Notice())
         self._summary.set_full_text(summary)
-
-    def notice(self) -> Notice:
-        """What is said now."""
-        return self._strip.notice() if self._strip.notice().text else self._empty.notice()
-
-    def notice_button(self) -> QWidget:
-        return self._strip.button if self._strip.notice().text else self._empty.button
 
     def summary(self) -> str:
         return self._summary.full_text()
@@ -110,18 +97,19 @@ class BrowserView(QWidget):
         """List the model folders in their menu."""
         menu = self.folders.menu()
         menu.clear()
-        menu.addAction("&Add a model folder…", self.folder_wanted.emit)
+        menu.addAction("&Add a model folder…")
         if folders:
             menu.addSeparator()
         for folder in folders:
             action = menu.addAction(f"Remove {folder.replace('&', '&&')} from the list")
             action.setData(folder)
-            action.triggered.connect(self._folder_removed)
 
-    def _folder_removed(self) -> None:
-        action = self.sender()
-        if isinstance(action, QAction):
-            self.folder_unwanted.emit(action.data())
+    @Slot(QAction)
+    def _on_folder_action(self, action: QAction) -> None:
+        if action.data():
+            self.folder_remove_requested.emit(action.data())
+        else:
+            self.folder_add_requested.emit()
 
     def _sort_changed(self) -> None:
         self.list.sort = self.filters.filters().sort
@@ -148,22 +136,15 @@ class BrowserView(QWidget):
 
     def _place(self) -> None:
         self._filled = QWidget()
-        rows = QVBoxLayout(self._filled)
-        rows.setContentsMargins(0, 0, 0, 0)
-        rows.setSpacing(2)
+        rows = v_box(self._filled, spacing=2)
         rows.addWidget(self.titles)
         rows.addWidget(self.list, 1)
         self._stack = QStackedWidget()
         self._stack.addWidget(self._filled)
         self._stack.addWidget(self._empty)
-        below = QHBoxLayout()
-        below.setSpacing(2)
-        below.addWidget(self._summary, 1)
-        for button in (*self.buttons, self.folders):
-            below.addWidget(button)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
+        below = h_box(self._summary, *self.buttons, self.folders, spacing=2)
+        below.setStretch(0, 1)
+        column = v_box(self)
         column.addWidget(self.filters)
         column.addWidget(self._stack, 1)
         column.addWidget(self._strip)

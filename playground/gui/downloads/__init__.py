@@ -1,1 +1,1 @@
-"""The downloads window, its indicator, and the log-in to the Hub."""
+"""The downloads: queue, panel and indicator; and the log-in to the Hub."""

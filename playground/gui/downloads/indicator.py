@@ -1,4 +1,4 @@
-"""The button beside the menus that says how the downloads stand; hidden where none is on."""
+"""The button beside the menus that sums up the downloads; hidden while there are none."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playground.gui.toolkit import theme
 
 
 class DownloadIndicator(QToolButton):
-    """Shows `summary` beside an arrow; a click is the wish to see the downloads."""
+    """Shows the summary beside an arrow; a click opens the downloads."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -30,7 +30,7 @@ class DownloadIndicator(QToolButton):
         self.setVisible(bool(text))
         bar = self.parentWidget()
         if wider and isinstance(bar, QMenuBar):
-            # A menu bar gives its corner a place only when it takes the widget.
+            # A menu bar sizes its corner only when the widget is set.
             bar.setCornerWidget(self)
             self.setVisible(bool(text))
 

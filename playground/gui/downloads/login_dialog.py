@@ -1,4 +1,4 @@
-"""The dialog that logs in to the Hub; the token goes into it and is never shown again."""
+"""The dialog that logs in to the Hub with a token, which is never shown."""
 
 from __future__ import annotations
 
@@ -10,76 +10,77 @@ from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QLabel,
     QLineEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from playground.core.errors import PlaygroundError
 from playground.gui.toolkit.background import Background, Task
 from playground.gui.toolkit.links import ask_to_open
-from playground.gui.toolkit.widgets import announce, muted_label, set_kind
+from playground.gui.toolkit.widgets import (
+    announce,
+    label_for,
+    muted_label,
+    plain_label,
+    push_button,
+    set_kind,
+    v_box,
+)
 
-#: Checks a token with the Hub, stores it and returns the user's name. Blocking.
+#: Checks a token with the Hub, stores it and returns the user's name. Blocks.
 Login = Callable[[str], str]
 
 
 class LoginDialog(QDialog):
-    """Asks for a token of the Hub and stores it where `hf auth login` does."""
+    """Asks for an access token and stores it where `hf auth login` does."""
 
     logged_in = Signal(str)  # the user's name
 
     def __init__(
-        self, background: Background, parent: QWidget | None = None, *, login: Login | None = None
+        self, background: Background, *, login: Login | None = None, parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("Log in to the Hub")
         self._background = background
         self._login = login or _login
         self._task: Task | None = None
-        told = QLabel(
-            "Paste an access token of your account; the right to read is enough. It is checked "
-            "with the Hub and stored where `hf auth login` stores it, and nowhere else."
+        explanation = plain_label(
+            "Paste an access token of your account; permission to read is enough. It is checked "
+            "with the Hub and stored where `hf auth login` stores it, and nowhere else.",
+            wrap=True,
         )
-        told.setTextFormat(Qt.TextFormat.PlainText)
-        told.setWordWrap(True)
-        label = QLabel("&Token")
         self.field = QLineEdit()
         self.field.setEchoMode(QLineEdit.EchoMode.Password)
         self.field.setMaxLength(400)
         self.field.setPlaceholderText("hf_…")
         self.field.setAccessibleName("Access token, shown as dots")
-        label.setBuddy(self.field)
         self.status = muted_label("", wrap=True)
         self.status.setMinimumHeight(2 * self.status.fontMetrics().lineSpacing())
         self.status.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self.make_button = QPushButton("&Make a token…")
-        self.make_button.setAutoDefault(False)
+        self.create_button = push_button("&Create a token…", "Open the Hub's page for tokens")
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel)
-        # Enter in the field means "log in", wherever the focus has been before.
+        # Enter in the field always means "log in".
         buttons.button(QDialogButtonBox.StandardButton.Cancel).setAutoDefault(False)
         self.login_button = QPushButton("&Log in")
         self.login_button.setProperty("kind", "primary")
         self.login_button.setDefault(True)
         self.login_button.setEnabled(False)
         buttons.addButton(self.login_button, QDialogButtonBox.ButtonRole.AcceptRole)
-        buttons.addButton(self.make_button, QDialogButtonBox.ButtonRole.ActionRole)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(8)
-        for widget in (told, label, self.field, self.status, buttons):
+        buttons.addButton(self.create_button, QDialogButtonBox.ButtonRole.ActionRole)
+        column = v_box(self, margin=16)
+        label = label_for("&Token", self.field)
+        for widget in (explanation, label, self.field, self.status, buttons):
             column.addWidget(widget)
         self.resize(460, self.sizeHint().height())
         self.field.textChanged.connect(self._typed)
-        self.make_button.clicked.connect(self._open_token_page)
+        self.create_button.clicked.connect(self._open_token_page)
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         self.field.setFocus()
 
     def accept(self) -> None:
-        """Check what is in the field; the dialog closes once it is accepted."""
+        """Check the token; the dialog closes when the Hub accepts it."""
         token = self.field.text().strip()
         if not token or self._task is not None:
             return
@@ -136,7 +137,7 @@ class LoginDialog(QDialog):
 
 
 def _login(token: str) -> str:
-    # Imported here, off the GUI thread: the Hub's library takes a while.
+    # Imported here, off the GUI thread: importing the Hub's library takes a while.
     from playground.hub.site.account import login
 
     return login(token)

@@ -1,17 +1,17 @@
-"""The download queue: a row for each model, with how it stands and what may be done."""
+"""Shows the download queue: a row for each model with its state and its buttons."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import partial
 
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import (
+    QDialog,
+    QDialogButtonBox,
     QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
     QScrollArea,
     QVBoxLayout,
     QWidget,
@@ -19,11 +19,21 @@ from PySide6.QtWidgets import (
 
 from playground.gui.downloads.text import state_text
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.links import ask_to_open
 from playground.gui.toolkit.thin_bar import ThinBar
-from playground.gui.toolkit.widgets import announce, muted_label, set_kind, wrapping_policy
+from playground.gui.toolkit.widgets import (
+    announce,
+    h_box,
+    muted_label,
+    plain_label,
+    push_button,
+    set_kind,
+    v_box,
+    wrapping_policy,
+)
 from playground.hub.downloads.items import DownloadItem, DownloadState
 
-_ENDURES = "What is not done when the window closes goes on at the next start."
+_RESUMES = "Unfinished downloads resume at the next start."
 _TONES = {
     DownloadState.FAILED: "danger",
     DownloadState.RETRYING: "warning",
@@ -32,28 +42,24 @@ _TONES = {
 
 
 class DownloadsPanel(QFrame):
-    """Shows entries of the queue; every wish names the entry's key."""
+    """Shows the entries of the queue, the latest first."""
 
-    cancelRequested = Signal(str)
+    cancelRequested = Signal(str)  # an entry's key, here and below
     retryRequested = Signal(str)
     removeRequested = Signal(str)
     clearRequested = Signal()
-    askRequested = Signal(str)  # the page where a gated model is asked for
-    loginRequested = Signal()
+    loginRequested = Signal(QWidget)  # the window to ask in
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("card")
         self.setAccessibleName("Downloads")
         self._rows: dict[str, DownloadRow] = {}
-        self._title = QLabel("Downloads")
-        self._title.setProperty("tone", "heading")
         self._note = ElidedLabel()
         self._note.setProperty("tone", "muted")
-        self.clear_button = QPushButton("Clear &finished")
-        self.clear_button.setProperty("kind", "flat")
-        self.clear_button.setAutoDefault(False)
-        self.clear_button.setToolTip("Take what is finished or cancelled out of this list")
+        self.clear_button = push_button(
+            "Clear &finished", "Remove finished and cancelled downloads from this list", kind="flat"
+        )
         self._nothing = muted_label("Nothing has been downloaded yet.")
         inner = QWidget()
         inner.setObjectName("scrolled")
@@ -67,9 +73,7 @@ class DownloadsPanel(QFrame):
         self._area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self._area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._area.setWidget(inner)
-        head = QHBoxLayout()
-        head.setSpacing(12)
-        head.addWidget(self._title)
+        head = h_box(plain_label("Downloads", "heading"), spacing=12)
         head.addWidget(self._note, 1)
         head.addWidget(self.clear_button)
         column = QVBoxLayout(self)
@@ -79,14 +83,14 @@ class DownloadsPanel(QFrame):
         column.addWidget(self._nothing)
         column.addWidget(self._area, 1)
         self.clear_button.clicked.connect(self.clearRequested)
-        # Waiting times run down also while nothing is told.
+        # Waiting times count down while nothing else changes.
         self._clock = QTimer(self, interval=1000)
         self._clock.timeout.connect(self._tick)
         self.show_items(())
 
     @Slot(object)
     def show_items(self, items: Sequence[DownloadItem]) -> None:
-        """Show exactly these entries, the latest first."""
+        """Show exactly these entries; the last one is shown first."""
         keys = {item.key for item in items}
         for key in [key for key in self._rows if key not in keys]:
             row = self._rows.pop(key)
@@ -101,7 +105,7 @@ class DownloadsPanel(QFrame):
 
     @Slot(object)
     def show_item(self, item: DownloadItem) -> None:
-        """Bring one entry up to date; one that is not shown comes to the top."""
+        """Update one entry; one that is not shown yet is added at the top."""
         row = self._rows.get(item.key)
         if row is None:
             row = self._make(item.key)
@@ -122,11 +126,10 @@ class DownloadsPanel(QFrame):
 
     def _make(self, key: str) -> DownloadRow:
         row = DownloadRow(key)
-        row.cancel_button.clicked.connect(self._cancel)
-        row.retry_button.clicked.connect(self._retry)
-        row.remove_button.clicked.connect(self._remove)
-        row.ask_button.clicked.connect(self._ask)
-        row.login_button.clicked.connect(self.loginRequested)
+        row.cancel_button.clicked.connect(partial(self.cancelRequested.emit, key))
+        row.retry_button.clicked.connect(partial(self.retryRequested.emit, key))
+        row.remove_button.clicked.connect(partial(self.removeRequested.emit, key))
+        row.login_button.clicked.connect(self._request_login)
         self._rows[key] = row
         return row
 
@@ -138,7 +141,7 @@ class DownloadsPanel(QFrame):
             any(s in (DownloadState.FINISHED, DownloadState.CANCELLED) for s in states)
         )
         on = any(not state.is_over for state in states)
-        self._note.set_full_text(_ENDURES if on else "")
+        self._note.set_full_text(_RESUMES if on else "")
         waiting = DownloadState.RETRYING in states
         if waiting and self.isVisible() and not self._clock.isActive():
             self._clock.start()
@@ -149,30 +152,13 @@ class DownloadsPanel(QFrame):
         for row in self._rows.values():
             row.show_clock()
 
-    def _sender(self) -> DownloadRow | None:
-        button = self.sender()
-        return next((r for r in self._rows.values() if button in r.buttons), None)
-
-    def _cancel(self) -> None:
-        if row := self._sender():
-            self.cancelRequested.emit(row.key)
-
-    def _retry(self) -> None:
-        if row := self._sender():
-            self.retryRequested.emit(row.key)
-
-    def _remove(self) -> None:
-        if row := self._sender():
-            self.removeRequested.emit(row.key)
-
-    def _ask(self) -> None:
-        row = self._sender()
-        if row is not None and row.item is not None:
-            self.askRequested.emit(row.item.ask_at)
+    @Slot()
+    def _request_login(self) -> None:
+        self.loginRequested.emit(self.window())
 
 
 class DownloadRow(QFrame):
-    """One entry: name and buttons, a thin bar, and a sentence."""
+    """One entry: name and buttons, a thin bar, and a sentence on its state."""
 
     def __init__(self, key: str) -> None:
         super().__init__()
@@ -182,14 +168,16 @@ class DownloadRow(QFrame):
         self._name.elide_mode = Qt.TextElideMode.ElideMiddle
         self._bar = ThinBar()
         self._bar.setAccessibleName(f"Download of {key}")
-        self._state = muted_label("")
-        self._state.setWordWrap(True)
-        self._state.setSizePolicy(wrapping_policy())
-        self.login_button = _button("Log in…", f"Log in to the Hub for {key}")
-        self.ask_button = _button("Ask for access…", f"Open the page where {key} is asked for")
-        self.retry_button = _button("Try again", f"Try to download {key} again")
-        self.cancel_button = _button("Cancel", f"Cancel the download of {key}; finished files stay")
-        self.remove_button = _button("Remove", f"Take {key} out of this list; its files stay")
+        self.state = muted_label("", wrap=True)
+        self.state.setSizePolicy(wrapping_policy())
+        self.login_button = push_button("Log in…", f"Log in to the Hub for {key}")
+        self.ask_button = push_button("Ask for access…", f"Open the page to request {key} on")
+        self.ask_button.clicked.connect(self._ask_for_access)
+        self.retry_button = push_button("Try again", f"Try to download {key} again")
+        self.cancel_button = push_button(
+            "Cancel", f"Cancel the download of {key}; finished files stay"
+        )
+        self.remove_button = push_button("Remove", f"Remove {key} from this list; its files stay")
         self.buttons = (
             self.login_button,
             self.ask_button,
@@ -197,20 +185,14 @@ class DownloadRow(QFrame):
             self.cancel_button,
             self.remove_button,
         )
-        line = QHBoxLayout()
-        line.setSpacing(6)
-        line.addWidget(self._name, 1)
-        for button in self.buttons:
-            line.addWidget(button)
+        line = h_box(self._name, *self.buttons, spacing=6)
+        line.setStretch(0, 1)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 4, 0, 6)
         column.setSpacing(3)
         column.addLayout(line)
         column.addWidget(self._bar)
-        column.addWidget(self._state)
-
-    def state_text(self) -> str:
-        return self._state.text()
+        column.addWidget(self.state)
 
     def show_item(self, item: DownloadItem) -> None:
         before, self.item = self.item, item
@@ -229,22 +211,35 @@ class DownloadRow(QFrame):
         self.retry_button.setText("Try now" if now else "Try again")
         self.cancel_button.setVisible(on)
         self.remove_button.setVisible(not on)
-        set_kind(self._state, "tone", "warning" if item.is_quiet else _TONES.get(state, "muted"))
+        set_kind(self.state, "tone", "warning" if item.is_quiet else _TONES.get(state, "muted"))
         self.show_clock()
         if before is not None and before.state is not state and state.is_over:
-            announce(self, f"{item.key}: {self._state.text()}")
+            announce(self, f"{item.key}: {self.state.text()}")
 
     def show_clock(self) -> None:
-        """Bring up to date what depends on the time."""
+        """Update what depends on the time."""
         if self.item is not None:
             text = state_text(self.item, time.time())
-            self._state.setText(text)
+            self.state.setText(text)
             self.setAccessibleName(f"{self.key}: {text}")
 
+    @Slot()
+    def _ask_for_access(self) -> None:
+        if self.item is not None:
+            ask_to_open(self.item.ask_at, self)
 
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setAutoDefault(False)
-    button.setToolTip(tip)
-    button.setAccessibleDescription(tip)
-    return button
+
+class DownloadsWindow(QDialog):
+    """The queue in a window of its own; closing it does not affect the downloads."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Downloads")
+        self.panel = DownloadsPanel()
+        buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
+        buttons.rejected.connect(self.reject)
+        column = v_box(self, margin=16, spacing=12)
+        column.addWidget(self.panel, 1)
+        column.addWidget(buttons)
+        self.resize(640, 360)
+        buttons.button(QDialogButtonBox.StandardButton.Close).setFocus()

@@ -1,4 +1,4 @@
-"""What a download says of itself: one sentence for each of its states."""
+"""The words of the downloads: a sentence for each state, and the summary."""
 
 from __future__ import annotations
 
@@ -9,35 +9,35 @@ from playground.hub.downloads.items import DownloadItem, DownloadState
 
 
 def state_text(item: DownloadItem, now: float) -> str:
-    """How a download stands. `now` in seconds since the epoch."""
+    """Return a sentence on a download's state; `now` is in seconds since the epoch."""
     match item.state:
         case DownloadState.WAITING:
             here = f" {size_text(item.done_bytes)} are here." if item.done_bytes else ""
-            return f"Waits for its turn.{here}"
+            return f"Waiting for its turn.{here}"
         case DownloadState.PLANNING:
             return "Asking the Hub for the files and their sizes …"
         case DownloadState.RUNNING:
             return _running(item)
         case DownloadState.RETRYING:
             wait = human_duration(item.retry_at - now) if item.retry_at > now else "a moment"
-            return f"{item.message} Goes on by itself in {wait}."
+            return f"{item.message} Resumes automatically in {wait}."
         case DownloadState.FINISHED:
             return f"{size_text(item.total_bytes)} are on this machine."
         case DownloadState.FAILED:
             return f"{item.message} {item.remedy}".strip()
         case DownloadState.CANCELLED:
-            return "Cancelled. Finished files are kept, another try goes on from there."
+            return "Cancelled. Finished files are kept; another try resumes from them."
 
 
 def summary(items: Sequence[DownloadItem]) -> str:
-    """All downloads on one short line, for a place that is always seen; "" where none is on."""
-    on = [item for item in items if not item.state.is_over]
+    """Return all downloads in a few words, for the indicator; "" where none is active."""
+    active = [item for item in items if not item.state.is_over]
     failed = sum(item.state is DownloadState.FAILED for item in items)
-    if not on:
+    if not active:
         return f"{_count(failed)} failed" if failed else ""
-    known = [item for item in on if item.total_bytes]
+    known = [item for item in active if item.total_bytes]
     total = sum(item.total_bytes for item in known)
-    text = _count(len(on))
+    text = _count(len(active))
     return f"{text} · {sum(i.done_bytes for i in known) / total:.0%}" if total else text
 
 

@@ -1,1 +1,1 @@
-"""The Qt side of one engine process: its worker thread, and engines started ahead."""
+"""The Qt side of engine processes: their worker threads, and standby engines."""

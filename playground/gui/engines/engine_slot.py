@@ -1,4 +1,4 @@
-"""The one engine process a lane may have at a time, and what is known of it."""
+"""The one engine process that a lane has at a time, and what is known of it."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from playground.core.facts import EngineFacts, LoadRequest
 from playground.core.protocol import Command, Event, Load, Progress, Ready, Tokens
 from playground.gui.engines.worker import EngineEnd, EngineWorker
 
-#: Makes an engine in the environment of this name; raises PlaygroundError where it is gone.
+#: Makes an engine in the environment of this name; raises PlaygroundError where it is missing.
 EngineFactory = Callable[[str], Engine]
 
 
 class LaneEngine(QObject):
-    """Starts engines one after the other; `facts` are those of the last one that was ready."""
+    """Runs engines one after the other; `facts` are those of the last one that was ready."""
 
     received = Signal(object)  # every Event but Tokens
     failed = Signal(object)  # a Failure
-    ended = Signal(object)  # an EngineEnd; a new engine may be started
+    ended = Signal(object, object)  # an EngineEnd, and this slot, which can start a new engine
 
     def __init__(self, make: EngineFactory, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.facts: EngineFacts | None = None
         self.environment = OWN  # of the process, and of the facts
         self.ready = False  # it can take a load
-        self.consumed = False  # it took one, or is on its way out
+        self.consumed = False  # it has taken one, or is ending
         self.progress: Progress | None = None
         self._make = make
         self._worker: EngineWorker | None = None
-        self._last_tokens: list[Tokens] = []  # of the engine that has just ended
+        self._last_tokens: list[Tokens] = []  # of the engine that ended last
 
     @property
     def running(self) -> bool:
@@ -40,7 +40,7 @@ class LaneEngine(QObject):
 
     @property
     def alive(self) -> bool:
-        """Whether there is a process that nobody has ended, and that has not ended by itself."""
+        """Whether the process runs, and nobody has told it to end."""
         return self._worker is not None and not self.consumed and not self._worker.process.ended
 
     @property
@@ -49,7 +49,7 @@ class LaneEngine(QObject):
         return self._worker.process.pid if self._worker else 0
 
     def start(self, environment: str = OWN) -> None:
-        """Start a process unless there is one. Raises PlaygroundError as the factory does."""
+        """Start a process unless one runs. Raises PlaygroundError as the factory does."""
         if self._worker is not None:
             return
         worker = EngineWorker(self._make(environment))
@@ -64,7 +64,7 @@ class LaneEngine(QObject):
         worker.launch()
 
     def load(self, request: LoadRequest) -> None:
-        """Send the one load of the process's life."""
+        """Send the load; a process loads only once."""
         self.consumed = True
         self.send(Load(request))
 
@@ -73,7 +73,7 @@ class LaneEngine(QObject):
             self._worker.send(command)
 
     def take_tokens(self, request_id: int) -> list[Tokens]:
-        """Return the request's batches that came since the last call."""
+        """Return the request's batches since the last call."""
         taken, self._last_tokens = self._last_tokens, []
         if self._worker is not None:
             taken += self._worker.take_tokens()
@@ -92,14 +92,14 @@ class LaneEngine(QObject):
             self._worker.kill()
 
     def wait(self, timeout_ms: int) -> bool:
-        """After `end` or `kill`: block until process and thread are gone."""
+        """After `end` or `kill`, block until process and thread have ended."""
         return self._worker is None or self._worker.wait(timeout_ms)
 
     @Slot(object)
     def _on_received(self, event: Event) -> None:
         if isinstance(event, Ready):
             self.ready = True
-            self.progress = None  # its importing is over
+            self.progress = None  # the imports have finished
             self.facts = event.facts
         elif isinstance(event, Progress):
             self.progress = event
@@ -116,7 +116,7 @@ class LaneEngine(QObject):
         self.ready = self.consumed = False
         self.progress = None
         self._last_tokens = worker.take_tokens() if worker is not None else []
-        self.ended.emit(end)
+        self.ended.emit(end, self)
         if worker is not None:
-            worker.wait(5000)  # `ended` was all but its last line
+            worker.wait(5000)  # the thread emits `ended` just before it returns
             worker.deleteLater()

@@ -1,4 +1,4 @@
-"""Carries one engine process on a QThread of its own: its events become signals."""
+"""Reads one engine process on a QThread of its own and emits its events as signals."""
 
 from __future__ import annotations
 
@@ -20,22 +20,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class EngineEnd:
-    """How an engine ended, and the memory (bytes) that was measured just before we ended it."""
+    """How an engine ended, and its memory (bytes) just before `end`, 0 where not measured."""
 
     outcome: Outcome
     memory_bytes: int = 0
 
 
 class EngineWorker(QObject):
-    """Starts an engine, reads its events until its end, and says what happened.
+    """Starts an engine and emits its events until it has ended.
 
-    `ended` always comes, once and last, after the process is gone. Tokens are no signal: they
-    wait in a queue for `take_tokens`, so that their rate is not the event loop's. `send`,
-    `end` and `kill` are called from the GUI thread and go straight to the process: a slot
+    `ended` always comes, once and last, after the process has exited. Tokens are not signals:
+    they wait in a queue for `take_tokens`, so that their rate does not load the event loop.
+    `send`, `end` and `kill` are called on the GUI thread and reach the process directly: a slot
     queued on this worker would wait for a read that may take minutes.
     """
 
-    started = Signal(int)  # the process's id
     received = Signal(object)  # every Event but Tokens
     failed = Signal(object)  # a Failure: it could not be started, or wrote garbage
     ended = Signal(object)  # an EngineEnd
@@ -45,7 +44,7 @@ class EngineWorker(QObject):
         self.process = process
         self._tokens: deque[Tokens] = deque()
         self._thread = QThread()
-        self._unwanted = threading.Event()
+        self._end_requested = threading.Event()
         self._memory_bytes = 0
         self._ending: threading.Thread | None = None
 
@@ -57,40 +56,39 @@ class EngineWorker(QObject):
         self._thread.start()
 
     def send(self, command: Command) -> None:
-        """Pass a command on; never blocks."""
+        """Send a command to the engine; never blocks."""
         self.process.send(command)
 
     def take_tokens(self) -> list[Tokens]:
-        """Return the batches that came since the last call, in order."""
+        """Return the batches since the last call, in order."""
         taken = []
         while self._tokens:
             taken.append(self._tokens.popleft())
         return taken
 
     def end(self) -> None:
-        """Measure the process's memory and end it, gently at first; returns at once."""
-        if self._ending is None and not self._unwanted.is_set():
-            self._unwanted.set()
+        """Measure the process's memory, then end it gently; returns at once."""
+        if self._ending is None and not self._end_requested.is_set():
+            self._end_requested.set()
             self._ending = threading.Thread(target=self._end, name="engine end", daemon=True)
             self._ending.start()
 
     def kill(self) -> None:
         """End the process now; returns at once."""
-        self._unwanted.set()
+        self._end_requested.set()
         self.process.kill()
 
     def wait(self, timeout_ms: int) -> bool:
-        """Wait for the thread after `end`, `kill` or `ended`; True when it is gone."""
+        """After `end`, `kill` or `ended`, wait for the thread; return whether it has ended."""
         return self._thread.wait(timeout_ms)
 
     @Slot()
     def run(self) -> None:
-        """The worker's life; only the thread calls it."""
+        """Start the engine and read it to its end. Called on the worker's thread only."""
         try:
             self.process.start()
-            if self._unwanted.is_set():
-                self.process.kill()  # the wish came before there was anything to end
-            self.started.emit(self.process.pid)
+            if self._end_requested.is_set():
+                self.process.kill()  # requested before the process existed
             for event in self.process.events():
                 if isinstance(event, Tokens):
                     self._tokens.append(event)

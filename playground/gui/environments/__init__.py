@@ -1,1 +1,1 @@
-"""The dialog of the engine environments."""
+"""The engine environments: their controller and their dialog."""

@@ -1,4 +1,4 @@
-"""The engine environments in the window: looked at, checked, added, made and removed."""
+"""Checks, adds, installs and removes the engine environments of the settings."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal, Slot
-from PySide6.QtWidgets import QWidget
 
 from playground.client.environment_builder import Builder, Cancelled, remove_folder
 from playground.client.environments import check, look
@@ -20,16 +19,15 @@ from playground.core.environments import (
 )
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
-from playground.core.settings import SettingsStore
-from playground.gui.toolkit.background import Background
+from playground.gui.context import AppContext
 
-#: Name, and what was found: the interpreter's version, an engine's facts, or what is wrong.
+#: An environment's name with the interpreter's version, an engine's facts, or an error.
 _Found = tuple[str, str | EngineFacts | PlaygroundError]
 
 
 @dataclass(frozen=True)
 class EnvironmentState:
-    """What is known of one environment; `busy` says what is being done with it."""
+    """What is known of one environment; `busy` names the work in progress on it."""
 
     environment: EngineEnvironment
     version: str = ""
@@ -39,56 +37,49 @@ class EnvironmentState:
 
 
 class EnvironmentsController(QObject):
-    """Keeps the list in the settings. All work is done in the background."""
+    """Keeps the list in the settings; all work runs in the background."""
 
     changed = Signal()
     building_changed = Signal(bool)
-    progressed = Signal(str, float)  # what is done, and the fraction of the steps
+    progressed = Signal(str, float)  # the step of the installation, and the fraction done
     known = Signal(str, object)  # an environment's name and its EngineFacts
-    message = Signal(str, str, str)  # text, level, remedy
-    _told = Signal(str, float)  # from the builder's thread
+    _progress_reported = Signal(str, float)  # from the builder's thread
 
-    def __init__(
-        self,
-        store: SettingsStore,
-        background: Background,
-        parent: QWidget | None = None,
-        make_builder: Callable[[], Builder] = Builder,
-    ) -> None:
+    def __init__(self, context: AppContext, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._store = store
-        self._background = background
-        self._make_builder = make_builder
+        self.notify = context.notify
+        self._settings = context.settings
+        self._background = context.background
         self._builder: Builder | None = None
         self._states: dict[str, EnvironmentState] = {}
-        self._adding: EngineEnvironment | None = None  # being checked, and not in the list yet
-        self._told.connect(self.progressed)
+        self._adding: EngineEnvironment | None = None  # being checked, not in the list yet
+        self._progress_reported.connect(self.progressed)  # crosses to the GUI thread
 
     @property
     def building(self) -> bool:
         return self._builder is not None
 
     def states(self) -> list[EnvironmentState]:
-        """Those there are, in the order of the settings, and the one that is being added."""
-        known = self._store.values.environments
+        """Return the environments in the order of the settings, and the one being added."""
+        known = self._settings.values.environments
         if self._adding is not None:
             known = (*known, self._adding)
         return [self._states.get(one.name, EnvironmentState(one)) for one in known]
 
     @Slot()
     def look_all(self) -> None:
-        """Find out which interpreters are there, without starting engines."""
+        """Find out which interpreters exist, without starting engines."""
         for state in self.states():
             if not state.busy:
                 self._background.start(partial(_look, state.environment), self._looked)
 
     def read_again(self) -> None:
-        """Take from the settings file what the command line may have made meanwhile."""
-        self._store.take("environments")
+        """Read the list again: the command line may have changed it since."""
+        self._settings.take("environments")
         self.changed.emit()
 
     def check(self, name: str) -> None:
-        """Start an engine in an environment, to see what it can do."""
+        """Start an engine in an environment to find out what it can do."""
         for state in self.states():
             if state.environment.name == name and not state.busy:
                 self._set(replace(state, busy="starting an engine"))
@@ -96,14 +87,14 @@ class EnvironmentsController(QObject):
 
     def add(self, python: Path) -> None:
         """Check the Python of an environment and add it to the list."""
-        # Not resolved: a virtual environment's executable is a link to another Python.
+        # Links are not resolved: a virtual environment's executable is one to another Python.
         environment = EngineEnvironment(default_name(python), str(python.absolute()))
         if self._adding is not None:
             return
         try:
-            check_new(self._store.values.environments, environment.name)
+            check_new(self._settings.values.environments, environment.name)
         except PlaygroundError as error:
-            self._tell(error)
+            self.notify.error(error)
             return
         self._adding = environment
         self._set(EnvironmentState(environment, busy="starting an engine"))
@@ -111,29 +102,31 @@ class EnvironmentsController(QObject):
 
     @Slot()
     def create(self) -> None:
-        """Make the environment with auto-gptq; takes minutes."""
+        """Install the environment with auto-gptq, which takes minutes."""
         if self._builder is not None:
             return
         try:
-            check_new(self._store.values.environments, AUTO_GPTQ)
+            check_new(self._settings.values.environments, AUTO_GPTQ)
         except PlaygroundError as error:
-            self._tell(error)
+            self.notify.error(error)
             return
-        self._builder = self._make_builder()
+        self._builder = Builder()
         self.building_changed.emit(True)
         self._background.start(
-            partial(_build, self._builder, self._told.emit), self._built, self._build_failed
+            partial(_build, self._builder, self._progress_reported.emit),
+            self._built,
+            self._build_failed,
         )
 
     @Slot()
     def cancel(self) -> None:
-        """Stop making the environment; what there is of it is deleted."""
+        """Stop the installation; its files are deleted."""
         if self._builder is not None:
-            self._told.emit("cancelling", 0.0)
+            self.progressed.emit("cancelling", 0.0)
             self._builder.cancel()
 
     def remove(self, name: str) -> None:
-        """Forget an environment; its folder is deleted where it was made here."""
+        """Remove an environment; its folder is deleted if it was installed here."""
         for state in self.states():
             if state.environment.name == name and not state.busy:
                 self._set(replace(state, busy="removing"))
@@ -143,18 +136,18 @@ class EnvironmentsController(QObject):
 
     @Slot()
     def shut_down(self) -> None:
-        """Stop what runs: a window that is gone makes nothing any more."""
+        """Stop an installation in progress."""
         if self._builder is not None:
             self._builder.cancel()
 
-    # What comes back
+    # Results
 
     @Slot(object)
     def _looked(self, found: _Found) -> None:
         name, what = found
         state = next((s for s in self.states() if s.environment.name == name), None)
         if state is None:
-            return  # removed meanwhile
+            return  # removed since
         if isinstance(what, PlaygroundError):
             self._set(replace(state, facts=None, problem=str(what), busy=""))
         elif isinstance(what, EngineFacts):
@@ -171,27 +164,27 @@ class EnvironmentsController(QObject):
             self._states.pop(name, None)
             self.changed.emit()
         else:
-            self._keep((*self._store.values.environments, environment))
+            self._keep((*self._settings.values.environments, environment))
             self._looked(found)
         if isinstance(what, PlaygroundError):
-            self._tell(what)
+            self.notify.error(what)
 
     @Slot(object)
     def _built(self, environment: EngineEnvironment | None) -> None:
         self._end_building()
         if environment is None:
-            self.message.emit("The environment was not made.", "info", "Nothing is left of it.")
+            self.notify.info("The installation was cancelled.", "Its files were deleted.")
             return
-        self._keep((*self._store.values.environments, environment))
-        self.message.emit(
-            f"The environment {environment.name} is ready.", "info", "Choose it in a lane's menu."
+        self._keep((*self._settings.values.environments, environment))
+        self.notify.info(
+            f"The environment {environment.name} is ready.", "Choose it in a lane's menu."
         )
         self.check(environment.name)
 
     @Slot(object)
     def _build_failed(self, error: PlaygroundError) -> None:
         self._end_building()
-        self._tell(error)
+        self.notify.error(error)
 
     @Slot(object)
     def _removed(self, name: str) -> None:
@@ -200,7 +193,7 @@ class EnvironmentsController(QObject):
     @Slot(object)
     def _not_removed(self, error: PlaygroundError) -> None:
         self._states = {n: replace(s, busy="") for n, s in self._states.items()}
-        self._tell(error)
+        self.notify.error(error)
         self.changed.emit()
 
     # Inside
@@ -210,7 +203,7 @@ class EnvironmentsController(QObject):
         self.building_changed.emit(False)
 
     def _forget(self, name: str) -> None:
-        self._keep(tuple(e for e in self._store.values.environments if e.name != name))
+        self._keep(tuple(e for e in self._settings.values.environments if e.name != name))
         self._states.pop(name, None)
         self.changed.emit()
 
@@ -220,19 +213,16 @@ class EnvironmentsController(QObject):
 
     def _keep(self, environments: tuple[EngineEnvironment, ...]) -> None:
         try:
-            self._store.change(environments=environments)
-        except PlaygroundError as error:  # it holds until the window is closed
-            self._tell(error)
-
-    def _tell(self, error: PlaygroundError) -> None:
-        self.message.emit(error.message, "error", error.remedy)
+            self._settings.change(environments=environments)
+        except PlaygroundError as error:  # the change holds until the window is closed
+            self.notify.error(error)
 
 
 def _look(environment: EngineEnvironment) -> _Found:
     if not Path(environment.python).is_file():
         return environment.name, PlaygroundError(
             f"There is no Python at {environment.python} any more.",
-            "Bring it back, or remove the environment here.",
+            "Restore it, or remove the environment here.",
         )
     try:
         return environment.name, look(environment.python)
@@ -247,9 +237,9 @@ def _check(environment: EngineEnvironment) -> _Found:
         return environment.name, error
 
 
-def _build(builder: Builder, tell: Callable[[str, float], None]) -> EngineEnvironment | None:
+def _build(builder: Builder, report: Callable[[str, float], None]) -> EngineEnvironment | None:
     try:
-        return builder.build(tell)
+        return builder.build(report)
     except Cancelled:
         return None
 

@@ -1,4 +1,4 @@
-"""The dialog of the engine environments: what is there, what each can do, and more of them."""
+"""The dialog of the engine environments: what each can do; adding and removing them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,8 @@ from PySide6.QtWidgets import (
     QDialog,
     QFileDialog,
     QFrame,
-    QHBoxLayout,
     QHeaderView,
-    QLabel,
     QProgressBar,
-    QPushButton,
     QScrollArea,
     QTreeWidget,
     QTreeWidgetItem,
@@ -27,36 +24,48 @@ from playground.client.environments import precisions, shown_versions
 from playground.core.environments import AUTO_GPTQ
 from playground.gui.environments.controller import EnvironmentsController, EnvironmentState
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import file_dialog
 from playground.gui.toolkit.question import Question
-from playground.gui.toolkit.widgets import muted_label, set_kind
+from playground.gui.toolkit.widgets import (
+    h_box,
+    muted_label,
+    plain_label,
+    push_button,
+    set_kind,
+    v_box,
+)
 
-_WHAT = (
-    "Other Pythons that a lane's engine can run in, for libraries that do not go together with "
-    "the playground's own. Choose one for a lane in the lane's menu."
+_EXPLANATION = (
+    "Other Pythons in which a lane's engine can run, for libraries that cannot be installed "
+    "together with the playground's own. Choose one for a lane in the lane's menu."
+)
+_NONE_YET = (
+    f"There is none yet. “Install {AUTO_GPTQ}” sets up the original auto-gptq with the versions "
+    "it needs; “Add a Python” takes an environment of yours."
 )
 
 
 class EnvironmentsDialog(QDialog):
-    """Shows what the controller knows; making an environment goes on when this is closed."""
+    """Shows what the controller knows; an installation continues after the dialog is closed."""
 
     def __init__(self, environments: EnvironmentsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Engine environments")
         self.resize(820, 440)
         self._environments = environments
-        self._removing = ""  # the name that a question is about
+        self._removing = ""  # the name of the environment that a question is about
         self._build()
         environments.changed.connect(self._show)
         environments.building_changed.connect(self._show_building)
         environments.progressed.connect(self._show_progress)
-        environments.message.connect(self._show_message)
+        environments.notify.message.connect(self._show_message)  # the window's bar is behind
         self._show()
         self._show_building(environments.building)
         environments.look_all()
 
     @property
     def chosen(self) -> EnvironmentState | None:
-        """The environment that is marked in the list."""
+        """The environment that is selected in the list."""
         row = self.list.currentIndex().row()
         states = self._environments.states()
         return states[row] if 0 <= row < len(states) else None
@@ -74,10 +83,8 @@ class EnvironmentsDialog(QDialog):
         header.setSectionResizeMode(1, QHeaderView.ResizeMode.ResizeToContents)
         header.setSectionResizeMode(2, QHeaderView.ResizeMode.Stretch)
         self.list.currentItemChanged.connect(self._show_chosen)
-        self.details = QLabel()
-        self.details.setObjectName("scrolled")  # it lets the card's colour through
-        self.details.setTextFormat(Qt.TextFormat.PlainText)
-        self.details.setWordWrap(True)
+        self.details = plain_label(wrap=True)
+        self.details.setObjectName("scrolled")  # transparent, as the style sheet says
         self.details.setAlignment(Qt.AlignmentFlag.AlignTop)
         self.details.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse
@@ -94,50 +101,41 @@ class EnvironmentsDialog(QDialog):
         around = QVBoxLayout(card)
         around.setContentsMargins(10, 8, 10, 8)
         around.addWidget(scrolled)
-        self.check_button = _button("&Check", "Start an engine in it, to see what it can do")
+        self.check_button = push_button("&Check", "Start an engine in it to see what it can do")
         self.check_button.clicked.connect(self._check)
-        self.remove_button = _button("&Remove…", "Take it out of this list")
+        self.remove_button = push_button("&Remove…", "Remove it from this list")
         self.remove_button.clicked.connect(self._ask_to_remove)
-        self.add_button = _button("&Add a Python…", "The python of an environment that is there")
+        self.add_button = push_button("&Add a Python…", "Choose the python of an environment")
         self.add_button.clicked.connect(self._ask_python)
-        self.create_button = _button(
-            f"&Make {AUTO_GPTQ}",
-            "A Python with the original auto-gptq 0.7.1; takes some minutes and 3 GB or more",
+        self.create_button = push_button(
+            f"&Install {AUTO_GPTQ}",
+            "A Python with the original auto-gptq 0.7.1; takes minutes, and 3 GB or more",
         )
         self.create_button.clicked.connect(self._environments.create)
         self.step = ElidedLabel()
         self.progress = QProgressBar()
         self.progress.setRange(0, 100)
         self.progress.setTextVisible(False)
-        self.progress.setAccessibleName("Progress of making the environment")
-        self.cancel_button = _button("Ca&ncel", "Stop and delete what was made so far")
-        self.cancel_button.setProperty("kind", "danger")
+        self.progress.setAccessibleName("Progress of the installation")
+        self.cancel_button = push_button(
+            "Ca&ncel", "Stop, and delete what is installed so far", kind="danger"
+        )
         self.cancel_button.clicked.connect(self._environments.cancel)
-        self.note = QLabel()
-        self.note.setTextFormat(Qt.TextFormat.PlainText)
-        self.note.setWordWrap(True)
+        self.note = plain_label(wrap=True)
         self.note.hide()
-        close = _button("C&lose", "")
+        close = push_button("C&lose")
         close.clicked.connect(self.reject)
 
-        what = muted_label(_WHAT, wrap=True)
         self.building = QWidget()
-        making = QHBoxLayout(self.building)
-        making.setContentsMargins(0, 0, 0, 0)
-        making.setSpacing(8)
-        making.addWidget(self.step, 2)
-        making.addWidget(self.progress, 1)
-        making.addWidget(self.cancel_button)
-        below = QHBoxLayout()
-        below.setSpacing(8)
-        for button in (self.add_button, self.create_button, self.check_button, self.remove_button):
-            below.addWidget(button)
+        making = h_box(self.step, self.progress, self.cancel_button)
+        making.setStretch(0, 2)
+        making.setStretch(1, 1)
+        self.building.setLayout(making)
+        below = h_box(self.add_button, self.create_button, self.check_button, self.remove_button)
         below.addStretch(1)
         below.addWidget(close)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
-        column.addWidget(what)
+        column = v_box(self, margin=16, spacing=12)
+        column.addWidget(muted_label(_EXPLANATION, wrap=True))
         column.addWidget(self.list, 3)
         column.addWidget(card, 2)
         column.addWidget(self.note)
@@ -170,13 +168,7 @@ class EnvironmentsDialog(QDialog):
     @Slot()
     def _show_chosen(self) -> None:
         state = self.chosen
-        self.details.setText(
-            details_text(state)
-            if state
-            else f"There is none yet. “{self.create_button.text().replace('&', '')}” installs the "
-            "original auto-gptq with the versions it needs; “Add a Python” takes an environment "
-            "of yours."
-        )
+        self.details.setText(details_text(state) if state else _NONE_YET)
         set_kind(self.details, "tone", "danger" if state and state.problem else "")
         idle = state is not None and not state.busy
         self.check_button.setEnabled(idle)
@@ -195,7 +187,7 @@ class EnvironmentsDialog(QDialog):
 
     @Slot(str, float)
     def _show_progress(self, text: str, fraction: float) -> None:
-        self.step.set_full_text(f"Making {AUTO_GPTQ}: {text}")
+        self.step.set_full_text(f"Installing {AUTO_GPTQ}: {text}")
         if fraction:
             self.progress.setValue(round(100 * fraction))
 
@@ -205,7 +197,7 @@ class EnvironmentsDialog(QDialog):
         set_kind(self.note, "tone", "danger" if level == "error" else "")
         self.note.show()
 
-    # What is asked for
+    # What the user asks for
 
     @Slot()
     def _check(self) -> None:
@@ -215,12 +207,9 @@ class EnvironmentsDialog(QDialog):
 
     @Slot()
     def _ask_python(self) -> None:
-        dialog = QFileDialog(self, "Choose the python of an environment")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
-        # A link's own place tells the environment, not that of the Python it was made from.
+        dialog = file_dialog(self, "Choose the python of an environment", self._python_chosen)
+        # The link is in the environment; the Python that it leads to is not.
         dialog.setOption(QFileDialog.Option.DontResolveSymlinks)
-        dialog.fileSelected.connect(self._python_chosen)
-        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     @Slot(str)
@@ -237,7 +226,7 @@ class EnvironmentsDialog(QDialog):
         question = Question(
             self,
             "Remove an environment",
-            f"Remove the environment {self._removing}?",
+            f"Remove the environment “{self._removing}”?",
             removal_text(state),
             do="&Remove",
             keep="&Keep",
@@ -252,32 +241,25 @@ class EnvironmentsDialog(QDialog):
 
 
 def details_text(state: EnvironmentState) -> str:
-    """What is known of an environment, for people."""
+    """Return what is known of an environment, in sentences."""
     if state.problem:
         return state.problem
     if state.facts is None:
-        return "Not checked yet: “Check” starts an engine in it, which takes some seconds."
+        return "Not checked yet. “Check” starts an engine in it, which takes some seconds."
     libraries = ", ".join(f"{name} {v}" for name, v in shown_versions(state.facts).items())
     reasons = precisions(state.facts)
-    runs = ", ".join(precision.label for precision, reason in reasons.items() if not reason)
-    lacks: dict[str, list[str]] = {}
+    supported = ", ".join(one.label for one, reason in reasons.items() if not reason)
+    missing: dict[str, list[str]] = {}
     for precision, reason in reasons.items():
         if reason:
-            lacks.setdefault(reason, []).append(precision.label)
-    lines = [f"Python {state.facts.python}, {libraries}", f"Runs {runs or 'nothing'}."]
-    lines += [f"Not {', '.join(labels)}: {reason}" for reason, labels in lacks.items()]
+            missing.setdefault(reason, []).append(precision.label)
+    lines = [f"Python {state.facts.python}, {libraries}", f"Runs {supported or 'nothing'}."]
+    lines += [f"Not {', '.join(labels)}: {reason}" for reason, labels in missing.items()]
     return "\n".join(lines)
 
 
 def removal_text(state: EnvironmentState) -> str:
-    """What removing means for the files, and for lanes."""
+    """Return what removing an environment means for its files and for lanes."""
     folder = made_folder(state.environment)
     files = f"Its folder {folder} is deleted." if folder else "Its files stay as they are."
-    return f"{files} A lane that is set to it has to be given another one."
-
-
-def _button(text: str, tip: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setAutoDefault(False)
-    button.setToolTip(tip)
-    return button
+    return f"{files} Lanes that use it need another one."

@@ -1,4 +1,4 @@
-"""Opens the dialog of the engine environments."""
+"""Opens the dialog of the engine environments, which few users ever need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playground.gui.environments.controller import EnvironmentsController
 
 
 class EnvironmentsEntry(QObject):
-    """Where menus lead to the dialog, which is built when it is first asked for."""
+    """Imports and builds the dialog each time that it is opened."""
 
     def __init__(self, environments: EnvironmentsController, window: QWidget) -> None:
         super().__init__(window)
@@ -19,7 +19,7 @@ class EnvironmentsEntry(QObject):
     @Slot()
     def open(self) -> None:
         """Show the dialog."""
-        # Imported here: few users ever open it, and the window starts without it.
+        # Imported here: the window starts without it.
         from playground.gui.environments.dialog import EnvironmentsDialog
 
         self._environments.read_again()

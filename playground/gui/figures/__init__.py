@@ -1,1 +1,1 @@
-"""The latency plot and the table of figures."""
+"""The latency plot and the table of figures below it."""

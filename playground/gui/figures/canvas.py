@@ -1,4 +1,4 @@
-"""The plotting area that both views of the latency share: axes, theme, keys and read-out."""
+"""The plotting area that both latency views share: axes, theme, keys and read-out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Rows = Sequence[tuple[int, str, str]]
 
 
 class PlainAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
-    """An axis that writes plain numbers, on a logarithmic scale too."""
+    """An axis with plain numbers, also on a logarithmic scale."""
 
     def tickStrings(self, values: Sequence[float], scale: float, spacing: float) -> list[str]:
         if self.logMode:
@@ -41,13 +41,13 @@ class PlainAxis(pg.AxisItem):  # type: ignore[misc]  # pyqtgraph has no types
 
 
 class PlotCanvas(QWidget):
-    """One pyqtgraph plot with a manual range; `moved` says that the user took it over."""
+    """One pyqtgraph plot whose range the program sets until the user moves it."""
 
-    moved = Signal()
-    stepped = Signal(int)  # keys: go on by so many places with the read-out
+    moved = Signal()  # the user has changed the range
+    stepped = Signal(int)  # a key moves the read-out by this many positions
     pointed = Signal(float)  # the mouse is at this x
-    left = Signal()
-    reset = Signal()  # show everything again
+    left = Signal()  # the mouse has left the plot
+    reset = Signal()  # a key asks to show everything again
 
     def __init__(self, x_title: str, y_title: str, name: str) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class PlotCanvas(QWidget):
         self.plot.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         set_name(self.plot, name)
         self.plot.setAccessibleDescription(
-            "Left and right read values, with Shift ten at a time; plus and minus zoom; "
+            "Left and right move between values, with Shift ten at a time; plus and minus zoom; "
             "0 shows everything"
         )
         self.plot.installEventFilter(self)
@@ -83,7 +83,7 @@ class PlotCanvas(QWidget):
         self.restyle()
 
     def restyle(self) -> None:
-        """Take the theme's colours."""
+        """Apply the theme's colours."""
         self.plot.setBackground(theme.color("surface"))
         muted, grid = theme.color("muted"), theme.color("border")
         font = theme.ui_font(0.88)
@@ -107,23 +107,23 @@ class PlotCanvas(QWidget):
             self.restyle()
 
     def set_empty(self, empty: bool) -> None:
-        """Write no numbers along axes that have nothing to measure."""
+        """Leave out the numbers along the axes while there are no data."""
         for side in self._titles:
             self.item.getAxis(side).setStyle(showValues=not empty)
 
     def set_log(self, side: str, on: bool) -> None:
-        """Write the numbers of an axis as powers of ten; the data come as logarithms."""
+        """Label an axis for data that are base-10 logarithms."""
         axis = self.item.getAxis(side)
         axis.setLogMode(x=on if side == "bottom" else None, y=on if side == "left" else None)
 
     def set_range(self, x: tuple[float, float], y: tuple[float, float]) -> None:
-        """Show this part; nothing is done where it is shown already."""
+        """Show this range, unless it is shown already."""
         (left, right), (low, high) = self.box.viewRange()
         if (left, right) != x or (low, high) != y:
             self.box.setRange(xRange=x, yRange=y, padding=0, disableAutoRange=True)
 
     def show_rows(self, x: float, title: str, rows: Rows) -> None:
-        """Mark `x` and write the values there."""
+        """Mark `x` and list the values there."""
         self.marker.setValue(x)
         self.marker.show()
         (left, right), _ = self.box.viewRange()
@@ -164,9 +164,9 @@ class PlotCanvas(QWidget):
             return False
         return True
 
-    def _mouse_moved(self, place: QPointF) -> None:
-        if self.box.sceneBoundingRect().contains(place):
-            self.pointed.emit(float(self.box.mapSceneToView(place).x()))
+    def _mouse_moved(self, position: QPointF) -> None:
+        if self.box.sceneBoundingRect().contains(position):
+            self.pointed.emit(float(self.box.mapSceneToView(position).x()))
         else:
             self.left.emit()
 
@@ -184,7 +184,7 @@ class PlotCanvas(QWidget):
 
 
 class ReadOut(QWidget):
-    """A small card in a corner of the plot with one value a lane; lets the mouse through."""
+    """A small card in a corner of the plot with one value per lane; ignores the mouse."""
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -232,9 +232,9 @@ class ReadOut(QWidget):
             wide = self.fontMetrics().horizontalAdvance(value)
             right = Qt.AlignmentFlag.AlignRight
             painter.drawText(self.width() - 10 - wide, top, wide, line, middle | right, value)
-            room = self.width() - 60 - wide
-            shown = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, room)
-            painter.drawText(40, top, room, line, middle, shown)
+            left = self.width() - 60 - wide
+            shown = self.fontMetrics().elidedText(name, Qt.TextElideMode.ElideMiddle, left)
+            painter.drawText(40, top, left, line, middle, shown)
 
 
 def _short(value: float) -> str:

@@ -1,4 +1,4 @@
-"""The distribution of each lane's latencies: shares per bin, or cumulative."""
+"""The view of each lane's latency distribution: a share per bin, or cumulative."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from playground.gui.figures.canvas import PlotCanvas
 from playground.gui.figures.plot_data import Series
 from playground.gui.toolkit import theme
 
-#: While lanes run, the distribution is counted again at most this often (s).
+#: While lanes run, the histograms are computed at most once in this time (s).
 _INTERVAL = 0.5
 
 
 class SpreadView(QWidget):
-    """Histograms of all lanes on the same bins, with each lane's p50 and p95."""
+    """Histograms of all lanes with common bins, and each lane's p50 and p95."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -63,7 +63,7 @@ class SpreadView(QWidget):
         self.draw(self._lanes, force=True)
 
     def draw(self, lanes: dict[int, Series], *, force: bool = False) -> None:
-        """Show the lanes' distributions; while lanes run not oftener than needed."""
+        """Show the lanes' distributions; with `force` also if they were drawn a moment ago."""
         self._lanes = lanes
         running = any(not lane.finished for lane in lanes.values())
         now = time.monotonic()
@@ -84,7 +84,7 @@ class SpreadView(QWidget):
             )
             for lane in shown
         }
-        places = np.log10(self._edges) if self._log else self._edges
+        edges = np.log10(self._edges) if self._log else self._edges
         for index in lanes:
             items = self._items.get(index) or self._new_items(index)
             for item in items:
@@ -92,21 +92,21 @@ class SpreadView(QWidget):
             if index not in self._shares:
                 continue
             curve, median, high = items
-            curve.setData(places, self._shares[index], stepMode="center")
+            curve.setData(edges, self._shares[index], stepMode="center")
             for line, value in ((median, lanes[index].p50), (high, lanes[index].p95)):
                 if value is not None:
                     line.setValue(float(np.log10(max(value, 1e-3))) if self._log else value)
         if self.following:
             top = max((float(s.max()) for s in self._shares.values()), default=1.0)
             top = 102.0 if self._cumulative else plot_data.nice_ceiling(max(top, 0.1) * 1.05)
-            self.canvas.set_range((float(places[0]), float(places[-1])), (0.0, top))
+            self.canvas.set_range((float(edges[0]), float(edges[-1])), (0.0, top))
 
     def forget(self) -> None:
         self._bin = -1
         self.canvas.hide_rows()
 
     def read(self, number: int) -> None:
-        """Write every lane's share in bin `number`."""
+        """Show every lane's share in bin `number`."""
         if not self._shares:
             return
         self._bin = min(max(number, 0), len(self._edges) - 2)
@@ -140,7 +140,7 @@ class SpreadView(QWidget):
         curve.setPen(theme.lane_pen(index))
         back = theme.lane_line_color(index)
         back.setAlpha(40)
-        # Filled, lines that end at the same height would hide each other.
+        # Cumulative curves all end at 100 %, and filled ones would hide each other.
         curve.setFillLevel(None if self._cumulative else 0.0)
         curve.setBrush(None if self._cumulative else back)
         median.setPen(theme.lane_pen(index, 150))

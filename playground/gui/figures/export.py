@@ -1,4 +1,4 @@
-"""Saves the latency plot as a picture or as numbers."""
+"""Saves the latency plot as a picture (PNG, SVG) or as numbers (CSV)."""
 
 from __future__ import annotations
 
@@ -14,14 +14,24 @@ from playground.gui.figures.canvas import PlotCanvas
 from playground.gui.figures.plot_data import Series, write_csv
 from playground.gui.toolkit import theme
 
-#: What files can be saved, for a file dialog.
-FILTERS = "PNG picture (*.png);;SVG drawing (*.svg);;CSV table (*.csv)"
-_HEAD = 28  # pixels over the plot for the names of the lanes
-_SCALE = 2  # of a PNG, so that it is sharp in print
+#: The file formats by the name filters of a file dialog.
+_SUFFIXES = {
+    "PNG picture (*.png)": "png",
+    "SVG drawing (*.svg)": "svg",
+    "CSV table (*.csv)": "csv",
+}
+FILTERS = tuple(_SUFFIXES)
+_HEAD = 28  # pixels above the plot for the lanes' names
+_SCALE = 2  # a PNG's pixels per pixel of the screen, for sharp print
+
+
+def suffix_of(name_filter: str) -> str:
+    """Return the suffix, without its dot, of one of FILTERS."""
+    return _SUFFIXES.get(name_filter, "png")
 
 
 def export(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
-    """Save by the suffix of `path`: .png, .svg or .csv. Raises PlaygroundError on failure."""
+    """Save in the format of the suffix: .png, .svg or .csv. Raises PlaygroundError on failure."""
     suffix = path.suffix.lower()
     try:
         if suffix == ".csv":
@@ -63,7 +73,7 @@ def _save_png(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
 
 def _save_svg(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
     with path.open("wb"):
-        pass  # so that a folder that cannot be written to is an error here
+        pass  # raises where the file cannot be written, which QSvgGenerator does not
     size = _size(canvas)
     generator = QSvgGenerator()
     generator.setFileName(str(path))

@@ -1,7 +1,8 @@
-"""The latency of every token of every lane, live: over tokens, or as a distribution."""
+"""The live plot of every lane's latencies: over the token number, or as a distribution."""
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
@@ -30,21 +31,20 @@ from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import ThemedToolButton, tool_button
 
 VIEWS = ("over tokens", "distribution")
-_EMPTY = "Run a prompt (Ctrl+Enter): the latency of every token is drawn here, live."
+_EMPTY = "Run a prompt (Ctrl+Enter) to see the latency of every token here as it is generated."
 
 
 class LatencyPlot(QFrame):
     """Call `set_lane` for each lane, `update_lane` while it runs, `finish_lane` at its end."""
 
-    viewChanged = Signal(str)
-    failed = Signal(str, str)  # an export that failed: message and remedy
+    export_failed = Signal(object)  # a PlaygroundError
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setObjectName("card")
         self.setAccessibleName("Latency plot")
         self._lanes: dict[int, Series] = {}
-        self._first = True
+        self._drawn = False
         self._pending = QTimer(self, singleShot=True, interval=0)
         self._pending.timeout.connect(self._draw_now)
         self._chips: dict[int, _Chip] = {}
@@ -63,18 +63,18 @@ class LatencyPlot(QFrame):
                 ("distribution", "Distribution", "How often each latency occurred"),
             ),
         )
-        self.views.chosen.connect(self._view_chosen)
+        self.views.chosen.connect(self._show_view)
         self.cumulative = _toggle("cumulative", "Cumulative", "Share of tokens up to each latency")
         self.cumulative.toggled.connect(self.spread.set_cumulative)
         self.floor = _toggle(
-            "floor", "Floor", "The floor: what each token takes at least, bytes ÷ bandwidth"
+            "floor", "Floor", "The memory-bandwidth bound of each token: bytes read ÷ bandwidth"
         )
         self.floor.setChecked(True)
         self.floor.toggled.connect(self.tokens.set_floors)
         self.log = _toggle("log", "Logarithmic", "Logarithmic scale, for lanes that differ much")
         self.log.toggled.connect(self._set_log)
         self.fit_button = tool_button(
-            "fit", "Show everything", "Show everything and follow the running lanes again (0)"
+            "fit", "Show everything", "Show everything, and follow the running lanes again (0)"
         )
         self.fit_button.clicked.connect(self.follow)
         self.export_button = tool_button("export", "Export the plot", "Save as PNG, SVG or CSV")
@@ -100,7 +100,7 @@ class LatencyPlot(QFrame):
     # Lanes
 
     def set_lane(self, index: int, name: str) -> None:
-        """Name a lane; one that is new is drawn from its first update on."""
+        """Name a lane; a new one is drawn from its first update on."""
         lane = self._lanes.get(index)
         if lane is None:
             lane = self._lanes[index] = Series(index, name)
@@ -126,7 +126,7 @@ class LatencyPlot(QFrame):
     def update_lane(
         self, index: int, trace: LatencyTrace, floor: Floor | None = None, prompt_tokens: int = 0
     ) -> None:
-        """Show what the trace holds by now. Meant for 5 to 10 calls a second."""
+        """Show the trace as it is now. Meant to be called 5 to 10 times a second."""
         if index not in self._lanes:
             self.set_lane(index, f"Lane {index + 1}")
         lane = self._lanes[index]
@@ -136,7 +136,7 @@ class LatencyPlot(QFrame):
         self._draw()
 
     def finish_lane(self, index: int) -> None:
-        """The lane's stream is complete: its figures are final, and all of it is shown."""
+        """Compute a lane's final percentiles and stop following it."""
         lane = self._lanes.get(index)
         if lane is not None:
             lane.finished = True
@@ -144,7 +144,7 @@ class LatencyPlot(QFrame):
             self._draw()
 
     def clear_lane(self, index: int) -> None:
-        """Take a lane's line away and keep its name."""
+        """Remove a lane's line and keep its name."""
         lane = self._lanes.get(index)
         if lane is not None:
             lane.finished = True
@@ -154,7 +154,7 @@ class LatencyPlot(QFrame):
     # View
 
     def view(self) -> str:
-        """One of VIEWS."""
+        """Return the view that is shown, one of VIEWS."""
         return self.views.value()
 
     def set_view(self, view: str) -> None:
@@ -162,21 +162,21 @@ class LatencyPlot(QFrame):
         self._show_view()
 
     def follow(self) -> None:
-        """Give up a range that the user chose."""
+        """Show everything again instead of a range that the user chose."""
         self.tokens.follow()
         self.spread.follow()
 
     def focus_plot(self) -> None:
-        """Put the keyboard on the plot, where the arrow keys read values."""
+        """Give the plot the keyboard focus, so that the arrow keys read values."""
         current = self.tokens if self.view() == VIEWS[0] else self.spread
         current.canvas.plot.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # Export
 
     def export(self, path: str | Path) -> None:
-        """Save by the suffix: .png and .svg what is seen, .csv every token of every lane.
+        """Save the visible plot (.png, .svg), or every token of every lane (.csv).
 
-        Raises PlaygroundError where the file cannot be written or the suffix is another.
+        Raises PlaygroundError where the file cannot be written or has another suffix.
         """
         self._draw_now()
         lanes = [lane for lane in self._lanes.values() if lane.shown and lane.count]
@@ -184,40 +184,38 @@ class LatencyPlot(QFrame):
         export.export(Path(path), current.canvas, lanes)
 
     def ask_export(self) -> None:
-        """Ask for a file's name and save the plot there; returns at once."""
+        """Open a dialog that saves the plot; returns at once."""
         dialog = QFileDialog(self, "Export the plot")
         dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
-        dialog.setNameFilters(export.FILTERS.split(";;"))
+        dialog.setNameFilters(export.FILTERS)
         dialog.setDefaultSuffix("png")
         dialog.selectFile("latency")
-        dialog.filterSelected.connect(self._kind_chosen)
+        dialog.filterSelected.connect(partial(self._format_chosen, dialog))
         dialog.fileSelected.connect(self._file_chosen)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
-    # Inside
+    # Internals
 
-    def _kind_chosen(self, chosen: str) -> None:
-        dialog = self.sender()
-        if isinstance(dialog, QFileDialog):
-            dialog.setDefaultSuffix(chosen.rpartition("*.")[2].rstrip(")"))
+    def _format_chosen(self, dialog: QFileDialog, name_filter: str) -> None:
+        dialog.setDefaultSuffix(export.suffix_of(name_filter))
 
     def _file_chosen(self, name: str) -> None:
         try:
             self.export(name)
         except PlaygroundError as error:
-            self.failed.emit(error.message, error.remedy)
+            self.export_failed.emit(error)
 
     def _draw(self) -> None:
-        """Draw once, however many lanes have news in this turn of the event loop."""
+        """Draw once in this turn of the event loop, however many lanes have changed."""
         if not self._pending.isActive():
             self._pending.start()
 
     def _draw_now(self) -> None:
         self._pending.stop()
         empty = not any(lane.count for lane in self._lanes.values())
-        if empty == self._stack.hint.isHidden() or self._first:
-            self._first = False
+        if empty == self._stack.hint.isHidden() or not self._drawn:
+            self._drawn = True
             self._stack.hint.setVisible(empty)
             for view in (self.tokens, self.spread):
                 view.canvas.set_empty(empty)
@@ -225,10 +223,6 @@ class LatencyPlot(QFrame):
             self.tokens.draw(self._lanes)
         else:
             self.spread.draw(self._lanes)
-
-    def _view_chosen(self, view: str) -> None:
-        self._show_view()
-        self.viewChanged.emit(view)
 
     def _show_view(self) -> None:
         over_tokens = self.view() == VIEWS[0]
@@ -251,7 +245,7 @@ class LatencyPlot(QFrame):
 
 
 class _Stack(QStackedWidget):
-    """A stack with a hint over the middle of whatever page is shown."""
+    """A stack with a hint over the middle of the page shown."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -268,7 +262,7 @@ class _Stack(QStackedWidget):
 
 
 class _Chip(ElidedButton):
-    """A lane's name beside its line; switches the lane's line on and off."""
+    """A lane's name beside a sample of its line; shows or hides the lane's line."""
 
     def __init__(self, index: int) -> None:
         super().__init__()
@@ -278,16 +272,18 @@ class _Chip(ElidedButton):
         self.setProperty("kind", "chip")
         self.setIconSize(QSize(24, 12))
         self.set_room(48)
-        # As wide as its name, and less where the names together have no room.
+        # As wide as its name, or narrower where all names together do not fit.
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         theme.theme_changed.connect(self._tint)
         self.toggled.connect(self._tint)
         self._tint()
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(32, super().minimumSizeHint().height())  # its line, in the smallest window
+        return QSize(32, super().minimumSizeHint().height())  # the sample, in the smallest window
 
     def set_name(self, name: str) -> None:
+        if name == self.full_text():
+            return
         self.set_full_text(name)
         self.updateGeometry()
         self.setToolTip(f"{name}\nShow or hide this lane's line")

@@ -1,4 +1,4 @@
-"""What the latency plot draws, computed from the traces; numpy only, no Qt."""
+"""Computes from the traces what the latency plot draws: ranges, histograms, CSV rows."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from playground.core.trace import LatencyTrace
 
 FloatArray = NDArray[np.float64]
 
-#: Tokens in sight while streaming.
+#: Tokens shown at once while streaming.
 WINDOW = 1_000
-#: Below this (ms) a gap is drawn at it on a logarithmic axis: a batch may have gaps of zero.
+#: The least latency (ms) on a logarithmic axis: tokens of one batch may have gaps of zero.
 LEAST_MS = 1e-3
 _BINS = 80
-#: Points of a floor: a straight line, but not on a logarithmic axis or past a window.
+#: Points of a floor: it is straight, but not on a logarithmic axis or past a sliding window.
 _FLOOR_POINTS = 33
-#: Percentiles of a long trace are computed again when it grew by this part.
+#: Percentiles are computed again when a trace has grown by this fraction.
 _GROWTH = 0.03
 
 
 @dataclass
 class Series:
-    """One lane's line in the plot. Percentiles in milliseconds."""
+    """One lane's line in the plot; its percentiles in milliseconds."""
 
     index: int
     name: str
@@ -46,7 +46,7 @@ class Series:
     _peak_at: int = 0
 
     def update(self, trace: LatencyTrace) -> None:
-        """Take a trace that grew or another one."""
+        """Take a trace that has grown, or another trace."""
         if trace is not self.trace or len(trace) < self._counted:
             self._counted = 0
             self.p50 = self.p95 = self.p99 = None
@@ -57,7 +57,7 @@ class Series:
             self.count_percentiles()
 
     def count_percentiles(self) -> None:
-        """Compute the percentiles of all that is there."""
+        """Compute the percentiles of the whole trace."""
         gaps = self.trace.inter_token_ms
         if len(gaps):
             self.p50, self.p95, self.p99 = (float(v) for v in np.percentile(gaps, (50, 95, 99)))
@@ -65,7 +65,7 @@ class Series:
 
     @property
     def peak(self) -> float:
-        """The longest gap, looked for only among what is new."""
+        """The longest gap (ms); each access scans only the new gaps."""
         gaps = self.trace.inter_token_ms
         if len(gaps) > self._peak_at:
             self._peak = max(self._peak, float(gaps[self._peak_at :].max()))
@@ -77,18 +77,18 @@ class Series:
         return len(self.trace)
 
     def gap_at(self, token: int) -> float | None:
-        """Milliseconds before token `token` (counted from one), None where there is none."""
+        """Return the milliseconds before `token` (counted from one), None where there are none."""
         gaps = self.trace.inter_token_ms
         return float(gaps[token - 2]) if 2 <= token < len(gaps) + 2 else None
 
     def floor_at(self, token: int) -> float | None:
-        """The least milliseconds before token `token`, None where that is not known."""
+        """Return the floor (ms) of `token`, None where it is unknown."""
         if self.floor is None or not 2 <= token <= self.count:
             return None
         return self.floor.token_ms(self.prompt_tokens, token)
 
     def floor_line(self, left: float, right: float) -> tuple[FloatArray, FloatArray]:
-        """Token numbers in sight and the floor (ms) at each; empty where it is not known."""
+        """Return token numbers between the limits and the floor (ms) at each; empty if unknown."""
         first, last = max(2.0, left), min(float(self.count), right)
         if self.floor is None or first > last:
             return np.empty(0), np.empty(0)
@@ -98,13 +98,13 @@ class Series:
 
 
 class TokenNumbers:
-    """2, 3, 4, … as floats: the x of every gap, kept and shared by all lanes."""
+    """2, 3, 4, … as floats: the x of every gap, shared by all lanes."""
 
     def __init__(self) -> None:
         self._numbers = _numbers(4096)
 
     def upto(self, count: int) -> FloatArray:
-        """The first `count` numbers; a view."""
+        """Return a view of the first `count` numbers."""
         if count > len(self._numbers):
             self._numbers = _numbers(2 * count)
         return self._numbers[:count]
@@ -113,10 +113,10 @@ class TokenNumbers:
 def decimate(
     numbers: FloatArray, values: FloatArray, left: float, right: float, columns: int
 ) -> tuple[FloatArray, FloatArray]:
-    """The least and the greatest value of each column of what lies between `left` and `right`.
+    """Return least and greatest value of each pixel column between `left` and `right`.
 
-    At most 2 × `columns` points that draw the same picture, peaks included. `numbers` go up
-    by one.
+    That are at most about 2 × `columns` points, which draw the same picture, peaks included.
+    `numbers` increase by one.
     """
     if not len(numbers):
         return numbers, values
@@ -133,7 +133,7 @@ def decimate(
     places = np.empty(2 * len(starts) + 1, dtype=np.intp)
     places[0:-1:2] = starts + np.minimum(lows, highs)
     places[1:-1:2] = starts + np.maximum(lows, highs)
-    # The rest that fills no column is part of the last one.
+    # What is left over belongs to the last column.
     places[-1] = whole + int(values[whole:].argmax()) if whole < len(values) else whole - 1
     return numbers[places], values[places]
 
@@ -143,7 +143,7 @@ def _numbers(count: int) -> FloatArray:
 
 
 def follow_range(lanes: Iterable[Series]) -> tuple[float, float]:
-    """The tokens to show while following: where the running lanes are, in calm steps."""
+    """Return the tokens to show while following the running lanes; it changes in steps."""
     lanes = [lane for lane in lanes if lane.count]
     running = [lane for lane in lanes if not lane.finished]
     longest = max((lane.count for lane in lanes), default=0)
@@ -158,25 +158,25 @@ def follow_range(lanes: Iterable[Series]) -> tuple[float, float]:
 
 
 def follow_top(lanes: Iterable[Series], current: float) -> float:
-    """The largest latency to show (ms): above the p95s, and over the peak if it is near.
+    """Return the largest latency to show (ms): above the p95s, and above a peak that is near.
 
-    Changes only when a lane leaves the range or would use less than half of it.
+    It changes only when a lane exceeds the range or uses less than half of it.
     """
-    wanted = 0.0
+    needed = 0.0
     for lane in lanes:
         if lane.p95 is not None and lane.p50 is not None:
             limit = max(2.5 * lane.p95, 4 * lane.p50)
-            wanted = max(wanted, min(lane.peak, limit))
-    wanted *= 1.12
-    if wanted <= 0:
+            needed = max(needed, min(lane.peak, limit))
+    needed *= 1.12
+    if needed <= 0:
         return current or 1.0
-    if current and 0.5 * current <= wanted <= current:
+    if current and 0.5 * current <= needed <= current:
         return current
-    return nice_ceiling(wanted)
+    return nice_ceiling(needed)
 
 
 def nice_ceiling(value: float) -> float:
-    """The least of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below `value`."""
+    """Return the least of 1, 1.5, 2, 3, 4, 5, 6, 8 × 10ⁿ that is not below `value`."""
     power = 10.0 ** np.floor(np.log10(value))
     for factor in (1, 1.5, 2, 3, 4, 5, 6, 8, 10):
         if factor * power >= value:
@@ -185,7 +185,7 @@ def nice_ceiling(value: float) -> float:
 
 
 def log_range(lanes: Iterable[Series], *, floors: bool = False) -> tuple[float, float]:
-    """log₁₀ of the milliseconds to show on a logarithmic axis, the floors too if wanted."""
+    """Return log₁₀ of the range (ms) of a logarithmic axis; `floors` includes the floors."""
     lows, highs = [], []
     for lane in lanes:
         if lane.p50 is not None:
@@ -202,7 +202,7 @@ def log_range(lanes: Iterable[Series], *, floors: bool = False) -> tuple[float, 
 
 
 def edges_for(lanes: Sequence[Series], *, log: bool) -> FloatArray:
-    """Edges of the bins that all lanes share (ms); what is beyond them is in the end bins."""
+    """Return the edges (ms) of the lanes' common bins; the end bins hold all beyond them."""
     tops = [min(lane.peak, 1.7 * lane.p95) for lane in lanes if lane.p95]
     if not tops:
         low = LEAST_MS if log else 0.0
@@ -216,28 +216,31 @@ def edges_for(lanes: Sequence[Series], *, log: bool) -> FloatArray:
 
 
 def shares(gaps: FloatArray, edges: FloatArray, *, log: bool, cumulative: bool) -> FloatArray:
-    """Per cent of the gaps in each bin, or up to its right edge; `edges` as `edges_for` gave."""
+    """Return the percentage of gaps in each bin, or up to its right edge.
+
+    `gaps` in ms; `edges` as returned by `edges_for`.
+    """
     if not len(gaps):
         return np.zeros(len(edges) - 1)
     low, high = edges[0], edges[-1]
     gaps = np.clip(gaps, low, high)
     if log:
         gaps, low, high = np.log10(gaps), np.log10(low), np.log10(high)
-    # numpy counts into even bins several times faster than into given ones.
+    # numpy is several times faster with equal bins than with given edges.
     counts, _ = np.histogram(gaps, len(edges) - 1, (low, high))
     parts: FloatArray = counts.astype(np.float64) * (100.0 / len(gaps))
     return np.cumsum(parts) if cumulative else parts
 
 
 def write_csv(lanes: Iterable[Series], file: TextIO) -> None:
-    """One row a token: when it was ready, and the gap before it (none before the first)."""
+    """Write one row per token: when it was ready, and the gap before it (none for the first)."""
     writer = csv.writer(file, lineterminator="\n")
     writer.writerow(("lane", "name", "token", "time_s", "inter_token_ms"))
     for lane in lanes:
         times, gaps = lane.trace.times.tolist(), lane.trace.inter_token_ms.tolist()
         if times:
             writer.writerow((lane.index + 1, lane.name, 1, f"{times[0]:.9f}", ""))
-        # The name's quoting is done once: a long stream has 100,000 rows.
+        # The name is quoted once: a long stream has 100,000 rows.
         quoted = io.StringIO()
         csv.writer(quoted, lineterminator="").writerow((lane.index + 1, lane.name))
         head = quoted.getvalue()

@@ -1,4 +1,4 @@
-"""The figures of every lane as a table that can be copied."""
+"""The table of every lane's figures, which can be copied."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from playground.core.format import (
 from playground.core.trace import FORMULAS, LatencyFigures
 from playground.gui.toolkit import theme
 
-#: Both sides of a cell: the style sheet's, what Qt adds to it, and a pixel for rounding.
+#: Pixels left and right of a cell's text: the style sheet's, Qt's own, and one for rounding.
 _PADDING = 15
-#: The least for the names, which then scroll with the figures: the bundled model's fit in.
+#: Least width (pixels) of the names, enough for the bundled model; the table scrolls below it.
 _NAME = 192
 
 
@@ -65,20 +65,20 @@ _COLUMNS = (
     _Column(
         "Peak",
         "99.9 GB",
-        "the most memory the engine held while generating: on the device (CUDA), else resident",
+        "the most memory the engine used while generating: on the device (CUDA), else resident",
         lambda f, m: size_text(m),
     ),
     _Column(
         "Tokens",
         "999,999",
-        "tokens the model made",
+        "tokens generated",
         lambda f, m: f"{f.tokens:,}" if f.tokens else NOTHING,
     ),
 )
 
 
 class FiguresTable(QTableWidget):
-    """One row a lane; Ctrl+C copies the selected cells, or all, as tab-separated text."""
+    """One row per lane; Ctrl+C copies the selected cells, or all, as tab-separated text."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(_COLUMNS) + 1, parent)
@@ -112,7 +112,7 @@ class FiguresTable(QTableWidget):
     def set_row(
         self, index: int, name: str, figures: LatencyFigures, peak_memory_bytes: int | None
     ) -> None:
-        """Show a lane's figures; only cells whose text changed are touched."""
+        """Show a lane's figures; only cells whose text has changed are updated."""
         items = self._lanes.get(index)
         if items is None:
             items = self._new_row(index)
@@ -125,7 +125,7 @@ class FiguresTable(QTableWidget):
             self._size_columns()
 
     def remove_row(self, index: int) -> None:
-        """Take a lane's row out; the other rows keep their lanes."""
+        """Remove a lane's row; the other rows keep their lanes."""
         items = self._lanes.pop(index, None)
         if items is not None:
             self.removeRow(items[0].row())
@@ -133,7 +133,7 @@ class FiguresTable(QTableWidget):
             self._size_columns()
 
     def as_tsv(self, selected_only: bool = False) -> str:
-        """The header and the rows, tab-separated; with `selected_only` the chosen cells."""
+        """Return header and rows separated by tabs, with `selected_only` those of the selection."""
         chosen = {(i.row(), i.column()) for i in self.selectedIndexes()} if selected_only else set()
         rows = sorted({r for r, _ in chosen}) or list(range(self.rowCount()))
         columns = sorted({c for _, c in chosen}) or list(range(self.columnCount()))
@@ -165,7 +165,7 @@ class FiguresTable(QTableWidget):
         self._size_columns()
 
     def _size_columns(self) -> None:
-        """Give every figure the room it can need, so that nothing jumps while it changes.
+        """Give every column the width of its widest figure, so that nothing moves as they change.
 
         The longest name comes next, and what is left then is shared out; a name that is longer
         than what the figures leave is elided.
@@ -203,7 +203,7 @@ class FiguresTable(QTableWidget):
 
 
 def _swatch(index: int) -> QIcon:
-    """The lane's line as it is in the plot."""
+    """Draw a sample of the lane's line in the plot."""
     image = QPixmap(20, 12)
     image.fill(Qt.GlobalColor.transparent)
     painter = QPainter(image)

@@ -1,4 +1,4 @@
-"""The latency over the token number: a line a lane, its percentiles and its TTFT."""
+"""The view of latency over the token number: each lane's line, percentiles and TTFT."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from playground.gui.figures.canvas import PlotCanvas
 from playground.gui.figures.plot_data import LEAST_MS, Series, TokenNumbers
 from playground.gui.toolkit import theme
 
-_LEGEND = "dotted: the floor, what the memory allows"
-_HEADROOM = 20  # pixels at the top for the row of TTFTs
+_LEGEND = "dotted: the floor, set by memory bandwidth"
+_TTFT_ROW = 20  # pixels at the top for the lanes' TTFTs
 
 
 class _LaneItems:
-    """What pyqtgraph draws of one lane."""
+    """The graphics items of one lane."""
 
     def __init__(self, canvas: PlotCanvas, index: int) -> None:
         self.curve: Any = pg.PlotDataItem(skipFiniteCheck=True, antialias=False)
@@ -27,7 +27,7 @@ class _LaneItems:
         self.high: Any = pg.InfiniteLine(angle=0)
         self.floor: Any = pg.PlotDataItem(skipFiniteCheck=True, antialias=False)
         self.first: Any = pg.ScatterPlotItem(size=9, pxMode=True)
-        # In the box's own pixels, and plain: a name or a number is never taken for HTML.
+        # Positioned in the box's pixels; plain text, which is never interpreted as HTML.
         self.label = QGraphicsSimpleTextItem(canvas.box)
         self._canvas = canvas
         for item in (self.curve, self.median, self.high, self.floor, self.first):
@@ -63,7 +63,7 @@ class _LaneItems:
 
 
 class TokenView(QWidget):
-    """Follows the running lanes until the user moves the range; `follow` takes it back."""
+    """Follows the running lanes until the user moves the range; `follow` resumes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -99,18 +99,18 @@ class TokenView(QWidget):
         self.draw(self._lanes)
 
     def set_floors(self, on: bool) -> None:
-        """Draw what each token takes at least, and tell it in the read-out."""
+        """Show the floors, as lines and in the read-out."""
         self._floors = on
         self.draw(self._lanes)
 
     def follow(self) -> None:
-        """Show the running lanes, or everything where none runs."""
+        """Show the running lanes, or everything if none runs."""
         self.following = True
         self._top = 0.0
         self.draw(self._lanes)
 
     def draw(self, lanes: dict[int, Series]) -> None:
-        """Show the lanes as they are; cheap at any length."""
+        """Show the lanes as they are; the cost does not depend on their length."""
         self._lanes = lanes
         for index in [i for i in self._items if i not in lanes]:
             self._items.pop(index).remove()
@@ -130,12 +130,12 @@ class TokenView(QWidget):
         self._place_labels()
 
     def forget(self) -> None:
-        """Take the read-out away."""
+        """Hide the read-out."""
         self._token = 0
         self.canvas.hide_rows()
 
     def read(self, token: int) -> None:
-        """Write every lane's value at `token` (counted from one)."""
+        """Show every lane's value at `token` (counted from one)."""
         lanes = [lane for lane in self._lanes.values() if lane.shown and lane.count]
         if not lanes:
             return
@@ -159,15 +159,15 @@ class TokenView(QWidget):
         return f"{ms_text(gap)} (floor {ms_text(least)}{reached})"
 
     def _draw_lane(self, lane: Series, items: _LaneItems) -> None:
-        """Draw what is in sight, with no more points than the picture has columns for."""
+        """Draw the visible part with at most two points per column of pixels."""
         (left, right), _ = self.canvas.box.viewRange()
         gaps = lane.trace.inter_token_ms
         numbers, shown = plot_data.decimate(
             self._numbers.upto(len(gaps)), gaps, left, right, max(200, int(self.canvas.box.width()))
         )
         items.curve.setData(numbers, self._scaled(shown), skipFiniteCheck=True)
-        places, least = lane.floor_line(left, right) if self._floors else (numbers[:0], shown[:0])
-        items.floor.setData(places, self._scaled(least), skipFiniteCheck=True)
+        tokens, least = lane.floor_line(left, right) if self._floors else (numbers[:0], shown[:0])
+        items.floor.setData(tokens, self._scaled(least), skipFiniteCheck=True)
         for line, value in ((items.median, lane.p50), (items.high, lane.p95)):
             line.setVisible(value is not None)
             if value is not None:
@@ -180,19 +180,19 @@ class TokenView(QWidget):
         else:
             self._top = plot_data.follow_top(shown, self._top)
             low, high = 0.0, self._top
-        room = self.canvas.box.height()
-        if room > 3 * _HEADROOM:
-            high += (high - low) * _HEADROOM / (room - _HEADROOM)
+        height = self.canvas.box.height()
+        if height > 3 * _TTFT_ROW:
+            high += (high - low) * _TTFT_ROW / (height - _TTFT_ROW)
         self.canvas.set_range(x, (low, high))
 
     def _place_labels(self) -> None:
-        """Mark each TTFT at token 1 (at the top where it lies above), and write them in a row."""
+        """Mark each TTFT at token 1, at the top where it lies above, and list them in a row."""
         (left, right), (low, high) = self.canvas.box.viewRange()
         height = self.canvas.box.height()
         if height <= 0 or high <= low:
             return
         pixel = (high - low) / height
-        place = 10.0
+        left_edge = 10.0
         for index, items in sorted(self._items.items()):
             lane = self._lanes.get(index)
             ttft = lane.trace.ttft_s if lane is not None and lane.shown else None
@@ -200,22 +200,22 @@ class TokenView(QWidget):
             items.label.setVisible(ttft is not None)
             if ttft is None:
                 continue
-            value, top = self._scale(ttft * 1e3), high - (_HEADROOM + 6) * pixel
+            value, top = self._scale(ttft * 1e3), high - (_TTFT_ROW + 6) * pixel
             symbol = "t1" if value > top else "d"
             items.first.setData([1.0], [min(value, top)], symbol=symbol)
             text = f"{'▲' if value > top else '◆'} TTFT {ms_text(ttft * 1e3)}"
             if items.label.text() != text:
                 items.label.setText(text)
-            items.label.setPos(place, 3)
-            place += items.label.boundingRect().width() + 16
-        self._place_legend(place)
+            items.label.setPos(left_edge, 3)
+            left_edge += items.label.boundingRect().width() + 16
+        self._place_legend(left_edge)
 
     def _place_legend(self, left: float) -> None:
-        """Say what the dotted lines are, at the right of the TTFTs if there is room."""
+        """Explain the dotted lines at the right of the TTFTs where there is space."""
         known = any(lane.shown and lane.count > 1 and lane.floor for lane in self._lanes.values())
-        place = self.canvas.box.width() - self._legend.boundingRect().width() - 10
-        self._legend.setVisible(self._floors and known and place >= left)
-        self._legend.setPos(place, 3)
+        x = self.canvas.box.width() - self._legend.boundingRect().width() - 10
+        self._legend.setVisible(self._floors and known and x >= left)
+        self._legend.setPos(x, 3)
 
     def _scale(self, milliseconds: float) -> float:
         return float(np.log10(max(milliseconds, LEAST_MS))) if self._log else milliseconds
@@ -228,10 +228,10 @@ class TokenView(QWidget):
         self._range_changed()
 
     def _range_changed(self) -> None:
-        """Draw what is in sight now; while following, `draw` does it anyway."""
+        """Draw the visible part again; while following, `draw` does it anyway."""
         if not self.following:
             for index, items in self._items.items():
-                lane = self._lanes.get(index)  # one that was removed is drawn away soon
+                lane = self._lanes.get(index)  # None: the next `draw` removes its items
                 if lane is not None and lane.shown:
                     self._draw_lane(lane, items)
         self._place_labels()

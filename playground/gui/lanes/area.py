@@ -1,4 +1,4 @@
-"""The lanes side by side, or one of them enlarged."""
+"""The area of the window that shows the lanes side by side, or one of them enlarged."""
 
 from __future__ import annotations
 
@@ -14,24 +14,25 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.toolkit.widgets import muted_label
 
 
 class LanesArea(QWidget):
-    """Places LaneViews in a splitter; an enlarged one has it alone, under a strip of all."""
+    """Places LaneViews in a splitter; an enlarged one fills it, below a strip of all lanes."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Lanes")
         self._views: list[LaneView] = []
         self._enlarged: LaneView | None = None
-        self._last: LaneView | None = None  # that had the focus
-        self._before: QWidget | None = None
+        self._last: LaneView | None = None  # the one that had the focus last
+        self._before: QWidget | None = None  # where the Tab key comes from
         self._splitter = QSplitter(Qt.Orientation.Horizontal)
         self._splitter.setChildrenCollapsible(False)
         self._splitter.setHandleWidth(8)
-        self._empty = muted_label("There is no lane. Add one with Ctrl+T.")
+        self._empty = muted_label("There are no lanes. Add one with Ctrl+T.")
         self._empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         self._strip = QWidget()
         self._strip_row = QHBoxLayout(self._strip)
@@ -68,7 +69,7 @@ class LanesArea(QWidget):
         self.even_out()
 
     def remove(self, view: LaneView) -> None:
-        """Take a lane out; it is the caller's again and has no parent."""
+        """Take a lane out; the caller owns it, and it has no parent."""
         if view not in self._views:
             return
         focus = self.window().focusWidget()
@@ -87,7 +88,7 @@ class LanesArea(QWidget):
             self._views[min(index, len(self._views) - 1)].focus_first()
 
     def move(self, view: LaneView, index: int) -> None:  # type: ignore[override]
-        """Put a lane at another place; QWidget.move has no use inside a splitter's side."""
+        """Move a lane to `index`. QWidget's own `move` is of no use in a splitter."""
         sizes = {v: self._splitter.sizes()[i] for i, v in enumerate(self._views)}
         self._views.remove(view)
         self._views.insert(index, view)
@@ -107,19 +108,19 @@ class LanesArea(QWidget):
         return self._enlarged
 
     def focus_lane(self, index: int) -> None:
-        """Go to a lane; one that has the focus already asks to be enlarged."""
+        """Give a lane the focus; one that has it already is enlarged, or shown with all again."""
         if not 0 <= index < len(self._views):
             return
         view = self._views[index]
         focus = self.window().focusWidget()
         inside = focus is not None and (focus is view or view.isAncestorOf(focus))
         if inside or (self._enlarged is not None and self._enlarged is not view):
-            view.enlargeRequested.emit()
+            view.commanded.emit(LaneCommand.ENLARGE)
         if view.isVisible():
             view.focus_first()
 
     def current(self) -> LaneView | None:
-        """The lane with the focus inside, else the enlarged one, the last focused or the first."""
+        """Return the lane with the focus, else the enlarged, the last focused or the first one."""
         focus = self.window().focusWidget()
         for view in self._views:
             if focus is not None and view.isAncestorOf(focus):
@@ -127,12 +128,12 @@ class LanesArea(QWidget):
         return self._enlarged or self._last or (self._views[0] if self._views else None)
 
     def set_tab_start(self, before: QWidget) -> None:
-        """Say after which widget the Tab key comes to the lanes."""
+        """Let the Tab key go from the widget `before` to the lanes."""
         self._before = before
         self._chain()
 
     def _chain(self) -> None:
-        """Let the Tab key go through the lanes as they lie, whenever each was made."""
+        """Let the Tab key visit the lanes from left to right, in whatever order they came."""
         previous = self._before
         for view in self._views:
             for widget in view.findChildren(QWidget):
@@ -179,6 +180,6 @@ class LanesArea(QWidget):
             button.setToolTip(
                 "Show all lanes again" if view is self._enlarged else f"Enlarge {view.title()}"
             )
-            button.clicked.connect(view.enlargeRequested)
+            button.clicked.connect(view.header.commands[LaneCommand.ENLARGE].trigger)
             self._strip_row.addWidget(button)
         self._strip_row.addStretch(1)

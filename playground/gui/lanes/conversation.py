@@ -1,4 +1,4 @@
-"""What was asked of a lane and what it answered, as values."""
+"""The conversation of a lane: prompts and answers as immutable values."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ Mode = Literal["raw", "chat"]
 
 @dataclass(frozen=True)
 class Exchange:
-    """One prompt and what came back.
+    """One prompt and its answer.
 
-    `text` is the answer as far as it came; `answer` is None while it comes and where it broke
-    off without one.
+    `text` is the answer so far. `answer` is None while it streams, and where it broke off.
     """
 
     mode: Mode
@@ -28,13 +27,13 @@ class Exchange:
 
     @property
     def role(self) -> str:
-        """How the prompt is shown: a raw one is what the answer goes on from."""
+        """The role that the prompt is shown with; an answer continues a raw prompt's text."""
         return "user" if self.mode == "chat" else "prompt"
 
 
 @dataclass(frozen=True)
 class Conversation:
-    """A lane's exchanges in order. Every change makes a new one."""
+    """A lane's exchanges in order. Every change returns a new conversation."""
 
     exchanges: tuple[Exchange, ...] = ()
 
@@ -43,15 +42,15 @@ class Conversation:
         return self.exchanges[-1] if self.exchanges else None
 
     def asked(self, mode: Mode, typed: str, system: str = "") -> Conversation:
-        """Return it with a prompt that waits for its answer.
+        """Return the conversation with a prompt that waits for its answer.
 
-        A chat prompt carries the answered chat turns before it; a raw prompt stands alone.
+        A chat prompt includes the answered chat turns before it; a raw prompt stands alone.
         """
         exchange = Exchange(mode, typed, self.prompt_for(mode, typed, system))
         return Conversation((*self.exchanges, exchange))
 
     def prompt_for(self, mode: Mode, typed: str, system: str = "") -> Prompt:
-        """Return what is sent to the model for a text typed now."""
+        """Return the prompt to send to the model for a text typed now."""
         if mode == "raw":
             return RawPrompt(typed)
         messages = [Message("system", system)] if system.strip() else []
@@ -63,31 +62,32 @@ class Conversation:
         return ChatPrompt(tuple(messages))
 
     def with_text(self, text: str) -> Conversation:
-        """Return it with a piece more of the last answer."""
+        """Return the conversation with `text` added to its last answer."""
         if not self.exchanges:
             return self
         last = self.exchanges[-1]
         return Conversation((*self.exchanges[:-1], replace(last, text=last.text + text)))
 
     def with_answer(self, answer: Answer) -> Conversation:
-        """Return it with the last prompt answered. The answer's own text is what counts."""
+        """Return the conversation with its last prompt answered; the answer's text replaces it."""
         if not self.exchanges:
             return self
         last = replace(self.exchanges[-1], text=answer.text, answer=answer)
         return Conversation((*self.exchanges[:-1], last))
 
     def without_last(self) -> Conversation:
-        """Return it as it was before the last prompt."""
+        """Return the conversation without its last exchange."""
         return Conversation(self.exchanges[:-1])
 
 
 def chat_reason(models: Sequence[tuple[str, bool]]) -> str:
-    """Why there can be no conversation: "" where all of (name, has a chat template) can.
+    """Return why the models cannot hold a conversation, "" where they can.
 
-    One model without a template keeps all from it: the lanes are to be compared.
+    `models` are pairs of name and whether it has a chat template. All of them must have one,
+    since the lanes are compared.
     """
     lacking = list(dict.fromkeys(name for name, has in models if not has))
     if not lacking:
         return ""
     have = "has" if len(lacking) == 1 else "have"
-    return f"{', '.join(lacking)} {have} no chat template, and can only continue text."
+    return f"{', '.join(lacking)} {have} no chat template and can only continue text."

@@ -1,4 +1,4 @@
-"""A dialog with a longer plain text that can be copied."""
+"""A dialog that shows a long plain text to read and copy."""
 
 from __future__ import annotations
 
@@ -19,17 +19,9 @@ from playground.gui.toolkit import theme
 class DetailsDialog(QDialog):
     """Shows `text` in a fixed-width font under a headline."""
 
-    def __init__(
-        self,
-        headline: str,
-        text: str,
-        parent: QWidget | None = None,
-        *,
-        title: str = "Details",
-        fixed_width: bool = True,
-    ) -> None:
+    def __init__(self, headline: str, text: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.setWindowTitle(title)
+        self.setWindowTitle("Details")
         self.resize(720, 440)
         head = QLabel(headline)
         head.setProperty("tone", "heading")
@@ -38,8 +30,8 @@ class DetailsDialog(QDialog):
         self.text.setReadOnly(True)
         self.text.setTabChangesFocus(True)
         self.text.setProperty("kind", "input")
-        self.text.setFont(theme.mono_font() if fixed_width else theme.ui_font())
-        self.text.setAccessibleName(title)
+        self.text.setFont(theme.mono_font())
+        self.text.setAccessibleName("Details")
         copy = QPushButton("&Copy")
         copy.setToolTip("Copy the whole text")
         copy.clicked.connect(self._copy)

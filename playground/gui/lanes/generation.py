@@ -1,4 +1,4 @@
-"""One generation of a lane, as far as it has come."""
+"""The latest generation of a lane."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from playground.core.trace import LatencyFigures, LatencyTrace
 
 @dataclass
 class Generation:
-    """The generation that runs in a lane, or the last one that did."""
+    """A generation that runs, or has run: what was asked, and what has come of it so far."""
 
     request_id: int
     config: LaneConfig
@@ -25,11 +25,12 @@ class Generation:
     floor: Floor | None = None
     trace: LatencyTrace = field(default_factory=LatencyTrace)
     prompt_tokens: int = 0
-    started: bool = False
+    started: bool = False  # the engine has said so; its tokens count from then on
+    ended: bool = False  # with an answer, or without
     answer: Answer | None = None
 
     def figures(self) -> LatencyFigures:
-        """The figures of what has come so far."""
+        """Return the figures of the tokens so far."""
         read, prefill_s = 0, 0.0
         if self.answer is not None:
             read, prefill_s = self.answer.read_tokens, self.answer.prefill_s

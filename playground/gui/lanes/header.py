@@ -1,8 +1,9 @@
-"""The head of a lane: what it is set to, and the commands on it."""
+"""The header of a lane: what it is set to, and the commands on it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 from PySide6.QtCore import QPoint, Qt, Signal
@@ -12,59 +13,64 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWid
 from playground.core.environments import OWN, OWN_LABEL
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
+from playground.gui.lanes.availability import Availability
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.swatch import LaneSwatch
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.elided import ElidedButton, ElidedComboBox
 from playground.gui.toolkit.widgets import ThemedToolButton, set_name, tool_button
 
-#: (name, text, icon); None is a line between groups.
-_MENU: tuple[tuple[str, str, str] | None, ...] = (
-    ("regenerate", "Re&generate in this lane", "refresh"),
+#: The menu's commands with text and icon; None is a line between groups.
+_MENU: tuple[tuple[LaneCommand, str, str] | None, ...] = (
+    (LaneCommand.REGENERATE, "Re&generate in this lane", "refresh"),
     None,
-    ("answer", "&Copy answer", "copy"),
-    ("script", "Copy as &script", "code"),
-    ("stamp", "Copy s&tamp", "stamp"),
+    (LaneCommand.COPY_ANSWER, "&Copy answer", "copy"),
+    (LaneCommand.COPY_SCRIPT, "Copy as &script", "code"),
+    (LaneCommand.COPY_STAMP, "Copy s&tamp", "stamp"),
     None,
-    ("duplicate", "&Duplicate lane", "duplicate"),
-    ("left", "Move &left", "left"),
-    ("right", "Move &right", "right"),
-    ("enlarge", "&Enlarge", "enlarge"),
+    (LaneCommand.DUPLICATE, "&Duplicate lane", "duplicate"),
+    (LaneCommand.MOVE_LEFT, "Move &left", "left"),
+    (LaneCommand.MOVE_RIGHT, "Move &right", "right"),
+    (LaneCommand.ENLARGE, "&Enlarge", "enlarge"),
     None,
-    ("memory", "&Memory…", "fit"),
-    ("unload", "&Unload", "unload"),
-    ("remove", "Remo&ve lane", "close"),
+    (LaneCommand.SHOW_MEMORY, "&Memory…", "fit"),
+    (LaneCommand.UNLOAD, "&Unload", "unload"),
+    (LaneCommand.REMOVE, "Remo&ve lane", "close"),
 )
 
 
 class LaneHeader(QWidget):
-    """Model, precision and device of a lane; `command` carries a menu entry's name."""
+    """Model, precision, device and engine environment of a lane.
 
-    modelRequested = Signal()
-    precisionChosen = Signal(object)
-    deviceChosen = Signal(str)
-    environmentChosen = Signal(str)
-    environmentsRequested = Signal()
-    loadRequested = Signal()
-    enlargeRequested = Signal()
-    command = Signal(str)
+    `commands` has an action for every LaneCommand, which is the action's data; buttons and menu
+    entries trigger them, and all are in `command_group`. `configChosen` carries the LaneConfig
+    that the user chose.
+    """
+
+    configChosen = Signal(object)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._config = LaneConfig()
+        self._loaded = False
+        self._icons: dict[LaneCommand, str] = {}
+        self.command_group = QActionGroup(self)
+        self.command_group.setExclusive(False)
+        self.commands: dict[LaneCommand, QAction] = {}
+        for command in LaneCommand:
+            self.commands[command] = action = self.command_group.addAction("")
+            action.setData(command)
+
         self.swatch = LaneSwatch()
         self.model = ElidedButton()
         self.model.setProperty("kind", "model")
         self.model.set_room(14)
-        self.model.clicked.connect(self.modelRequested)
+        self.model.clicked.connect(self.commands[LaneCommand.CHOOSE_MODEL].trigger)
         self.enlarge_button = tool_button("enlarge", "Enlarge the lane")
-        self.enlarge_button.clicked.connect(self.enlargeRequested)
+        self.enlarge_button.clicked.connect(self.commands[LaneCommand.ENLARGE].trigger)
         self.menu_button = tool_button("more", "More commands for this lane")
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        self.menu = QMenu(self.menu_button)
-        self.menu.setToolTipsVisible(True)
-        self.entries: dict[str, QAction] = {}
-        self._icons: dict[str, str] = {}
-        self._fill_menu()
-        self.menu_button.setMenu(self.menu)
+        self.menu_button.setMenu(self._build_menu())
         self.environment = ElidedButton()
         self.environment.setProperty("kind", "chip")
         self.environment.setAccessibleName("Engine environment")
@@ -82,7 +88,7 @@ class LaneHeader(QWidget):
         self.load_button = ThemedToolButton("load")
         self.load_button.setProperty("kind", "")
         self.load_button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
-        self.load_button.clicked.connect(self.loadRequested)
+        self.load_button.clicked.connect(self._toggle_load)
 
         top = QHBoxLayout()
         top.setSpacing(4)
@@ -101,30 +107,27 @@ class LaneHeader(QWidget):
         column.addLayout(top)
         column.addLayout(choices)
         column.addWidget(self.environment)
-        self._environment_group: QActionGroup | None = None
-        self._environments_shown: tuple[str, list[tuple[str, str]]] | None = None
-        #: Why it cannot be had ("" where it can), and that or what it costs and gains.
+        self._environment_group = QActionGroup(self)
+        self._shown_environments: tuple[str, Sequence[tuple[str, str]]] | None = None
+        #: Why a precision is unavailable ("" where it is not), and its text in the list.
         self._precisions: dict[Precision, tuple[str, str]] = {}
-        self._devices: list[tuple[str, str]] = []
+        self._devices: Sequence[tuple[str, str]] = ()
         theme.theme_changed.connect(self._tint)
         self._tint()
         self.set_loaded(False)
 
-    def show_config(
-        self,
-        config: LaneConfig,
-        label: str,
-        precisions: Mapping[Precision, str],
-        devices: Sequence[tuple[str, str]],
-        capability: str = "",
-    ) -> None:
-        """Show the choices without emitting anything; `capability` is the chosen device's."""
-        self.model.set_full_text(label)
-        self.model.setToolTip(f"{label}\nChoose another model, or drop a folder here")
-        self.model.setAccessibleName(f"Model: {label}")
+    def show_config(self, config: LaneConfig, available: Availability) -> None:
+        """Show what is chosen and what could be; `configChosen` is not emitted."""
+        self._config = config
+        self.model.set_full_text(available.model)
+        self.model.setToolTip(f"{available.model}\nChoose another model, or drop a folder here")
+        self.model.setAccessibleName(f"Model: {available.model}")
         shown = {
-            precision: (reason, reason or precision.explanation_on(config.device, capability))
-            for precision, reason in precisions.items()
+            precision: (
+                reason,
+                reason or precision.explanation_on(config.device, available.capability),
+            )
+            for precision, reason in available.reasons.items()
         }
         if shown != self._precisions:
             self._precisions = shown
@@ -132,84 +135,82 @@ class LaneHeader(QWidget):
         self.precision.setCurrentIndex(self.precision.findData(config.precision.value))
         _, text = shown.get(config.precision, ("", config.precision.explanation))
         self.precision.setToolTip(text)
-        if list(devices) != self._devices:
-            self._devices = list(devices)
+        if available.devices != self._devices:
+            self._devices = available.devices
             self._fill_devices()
-        place = self.device.findData(config.device)
-        if place < 0:
+        row = self.device.findData(config.device)
+        if row < 0:
             self.device.addItem(config.device, config.device)
-            place = self.device.count() - 1
-        self.device.setCurrentIndex(place)
+            row = self.device.count() - 1
+        self.device.setCurrentIndex(row)
         self.device.setToolTip(f"Device: {self.device.currentText()}")
+        self._show_environments(config.environment, available.environments)
 
-    def show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
-        """Offer the engine environments in the menu; another one than our own has a line."""
-        if (chosen, list(choices)) == self._environments_shown:
+    def _show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
+        """Offer the engine environments in the menu; one other than our own gets a line."""
+        if (chosen, choices) == self._shown_environments:
             return
-        self._environments_shown = chosen, list(choices)
-        menu = self.environments
-        menu.clear()
+        self._shown_environments = chosen, choices
         offered = [(OWN, OWN_LABEL, ""), *((name, name, tip) for name, tip in choices)]
         if all(name != chosen for name, _, _ in offered):
-            offered.append((chosen, f"{chosen} (not there)", "It was removed"))
-        if self._environment_group is not None:
-            self._environment_group.deleteLater()
-        self._environment_group = group = QActionGroup(menu)
+            offered.append((chosen, f"{chosen} (not found)", "This environment was removed"))
+        for action in self._environment_group.actions():
+            self.environments.removeAction(action)
+        self._environment_group.deleteLater()
+        self._environment_group = group = QActionGroup(self)
         group.triggered.connect(self._environment_triggered)
         for name, text, tip in offered:
-            action = menu.addAction(text[:1].upper() + text[1:] if name == OWN else text)
+            action = group.addAction(text[:1].upper() + text[1:] if name == OWN else text)
+            self.environments.insertAction(self._environments_end, action)
             action.setData(name)
             action.setToolTip(tip or action.text())
             action.setCheckable(True)
             action.setChecked(name == chosen)
-            group.addAction(action)
             if name == chosen:
                 self.environment.set_full_text(text)
                 self.environment.setToolTip(f"Engine environment: {text}\n{tip}".rstrip())
                 self.environment.setAccessibleName(f"Engine environment: {text}")
-        menu.addSeparator()
-        menu.addAction("&Manage environments…").triggered.connect(self.environmentsRequested)
         self.environment.setVisible(chosen != OWN)
 
     def set_loaded(self, loaded: bool) -> None:
-        """Let the button say what it will do."""
+        """Let the button load or unload."""
+        self._loaded = loaded
         self.load_button.setText("Unload" if loaded else "Load")
         self.load_button.set_icon_name("unload" if loaded else "load")
         tip = "Unload the model and free its memory" if loaded else "Load the model"
         self.load_button.setToolTip(tip)
         self.load_button.setAccessibleName("Unload" if loaded else "Load")
         self.load_button.setAccessibleDescription(tip)
-        self.entries["unload"].setEnabled(loaded)
+        self.commands[LaneCommand.UNLOAD].setEnabled(loaded)
 
     def set_narrow(self, narrow: bool) -> None:
         """Leave out the text of the load button where the lane is narrow."""
         style = Qt.ToolButtonStyle
-        wanted = style.ToolButtonIconOnly if narrow else style.ToolButtonTextBesideIcon
-        if self.load_button.toolButtonStyle() != wanted:
-            self.load_button.setToolButtonStyle(wanted)
+        needed = style.ToolButtonIconOnly if narrow else style.ToolButtonTextBesideIcon
+        if self.load_button.toolButtonStyle() != needed:
+            self.load_button.setToolButtonStyle(needed)
 
-    def _fill_menu(self) -> None:
+    def _build_menu(self) -> QMenu:
+        self.menu = QMenu(self.menu_button)
+        self.menu.setToolTipsVisible(True)
         for entry in _MENU:
             if entry is None:
                 self.menu.addSeparator()
                 continue
-            name, text, icon = entry
-            action = self.menu.addAction(text)
-            action.setData(name)
-            self.entries[name] = action
-            self._icons[name] = icon
+            command, text, self._icons[command] = entry
+            self.commands[command].setText(text)
+            self.menu.addAction(self.commands[command])
         self.environments = QMenu("Engine e&nvironment", self.menu)
         self.environments.setToolTipsVisible(True)
-        self.menu.insertMenu(self.entries["unload"], self.environments)
-        self.menu.triggered.connect(self._menu_triggered)
+        self._environments_end = self.environments.addSeparator()
+        manage = self.commands[LaneCommand.MANAGE_ENVIRONMENTS]
+        manage.setText("&Manage environments…")
+        self.environments.addAction(manage)
+        self.menu.insertMenu(self.commands[LaneCommand.UNLOAD], self.environments)
+        return self.menu
 
-    def _menu_triggered(self, action: QAction) -> None:
-        # Those of the submenu arrive here too, by names that somebody chose.
-        if action in self.entries.values():
-            self.command.emit(str(action.data()))
-
-    def _environment_triggered(self, action: QAction) -> None:
-        self.environmentChosen.emit(str(action.data()))
+    def _toggle_load(self) -> None:
+        self.commands[LaneCommand.UNLOAD if self._loaded else LaneCommand.LOAD].trigger()
 
     def _open_environments(self) -> None:
         self.environments.popup(self.environment.mapToGlobal(QPoint(0, self.environment.height())))
@@ -235,13 +236,17 @@ class LaneHeader(QWidget):
             self.device.setItemData(row, name, Qt.ItemDataRole.ToolTipRole)
 
     def _precision_activated(self, row: int) -> None:
-        self.precisionChosen.emit(Precision(self.precision.itemData(row)))
+        precision = Precision(self.precision.itemData(row))
+        self.configChosen.emit(replace(self._config, precision=precision))
 
     def _device_activated(self, row: int) -> None:
-        self.deviceChosen.emit(self.device.itemData(row))
+        self.configChosen.emit(replace(self._config, device=self.device.itemData(row)))
+
+    def _environment_triggered(self, action: QAction) -> None:
+        self.configChosen.emit(replace(self._config, environment=action.data()))
 
     def _tint(self) -> None:
-        for name, icon in self._icons.items():
-            self.entries[name].setIcon(theme.icon(icon))
+        for command, icon in self._icons.items():
+            self.commands[command].setIcon(theme.icon(icon))
         self.environments.setIcon(theme.icon("engine"))
         self.environment.setIcon(theme.icon("engine"))

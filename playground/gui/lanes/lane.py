@@ -1,4 +1,4 @@
-"""One lane: its engine, its state, and what may be asked of it in which state."""
+"""One lane: its engine, its state, and which command has what effect in which state."""
 
 from __future__ import annotations
 
@@ -36,26 +36,26 @@ from playground.gui.toolkit.background import Background
 
 log = logging.getLogger(__name__)
 
-#: How long an engine may take to heed a stop before its end is offered.
+#: How long an engine may take to react to a stop before ending its process is offered.
 STOP_WAIT_MS = 2000
 TakeStandby = Callable[[str], LaneEngine | None]
-_UNRESPONSIVE = "the engine does not react; stop once more to end its process"
+_UNRESPONSIVE = "the engine does not respond; stop once more to end its process"
 
 
 class LaneController(QObject):
     """Drives one lane; knows no view.
 
-    At most one engine process at a time. Every wish is taken in every state: one that does
-    not fit does nothing. `state` is what a view shows, all of it.
+    It has at most one engine process at a time. Every command may be given in every state; one
+    that does not fit has no effect. `state` is all that a view shows.
     """
 
-    state_changed = Signal()
-    config_changed = Signal()
-    facts_arrived = Signal(object)  # EngineFacts
+    state_changed = Signal(object)  # the lane
+    config_changed = Signal(object)  # the lane
+    facts_arrived = Signal(object)  # the lane, whose `facts` are new
     text_arrived = Signal(str)
-    answered = Signal(object)  # an Answer; its text has arrived before
+    answered = Signal(object)  # an Answer, whose text has arrived before
     broken = Signal(object)  # a Failure: the generation ended without an answer
-    gone = Signal()  # the engine process has ended
+    gone = Signal(object)  # the lane, whose engine process has ended
 
     def __init__(
         self,
@@ -67,10 +67,7 @@ class LaneController(QObject):
         take_standby: TakeStandby = lambda _: None,
         parent: QObject | None = None,
     ) -> None:
-        """`take_standby` gives an engine of an environment that was started ahead, if there is one.
-
-        The lane goes on with it as with its own.
-        """
+        """`take_standby` gives the standby engine of an environment to the lane, or None."""
         super().__init__(parent)
         self.config = config
         self.state = LaneState()
@@ -87,9 +84,9 @@ class LaneController(QObject):
         self._requests = 0
         self._unresponsive = False
         self._stop_timer = QTimer(self, singleShot=True, interval=STOP_WAIT_MS)
-        self._stop_timer.timeout.connect(self._not_heeded)
+        self._stop_timer.timeout.connect(self._stop_timed_out)
 
-    # Wishes
+    # Commands
 
     @property
     def pid(self) -> int:
@@ -108,17 +105,17 @@ class LaneController(QObject):
 
     @property
     def warming(self) -> bool:
-        """Whether an engine started ahead still imports its libraries."""
+        """Whether an engine that was started ahead is still importing its libraries."""
         return self._engine.running and not self._engine.ready and not self._engine.consumed
 
     def claimed_bytes(self, device: str) -> int:
-        """What a load under way on `device` is expected to take yet."""
+        """Return the bytes that a load under way is still expected to take on `device`."""
         if self.state.stage is not Stage.LOADING or not self._engine.consumed:
             return 0
         return self._preparation.claimed_bytes(device, self.pid)
 
     def free_bytes(self, device: str) -> int | None:
-        """What is free on `device` now, as far as the lane's engine can tell."""
+        """Return the free bytes on `device`, None where the lane's engine cannot tell."""
         return self._free(device, self.facts)
 
     def start_ahead(self) -> None:
@@ -132,26 +129,26 @@ class LaneController(QObject):
         try:
             self._engine.start(self.config.environment)
         except PlaygroundError as error:
-            log.info("no engine ahead: %s", error)  # a load will say so
+            log.info("no engine ahead: %s", error)  # a load shows the reason
 
     def set_config(self, config: LaneConfig) -> None:
-        """Take another model, precision or device; a model that is loaded is loaded anew."""
+        """Set another model, precision, device or environment, and reload what is loaded."""
         if config == self.config:
             return
         self.config = config
         self._preparation.forget_warning()
-        self.config_changed.emit()
+        self.config_changed.emit(self)
         if self.state.stage is not Stage.EMPTY:
             self.reload()
 
     def load(self, *, insist: bool = False) -> None:
-        """Load the model. To insist after a refusal for lack of memory loads it anyway."""
+        """Load the model; with `insist` also after a refusal for lack of memory."""
         if self.state.stage is Stage.UNLOADING:
             self._load_next = True
         if self._closing or self.state.stage not in (Stage.EMPTY, Stage.FAILED):
             return
         if self._engine.running and (self._engine.consumed or not self._in_its_environment):
-            # A lane that waits for its old process to go is not one that has failed for good.
+            # While the old process ends, the lane is unloading and no longer failed.
             self._load_next = True
             self._apply(UnloadRequested())
             self._engine.kill()
@@ -167,41 +164,41 @@ class LaneController(QObject):
         self._preparation.start(self.config, self.facts, insist=insist)
 
     def reload(self) -> None:
-        """Let the present model go and load what the configuration says."""
+        """Unload the present model and load what the configuration says."""
         if not self._engine.consumed:
             self._preparation.abandon()
             if self.state.stage in (Stage.STARTING, Stage.LOADING):
                 self.state = LaneState()
             self.load()
             return
-        self._drop(gently=False)
+        self._end(gently=False)
         self._load_next = True
 
     def unload(self) -> None:
-        """End the process; the state tells the memory that came back."""
+        """End the process; the state then tells how much memory was freed."""
         if self.state.stage is Stage.FAILED and not self._engine.running:
             self.state = LaneState()
-            self.state_changed.emit()
+            self.state_changed.emit(self)
         elif self.state.stage not in (Stage.EMPTY, Stage.UNLOADING):
-            self._drop(gently=True)
+            self._end(gently=True)
 
     def cancel(self) -> None:
-        """End what is under way: a load with its process, a generation after its token."""
+        """Cancel a load by ending its process, a generation after its current token."""
         match self.state.stage:
             case Stage.STARTING | Stage.LOADING:
-                self._drop(gently=False)
+                self._end(gently=False)
             case Stage.UNLOADING:
                 self._load_next = False
                 self._engine.kill()
             case Stage.GENERATING if self._unresponsive:
-                self._drop(gently=False)
+                self._end(gently=False)
             case Stage.GENERATING if self.generation is not None:
                 self._engine.send(Cancel(self.generation.request_id))
                 if not self._stop_timer.isActive():
                     self._stop_timer.start()
 
     def generate(self, prompt: Prompt, options: GenerationOptions, timing: Timing) -> bool:
-        """Send a prompt to the loaded model; False where there is none ready."""
+        """Send a prompt to the loaded model; return False where none is ready."""
         if not self.state.can_generate or self._closing:
             return False
         self._requests += 1
@@ -221,7 +218,7 @@ class LaneController(QObject):
         return True
 
     def shut_down(self) -> None:
-        """End the process now and take no wish any more; `wait` waits for it."""
+        """End the process now and accept no more commands; `wait` waits for it."""
         self._closing = True
         self._load_next = False
         self._preparation.abandon()
@@ -229,13 +226,13 @@ class LaneController(QObject):
         self._engine.kill()
 
     def wait(self, timeout_ms: int) -> bool:
-        """After `shut_down`: block until the engine and its thread are gone."""
+        """After `shut_down`, block until the engine and its thread have ended."""
         return self._engine.wait(timeout_ms)
 
     def drain(self) -> bool:
-        """Hand on the tokens that came since; True where there were any."""
+        """Emit the text of the tokens since the last call; return whether there were any."""
         generation = self.generation
-        # Tokens that overtook their Started event wait for it.
+        # Tokens may overtake their Started event, and wait for it.
         if generation is None or not generation.started:
             return False
         batches = self._engine.take_tokens(generation.request_id)
@@ -247,13 +244,13 @@ class LaneController(QObject):
             self.text_arrived.emit(text)
         return True
 
-    # What happens
+    # Events
 
     @Slot(object)
     def _on_event(self, event: Event) -> None:
         match event:
-            case Ready(facts=facts):
-                self.facts_arrived.emit(facts)
+            case Ready():
+                self.facts_arrived.emit(self)
                 self._send_load()
             case Started(request_id=number, prompt_tokens=count):
                 if self.generation is not None and self.generation.request_id == number:
@@ -276,10 +273,10 @@ class LaneController(QObject):
         self._stop_timer.stop()
         if tail:
             self.text_arrived.emit(tail)
-        generation.answer = answer
+        generation.answer, generation.ended = answer, True
         self.state = advance(self.state, Finished(number, answer), time.monotonic())
         self.answered.emit(answer)
-        self.state_changed.emit()
+        self.state_changed.emit(self)
 
     def _on_command_failed(self, event: Failed) -> None:
         generating = self.state.stage is Stage.GENERATING
@@ -291,7 +288,7 @@ class LaneController(QObject):
             self._preparation.note_refusal()
         self._apply(event)
         if self.state.stage is Stage.FAILED:
-            self._engine.end()  # an engine loads once in its life
+            self._engine.end()  # an engine loads only once
 
     @Slot(object)
     def _on_failed(self, failure: Failure) -> None:
@@ -310,7 +307,7 @@ class LaneController(QObject):
         self._preparation.abandon()
         if self.state.stage is not Stage.EMPTY or not outcome.expected:
             self._apply(process_ended(end, self.state, self._engine.environment))
-        self.gone.emit()
+        self.gone.emit(self)
         ahead, self._ahead_next = self._ahead_next, False
         if self._load_next and not self._closing:
             self._load_next = False
@@ -323,11 +320,11 @@ class LaneController(QObject):
         self._apply(Refused(failure))
 
     @Slot()
-    def _not_heeded(self) -> None:
+    def _stop_timed_out(self) -> None:
         if self.state.stage is Stage.GENERATING:
             self._unresponsive = True
             self.state = replace(self.state, detail=_UNRESPONSIVE)
-            self.state_changed.emit()
+            self.state_changed.emit(self)
 
     # Parts
 
@@ -336,22 +333,22 @@ class LaneController(QObject):
         return self._engine.environment == self.config.environment
 
     def _start_engine(self) -> None:
-        """Have an engine in the lane's environment: a spare, or a new one.
+        """Take the standby engine of the lane's environment, or start a new one.
 
         Raises PlaygroundError where the environment is gone.
         """
         environment = self.config.environment
-        spare = None if self._engine.running else self._take_standby(environment)
-        if spare is None:
+        standby = None if self._engine.running else self._take_standby(environment)
+        if standby is None:
             self._engine.start(environment)
             return
-        if spare.facts is None and self._in_its_environment:
-            spare.facts = self._engine.facts
+        if standby.facts is None and self._in_its_environment:
+            standby.facts = self._engine.facts
         self._engine.deleteLater()
-        spare.setParent(self)
-        self._engine = self._listen_to(spare)
-        if spare.ready:
-            self.facts_arrived.emit(spare.facts)
+        standby.setParent(self)
+        self._engine = self._listen_to(standby)
+        if standby.ready:
+            self.facts_arrived.emit(self)
 
     def _listen_to(self, engine: LaneEngine) -> LaneEngine:
         engine.received.connect(self._on_event)
@@ -361,7 +358,7 @@ class LaneController(QObject):
 
     @Slot()
     def _send_load(self) -> None:
-        """Send the load once both the model's folder and the engine are there."""
+        """Send the load once the model has been found and the engine is ready."""
         found = self._preparation.found
         waiting = self.state.stage in (Stage.STARTING, Stage.LOADING)
         if not waiting or found is None or not self._engine.ready or self._engine.consumed:
@@ -373,8 +370,8 @@ class LaneController(QObject):
         else:
             self._engine.load(found.request)
 
-    def _drop(self, *, gently: bool) -> None:
-        """End the process, whatever it does."""
+    def _end(self, *, gently: bool) -> None:
+        """End the process, whatever it is doing."""
         self._load_next = False
         self._preparation.abandon()
         if self.state.stage is Stage.GENERATING:
@@ -389,13 +386,15 @@ class LaneController(QObject):
             self._engine.kill()
 
     def _break(self, failure: Failure) -> None:
-        """End the generation without an answer; the text that came is kept."""
+        """End the generation without an answer; the text so far is kept."""
         self.drain()
+        if self.generation is not None:
+            self.generation.ended = True
         self._stop_timer.stop()
         self.broken.emit(failure)
 
-    def _apply(self, happening: LaneEvent) -> None:
-        state = advance(self.state, happening, time.monotonic())
-        if state is not self.state and state != self.state:
+    def _apply(self, event: LaneEvent) -> None:
+        state = advance(self.state, event, time.monotonic())
+        if state != self.state:
             self.state = state
-            self.state_changed.emit()
+            self.state_changed.emit(self)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QPoint, Qt, Signal
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
+from PySide6.QtCore import QPoint, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -19,8 +18,9 @@ from PySide6.QtWidgets import (
 
 from playground.core.facts import Answer
 from playground.core.lane import Failure, LaneConfig, LaneState, Stage
-from playground.core.precision import Precision
 from playground.gui.lanes import text as texts
+from playground.gui.lanes.availability import Availability
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.header import LaneHeader
 from playground.gui.lanes.stream_view import StreamView
@@ -29,29 +29,22 @@ from playground.gui.toolkit.failure_panel import FailurePanel
 from playground.gui.toolkit.thin_bar import ThinBar
 from playground.gui.toolkit.widgets import announce, muted_label, set_kind
 
-_NARROW = 340  # width below which the head does without texts on buttons
+_NARROW = 340  # width below which the header leaves out the texts of its buttons
+#: Commands that wait until a generation is over.
+_NOT_WHILE_GENERATING = (
+    LaneCommand.REGENERATE,
+    LaneCommand.COPY_ANSWER,
+    LaneCommand.COPY_SCRIPT,
+    LaneCommand.COPY_STAMP,
+)
 
 
 class LaneView(QFrame):
-    """Draws a lane's configuration and state; emits what the user asks for."""
+    """Draws a lane's configuration and state; its header emits the configuration chosen."""
 
-    modelRequested = Signal()
-    precisionChosen = Signal(object)
-    deviceChosen = Signal(str)
-    environmentChosen = Signal(str)
-    environmentsRequested = Signal()
-    reviewRequested = Signal()
-    loadRequested = Signal()
-    unloadRequested = Signal()
-    cancelRequested = Signal()
-    memoryRequested = Signal()
-    duplicateRequested = Signal()
-    removeRequested = Signal()
-    moveRequested = Signal(int)
-    enlargeRequested = Signal()
-    regenerateRequested = Signal()
-    copyRequested = Signal(str)
-    filesDropped = Signal(str)
+    commanded = Signal(object)  # a LaneCommand
+    reviewRequested = Signal()  # of the model's own code
+    folderDropped = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -61,10 +54,12 @@ class LaneView(QFrame):
         self._index = 0
         self._label = ""
         self._state = LaneState()
-        self._waits = False
-        self._announced = ""
+        self._queued = False
+        self._announced = ""  # the last text for a screen reader
 
         self.header = LaneHeader()
+        self.header.command_group.triggered.connect(self._command_triggered)
+        commands = self.header.commands
         self.badge = ElidedButton()
         self.badge.set_room(20)
         self.badge.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
@@ -72,21 +67,21 @@ class LaneView(QFrame):
         self.badge.setCursor(Qt.CursorShape.WhatsThisCursor)
         self.badge.clicked.connect(self._show_badge_tip)
         self.badge.setAccessibleName("Verified precision")
-        self.badge.setToolTip("What really runs: counted in the loaded model")
+        self.badge.setToolTip("The precision counted in the loaded model")
         self.badge.hide()
         self.status = ElidedLabel()
         self.status.setProperty("tone", "muted")
         self.cancel_button = QPushButton("Cancel")
         self.cancel_button.setProperty("kind", "danger")
-        self.cancel_button.clicked.connect(self.cancelRequested)
+        self.cancel_button.clicked.connect(commands[LaneCommand.CANCEL].trigger)
         self.cancel_button.hide()
         self.details_button = QPushButton("De&tails…")
-        self.details_button.setToolTip("Show the engine's own words")
+        self.details_button.setToolTip("Show the engine's own message")
         self.details_button.clicked.connect(self._show_details)
         self.details_button.hide()
         self.anyway_button = QPushButton("Load an&yway")
-        self.anyway_button.setToolTip("Load it although too little memory seems to be free")
-        self.anyway_button.clicked.connect(self.loadRequested)
+        self.anyway_button.setToolTip("Load the model although too little memory seems to be free")
+        self.anyway_button.clicked.connect(commands[LaneCommand.LOAD].trigger)
         self.anyway_button.hide()
         self.bar = ThinBar()
         self.failure = FailurePanel()
@@ -97,11 +92,11 @@ class LaneView(QFrame):
         self.stamp.setProperty("tone", "muted")
         self.stamp.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         self.headroom = muted_label("")
-        self.headroom.setToolTip("How many more tokens fit")
+        self.headroom.setToolTip("How many more tokens fit into the context and the memory")
         self.headroom.hide()
 
         row = QWidget()
-        row.setFixedHeight(30)  # so that nothing moves when the button comes and goes
+        row.setFixedHeight(30)  # nothing moves when the button appears or disappears
         line = QHBoxLayout(row)
         line.setContentsMargins(0, 0, 0, 0)
         line.setSpacing(8)
@@ -118,7 +113,7 @@ class LaneView(QFrame):
         column.addWidget(self.bar)
         column.addWidget(self.failure)
         column.addWidget(self.stream, 100)
-        column.addStretch(1)  # keeps the head together where a failure leaves no text to show
+        column.addStretch(1)  # keeps the header compact where a failure hides the text
         foot = QHBoxLayout()
         foot.setContentsMargins(0, 0, 0, 0)
         foot.setSpacing(8)
@@ -126,57 +121,37 @@ class LaneView(QFrame):
         foot.addWidget(self.headroom)
         column.addLayout(foot)
 
-        self.header.modelRequested.connect(self.modelRequested)
-        self.header.precisionChosen.connect(self.precisionChosen)
-        self.header.deviceChosen.connect(self.deviceChosen)
-        self.header.environmentChosen.connect(self.environmentChosen)
-        self.header.environmentsRequested.connect(self.environmentsRequested)
-        self.header.loadRequested.connect(self._toggle_load)
-        self.header.enlargeRequested.connect(self.enlargeRequested)
-        self.header.command.connect(self._command)
         self.set_index(0)
         self.show_state(LaneState(), 0.0)
 
     # What is shown
 
-    def show_config(
-        self,
-        config: LaneConfig,
-        model_label: str,
-        precisions: Mapping[Precision, str],
-        devices: Sequence[tuple[str, str]],
-        capability: str = "",
-    ) -> None:
-        """Show what is chosen and what could be; a reason greys a precision out."""
-        self._label = f"{model_label} · {config.precision.label.partition(' (')[0]}"
+    def show_config(self, config: LaneConfig, available: Availability) -> None:
+        """Show what is chosen and what could be; unavailable precisions are greyed out."""
+        self._label = f"{available.model} · {config.precision.short_label}"
         if config.environment:
             self._label += f" · {config.environment}"
-        self.header.show_config(config, model_label, precisions, devices, capability)
+        self.header.show_config(config, available)
         self._name()
 
-    def show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
-        """Show in which Python the engine runs ("" is the playground's own), and could run."""
-        self.header.show_environments(chosen, choices)
+    def show_state(self, state: LaneState, now: float, queued: bool = False) -> None:
+        """Show the lane's state at the monotonic time `now` (s).
 
-    def show_state(self, state: LaneState, now: float, waits: bool = False) -> None:
-        """Show the lane's state at the monotonic time `now`, and whether it waits for its turn.
-
-        Cheap when little changed.
+        `queued`: the lane is part of a run, and its turn has not come. Cheap when little changed.
         """
-        self.status.set_full_text(texts.status_text(state, now, waits))
-        self.bar.set_progress(state.busy, state.fraction, texts.moves(state))
-        if state is self._state and waits is self._waits and self._announced:
+        self.status.set_full_text(texts.status_text(state, now, queued))
+        self.bar.set_progress(state.busy, state.fraction, texts.shows_progress(state))
+        if state is self._state and queued is self._queued and self._announced:
             return
-        self._state, self._waits = state, waits
-        holds = state.loaded is not None
+        self._state, self._queued = state, queued
         active = state.stage in (Stage.STARTING, Stage.LOADING, Stage.GENERATING)
-        self.header.set_loaded(holds)
+        self.header.set_loaded(state.loaded is not None)
         self.header.load_button.setEnabled(not state.busy)
         self.cancel_button.setVisible(active)
         generating = state.stage is Stage.GENERATING
         self.cancel_button.setText("Stop" if generating else "Cancel")
         self.cancel_button.setToolTip(
-            "Stop after the current token" if generating else "Cancel loading: ends the engine"
+            "Stop after the current token" if generating else "Cancel loading and end the engine"
         )
         self._arrange_line()
         if state.loaded is not None:
@@ -191,21 +166,21 @@ class LaneView(QFrame):
         self.anyway_button.setVisible(bool(state.failure and state.failure.may_insist))
         self.stream.setVisible(state.failure is None or not self.stream.document().isEmpty())
         set_kind(self.status, "tone", "danger" if state.failure else "muted")
-        self.stream.set_hint(_hint(state, waits))
-        for name in ("regenerate", "answer", "script", "stamp"):
-            self.header.entries[name].setEnabled(not generating)
-        self._say(texts.stage_text(state), state.failure)
+        self.stream.set_hint(texts.hint_text(state, queued))
+        for command in _NOT_WHILE_GENERATING:
+            self.header.commands[command].setEnabled(not generating)
+        self._announce(texts.stage_text(state), state.failure)
 
     def show_answer(self, answer: Answer) -> None:
         """Show the stamp of a finished answer under the text."""
         self.stamp.set_full_text(texts.stamp_line(answer), texts.stamp_text(answer))
 
     def clear_answer(self) -> None:
-        """Take the stamp away: the text it was for is gone."""
+        """Remove the stamp with the answer that it belongs to."""
         self.stamp.set_full_text("")
 
     def show_headroom(self, text: str, tip: str) -> None:
-        """Say how many more tokens fit, "" where nothing is loaded."""
+        """Show how many more tokens fit, nothing with `text` ""."""
         self.headroom.setText(text)
         self.headroom.setToolTip(tip)
         self.headroom.setAccessibleDescription(tip)
@@ -223,13 +198,14 @@ class LaneView(QFrame):
         name = "Show all lanes again" if enlarged else "Enlarge the lane"
         button.setToolTip(name)
         button.setAccessibleName(name)
-        self.header.entries["enlarge"].setText("Show &all lanes" if enlarged else "&Enlarge")
+        text = "Show &all lanes" if enlarged else "&Enlarge"
+        self.header.commands[LaneCommand.ENLARGE].setText(text)
 
     def set_neighbours(self, left: bool, right: bool, others: bool) -> None:
-        """Say on which sides there are lanes, so that the menu offers what can be done."""
-        self.header.entries["left"].setEnabled(left)
-        self.header.entries["right"].setEnabled(right)
-        self.header.entries["remove"].setEnabled(others)
+        """Enable moving to the sides where there are lanes, and removing where one is left."""
+        self.header.commands[LaneCommand.MOVE_LEFT].setEnabled(left)
+        self.header.commands[LaneCommand.MOVE_RIGHT].setEnabled(right)
+        self.header.commands[LaneCommand.REMOVE].setEnabled(others)
 
     def title(self) -> str:
         """The lane's number and what it runs, for lists of lanes."""
@@ -260,38 +236,23 @@ class LaneView(QFrame):
         path = _dropped_path(event)
         if path:
             event.acceptProposedAction()
-            self.filesDropped.emit(path)
+            self.folderDropped.emit(path)
 
     # Inside
 
     def _arrange_line(self) -> None:
-        """In a narrow lane the clock goes before the badge, a mismatch before everything."""
+        """Leave out the badge for the clock in a narrow lane, but never a mismatch."""
         loaded = self._state.loaded
         busy = self.cancel_button.isVisibleTo(self) and self.width() < _NARROW
         self.badge.setVisible(loaded is not None and (not busy or bool(loaded.mismatch)))
 
-    def _toggle_load(self) -> None:
-        (self.unloadRequested if self._state.loaded else self.loadRequested).emit()
-
-    def _command(self, name: str) -> None:
-        if name in ("answer", "script", "stamp"):
-            self.copyRequested.emit(name)
-        elif name in ("left", "right"):
-            self.moveRequested.emit(-1 if name == "left" else 1)
-        else:
-            signals = {
-                "memory": self.memoryRequested,
-                "duplicate": self.duplicateRequested,
-                "remove": self.removeRequested,
-                "enlarge": self.enlargeRequested,
-                "unload": self.unloadRequested,
-                "regenerate": self.regenerateRequested,
-            }
-            signals[name].emit()
+    @Slot(QAction)
+    def _command_triggered(self, action: QAction) -> None:
+        self.commanded.emit(action.data())
 
     def _show_badge_tip(self) -> None:
-        place = self.badge.mapToGlobal(QPoint(0, self.badge.height()))
-        QToolTip.showText(place, self.badge.toolTip(), self.badge)
+        below = self.badge.mapToGlobal(QPoint(0, self.badge.height()))
+        QToolTip.showText(below, self.badge.toolTip(), self.badge)
 
     def _show_details(self) -> None:
         failure = self._state.failure
@@ -306,7 +267,7 @@ class LaneView(QFrame):
         self.stream.setAccessibleName(f"Text of lane {number}")
         self.status.setAccessibleDescription(f"Status of lane {number}")
 
-    def _say(self, text: str, failure: Failure | None) -> None:
+    def _announce(self, text: str, failure: Failure | None) -> None:
         spoken = f"Lane {self._index + 1}: {text}"
         if failure is not None:
             spoken += f". {failure.message} {failure.remedy}"
@@ -315,24 +276,8 @@ class LaneView(QFrame):
             announce(self, spoken)
 
 
-def _hint(state: LaneState, waits: bool) -> str:
-    if state.stage is Stage.EMPTY:
-        return "Press Ctrl+Enter to load this lane and run the prompt, or Load to load it only."
-    if state.stage is Stage.READY:
-        if waits:
-            return "It runs when every lane is loaded and its turn has come."
-        return "Ready. Type a prompt and press Ctrl+Enter."
-    if state.stage is Stage.FAILED:
-        return ""
-    if state.stage is Stage.GENERATING:
-        return "The answer will appear here."
-    if state.stage is Stage.UNLOADING:
-        return "Giving the memory back …"
-    return "Loading. The first load takes some seconds."
-
-
 def _dropped_path(event: QDropEvent) -> str:
-    """The local folder (or the folder of the local file) that is being dropped, else ""."""
+    """Return the local folder that is dropped, or that of a dropped local file, else ""."""
     for url in event.mimeData().urls():
         if url.isLocalFile():
             path = Path(url.toLocalFile())

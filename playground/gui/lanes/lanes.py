@@ -1,4 +1,4 @@
-"""The window's one to four lanes: added, removed, moved, enlarged, and kept moving."""
+"""The window's one to four lanes: added, removed, moved, enlarged, and refreshed by one timer."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from playground.core.lane import LaneConfig, Stage
 from playground.core.memory.headroom import free_bytes
 from playground.core.precision import Precision
 from playground.core.settings import MAX_LANES
+from playground.gui.context import AppContext
 from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.engines.standby import StandbyEngines
 from playground.gui.lanes.area import LanesArea
@@ -19,12 +20,12 @@ from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.lanes.presenter import LanePresenter
-from playground.gui.toolkit.background import Background
 
-#: Text reaches the views this often; figures and curves every FIGURES_EVERY ticks of it.
+#: The views get new text at every tick (ms), the clocks and the figures at every so many ticks.
 TICK_MS = 33
 FIGURES_EVERY = 5
 _CLOCK_EVERY = 3
+#: Precisions of a lane that is added, the first of them that no lane has yet.
 _SUGGESTED = (
     Precision.BF16,
     Precision.INT8,
@@ -41,34 +42,31 @@ class LanesController(QObject):
 
     added = Signal(object)  # a LanePresenter
     removed = Signal(object)  # a LanePresenter, its engine being ended
-    arranged = Signal()  # lanes came, went or moved
+    arranged = Signal()  # lanes were added, removed or moved
     streamed = Signal(object)  # the LanePresenters with new tokens, at 6 Hz
-    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
         self,
+        context: AppContext,
         area: LanesArea,
-        background: Background,
         make_engine: EngineFactory,
         standby: StandbyEngines,
         prepare: Prepare,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._standby = standby
         self.presenters: list[LanePresenter] = []
+        self._context = context
         self._area = area
-        self._background = background
         self._make_engine = make_engine
+        self._standby = standby
         self._prepare = prepare
-        self._made: list[LaneController] = []  # every lane whose engine may still run
-        self._leaving: list[LaneController] = []
-        self._fresh: set[LanePresenter] = set()
+        self._alive: list[LaneController] = []  # every lane whose engine may still run
+        self._ending: list[LaneController] = []  # those of them that are being ended
+        self._streaming: set[LanePresenter] = set()  # with tokens since the last `streamed`
         self._ticks = 0
         self._timer = QTimer(self, interval=TICK_MS)
         self._timer.timeout.connect(self._tick)
-
-    # What there is
 
     @property
     def lanes(self) -> list[LaneController]:
@@ -77,68 +75,67 @@ class LanesController(QObject):
 
     @property
     def current(self) -> LanePresenter | None:
-        """The lane that has the focus, the enlarged one or the first."""
+        """The lane with the focus, else the enlarged, the last focused or the first one."""
         view = self._area.current()
         return next((p for p in self.presenters if p.view is view), None)
 
     def presenter_of(self, lane: LaneController) -> LanePresenter | None:
+        """Return the presenter of a lane, None where the lane is not shown."""
         return next((p for p in self.presenters if p.lane is lane), None)
 
-    # Wishes
-
     def add(self, config: LaneConfig | None = None, index: int | None = None) -> None:
-        """Add a lane; without a configuration, one that is not there yet."""
+        """Add a lane; without a configuration, one with a precision that no lane has yet."""
         if len(self.presenters) >= MAX_LANES:
-            self.message.emit(f"There are {MAX_LANES} lanes already.", "info", "Remove one first.")
+            self._context.notify.info(f"There are {MAX_LANES} lanes already.", "Remove one first.")
             return
-        lane = self.make_lane(config or self._another())
+        lane = self.make_lane(config or self._suggested())
         view = LaneView()
         presenter = LanePresenter(lane, view, self)
-        place = len(self.presenters) if index is None else index
-        self.presenters.insert(place, presenter)
-        self._area.insert(place, view)
+        if index is None:
+            index = len(self.presenters)
+        self.presenters.insert(index, presenter)
+        self._area.insert(index, view)
         lane.state_changed.connect(self._wake)
-        view.duplicateRequested.connect(self._duplicate_sender)
-        view.removeRequested.connect(self._remove_sender)
-        view.moveRequested.connect(self._move_sender)
-        view.enlargeRequested.connect(self._enlarge_sender)
         self._renumber()
         self.added.emit(presenter)
         self.arranged.emit()
 
     def make_lane(self, config: LaneConfig) -> LaneController:
-        """Make a lane that is not shown; `end_lane` when it is not needed any more."""
+        """Make a lane that is not shown; give it to `end_lane` when it is no longer needed."""
         lane = LaneController(
             config,
-            self._background,
+            self._context.background,
             self._make_engine,
             self._prepare,
             self._free,
             self._standby.take,
             self,
         )
-        self._made.append(lane)
+        self._alive.append(lane)
         for signal in (lane.state_changed, lane.config_changed, lane.facts_arrived, lane.gone):
-            signal.connect(self._tell_standby)
+            signal.connect(self._update_standby)
         return lane
 
     def end_lane(self, lane: LaneController) -> None:
-        """End the engine of a lane that is not shown (any more); returns at once."""
-        lane.gone.connect(self._sweep)
+        """End the engine of a lane that is not, or no longer, shown; returns at once."""
+        lane.gone.connect(self._discard_ended)
         lane.shut_down()
-        self._leaving.append(lane)
-        self._sweep()
+        self._ending.append(lane)
+        self._discard_ended()
 
     def duplicate(self, presenter: LanePresenter) -> None:
+        """Add a lane with the same configuration to the right of this one."""
         self.add(presenter.lane.config, self.presenters.index(presenter) + 1)
 
     def remove(self, presenter: LanePresenter) -> None:
-        """Take a lane away and end its engine; the last one stays."""
+        """Remove a lane and end its engine; the last lane stays."""
         if len(self.presenters) == 1:
-            self.message.emit("The last lane stays.", "info", "Choose another model for it.")
+            self._context.notify.info(
+                "The last lane cannot be removed.", "Choose another model for it."
+            )
             return
         self.presenters.remove(presenter)
-        self._fresh.discard(presenter)
+        self._streaming.discard(presenter)
         self._area.remove(presenter.view)
         self._renumber()
         self.removed.emit(presenter)
@@ -159,61 +156,33 @@ class LanesController(QObject):
         self.arranged.emit()
 
     def enlarge(self, presenter: LanePresenter) -> None:
-        """Show one lane alone, or all again where it is alone already."""
-        alone = self._area.enlarged() is presenter.view
-        self._area.enlarge(None if alone else presenter.view)
-
-    # The same for the lane that is current, and without one for nobody
+        """Show one lane alone; where it is alone already, show all again."""
+        enlarged = self._area.enlarged() is presenter.view
+        self._area.enlarge(None if enlarged else presenter.view)
 
     @Slot()
     def add_lane(self) -> None:
+        """Add a lane with a precision that no lane has yet."""
         self.add()
 
-    @Slot()
-    def duplicate_current(self) -> None:
-        if presenter := self.current:
-            self.duplicate(presenter)
-
-    @Slot()
-    def remove_current(self) -> None:
-        if presenter := self.current:
-            self.remove(presenter)
-
-    @Slot()
-    def enlarge_current(self) -> None:
-        if presenter := self.current:
-            self.enlarge(presenter)
-
-    @Slot()
-    def move_current_left(self) -> None:
-        if presenter := self.current:
-            self.move(presenter, -1)
-
-    @Slot()
-    def move_current_right(self) -> None:
-        if presenter := self.current:
-            self.move(presenter, 1)
-
     def configure(self, configs: Sequence[LaneConfig]) -> None:
-        """Set up the lanes at the start."""
+        """Add the lanes that the window starts with."""
         for config in configs:
             self.add(config)
 
-    # The end
-
     def shut_down(self) -> None:
-        """End every engine now; returns at once."""
+        """End every engine now; `wait` waits for them."""
         self._timer.stop()
         self._standby.shut_down()
-        for lane in self._made:
+        for lane in self._alive:
             lane.shut_down()
 
     def wait(self, timeout_ms: int) -> bool:
-        """After `shut_down`: block until every engine is gone."""
-        gone = [lane.wait(timeout_ms) for lane in self._made]
+        """After `shut_down`, block until every engine has ended; return whether all have."""
+        gone = [lane.wait(timeout_ms) for lane in self._alive]
         return self._standby.wait(timeout_ms) and all(gone)
 
-    # Inside
+    # Internals
 
     @Slot()
     def _wake(self) -> None:
@@ -225,34 +194,34 @@ class LanesController(QObject):
         self._ticks += 1
         for presenter in self.presenters:
             if presenter.lane.drain():
-                self._fresh.add(presenter)
+                self._streaming.add(presenter)
         if self._ticks % _CLOCK_EVERY == 0:
             for presenter in self.presenters:
                 if presenter.lane.state.busy:
                     presenter.show_state()
         if self._ticks % FIGURES_EVERY == 0:
-            fresh = [p for p in self.presenters if p in self._fresh]
-            self._fresh.clear()
-            if fresh:
-                self.streamed.emit(fresh)
+            streaming = [p for p in self.presenters if p in self._streaming]
+            self._streaming.clear()
+            if streaming:
+                self.streamed.emit(streaming)
             if not any(lane.state.busy for lane in self.lanes):
                 self._timer.stop()
 
     def _free(self, device: str, engine: EngineFacts | None) -> int | None:
-        """Memory free on a device, less what the loads under way are going to take."""
+        """Return the bytes free on a device, less what the loads under way will take."""
         free = free_bytes(device, engine)
         if free is None:
             return None
-        loading = (lane for lane in self._made if lane not in self._leaving)
+        loading = (lane for lane in self._alive if lane not in self._ending)
         return free - sum(lane.claimed_bytes(device) for lane in loading)
 
-    def _another(self) -> LaneConfig:
-        """The current lane's model at the first precision that no lane runs yet."""
+    def _suggested(self) -> LaneConfig:
+        """Return the current lane's configuration with the first precision that no lane has."""
         current = self.current
         base = current.lane.config if current else LaneConfig()
         taken = {lane.config for lane in self.lanes}
         for precision in _SUGGESTED:
-            if current is not None and current.reasons.get(precision):
+            if current is not None and current.available.reasons.get(precision):
                 continue
             config = replace(base, precision=precision)
             if config not in taken:
@@ -265,43 +234,19 @@ class LanesController(QObject):
             presenter.view.set_index(index)
             presenter.view.set_neighbours(index > 0, index < count - 1, count > 1)
 
-    def _sender(self) -> LanePresenter | None:
-        view = self.sender()
-        return next((p for p in self.presenters if p.view is view), None)
-
     @Slot()
-    def _tell_standby(self) -> None:
-        """Standby engines are started while all lanes rest, in the environments that are in use."""
-        lanes = [lane for lane in self._made if lane not in self._leaving]
-        self._standby.look(
+    def _update_standby(self) -> None:
+        """Tell the standby engines what the lanes do, and in which environments."""
+        lanes = [lane for lane in self._alive if lane not in self._ending]
+        self._standby.update(
             (lane.config.environment for lane in self.lanes),
             busy=any(lane.state.busy or lane.warming for lane in lanes),
             generating=any(lane.state.stage is Stage.GENERATING for lane in lanes),
         )
 
     @Slot()
-    def _sweep(self) -> None:
-        for lane in [lane for lane in self._leaving if not lane.running]:
-            self._leaving.remove(lane)
-            self._made.remove(lane)
+    def _discard_ended(self) -> None:
+        for lane in [lane for lane in self._ending if not lane.running]:
+            self._ending.remove(lane)
+            self._alive.remove(lane)
             lane.deleteLater()
-
-    @Slot()
-    def _duplicate_sender(self) -> None:
-        if presenter := self._sender():
-            self.duplicate(presenter)
-
-    @Slot()
-    def _remove_sender(self) -> None:
-        if presenter := self._sender():
-            self.remove(presenter)
-
-    @Slot(int)
-    def _move_sender(self, step: int) -> None:
-        if presenter := self._sender():
-            self.move(presenter, step)
-
-    @Slot()
-    def _enlarge_sender(self) -> None:
-        if presenter := self._sender():
-            self.enlarge(presenter)

@@ -1,4 +1,4 @@
-"""What a lane's model holds of the memory, and how much of it is left for more tokens."""
+"""How much memory a lane's model occupies, and how many more tokens fit beside it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from playground.core.memory.headroom import Headroom, headroom
 from playground.gui.lanes.lane import LaneController
 
 
-def gives_back(lane: LaneController, device: str) -> int:
+def reclaimable_bytes(lane: LaneController, device: str) -> int:
     """Return the bytes that unloading the lane's model would free on `device`."""
     loaded = lane.state.loaded
     if loaded is None or loaded.request.device != device:
@@ -16,7 +16,7 @@ def gives_back(lane: LaneController, device: str) -> int:
 
 
 def headroom_left(lane: LaneController) -> Headroom | None:
-    """Return what is left for more tokens; None without a model."""
+    """Return the headroom for more tokens, None without a loaded model."""
     loaded = lane.state.loaded
     if loaded is None:
         return None

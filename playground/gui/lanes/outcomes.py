@@ -1,4 +1,4 @@
-"""What a lane says of an engine that cannot start, or whose process has ended."""
+"""What a lane shows when its engine cannot start, or its process has ended."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from playground.core.lane import Failure, LaneState, ProcessEnded, Stage
 from playground.gui.engines.worker import EngineEnd
 
 _ENVIRONMENT_REMEDY = (
-    "Choose another engine environment in the lane's menu, or look at it under Lane, Engine "
+    "Choose another engine environment in the lane's menu, or check it under Lane, Engine "
     "environments."
 )
 
@@ -20,22 +20,25 @@ def no_environment(error: PlaygroundError) -> Failure:
 
 
 def process_ended(end: EngineEnd, state: LaneState, environment: str) -> ProcessEnded:
-    """Return what the end of an engine in this environment means to a lane in this state."""
+    """Return the event for a lane in this state whose engine in `environment` has ended."""
     outcome = end.outcome
     freed = freed_text(end.memory_bytes, state.loaded) if outcome.expected else ""
     text, remedy = outcome.text, outcome.remedy
     if environment and state.stage is Stage.STARTING:
-        # No model has anything to do with it.
+        # The model is not to blame: no engine has got as far as loading it.
         text = f"No engine can start in the environment {environment}. {text}"
         remedy = _ENVIRONMENT_REMEDY
     return ProcessEnded(outcome.expected, text, remedy, outcome.detail, freed)
 
 
 def freed_text(main_memory: int, loaded: LoadedModel | None) -> str:
-    """What came back with a process: measured in it just before its end; "" if it was not."""
+    """Return how much memory a process freed: measured just before its end, "" if not measured.
+
+    `main_memory` in bytes; what the model held on another device comes from `loaded`.
+    """
     if not main_memory:
         return ""
     device = ""
     if loaded is not None and loaded.request.device != "cpu":
         device = f"{size_text(loaded.memory_bytes)} on {loaded.request.device} and "
-    return f"Freed {device}{size_text(main_memory)}; the process is gone."
+    return f"Freed {device}{size_text(main_memory)}; the engine has ended."

@@ -1,4 +1,4 @@
-"""Finds a lane's model off the GUI thread, and judges whether it fits into memory."""
+"""Finds a lane's model off the GUI thread, and decides whether it fits into memory."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ FreeBytes = Callable[[str, EngineFacts | None], int | None]
 
 
 class LanePreparation(QObject):
-    """What comes before a load. `found` has the model once `done` was emitted."""
+    """Prepares a load. `found` holds the model once `done` has been emitted."""
 
     done = Signal()
     refused = Signal(object)  # a Failure
@@ -39,11 +39,11 @@ class LanePreparation(QObject):
         self._prepare = prepare
         self._free = free
         self._task: Task | None = None
-        self._warned = False  # the memory was too small, and the user was told
+        self._warned = False  # the user has seen that the memory is too small
         self._insisting = False
 
     def start(self, config: LaneConfig, facts: EngineFacts | None, *, insist: bool) -> None:
-        """Look for the model; with `insist` a lack of memory that was told before is ignored."""
+        """Look for the model; `insist` ignores a lack of memory that the user has seen."""
         self.abandon()
         self._insisting = insist and self._warned
         self.found = None
@@ -52,23 +52,23 @@ class LanePreparation(QObject):
         )
 
     def abandon(self) -> None:
-        """Deliver nothing of what is being looked for."""
+        """Drop the search under way; it emits nothing."""
         if self._task is not None:
             self._task.abandon()
             self._task = None
 
     def note_refusal(self) -> None:
-        """The engine found too little memory, and the user was told."""
+        """Remember that the engine refused the load for lack of memory, and the user saw it."""
         self._warned = True
 
     def forget_warning(self) -> None:
-        """The lane is to run something else: what was told of its memory is void."""
+        """Forget the lack of memory that the user has seen: the lane runs something else now."""
         self._warned = False
 
     def memory_failure(self, device: str, facts: EngineFacts | None, pid: int) -> Failure | None:
-        """Return why the model that was found does not fit now; None where it may be loaded.
+        """Return why the model found does not fit now, None where it may be loaded.
 
-        `pid` is the process that is going to hold it, libraries and all.
+        `pid` is the engine process that will hold it; what it occupies already counts as free.
         """
         if self.found is None:
             return None
@@ -83,17 +83,17 @@ class LanePreparation(QObject):
         return failure
 
     def claimed_bytes(self, device: str, pid: int) -> int:
-        """What the load of the model by process `pid` is expected to take yet."""
+        """Return the bytes of `device` that process `pid` is still expected to take."""
         found = self.found
         if found is None or found.plan is None or found.request.device != device:
             return 0
-        held = resident_bytes(pid) if device == "cpu" else 0
-        return max(0, found.plan.peak - held)
+        resident = resident_bytes(pid) if device == "cpu" else 0
+        return max(0, found.plan.peak - resident)
 
     @Slot(object)
     def _on_prepared(self, prepared: Prepared) -> None:
         self._task = None
-        # The engine looks at the memory too, and must not refuse what the user insists on.
+        # The engine checks the memory too, and must not refuse what the user insists on.
         request = msgspec.structs.replace(prepared.request, insist=self._insisting)
         self.found = dataclasses.replace(prepared, request=request)
         self.done.emit()

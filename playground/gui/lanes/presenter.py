@@ -1,4 +1,4 @@
-"""Ties one lane to its view, and keeps what was asked and answered there."""
+"""Connects one lane with its view, and keeps the conversation that it shows."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from playground.core.facts import Answer
 from playground.core.generation import Prompt
+from playground.core.lane import LaneConfig
 from playground.core.model.reproduce import script
-from playground.core.precision import Precision
 from playground.core.trace import LatencyFigures
+from playground.gui.lanes.availability import Availability
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.conversation import Conversation, Exchange, Mode
 from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.lane import LaneController
@@ -20,33 +22,29 @@ from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
 
 
 class LanePresenter(QObject):
-    """One lane on the screen. Text that no `ask` of this presenter caused is not shown."""
+    """One lane on the screen. Only the text that this presenter's `ask` caused is shown."""
 
-    answer_changed = Signal()  # an answer came, broke off or was taken away
+    changed = Signal(object)  # this presenter: its name or its answer changed
 
     def __init__(self, lane: LaneController, view: LaneView, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.lane = lane
         self.view = view
         self.conversation = Conversation()
-        self.model_label = ""
-        self.reasons: dict[Precision, str] = {}  # why a precision cannot be had, where it cannot
-        self._pieces: list[str] | None = None  # of the answer that is coming
-        self._waits = False
+        self.available = Availability()
+        self._pieces: list[str] | None = None  # of the answer that is streaming
+        self._queued = False
         lane.state_changed.connect(self.show_state)
         lane.text_arrived.connect(self._show_text)
         lane.answered.connect(self._answered)
         lane.broken.connect(self._broken)
-        view.unloadRequested.connect(lane.unload)
-        view.cancelRequested.connect(lane.cancel)
-        view.loadRequested.connect(self._load)
+        view.header.configChosen.connect(self.configure)
 
     @property
     def name(self) -> str:
-        """Model, precision and another environment than our own, for the plot and the table."""
+        """The model, the precision and an environment other than our own."""
         config = self.lane.config
-        precision = config.precision.short_label
-        parts = (self.model_label, precision, config.environment)
+        parts = (self.available.model, config.precision.short_label, config.environment)
         return " · ".join(part for part in parts if part)
 
     @property
@@ -56,20 +54,34 @@ class LanePresenter(QObject):
 
     @property
     def generation(self) -> Generation | None:
-        """The last generation of what the lane is set to now; another model's is not its own."""
+        """The last generation, unless the lane has been set to something else since."""
         generation = self.lane.generation
         return generation if generation and generation.config == self.lane.config else None
 
     def figures(self) -> tuple[LatencyFigures, int | None]:
-        """The figures of `generation` so far, and its peak memory where it is known."""
+        """Return the figures of `generation` so far, and its peak memory (bytes) where known."""
         generation = self.generation
         if generation is None:
             return LatencyFigures(), None
         answer = generation.answer
         return generation.figures(), None if answer is None else answer.peak_memory_bytes
 
+    @Slot(object)
+    def configure(self, config: LaneConfig) -> None:
+        """Set the lane to what was chosen in its header."""
+        moved = config.environment != self.lane.config.environment
+        self.lane.set_config(config)
+        if moved:
+            self.lane.start_ahead()  # what the engine finds says which precisions it can run
+
+    def show_available(self, available: Availability) -> None:
+        """Show the lane's configuration and what it can be set to."""
+        self.available = available
+        self.view.show_config(self.lane.config, available)
+        self.changed.emit(self)
+
     def ask(self, mode: Mode, typed: str, system: str = "") -> Prompt:
-        """Open an exchange with what was typed, and return what to send to the model."""
+        """Begin an exchange with the text typed, and return the prompt for the model."""
         self.conversation = self.conversation.asked(mode, typed, system)
         self._pieces = []
         self.view.clear_answer()
@@ -78,39 +90,40 @@ class LanePresenter(QObject):
         return exchange.prompt
 
     def drop_last(self) -> Exchange | None:
-        """Take the last exchange away, also from the view, and return it."""
+        """Remove the last exchange, also from the view, and return it."""
         dropped = self.conversation.last
         self.conversation = self.conversation.without_last()
         self._redraw()
         return dropped
 
     def clear(self) -> None:
-        """Forget everything that was asked and answered."""
+        """Forget the conversation."""
         self.conversation = Conversation()
         self._pieces = None
         self._redraw()
 
-    def copyable(self, kind: str) -> str:
-        """The text to copy for "answer", "stamp" or "script"; "" where there is none yet."""
+    def copyable(self, command: LaneCommand) -> str:
+        """Return the answer, script or stamp that a copy command copies; "" where none is yet."""
         last = self.conversation.last
         if last is None:
             return ""
-        if kind == "answer":
+        if command is LaneCommand.COPY_ANSWER:
             return last.text or "".join(self._pieces or ())
         if last.answer is None:
             return ""
-        return (
-            stamp_text(last.answer) if kind == "stamp" else script(last.answer.stamp, last.prompt)
-        )
+        if command is LaneCommand.COPY_STAMP:
+            return stamp_text(last.answer)
+        return script(last.answer.stamp, last.prompt)
 
     @Slot()
     def show_state(self) -> None:
-        self.view.show_state(self.lane.state, time.monotonic(), self._waits)
+        """Show the lane's state and headroom as they are now."""
+        self.view.show_state(self.lane.state, time.monotonic(), self._queued)
         self._show_headroom()
 
-    def show_waiting(self, waits: bool) -> None:
-        """Say that the lane waits for its turn in a run, or not any more."""
-        self._waits = waits
+    def show_queued(self, queued: bool) -> None:
+        """Show whether the lane waits for its turn in a run."""
+        self._queued = queued
         self.show_state()
 
     def _show_headroom(self) -> None:
@@ -120,10 +133,6 @@ class LanePresenter(QObject):
         else:
             tip = headroom_tip(left.used, left.context, left.token_bytes, left.free)
             self.view.show_headroom(headroom_text(left.left), tip)
-
-    @Slot()
-    def _load(self) -> None:
-        self.lane.load(insist=True)
 
     @Slot(str)
     def _show_text(self, text: str) -> None:
@@ -139,7 +148,7 @@ class LanePresenter(QObject):
         self.conversation = self.conversation.with_answer(answer)
         self.view.stream.end_turn()
         self.view.show_answer(answer)
-        self.answer_changed.emit()
+        self.changed.emit(self)
 
     @Slot(object)
     def _broken(self, _: object) -> None:
@@ -148,7 +157,7 @@ class LanePresenter(QObject):
         self.conversation = self.conversation.with_text("".join(self._pieces))
         self._pieces = None
         self.view.stream.end_turn()
-        self.answer_changed.emit()
+        self.changed.emit(self)
 
     def _redraw(self) -> None:
         stream = self.view.stream
@@ -160,4 +169,4 @@ class LanePresenter(QObject):
             stream.end_turn()
         if self.last_answer is not None:
             self.view.show_answer(self.last_answer)
-        self.answer_changed.emit()
+        self.changed.emit(self)

@@ -1,4 +1,4 @@
-"""A lane's text: streamed in cheaply, never interpreted, and copied as it was made."""
+"""A lane's text: appended cheaply while it streams, never interpreted as markup."""
 
 from __future__ import annotations
 
@@ -18,16 +18,15 @@ from PySide6.QtWidgets import QPlainTextEdit, QWidget
 from playground.gui.toolkit import paragraphs, theme
 from playground.gui.toolkit.widgets import only_text, tool_button
 
-#: Of a longer prompt only head and tail are shown; the whole of it is in the prompt panel.
+#: Of a longer prompt (characters) only head and tail are shown.
 _SHOWN_PROMPT = 20_000
 _ROLE = QTextFormat.Property.UserProperty + 1
-_LEAST = QSize(196, 40)  # of the text, in the narrowest lane
-_BORDER = QSize(2, 2)  # both sides, of the style sheet: it shows the focus
+_LEAST = QSize(196, 40)  # the text in the narrowest lane
+_BORDER = QSize(2, 2)  # the style sheet's focus border, both sides
 _AROUND_HINT = QMargins(16, 8, 16, 8)
 _HINT_FLAGS = int(Qt.AlignmentFlag.AlignCenter) | int(Qt.TextFlag.TextWordWrap)
-_NAMES = {"user": "You", "assistant": "Model", "system": "System"}
 
-#: Characters that Qt's document would act on, or that have no shape, and what is shown for them.
+#: What is shown for characters that have no glyph, or that Qt's document would act on.
 _SHOWN: dict[int, str] = {
     **{code: chr(0x2400 + code) for code in range(32) if chr(code) not in "\t\n"},
     0x7F: "\u2421",
@@ -41,10 +40,10 @@ _SHOWN: dict[int, str] = {
 
 
 class StreamView(QPlainTextEdit):
-    """Shows prompts and answers; the user's selection and scroll position are left alone.
+    """Shows prompts and answers; new text moves neither the selection nor the scroll position.
 
-    Roles of a turn: "prompt" (raw text that the answer goes on from, dimmed), "user" and
-    "system" (labelled). A turn "assistant" is an answer that is already there.
+    Roles of a turn: "prompt" (raw text that the answer continues) and "user" (a message; it and
+    the answer get labels). Both are dimmed.
     """
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -53,7 +52,7 @@ class StreamView(QPlainTextEdit):
         self.setReadOnly(True)
         self.setUndoRedoEnabled(False)
         self.setTabChangesFocus(True)
-        self.setAcceptDrops(False)  # a dropped folder is for the lane around it
+        self.setAcceptDrops(False)  # the lane around it takes dropped folders
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setTextInteractionFlags(
             Qt.TextInteractionFlag.TextSelectableByMouse
@@ -62,9 +61,8 @@ class StreamView(QPlainTextEdit):
         self.setAccessibleName("Text of the lane")
         self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.document().setDocumentMargin(8)
-        self._role = ""  # of the last turn
+        self._labels_answer = False  # before the next piece of text
         self._after_cr = False
-        self._open = False
         self._hint = ""
         self._to_end = tool_button("down", "Jump to the end of the text")
         self._to_end.setParent(self)
@@ -75,13 +73,11 @@ class StreamView(QPlainTextEdit):
         self.verticalScrollBar().valueChanged.connect(self._show_jump)
         self.verticalScrollBar().rangeChanged.connect(self._show_jump)
         theme.theme_changed.connect(self._recolor)
-        # Else each flush of tokens would have every widget behind it painted again.
+        # Otherwise each flush of tokens repaints every widget behind this one.
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
-    # What is shown
-
     def set_hint(self, text: str) -> None:
-        """Say in the middle of the empty view what to do."""
+        """Show `text` in the middle while the view is empty."""
         if text != self._hint:
             self._hint = text
             self.setAccessibleDescription(text)
@@ -89,7 +85,7 @@ class StreamView(QPlainTextEdit):
             self.viewport().update()
 
     def begin_turn(self, role: str, text: str) -> None:
-        """Show a turn's text; what `append` brings then is the model's answer to it."""
+        """Show a turn's text; what `append` adds then is the model's answer to it."""
         shown = text
         if len(text) > _SHOWN_PROMPT:
             half = _SHOWN_PROMPT // 2
@@ -98,34 +94,29 @@ class StreamView(QPlainTextEdit):
         pieces: list[tuple[str, str]] = []
         if not self.document().isEmpty():
             pieces.append(("\n\n", "text"))
-        if role in _NAMES:
-            pieces.append((f"{_NAMES[role]}\n", "label"))
-        pieces.append((shown, "text" if role == "assistant" else "dim"))
+        if role == "user":
+            pieces.append(("You\n", "label"))
+        pieces.append((shown, "dim"))
+        self._labels_answer = role == "user"
         self._after_cr = False
-        self._open = False
-        self._role = role
         self._insert(pieces)
 
     def append(self, text: str) -> None:
-        """Add a piece of the model's answer; cheap however long the text is."""
+        """Add a piece of the model's answer; the cost does not depend on the text's length."""
         if not text:
             return
         pieces = [(text, "text")]
-        if not self._open:
-            if self._role in ("user", "system"):
-                pieces.insert(0, (f"\n\n{_NAMES['assistant']}\n", "label"))
-            self._role = "assistant"
-            self._open = True
+        if self._labels_answer:
+            self._labels_answer = False
+            pieces.insert(0, ("\n\nModel\n", "label"))
         self._insert(pieces)
 
     def end_turn(self) -> None:
-        """The answer is complete: what comes next starts anew."""
-        self._open = False
+        """Note that the answer is complete."""
         self._after_cr = False
 
     def clear_all(self) -> None:
-        self._role = ""
-        self.end_turn()
+        self._labels_answer = self._after_cr = False
         self.clear()
         self.updateGeometry()
 
@@ -133,10 +124,10 @@ class StreamView(QPlainTextEdit):
         bar = self.verticalScrollBar()
         bar.setValue(bar.maximum())
 
-    # Qt's side
+    # Overrides
 
     def minimumSizeHint(self) -> QSize:
-        """With room for the whole hint where it is shown, whatever the width will be."""
+        """Leave room for the whole hint while it is shown, at the narrowest width."""
         if not self._shows_hint():
             return _LEAST + _BORDER
         narrowest = QRect(0, 0, _LEAST.width(), 10_000).marginsRemoved(_AROUND_HINT)
@@ -146,7 +137,7 @@ class StreamView(QPlainTextEdit):
     def inputMethodQuery(  # type: ignore[override]  # noqa: N802  # Qt's name and virtual
         self, query: Qt.InputMethodQuery
     ) -> object:
-        """What a scroll area around brings into sight: with a hint, all of it and no cursor."""
+        """Let a scroll area around show the whole hint instead of the cursor's place."""
         if query is Qt.InputMethodQuery.ImCursorRectangle and self._shows_hint():
             return self.rect()
         return super().inputMethodQuery(query)
@@ -155,7 +146,7 @@ class StreamView(QPlainTextEdit):
         return only_text(super().createMimeDataFromSelection(), self.selected_text())
 
     def selected_text(self) -> str:
-        """The selection, without the breaks that the view put in."""
+        """Return the selection without the paragraph breaks that the view inserted."""
         cursor = self.textCursor()
         start, end = cursor.selectionStart(), cursor.selectionEnd()
         return paragraphs.text_between(self.document().findBlock(start), start, end)
@@ -179,7 +170,7 @@ class StreamView(QPlainTextEdit):
         area = self.viewport().rect().marginsRemoved(_AROUND_HINT)
         painter.drawText(area, _HINT_FLAGS, self._hint)
 
-    # Inside
+    # Internals
 
     def _shows_hint(self) -> bool:
         return bool(self._hint) and self.document().isEmpty()
@@ -187,7 +178,7 @@ class StreamView(QPlainTextEdit):
     def _insert(self, pieces: list[tuple[str, str]]) -> None:
         """Insert (text, format) pieces at the end as one edit block."""
         bar = self.verticalScrollBar()
-        pinned, place = self._at_end(), bar.value()
+        pinned, before = self._at_end(), bar.value()
         hinted = self._shows_hint()
         user = self.textCursor()
         anchor, position = user.anchor(), user.position()
@@ -200,11 +191,11 @@ class StreamView(QPlainTextEdit):
         cursor.endEditBlock()
         moved = self.textCursor()
         if (moved.anchor(), moved.position()) != (anchor, position):
-            # A cursor at the end goes along with what is inserted there: put it back.
+            # Inserting at the end moves a cursor that is there: restore it.
             user.setPosition(anchor)
             user.setPosition(position, QTextCursor.MoveMode.KeepAnchor)
             self.setTextCursor(user)
-        bar.setValue(bar.maximum() if pinned else place)
+        bar.setValue(bar.maximum() if pinned else before)
         if hinted:
             self.updateGeometry()
 

@@ -1,4 +1,4 @@
-"""The coloured mark of a lane."""
+"""The coloured mark of a lane: its number over its line in the plot."""
 
 from __future__ import annotations
 

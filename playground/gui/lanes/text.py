@@ -1,15 +1,18 @@
-"""How sizes, times, states and stamps are put into words; no widgets."""
+"""The words for a lane's state, its model, its headroom and the stamps of its answers."""
 
 from __future__ import annotations
 
 from playground.core.facts import Answer, LoadedModel
 from playground.core.format import clock_text, seconds_text, size_text
+from playground.core.generation import Timing
 from playground.core.lane import LaneState, Stage
 from playground.core.protocol import Activity
 
+_CONCURRENT = "ran concurrently; timings not comparable"
+
 
 def stage_text(state: LaneState) -> str:
-    """What the lane is at, without the clock; the same words for a screen reader."""
+    """Return the lane's stage without a clock, as a screen reader says it too."""
     if state.stage is Stage.EMPTY:
         return state.freed or "not loaded"
     if state.stage is Stage.READY:
@@ -24,30 +27,50 @@ def stage_text(state: LaneState) -> str:
 def _activity_text(state: LaneState) -> str:
     if state.stage is Stage.UNLOADING or state.activity is None:
         return str(state.stage)
-    return str(state.activity)
+    return state.activity.label
 
 
-def status_text(state: LaneState, now: float, waits: bool = False) -> str:
-    """The status line: activity, detail and a clock while the lane is busy.
+def status_text(state: LaneState, now: float, queued: bool = False) -> str:
+    """Return the status line: the activity with a clock and details while the lane is busy.
 
-    `waits`: the lane is part of a run, and its turn has not come.
+    `queued`: the lane is part of a run, and its turn has not come.
     """
     if not state.busy:
-        return "waiting for its turn" if waits and state.stage is Stage.READY else stage_text(state)
-    # The clock comes first: a narrow lane elides from the end.
+        waits = queued and state.stage is Stage.READY
+        return "waiting for its turn" if waits else stage_text(state)
+    # The details come last: a narrow lane elides them first.
     parts = [_activity_text(state), clock_text(now - state.since)]
     if state.fraction is not None:
         parts.append(f"{state.fraction:.0%}")
     return " · ".join([*parts, state.detail] if state.detail else parts)
 
 
-def moves(state: LaneState) -> bool:
-    """Whether the bar shall move; tokens arriving are movement enough."""
+def hint_text(state: LaneState, queued: bool) -> str:
+    """Return what the lane's empty text view says about what to do, or what happens next."""
+    match state.stage:
+        case Stage.EMPTY:
+            return "Press Ctrl+Enter to load this lane and run the prompt, or Load to load it only."
+        case Stage.READY if queued:
+            return "This lane runs when all lanes are loaded and its turn has come."
+        case Stage.READY:
+            return "Ready. Type a prompt and press Ctrl+Enter."
+        case Stage.FAILED:
+            return ""
+        case Stage.GENERATING:
+            return "The answer will appear here."
+        case Stage.UNLOADING:
+            return "Freeing the memory …"
+        case _:
+            return "Loading. The first load takes some seconds."
+
+
+def shows_progress(state: LaneState) -> bool:
+    """Return whether the progress bar moves; arriving tokens show progress by themselves."""
     return state.busy and state.activity is not Activity.GENERATING
 
 
 def badge_text(loaded: LoadedModel) -> str:
-    """What really runs, in few words."""
+    """Return the precision that was verified, and the requested one where it differs."""
     verified = loaded.verified
     if verified.precision is not None:
         name = verified.precision.short_label
@@ -59,14 +82,14 @@ def badge_text(loaded: LoadedModel) -> str:
 
 
 def badge_tip(loaded: LoadedModel) -> str:
-    """The count behind the badge, line by line."""
+    """Return what the badge summarizes: layers, bytes, device, memory and load times by line."""
     verified = loaded.verified
     lines = [loaded.mismatch] if loaded.mismatch else []
     lines.append("Counted in the loaded model:")
     lines += [f"  {count:,} linear layers {kind}" for kind, count in verified.modules.items()]
     lines += [f"  {size_text(size)} in {dtype}" for dtype, size in verified.bytes_by_dtype.items()]
     if verified.skipped:
-        lines.append(f"  left as they were: {', '.join(verified.skipped)}")
+        lines.append(f"  not quantized: {', '.join(verified.skipped)}")
     lines += [
         f"Parameters: {loaded.parameters:,} ({loaded.architecture})",
         f"Context: {loaded.context_length:,} tokens",
@@ -78,8 +101,8 @@ def badge_tip(loaded: LoadedModel) -> str:
         floor = loaded.floor
         cached = size_text(floor.cache_bytes + floor.window_bytes)
         lines.append(
-            f"Read for each token: {size_text(floor.weight_bytes)} of weights and {cached} for "
-            f"each token before it, at {size_text(round(floor.bandwidth))}/s"
+            f"Read for each token: {size_text(floor.weight_bytes)} of weights and {cached} of "
+            f"KV cache for each token before it, at {size_text(round(floor.bandwidth))}/s"
         )
     if loaded.predicted_peak_bytes:
         off = loaded.predicted_peak_bytes / max(1, loaded.peak_bytes) - 1
@@ -88,54 +111,69 @@ def badge_tip(loaded: LoadedModel) -> str:
             f"{size_text(loaded.predicted_peak_bytes)} ({off:+.0%})"
         )
     if loaded.load_s:
-        times = ", ".join(f"{name} {seconds_text(s)}" for name, s in loaded.load_s.items())
+        labels = {activity.value: activity.label for activity in Activity}
+        times = ", ".join(
+            f"{labels.get(name, name)} {seconds_text(s)}" for name, s in loaded.load_s.items()
+        )
         lines.append(f"Loading: {times}")
     return "\n".join([*lines, *loaded.notes])
 
 
 def headroom_text(left: int | None) -> str:
-    """How many more tokens fit into a lane, "" where that is not known."""
-    return "" if left is None else f"{left:,} tokens left" if left else "full"
+    """Return how many more tokens fit into a lane, "" where that is unknown."""
+    return "" if left is None else f"context: {left:,} left" if left else "context full"
 
 
 def headroom_tip(used: int, context: int, token_bytes: int, free: int | None) -> str:
-    """What the room is made of: the context, and the memory for the cache."""
+    """Return what limits the headroom: the context (tokens), and the memory for the KV cache."""
     lines = []
     if context:
         lines.append(f"Context: {used:,} of {context:,} tokens used")
     if token_bytes and free is not None:
         lines.append(
-            f"Memory: {size_text(max(0, free))} free, {size_text(token_bytes)} a token in the cache"
+            f"Memory: {size_text(max(0, free))} free, "
+            f"{size_text(token_bytes)} of KV cache for each token"
         )
     return "\n".join(lines)
 
 
+def timing_text(timing: Timing) -> str:
+    """Return how the lanes of a run shared the device."""
+    return _CONCURRENT if timing == "together" else "one lane after the other"
+
+
 def stamp_line(answer: Answer) -> str:
-    """The stamp in one line: what ran and how it ended."""
+    """Return the stamp in one line: how the answer ended and what made it."""
     stamp = answer.stamp
-    real = stamp.verified.precision
-    precision = real.short_label if real else "unknown precision"
-    # A folder without commits has a fingerprint in its place, "sha256:…".
+    verified = stamp.verified.precision
+    precision = verified.short_label if verified else "unknown precision"
+    # A folder without commits has a fingerprint instead, "sha256:…".
     commit = f"@{stamp.commit.removeprefix('sha256:')[:7]}" if stamp.commit else ""
     options = stamp.options
-    how = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
-    text = (
-        f"{len(answer.token_ids):,} tokens · {answer.stop_reason} · {precision} · "
-        f"{stamp.model}{commit} · {stamp.kernel} · {stamp.device} · {how}"
-    )
+    sampling = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
+    parts = [
+        answer.ending,
+        precision,
+        f"{stamp.model}{commit}",
+        stamp.kernel,
+        stamp.device,
+        sampling,
+    ]
+    if answer.stop_reason != "length":  # else the limit is the number of tokens
+        parts.insert(0, f"{len(answer.token_ids):,} tokens")
     if stamp.timing == "together":
-        text = f"shared the device, not comparable · {text}"
-    return text
+        parts.insert(0, _CONCURRENT)
+    return " · ".join(parts)
 
 
 def stamp_text(answer: Answer) -> str:
-    """The whole stamp, one fact a line."""
+    """Return the whole stamp, one fact per line."""
     stamp = answer.stamp
-    real = stamp.verified.precision
+    verified = stamp.verified.precision
     lines = [
         f"Model: {stamp.model}" + (f" at {stamp.commit}" if stamp.commit else ""),
-        f"Precision: {real.label if real else 'none of ours'} (counted), "
-        f"{stamp.requested_precision.label} (asked for)",
+        f"Precision: {verified.label if verified else 'unknown'} (verified), "
+        f"{stamp.requested_precision.label} (requested)",
         f"Weights: {size_text(stamp.verified.weight_bytes)}",
         f"Kernel: {stamp.kernel}",
         f"Decoder: {stamp.decoder}",
@@ -147,13 +185,11 @@ def stamp_text(answer: Answer) -> str:
         + ", ".join(
             f"{name}={getattr(stamp.options, name)!r}" for name in stamp.options.__struct_fields__
         ),
-        f"Timing: {stamp.timing}"
-        + (" (shared the device, not comparable)" if stamp.timing == "together" else ""),
+        f"Timing: {timing_text(stamp.timing)}",
         f"Prompt: {answer.prompt_tokens:,} tokens"
-        + (f" ({answer.reused_tokens:,} kept from the last turn)" if answer.reused_tokens else "")
-        + f"; answer: {len(answer.token_ids):,} tokens; "
-        f"ended by: {answer.stop_reason}",
+        + (f" ({answer.reused_tokens:,} already in the KV cache)" if answer.reused_tokens else "")
+        + f"; answer: {len(answer.token_ids):,} tokens; {answer.ending}",
         f"Peak memory: {size_text(answer.peak_memory_bytes)}",
-        f"Made: {stamp.created}",
+        f"Created: {stamp.created}",
     ]
     return "\n".join(lines)

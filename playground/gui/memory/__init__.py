@@ -1,1 +1,1 @@
-"""The memory chart: every precision of a model against what is free."""
+"""The memory chart: what a model takes at every precision, and the memory that is free."""

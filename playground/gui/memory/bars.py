@@ -1,4 +1,4 @@
-"""The bars of the memory chart: stacked items against a line of what is free."""
+"""Draws the bars of the memory chart: stacked items against a line at the free memory."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from playground.core.memory.plan import MemoryPlan
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.widgets import plain_tip
 
-#: The items of a bar, from the left: name, colour (Okabe–Ito), pattern. The patterns tell the
-#: items apart without their colours.
+#: The items of a bar, from the left: name, colour (Okabe–Ito), pattern. The patterns keep the
+#: items distinguishable without their colours.
 _ITEMS = (
     ("weights", "#0072B2", Qt.BrushStyle.SolidPattern),
     ("cache", "#56B4E9", Qt.BrushStyle.SolidPattern),
@@ -23,12 +23,12 @@ _HEIGHT = 16
 
 
 def item_sizes(plan: MemoryPlan) -> tuple[int, int, int]:
-    """Bytes of the items, in the order of ITEM_NAMES."""
+    """Return the bytes of each item, in the order of ITEM_NAMES."""
     return plan.weights.total, plan.cache, plan.overhead
 
 
 def items_text(plan: MemoryPlan) -> str:
-    """Every item of a plan in one line."""
+    """Return every item of a plan in one line."""
     parts = [
         f"weights {size_text(plan.weights.total)}",
         f"cache for {plan.context:,} tokens {size_text(plan.cache)}",
@@ -43,8 +43,8 @@ def items_text(plan: MemoryPlan) -> str:
     return " · ".join(parts)
 
 
-class FitBar(QWidget):
-    """One precision's bar. `full` bytes are the whole width; a longer bar is cut with a notch."""
+class MemoryBar(QWidget):
+    """The bar of one precision; one longer than the widget is cut off with a notch."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -55,7 +55,7 @@ class FitBar(QWidget):
         theme.theme_changed.connect(self.update)
 
     def show_plan(self, plan: MemoryPlan | None, free: int | None, full: int) -> None:
-        """Draw a plan, or nothing, and the line of what is free."""
+        """Draw a plan, or nothing, and the line at `free` bytes; `full` bytes fill the width."""
         self._plan, self._free, self._full = plan, free, max(1, full)
         self.setToolTip(plain_tip(items_text(plan)) if plan else "")
         self.update()
@@ -86,15 +86,15 @@ class FitBar(QWidget):
             painter.drawLine(QPointF(at, 0), QPointF(at, self.height()))
 
     def _paint_notch(self, painter: QPainter, top: float) -> None:
-        """The end of a bar that goes on: two slanted gaps."""
+        """Mark the end of a bar that is cut off by two slanted gaps."""
         painter.setPen(QPen(theme.color("surface"), 3))
         for right in (8.0, 15.0):
             x = self.width() - right
             painter.drawLine(QPointF(x + 3, top - 1), QPointF(x - 3, top + _HEIGHT + 1))
 
 
-class FitKey(QWidget):
-    """The small square that stands for an item in the key."""
+class LegendSquare(QWidget):
+    """The small square that shows the pattern of an item in the legend."""
 
     def __init__(self, item: int, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -108,7 +108,7 @@ class FitKey(QWidget):
 
 
 def paint_item(painter: QPainter, where: QRectF, shade: str, pattern: Qt.BrushStyle) -> None:
-    """Fill a part of a bar; a pattern is drawn on the window's colour, within an outline."""
+    """Fill a part of a bar with a colour, or with an outlined pattern on the window's colour."""
     if where.width() <= 0:
         return
     if pattern is Qt.BrushStyle.SolidPattern:

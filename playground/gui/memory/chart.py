@@ -1,44 +1,44 @@
-"""Whether a model fits: a bar for every precision against what is free, and the same as figures."""
+"""Shows whether a model fits: a bar or a row of numbers for every precision."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import (
-    QComboBox,
-    QGridLayout,
-    QHBoxLayout,
-    QLabel,
-    QSpinBox,
-    QVBoxLayout,
-    QWidget,
-)
+from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
 
 from playground.core.format import size_text
 from playground.core.memory.plan import Fit
 from playground.core.memory.table import MemoryRow, MemoryTable
 from playground.core.precision import Precision
-from playground.gui.memory.bars import ITEM_NAMES, FitBar, FitKey, items_text
-from playground.gui.memory.text import FitFigures, longest_text
+from playground.gui.memory.bars import ITEM_NAMES, LegendSquare, MemoryBar, items_text
+from playground.gui.memory.table import MemoryFigures, longest_text
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import muted_label, plain_tip, set_kind, set_name
+from playground.gui.toolkit.widgets import (
+    h_box,
+    label_for,
+    muted_label,
+    plain_tip,
+    set_kind,
+    set_name,
+    v_box,
+)
 
 _TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
 _STEP = 512  # tokens
-#: A bar that is so many times what is free is cut: the others could not be told apart.
+#: A bar is cut off at this multiple of the free memory: shorter bars must stay distinguishable.
 _MOST = 2.0
-#: Where the longest bar is less than this part of what is free, the line is out of sight: the
-#: items of a small model could not be seen.
+#: Where the free memory is more than this multiple of the longest bar, its line is left out:
+#: the items of a small model must stay visible.
 _LEAST_FILL = 3
 _TYPING_MS = 250
 
 
-class FitChart(QWidget):
-    """Shows a MemoryTable. `context_changed` carries tokens, `device_changed` a device's id."""
+class MemoryChart(QWidget):
+    """Shows a MemoryTable as bars or as a table, for a context and a device that the user sets."""
 
-    context_changed = Signal(int)
-    device_changed = Signal(str)
+    context_changed = Signal(int)  # tokens
+    device_changed = Signal(str)  # a device's id
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -46,24 +46,22 @@ class FitChart(QWidget):
         self.table: MemoryTable | None = None
         self._devices: tuple[tuple[str, str], ...] = ()
         self._typing = QTimer(self, singleShot=True, interval=_TYPING_MS)
-        self._typing.timeout.connect(self._tell_context)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
+        self._typing.timeout.connect(self._emit_context)
+        column = v_box(self)
         column.addLayout(self._controls())
-        self._message = muted_label("", wrap=True)
+        self.message = muted_label("", wrap=True)
         self.bars = self._bars()
-        self.figures = FitFigures()
-        self._notes = muted_label("", wrap=True)
-        for widget in (self._message, self.bars, self.figures, self._notes):
+        self.figures = MemoryFigures()
+        self.notes = muted_label("", wrap=True)
+        for widget in (self.message, self.bars, self.figures, self.notes):
             column.addWidget(widget)
         column.addStretch(1)
         self.show_message("")
 
-    # What it shows
+    # Contents
 
     def show_devices(self, devices: Sequence[tuple[str, str]], current: str) -> None:
-        """Offer devices as (id, name); with one there is nothing to choose."""
+        """Offer devices as (id, name); a single one is not shown."""
         if tuple(devices) != self._devices:
             self._devices = tuple(devices)
             self.device.blockSignals(True)
@@ -78,10 +76,10 @@ class FitChart(QWidget):
         self.device.setVisible(len(self._devices) > 1)
 
     def show_message(self, text: str, tone: str = "muted") -> None:
-        """Show a sentence instead of the chart."""
+        """Show a sentence instead of the chart, or nothing for ""."""
         self.table = None
-        set_kind(self._message, "tone", tone)
-        self._message.setText(text)
+        set_kind(self.message, "tone", tone)
+        self.message.setText(text)
         self._arrange()
 
     def show_table(self, table: MemoryTable) -> None:
@@ -95,20 +93,13 @@ class FitChart(QWidget):
         self.context.setAccessibleDescription(f"1 to {table.most_context:,} tokens")
         full = _full(table)
         for row in table.rows:
-            self._rows[row.precision].show_row(row, table.free, full)
+            self.rows[row.precision].show_row(row, table.free, full)
         self.figures.show_table(table)
-        self._free.setText(_free_text(table))
-        self._notes.setText(_notes(table))
+        self.free.setText(_free_text(table))
+        self.notes.setText(_notes(table))
         self._arrange()
 
-    def text(self) -> str:
-        """All that the chart says, a precision a line."""
-        if self.table is None:
-            return self._message.text()
-        rows = [row.spoken() for row in self._rows.values() if row.shown]
-        return "\n".join([self._free.text(), *rows, self._notes.text()])
-
-    # What it is made of
+    # Construction
 
     def _controls(self) -> QHBoxLayout:
         self.context = QSpinBox()
@@ -119,27 +110,22 @@ class FitChart(QWidget):
         set_name(self.context, "Context: prompt and answer together")
         self.context.setToolTip("Prompt and answer together; the cache grows with it")
         self.context.valueChanged.connect(self._typing.start)
-        room = self.context.fontMetrics().horizontalAdvance("1,048,576 tokens")
-        self.context.setMinimumWidth(room + 48)
-        label = QLabel("Conte&xt")
-        label.setBuddy(self.context)
+        widest = self.context.fontMetrics().horizontalAdvance("1,048,576 tokens")
+        self.context.setMinimumWidth(widest + 48)
         self.device = QComboBox()
         set_name(self.device, "Device")
-        self.device.currentIndexChanged.connect(self._tell_device)
-        self._device_label = QLabel("De&vice")
-        self._device_label.setBuddy(self.device)
+        self.device.currentIndexChanged.connect(self._emit_device)
+        self._device_label = label_for("De&vice", self.device)
         self.side = Segments(
             "Show",
             (
                 ("chart", "Cha&rt", "A bar for every precision"),
-                ("figures", "Fi&gures", "Every item as a number"),
+                ("figures", "Fi&gures", "A table with every item as a number"),
             ),
         )
         self.side.chosen.connect(self._arrange)
-        row = QHBoxLayout()
-        row.setSpacing(8)
-        for widget in (label, self.context, self._device_label, self.device):
-            row.addWidget(widget)
+        label = label_for("Conte&xt", self.context)
+        row = h_box(label, self.context, self._device_label, self.device)
         row.addStretch(1)
         row.addWidget(self.side)
         return row
@@ -151,41 +137,40 @@ class FitChart(QWidget):
         grid.setHorizontalSpacing(10)
         grid.setVerticalSpacing(2)
         grid.setColumnStretch(1, 1)
-        key = QHBoxLayout()
-        key.setSpacing(6)
+        legend = h_box(spacing=6)
         for item, name in enumerate(ITEM_NAMES):
-            key.addWidget(FitKey(item))
-            key.addWidget(muted_label(name))
-            key.addSpacing(6)
-        key.addStretch(1)
-        self._free = muted_label("")
-        self._free.setToolTip("┆ in the bars; → where it is beyond their right end")
-        key.addWidget(self._free)
-        grid.addLayout(key, 0, 0, 1, 4)
+            legend.addWidget(LegendSquare(item))
+            legend.addWidget(muted_label(name))
+            legend.addSpacing(6)
+        legend.addStretch(1)
+        self.free = muted_label("")
+        self.free.setToolTip("┆ marks it in the bars; → where it is beyond their right end")
+        legend.addWidget(self.free)
+        grid.addLayout(legend, 0, 0, 1, 4)
         longest = muted_label("longest context")
-        longest.setToolTip("The most tokens with which it is not too large")
+        longest.setToolTip("The most tokens with which the model still fits")
         grid.addWidget(longest, 0, 4, Qt.AlignmentFlag.AlignRight)
-        self._rows = {
+        self.rows = {
             precision: _Row(precision, grid, place) for place, precision in enumerate(Precision, 1)
         }
         return page
 
     def _arrange(self) -> None:
         shown = self.table is not None
-        self._message.setVisible(bool(self._message.text()) and not shown)
+        self.message.setVisible(bool(self.message.text()) and not shown)
         bars = self.side.value() == "chart"
         self.bars.setVisible(shown and bars)
         self.figures.setVisible(shown and not bars)
-        self._notes.setVisible(shown and bool(self._notes.text()))
+        self.notes.setVisible(shown and bool(self.notes.text()))
         for widget in (self.context, self.side):
             widget.setEnabled(shown)
 
-    # What happens
+    # Changes by the user
 
-    def _tell_context(self) -> None:
+    def _emit_context(self) -> None:
         self.context_changed.emit(self.context.value())
 
-    def _tell_device(self) -> None:
+    def _emit_device(self) -> None:
         self.device_changed.emit(str(self.device.currentData()))
 
 
@@ -193,48 +178,40 @@ class _Row:
     """The widgets of one precision."""
 
     def __init__(self, precision: Precision, grid: QGridLayout, place: int) -> None:
-        self._precision = precision
+        self.precision = precision
         self.shown = False
         self._name = QLabel(precision.short_label)
         self._name.setToolTip(precision.explanation)
-        self._bar = FitBar()
-        self._needed, self._verdict, self._longest = QLabel(), QLabel(), QLabel()
+        self._bar = MemoryBar()
+        self.needed, self.verdict, self.longest = QLabel(), QLabel(), QLabel()
         right = Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         grid.addWidget(self._name, place, 0)
         grid.addWidget(self._bar, place, 1)
-        grid.addWidget(self._needed, place, 2, right)
-        grid.addWidget(self._verdict, place, 3)
-        grid.addWidget(self._longest, place, 4, right)
+        grid.addWidget(self.needed, place, 2, right)
+        grid.addWidget(self.verdict, place, 3)
+        grid.addWidget(self.longest, place, 4, right)
 
     def show_row(self, row: MemoryRow, free: int | None, full: int) -> None:
         plan = row.plan
         self.shown = plan is not None
-        for widget in (self._name, self._bar, self._needed, self._verdict, self._longest):
+        for widget in (self._name, self._bar, self.needed, self.verdict, self.longest):
             widget.setVisible(self.shown)
         if plan is None:
             return
+        items = items_text(plan)
         self._bar.show_plan(plan, free, full)
-        self._bar.setAccessibleName(self.spoken_items(row))
-        self._needed.setText(size_text(plan.needed))
-        self._needed.setToolTip(plain_tip(items_text(plan)))
-        self._verdict.setText(row.fit.value if row.fit else "")
-        set_kind(self._verdict, "tone", _TONES[row.fit] if row.fit else "")
-        self._longest.setText(longest_text(row))
+        self._bar.setAccessibleName(f"{self.precision.label}: {items}")
+        self.needed.setText(size_text(plan.needed))
+        self.needed.setToolTip(plain_tip(items))
+        self.verdict.setText(row.fit.value if row.fit else "")
+        set_kind(self.verdict, "tone", _TONES[row.fit] if row.fit else "")
+        self.longest.setText(longest_text(row))
         star = " *" if row.needs_gptq else ""
-        self._name.setText(self._precision.short_label + star)
-
-    def spoken_items(self, row: MemoryRow) -> str:
-        items = items_text(row.plan) if row.plan else ""
-        return f"{self._precision.label}: {items}"
-
-    def spoken(self) -> str:
-        parts = (self._needed, self._verdict, self._longest)
-        told = ", ".join(label.text() for label in parts if label.text())
-        return f"{self._precision.label}: {told}"
+        self._name.setText(self.precision.short_label + star)
 
 
 def _full(table: MemoryTable) -> int:
-    """The bytes of a bar of full width: everything, as long as what is free can be seen."""
+    """Return the bytes of a bar of full width: the longest one's, within the limits above."""
     largest = max((row.plan.needed for row in table.rows if row.plan), default=1)
     if table.free is None:
         return largest
@@ -245,20 +222,21 @@ def _full(table: MemoryTable) -> int:
 
 def _free_text(table: MemoryTable) -> str:
     if table.free is None:
-        return "What is free is not known"
+        return "The free memory is not known"
     free = f"{size_text(table.free)} free now"
     return f"{free} →" if _full(table) < table.free else f"┆ {free}"
 
 
 def _notes(table: MemoryTable) -> str:
-    told = []
+    notes = []
     if left_out := {row.note for row in table.rows if row.plan is None}:
-        others = "other " if any(row.plan for row in table.rows) else ""
-        told.append(f"It is {', '.join(sorted(left_out))}: no {others}precision can be had of it.")
+        other = "other " if any(row.plan for row in table.rows) else ""
+        notes.append(f"It is {', '.join(sorted(left_out))}: no {other}precision can be made of it.")
     if table.reclaimable:
-        told.append(f"{size_text(table.reclaimable)} of it comes back from the lane's model.")
+        freed = size_text(table.reclaimable)
+        notes.append(f"The free memory includes {freed} that the lane's model will release.")
     if not table.cache_known:
-        told.append("The config does not tell the cache's size: it is left out.")
+        notes.append("The cache is left out, since the config does not say how large it is.")
     if any(row.needs_gptq for row in table.rows):
-        told.append("* as a GPTQ version of the model, which is a checkpoint of its own.")
-    return " ".join(told)
+        notes.append("* as a GPTQ version of the model, which is a separate checkpoint.")
+    return " ".join(notes)

@@ -1,4 +1,4 @@
-"""Makes a model card's Markdown cheap enough to draw: what a view would choke on is cut."""
+"""Limits a model card's Markdown to what Qt can draw quickly, and draws it."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from PySide6.QtGui import (
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.paragraphs import HARD_LENGTH
 
-#: Items of lists, and headings: Qt's reader takes time that grows with the square of the items
-#: (16 s for 25,000), and its layout a quarter of a millisecond for each cell of a table.
+#: List items and headings: Qt's Markdown reader takes time quadratic in them (16 s for 25,000).
 MOST_ITEMS = 1_500
+#: Table cells: the layout takes a quarter of a millisecond for each.
 MOST_CELLS = 1_500
-#: Of emphasis, code and links: each makes a piece of its own.
+#: Marks of emphasis, code and links: each becomes a fragment of its own.
 MOST_MARKS = 10_000
-#: Deeper ones are drawn beyond the right edge.
+#: The deepest nesting of lists and quotes; deeper ones would be drawn beyond the right edge.
 _DEEPEST = 12
 _ITEM = re.compile(r"[\s>]*(?:[-*+]|\d{1,9}[.)]|#{1,6})[ \t]")
 _NESTED = re.compile(r"(?:[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+|[ \t]*>){%d,}" % (_DEEPEST + 1))  # noqa: UP031
@@ -35,7 +35,7 @@ _FEATURES = (
     QTextDocument.MarkdownFeature.MarkdownDialectGitHub
     | QTextDocument.MarkdownFeature.MarkdownNoHTML
 )
-#: Qt's steps over the text's own size, of headings one to six: half as large again, a fifth, none.
+#: Font size of headings one to six, in Qt's steps above the text's: +50 %, +20 %, none.
 _HEADINGS = (2, 1, 0, 0, 0, 0)
 
 
@@ -43,7 +43,7 @@ def drawable(markdown: str) -> tuple[str, bool]:
     """Return the part of a card that can be drawn at once, and whether some of it was cut."""
     items = cells = marks = 0
     kept: list[str] = []
-    # A space is as good as the end of a line, but in tables and code that nobody can read.
+    # A line of this length is no readable table or code: it may be broken at a space.
     for line in re.sub(r"([^\n]{2000}) ", r"\1\n", markdown).split("\n"):
         if _NESTED.match(line):
             line = line.lstrip(" \t>-*+.)0123456789")
@@ -57,8 +57,10 @@ def drawable(markdown: str) -> tuple[str, bool]:
 
 
 def draw(document: QTextDocument, markdown: str) -> None:
-    """Fill a document that no view shows yet (every change would be laid out): sizes of the
-    window's font, and no paragraph so long that it makes a view slow."""
+    """Fill a document with Markdown, in the window's fonts, with long paragraphs broken.
+
+    No view may show the document yet: it would lay out every single change.
+    """
     document.setUndoRedoEnabled(False)
     document.setDocumentMargin(8)
     document.setDefaultFont(theme.ui_font())
@@ -70,7 +72,7 @@ def draw(document: QTextDocument, markdown: str) -> None:
     while block.isValid():
         following = block.next()
         _dress(cursor, block)
-        last = block.length() - 2  # what a break comes before
+        last = block.length() - 2  # the last position for a break
         for place in range(last - last % HARD_LENGTH, 0, -HARD_LENGTH):
             cursor.setPosition(block.position() + place)
             cursor.insertBlock()
@@ -82,7 +84,7 @@ def draw(document: QTextDocument, markdown: str) -> None:
 
 
 def _dress(cursor: QTextCursor, block: QTextBlock) -> None:
-    """Give a paragraph the window's fonts and some air."""
+    """Give a paragraph the window's fonts, and headings and code their spacing."""
     level = block.blockFormat().headingLevel()
     code = block.blockFormat().hasProperty(QTextFormat.Property.BlockCodeFence)
     shape = QTextBlockFormat()
@@ -105,7 +107,7 @@ def _dress(cursor: QTextCursor, block: QTextBlock) -> None:
         if given.fontFixedPitch():
             letters.setFontFamilies(theme.mono_font().families())
         if given.fontWeight() > QFont.Weight.DemiBold:
-            letters.setFontWeight(QFont.Weight.DemiBold)  # the bold that the window's font has
+            letters.setFontWeight(QFont.Weight.DemiBold)  # the bold weight that is shipped
         if letters.propertyCount():
             _merge(cursor, fragment.position(), fragment.length(), letters)
 

@@ -1,4 +1,4 @@
-"""Draws a model card, written by a stranger: no HTML, nothing loaded, no link followed."""
+"""Draws a model card: no HTML, nothing is loaded, and no link is followed by itself."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from playground.gui.toolkit import theme
 
 
 class CardView(QTextBrowser):
-    """`show_card` draws Markdown; a link that is clicked is only told, in `link_asked`."""
+    """Draws Markdown that a stranger wrote; a click on a link only emits `link_clicked`."""
 
-    link_asked = Signal(str)
+    link_clicked = Signal(str)  # the address, fully encoded
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._markdown = ""
-        self._card: QTextDocument | None = None  # Qt deletes the one it made itself
-        self._nothing = QImage(QSize(1, 1), QImage.Format.Format_ARGB32_Premultiplied)
-        self._nothing.fill(Qt.GlobalColor.transparent)
+        self._card: QTextDocument | None = None  # of those made here; Qt deletes its own
+        self._blank = QImage(QSize(1, 1), QImage.Format.Format_ARGB32_Premultiplied)
+        self._blank.fill(Qt.GlobalColor.transparent)
         self.setProperty("kind", "card")
         self.setAccessibleName("Model card")
         self.setFrameShape(QFrame.Shape.NoFrame)
@@ -37,27 +37,27 @@ class CardView(QTextBrowser):
         self.verticalScrollBar().setValue(0)
 
     def loadResource(self, kind: int, name: QUrl | str) -> object:  # noqa: N802  # Qt's name
-        # An image all the same: without one, Qt would open the name as a file by itself.
-        return self._nothing
+        # A blank image: for None, Qt would open the name as a file itself.
+        return self._blank
 
     @Slot()
     def _redraw(self) -> None:
-        # Anew for another theme: the colour of links is fixed when they are read.
-        before, self._card = self._card, QTextDocument(self)
+        # Also for another theme: the colour of links is fixed when Markdown is read.
+        old, self._card = self._card, QTextDocument(self)
         draw(self._card, self._markdown)
         self.setDocument(self._card)
-        if before is not None:
-            before.deleteLater()
+        if old is not None:
+            old.deleteLater()
 
     @Slot(QUrl)
     def _clicked(self, url: QUrl) -> None:
         if not url.path() and not url.host() and url.hasFragment():
             self._go_to(url.fragment())
         else:
-            self.link_asked.emit(url.toString(QUrl.ComponentFormattingOption.FullyEncoded))
+            self.link_clicked.emit(url.toString(QUrl.ComponentFormattingOption.FullyEncoded))
 
     def _go_to(self, name: str) -> None:
-        """Scroll to a heading, by the name that the Hub gives it."""
+        """Scroll to a heading by the anchor that the Hub gives it."""
         block = self.document().begin()
         while block.isValid():
             if block.blockFormat().headingLevel() and _anchor(block.text()) == name:

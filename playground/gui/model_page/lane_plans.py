@@ -1,4 +1,4 @@
-"""Which lanes a click on a model's page sets up, and what has to be downloaded for them."""
+"""Decides which lanes a button of a model's page sets up, and what they need downloaded."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow
 
 @dataclass(frozen=True)
 class LanePlan:
-    """Lanes to set up. `first` says what is downloaded before, "" where all of it is here."""
+    """Lanes to set up. `first` names what is downloaded before; "" where everything is here."""
 
     label: str
     lanes: tuple[LaneChoice, ...]
@@ -22,7 +22,7 @@ class LanePlan:
 
 
 def precision_of(row: ModelRow) -> Precision | None:
-    """The precision that a model's stored weights make, bf16 for plain ones; None: none runs."""
+    """Return the precision of a model's stored weights, bf16 for plain ones; None: none runs."""
     match row.quantization:
         case "":
             return Precision.BF16
@@ -41,9 +41,10 @@ def precision_of(row: ModelRow) -> Precision | None:
 def comparison(
     page: ModelPage, groups: Sequence[DerivativeGroup], *, gptq_beside: bool = False
 ) -> LanePlan | None:
-    """bf16 and GPTQ of a page's model: its most downloaded GPTQ version, one that is here first.
+    """Return lanes with bf16 and GPTQ of a page's model; None where there is no such pair.
 
-    `gptq_beside`: a GPTQ folder lies beside the model's own. None where there is no pair.
+    A GPTQ version on this machine is preferred, else the most downloaded one is taken.
+    `gptq_beside`: a GPTQ folder lies beside the model's own.
     """
     if page.cannot_load:
         return None
@@ -52,34 +53,34 @@ def comparison(
     if page.row.quantization:
         return None
     if gptq_beside:
-        return _plan([(page.spec, Precision.BF16), (page.spec, Precision.GPTQ)], [_measured(page)])
+        return _plan([(page.spec, Precision.BF16), (page.spec, Precision.GPTQ)], [_with_size(page)])
     versions = [row for group in groups if group.method == "gptq" for row in group.rows]
     best = min(versions, key=lambda row: not row.is_here, default=None)
     return versus(page, best) if best is not None else None
 
 
 def versus(page: ModelPage, version: ModelRow) -> LanePlan | None:
-    """A page's model in bf16 beside a quantized version of it; None where that cannot run."""
+    """Return lanes with a page's model in bf16 and a version of it; None where it cannot run."""
     precision = precision_of(version)
     if precision is None or page.cannot_load or page.row.quantization:
         return None
     lanes = [(page.spec, Precision.BF16), (version.spec, precision)]
-    return _plan(lanes, [_measured(page), version])
+    return _plan(lanes, [_with_size(page), version])
 
 
 def trial(page: ModelPage) -> LanePlan | None:
-    """The page's model alone, in the precision it is stored in; None where it cannot run."""
+    """Return one lane with the model in its stored precision; None where it cannot run."""
     precision = precision_of(page.row)
     if precision is None or page.cannot_load:
         return None
-    return _plan([(page.spec, precision)], [_measured(page)])
+    return _plan([(page.spec, precision)], [_with_size(page)])
 
 
 def _with_base(page: ModelPage) -> LanePlan | None:
     if not page.base_models:
         return None
     base = ModelSpec(page.base_models[0])
-    first = _needs([_measured(page)])
+    first = _needs([_with_size(page)])
     first = f"{first} and {base.source}, if it is not here yet" if first else ""
     plan = _plan([(base, Precision.BF16), (page.spec, Precision.GPTQ)], [])
     return LanePlan(plan.label, plan.lanes, first or f"{base.source}, if it is not here yet")
@@ -91,8 +92,8 @@ def _plan(lanes: Sequence[LaneChoice], rows: Sequence[ModelRow]) -> LanePlan:
     return LanePlan(label, tuple(lanes), _needs(rows))
 
 
-def _measured(page: ModelPage) -> ModelRow:
-    """The page's row with the size of the files that are really downloaded."""
+def _with_size(page: ModelPage) -> ModelRow:
+    """Return the page's row with the size of the files that a download fetches."""
     return replace(page.row, size=page.load_bytes or page.row.size)
 
 

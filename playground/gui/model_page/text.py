@@ -1,4 +1,4 @@
-"""What a model's page says beside its card: facts, sentences and tables, as plain text."""
+"""The words of a model's page beside its card: facts, sentences and table cells, in plain text."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from playground.core.format import NOTHING, human_count, plain_line, size_text
 from playground.hub.catalog import DerivativeGroup, EvaluationResult, Gate, ModelPage, ModelRow
 
 CAVEAT = (
-    "A leaderboard is a rough guide: its questions may have been part of the training, and its "
-    "precision need not be yours."
+    "A leaderboard is a rough guide: its questions may have been part of the training data, and "
+    "it may have used another precision than you do."
 )
 _GATES = {
     Gate.OPEN: "open to all",
-    Gate.AUTOMATIC: "gated: opens on agreeing to its terms",
+    Gate.AUTOMATIC: "gated: opens when you agree to its terms",
     Gate.MANUAL: "gated: its authors decide",
 }
 _RELATIONS = {
@@ -24,14 +24,14 @@ _RELATIONS = {
 }
 _UNREAD = " could not be read: "
 RESULT_COLUMNS = ("Benchmark", "Value", "Precision", "Measured on", "Source")
-FILE_COLUMNS = ("File", "Size", "A load reads it")
+FILE_COLUMNS = ("File", "Size", "Needed to load")
 VERSION_COLUMNS = ("Version", "Stored as", "Size", "Downloads", "")
 
 
 def fact_lines(page: ModelPage) -> list[tuple[str, str]]:
-    """Label and value of each fact of the head, in the order to show them."""
+    """Return label and value of each fact of the head, in the order to show them."""
     row = page.row
-    unknown = "for those with access" if closed(page) else "not stated"
+    unknown = "only with access" if closed(page) else "not stated"
     context = f"{page.context_length:,} tokens" if page.context_length else ""
     facts = [
         ("Parameters", human_count(row.parameters) if row.parameters else ""),
@@ -49,15 +49,15 @@ def fact_lines(page: ModelPage) -> list[tuple[str, str]]:
 
 
 def closed(page: ModelPage) -> bool:
-    """Whether the page is a gated model's whose files were not given out."""
+    """Whether the page is that of a gated model whose files the user may not read."""
     return page.gate is not Gate.OPEN and not page.config
 
 
 def card_text(page: ModelPage) -> str:
-    """The card's Markdown, or why there is none."""
+    """Return the card's Markdown, or a sentence on why there is none."""
     if page.card.strip():
         return page.card
-    return "*Its card is for those with access.*" if closed(page) else "*It has no card.*"
+    return "*Only users with access can read its card.*" if closed(page) else "*It has no card.*"
 
 
 def _chat(page: ModelPage) -> str:
@@ -67,17 +67,17 @@ def _chat(page: ModelPage) -> str:
 
 
 def warnings(page: ModelPage) -> list[str]:
-    """What to know before choosing the model, in whole sentences, the gravest first."""
-    told = []
+    """Return sentences on what to know before choosing the model, the most serious first."""
+    sentences = []
     if page.row.problem or page.cannot_load:
-        told.append(page.row.problem or page.cannot_load)
+        sentences.append(page.row.problem or page.cannot_load)
     if page.remote_code:
-        told.append("It brings Python code of its own, which runs only if you agree to it.")
-    return [plain_line(text) for text in [*told, *_gathered(page.notes)]]
+        sentences.append("It brings Python code of its own, which runs only if you agree to it.")
+    return [plain_line(text) for text in [*sentences, *_gathered(page.notes)]]
 
 
 def _gathered(notes: Sequence[str]) -> list[str]:
-    """The notes; files that could not be read for one and the same reason in one sentence."""
+    """Return the notes, with the files that one reason keeps unread in one sentence."""
     unread: dict[str, list[str]] = {}
     others = []
     for note in notes:
@@ -93,28 +93,28 @@ def _gathered(notes: Sequence[str]) -> list[str]:
 
 
 def origin(page: ModelPage) -> str:
-    """What stands before the names of the models that this one was made from."""
+    """Return the words before the names of the models that this one was made from."""
     return _RELATIONS.get(page.base_relation, "Made from") if page.base_models else ""
 
 
 def result_cells(result: EvaluationResult) -> tuple[str, ...]:
-    """A result's row, as RESULT_COLUMNS; what nobody states is said to be so."""
+    """Return a result's row for RESULT_COLUMNS; missing facts read "not stated"."""
     name = result.dataset
     plain = result.task.lower().replace("-", " ") in ("", "default", "text generation")
     if not plain and result.task not in name:
         name = f"{name} ({result.task})"
-    told = (
+    texts = (
         " · ".join(filter(None, (name, result.metric))),
         result.value,
         result.precision or "not stated",
         result.measured_on or "not stated",
         result.source or ("checked by the Hub" if result.verified else "its own card"),
     )
-    return tuple(plain_line(text) or NOTHING for text in told)
+    return tuple(plain_line(text) or NOTHING for text in texts)
 
 
 def result_tip(result: EvaluationResult) -> str:
-    """All that is known of a result, a line each."""
+    """Return everything known of a result, a line each."""
     lines = [
         *result_cells(result),
         result.notes,
@@ -126,12 +126,12 @@ def result_tip(result: EvaluationResult) -> str:
 
 
 def files_line(page: ModelPage) -> str:
-    """How many files a load reads, and what the others are."""
+    """Return a sentence on how many files a load reads, and what happens to the others."""
     needed = sum(file.needed for file in page.files)
     if not page.files:
         return "The files are not known."
     if not needed:
-        return f"{len(page.files)} files, none that the playground loads."
+        return f"{len(page.files)} files, none of which the playground can load."
     size = f", {size_text(page.load_bytes)}" if page.load_bytes else ""
     if needed == len(page.files):
         return f"A load reads all {needed} files{size}."
@@ -142,18 +142,18 @@ def files_line(page: ModelPage) -> str:
 
 
 def version_cells(row: ModelRow) -> tuple[str, ...]:
-    """A quantized version's row, as VERSION_COLUMNS."""
-    told = ("gated" if row.gated else "", "here" if row.is_here else "")
+    """Return a quantized version's row for VERSION_COLUMNS."""
+    marks = ("gated" if row.gated else "", "here" if row.is_here else "")
     return (
         row.name,
         plain_line(row.stored) or NOTHING,
         size_text(row.size),
         f"{row.downloads:,}" if row.downloads is not None else NOTHING,
-        ", ".join(filter(None, told)),
+        ", ".join(filter(None, marks)),
     )
 
 
 def group_title(group: DerivativeGroup) -> str:
-    """A heading over the versions of one method."""
+    """Return the heading over the versions of one method."""
     runs = "" if group.runs else ": the playground cannot run these"
     return f"{plain_line(group.label)} ({len(group.rows)}){runs}"

@@ -1,15 +1,12 @@
-"""A model's page: all that is known of it before it is downloaded or loaded."""
+"""Draws a model's page: everything known of a model before it is downloaded or loaded."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QFrame,
-    QHBoxLayout,
-    QLabel,
-    QPushButton,
     QScrollArea,
     QStackedWidget,
     QVBoxLayout,
@@ -18,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from playground.core.errors import PlaygroundError
 from playground.core.format import plain_line, size_text
-from playground.gui.memory.chart import FitChart
+from playground.gui.memory.chart import MemoryChart
 from playground.gui.model_page.card_markdown import drawable
 from playground.gui.model_page.card_view import CardView
 from playground.gui.model_page.head import PageHead
@@ -38,16 +35,24 @@ from playground.gui.model_page.versions_view import VersionsView
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.text_table import RowsTable
 from playground.gui.toolkit.thin_bar import ThinBar
-from playground.gui.toolkit.widgets import muted_label, set_kind, wrapping_policy
+from playground.gui.toolkit.widgets import (
+    h_box,
+    message_label,
+    muted_label,
+    push_button,
+    set_kind,
+    v_box,
+    wrapping_policy,
+)
 from playground.hub.catalog import DerivativeGroup, ModelPage
 
 _CUT = (
-    "This card is longer than what is shown here, which is its beginning. "
-    "All of it is on the model's page on the Hub."
+    "Only the beginning of this card is shown, since it is very long. "
+    "The model's page on the Hub has all of it."
 )
 _SECTIONS = (
     ("card", "C&ard", "What its authors write"),
-    ("fit", "Will it &fit?", "The memory it takes at every precision, against what is free"),
+    ("memory", "Will it &fit?", "The memory it takes at every precision, and what is free"),
     ("versions", "&Versions", "What it was made from, and its quantized versions"),
     ("results", "&Results", "Published evaluation results"),
     ("files", "F&iles", "Files and their sizes"),
@@ -55,19 +60,7 @@ _SECTIONS = (
 
 
 class ModelPageView(QFrame):
-    """Draws a page, or that it is being read, or why it cannot be; wishes leave as signals."""
-
-    downloadRequested = Signal()
-    compareRequested = Signal()
-    quantizeRequested = Signal()
-    trialRequested = Signal()
-    accessRequested = Signal()
-    loginRequested = Signal()
-    retryRequested = Signal()
-    webRequested = Signal()
-    backRequested = Signal()
-    linkRequested = Signal(str)  # in the card
-    resultRequested = Signal(int)  # the source of a result
+    """Shows a page, that one is being read, or why it cannot be read."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -75,64 +68,65 @@ class ModelPageView(QFrame):
         self.setAccessibleName("The selected model")
         self.head = PageHead()
         self._bar = ThinBar()
-        self._problem = QFrame()
-        self._problem.setObjectName("failure")
-        self._message, self._remedy = _plain("danger"), _plain("")
-        self.retry_button = _button("&Try again")
-        self.download_button = _button("&Download")
-        self.compare_button = _button("Compare &bf16 and GPTQ")
-        self.quantize_button = _button("Make a &GPTQ version…")
-        self.quantize_button.setToolTip("Quantize it here; or save it in int8 or NF4")
-        self.access_button = _button("Ask for &access…")
-        self.login_button = _button("&Log in…")
-        self._first = muted_label("", wrap=True)
-        self._first.setSizePolicy(wrapping_policy())
+        self.problem = QFrame()
+        self.problem.setObjectName("failure")
+        self.message, self.remedy = message_label("danger"), message_label()
+        self.retry_button = push_button("&Try again")
+        self.download_button = push_button("&Download")
+        self.compare_button = push_button("Compare &bf16 and GPTQ")
+        self.quantize_button = push_button(
+            "Make a &GPTQ version…", "Quantize it on this machine, or save it in int8 or NF4"
+        )
+        self.access_button = push_button("Ask for &access…")
+        self.login_button = push_button("&Log in…")
+        self.first = muted_label("", wrap=True)
+        self.first.setSizePolicy(wrapping_policy())
         self.sections = Segments("Part of the page", _SECTIONS)
         self.card = CardView()
-        self._cut = muted_label(_CUT, wrap=True)
-        self.fit = FitChart()
+        self.cut = muted_label(_CUT, wrap=True)
+        self.memory = MemoryChart()
         self.versions = VersionsView()
         self.results = RowsTable(
             "Evaluation results", RESULT_COLUMNS, right=(1,), widths={3: 112, 4: 112}, wrap=True
         )
         self._caveat = muted_label(CAVEAT, wrap=True)
-        self._no_results = QWidget()  # takes the table's room
-        self.trial_button = _button("Validate it on &my own prompts")
+        self._no_results = QWidget()  # fills the space of the table
+        self.trial_button = push_button("Try it on &my own prompts")
         self.files = RowsTable("Files", FILE_COLUMNS, right=(1,))
         self._files_line = muted_label("", wrap=True)
         self._stack = QStackedWidget()
         self._pages: dict[str, QWidget] = {}
         self._build()
-        self._connect()
+        self.sections.chosen.connect(self.show_section)
         self.show_nothing()
 
     def show_nothing(self) -> None:
-        """Show no model at all."""
+        """Show that no model is selected."""
         self._show("", empty=True)
 
     def show_reading(self, title: str) -> None:
-        """Show that a page is being read; what was shown of another is gone."""
+        """Show that a page is being read, and nothing of the page before."""
         self._show(title, reading=True)
 
     def show_problem(self, title: str, error: PlaygroundError) -> None:
-        """Show why there is no page."""
-        self._message.setText(error.message)
-        self._remedy.setText(error.remedy)
-        self._remedy.setVisible(bool(error.remedy))
+        """Show why a page cannot be read."""
+        self.message.setText(error.message)
+        self.remedy.setText(error.remedy)
+        self.remedy.setVisible(bool(error.remedy))
         self._show(title, problem=True)
 
     def show_access(self, *, ask: bool, login: bool) -> None:
-        """Offer the page where the model is asked for, and logging in, where they may help."""
+        """Offer to ask for access and to log in, where these may help."""
         self.access_button.setVisible(ask)
         self.login_button.setVisible(login)
 
     def show_page(self, page: ModelPage) -> None:
-        """Show a page; the versions come apart, see `versions`."""
+        """Show a page without its versions, which `show_versions` shows when they arrive."""
         self.head.show_facts(fact_lines(page))
         self.head.show_warnings(warnings(page))
         card, cut = drawable(card_text(page))
         self.card.show_card(card)
-        self._cut.setVisible(cut or page.card_cut)
+        self.cut.setVisible(cut or page.card_cut)
         self.versions.show_origin(origin(page), page.base_models)
         self.results.rows.set_rows(
             [result_cells(result) for result in page.evaluations],
@@ -161,7 +155,7 @@ class ModelPageView(QFrame):
         self.sections.button("versions").setText(_counted("&Versions", count))
 
     def show_download(self, text: str, *, enabled: bool, primary: bool = False) -> None:
-        """Name the wish to download; "" hides it."""
+        """Set the text of the download button; "" hides it."""
         self.download_button.setText(text)
         self.download_button.setVisible(bool(text))
         self.download_button.setEnabled(enabled)
@@ -171,19 +165,9 @@ class ModelPageView(QFrame):
         """Offer two lanes; `first` is what is downloaded before. "" hides the button."""
         self.compare_button.setText(label.replace("bf16", "&bf16", 1))
         self.compare_button.setVisible(bool(label))
-        told = label.replace("Compare", "Comparing", 1)
-        self._first.setText(f"{told} downloads {first} first." if label and first else "")
-        self._first.setVisible(bool(self._first.text()))
-
-    def text(self) -> str:
-        """What the head, or the problem in its place, says."""
-        problem = self._problem.isVisibleTo(self)
-        told = [self._message.text(), self._remedy.text()] if problem else []
-        return "\n".join([self.head.text(), *told]).strip()
-
-    def cut_shown(self) -> bool:
-        """Whether it is said that the card is longer."""
-        return self._cut.isVisibleTo(self._pages["card"])
+        comparing = label.replace("Compare", "Comparing", 1)
+        self.first.setText(f"{comparing} downloads {first} first." if label and first else "")
+        self.first.setVisible(bool(self.first.text()))
 
     @Slot(str)
     def show_section(self, section: str) -> None:
@@ -193,9 +177,9 @@ class ModelPageView(QFrame):
     def _show(
         self, title: str, *, empty: bool = False, reading: bool = False, problem: bool = False
     ) -> None:
-        there = not (empty or reading or problem)
+        shown = not (empty or reading or problem)
         self.head.title.set_full_text(title or "No model is selected.")
-        if not there:
+        if not shown:
             self.head.show_facts([])
             self.head.show_warnings([])
             self.show_download("", enabled=False)
@@ -203,96 +187,60 @@ class ModelPageView(QFrame):
             self.quantize_button.hide()
         self.head.web_button.setVisible(False)
         self._bar.set_progress(reading, None)
-        self._problem.setVisible(problem)
+        self.problem.setVisible(problem)
         self.show_access(ask=False, login=False)
         self.retry_button.setVisible(problem)
-        self.sections.setVisible(there)
-        self._stack.setVisible(there)
-        self._rest.setVisible(not there)
+        self.sections.setVisible(shown)
+        self._stack.setVisible(shown)
+        self._rest.setVisible(not shown)
 
     def _build(self) -> None:
-        inside = QVBoxLayout(self._problem)
+        inside = QVBoxLayout(self.problem)
         inside.setContentsMargins(8, 6, 8, 6)
-        inside.addWidget(self._message)
-        inside.addWidget(self._remedy)
-        self._add("card", self._cut, self.card)
-        room = QScrollArea()
-        room.setWidgetResizable(True)
-        room.setFrameShape(QFrame.Shape.NoFrame)
-        room.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self.fit.setObjectName("scrolled")
-        room.setWidget(self.fit)
-        self._add("fit", room)
+        inside.addWidget(self.message)
+        inside.addWidget(self.remedy)
+        self._add("card", self.cut, self.card)
+        area = QScrollArea()
+        area.setWidgetResizable(True)
+        area.setFrameShape(QFrame.Shape.NoFrame)
+        area.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        self.memory.setObjectName("scrolled")
+        area.setWidget(self.memory)
+        self._add("memory", area)
         self._add("versions", self.versions)
         column = self._add("results", self.results, self._caveat)
         column.addWidget(self.trial_button, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self._no_results, 1)
         self._add("files", self._files_line, self.files)
-        actions = QHBoxLayout()
-        actions.setSpacing(8)
-        for button in (
+        actions = h_box(
             self.retry_button,
             self.download_button,
             self.compare_button,
             self.quantize_button,
             self.access_button,
             self.login_button,
-        ):
-            actions.addWidget(button)
+        )
         actions.addStretch(1)
         self._rest = QWidget()
         whole = QVBoxLayout(self)
         whole.setContentsMargins(16, 12, 16, 12)
         whole.setSpacing(8)
-        for widget in (self.head, self._bar, self._problem):
+        for widget in (self.head, self._bar, self.problem):
             whole.addWidget(widget)
         whole.addLayout(actions)
-        whole.addWidget(self._first)
+        whole.addWidget(self.first)
         whole.addWidget(self.sections)
         whole.addWidget(self._stack, 1)
         whole.addWidget(self._rest, 1)
 
     def _add(self, section: str, *widgets: QWidget) -> QVBoxLayout:
         page = self._pages[section] = QWidget()
-        column = QVBoxLayout(page)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(8)
+        column = v_box(page)
         for widget in widgets:
             column.addWidget(widget)
         self._stack.addWidget(page)
         return column
 
-    def _connect(self) -> None:
-        self.sections.chosen.connect(self.show_section)
-        self.head.back_button.clicked.connect(self.backRequested)
-        self.head.web_button.clicked.connect(self.webRequested)
-        self.retry_button.clicked.connect(self.retryRequested)
-        self.download_button.clicked.connect(self.downloadRequested)
-        self.compare_button.clicked.connect(self.compareRequested)
-        self.trial_button.clicked.connect(self.trialRequested)
-        self.quantize_button.clicked.connect(self.quantizeRequested)
-        self.access_button.clicked.connect(self.accessRequested)
-        self.login_button.clicked.connect(self.loginRequested)
-        self.card.link_asked.connect(self.linkRequested)
-        self.results.used.connect(self.resultRequested)
-
 
 def _counted(title: str, count: int) -> str:
     return f"{title} {count:,}" if count else title
-
-
-def _button(text: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setAutoDefault(False)
-    return button
-
-
-def _plain(tone: str) -> QLabel:
-    label = QLabel()
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
-    label.setSizePolicy(wrapping_policy())
-    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
-    if tone:
-        set_kind(label, "tone", tone)
-    return label

@@ -1,6 +1,6 @@
-"""Lanes that a model's page asks for: set up at once, or when their models have arrived.
+"""Lanes that a model's page asks for: set up at once, or when their downloads have finished.
 
-What waits is kept with the downloads, so that it outlives the window.
+Pending lanes are stored with their downloads, so that they outlive the window.
 """
 
 from __future__ import annotations
@@ -15,146 +15,139 @@ from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.lane import LaneChoice, Stage
 from playground.core.settings import MAX_LANES
-from playground.gui.downloads.controller import DownloadsController
+from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
-from playground.gui.toolkit.background import Background
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.local.resolve import missing
 from playground.hub.place import HubPlace
 
+_Lanes = tuple[LaneChoice, ...]
+
 
 class PendingLanes(QObject):
-    """Takes the latest wish; what is not on this machine is downloaded first."""
+    """Serves the latest request; models that are missing are downloaded first."""
 
     model_chosen = Signal(object, object)  # LanePresenter, ModelSpec: a lane takes it now
-    message = Signal(str, str, str)  # text, level, remedy
 
     def __init__(
-        self,
-        lanes: LanesController,
-        downloads: DownloadsController,
-        background: Background,
-        parent: QObject | None = None,
-        *,
-        place: HubPlace | None = None,
+        self, context: AppContext, lanes: LanesController, parent: QObject | None = None
     ) -> None:
         super().__init__(parent)
+        self._context = context
         self._lanes = lanes
-        self._downloads = downloads
-        self._background = background
-        self._place = place or HubPlace()
-        self._wish: tuple[LaneChoice, ...] = ()
+        self._requested: _Lanes = ()
         self._target: LanePresenter | None = None
-        self._waiting: set[str] = set()  # keys of downloads
-        downloads.changed.connect(self._download_changed)
-        downloads.listed.connect(self._downloads_listed)
+        self._awaited: set[str] = set()  # keys of downloads
+        context.downloads.changed.connect(self._download_changed)
+        context.downloads.listed.connect(self._downloads_listed)
 
-    def go_on(self) -> None:
-        """Take up what the last window was waiting for; its downloads are going on."""
-        kept = [item for item in self._downloads.items() if item.lanes]
-        if not kept or self._wish:
+    def resume(self) -> None:
+        """Take up the lanes that the last window left pending; their downloads go on."""
+        items = [item for item in self._context.downloads.items() if item.lanes]
+        if not items or self._requested:
             return
-        wish = kept[-1].lanes
-        left = [i for i in kept if i.lanes == wish and i.state is not DownloadState.FINISHED]
-        if any(item.state is DownloadState.CANCELLED for item in left):
-            self._downloads.want((), ())
-        elif left:
-            self._wait(wish, left)
-        else:  # all had come when the window closed
-            self.take(wish)
+        requested = items[-1].lanes
+        unfinished = [
+            item
+            for item in items
+            if item.lanes == requested and item.state is not DownloadState.FINISHED
+        ]
+        if any(item.state is DownloadState.CANCELLED for item in unfinished):
+            self._context.downloads.want((), ())
+        elif unfinished:
+            self._wait(requested, unfinished)
+        else:  # all downloads had finished when the window closed
+            self.request(requested)
 
-    def take(self, wish: Sequence[LaneChoice], target: LanePresenter | None = None) -> None:
-        """Set up lanes: a single one in `target` (else the current lane), several from the left."""
-        self._wish, self._target = tuple(wish)[:MAX_LANES], target
-        self._waiting.clear()
-        self._downloads.want((), ())
-        specs = [spec for spec, _ in self._wish]
-        self._background.start(
-            partial(_looked_for, self._wish, specs, self._place), self._looked, self._failed
-        )
+    def request(self, lanes: Sequence[LaneChoice], target: LanePresenter | None = None) -> None:
+        """Set up lanes: one in `target` (else the current lane), several from the left."""
+        self._requested, self._target = tuple(lanes)[:MAX_LANES], target
+        self._awaited.clear()
+        self._context.downloads.want((), ())
+        work = partial(_missing, self._requested, self._context.hub)
+        self._context.background.start(work, self._looked, self._failed)
 
     @Slot(object)
-    def _looked(self, found: tuple[tuple[LaneChoice, ...], list[ModelSpec]]) -> None:
-        wish, absent = found
-        if wish != self._wish:
-            return  # another wish has come since
+    def _looked(self, found: tuple[_Lanes, list[ModelSpec]]) -> None:
+        requested, absent = found
+        if requested != self._requested:
+            return  # a newer request has come since
         if not absent:
             self._set_up()
             return
-        items = [item for item in map(self._downloads.add, absent) if item is not None]
-        if len(items) < len(absent):  # a name is wrong, which was told
-            self._wish = ()
+        items = [item for item in map(self._context.downloads.add, absent) if item is not None]
+        if len(items) < len(absent):  # a name is wrong; the user has been told
+            self._requested = ()
             return
-        self._wait(wish, items)
+        self._wait(requested, items)
 
-    def _wait(self, wish: tuple[LaneChoice, ...], items: Sequence[DownloadItem]) -> None:
-        self._wish, self._waiting = wish, {item.key for item in items}
-        self._downloads.want(self._waiting, wish)
+    def _wait(self, requested: _Lanes, items: Sequence[DownloadItem]) -> None:
+        self._requested, self._awaited = requested, {item.key for item in items}
+        self._context.downloads.want(self._awaited, requested)
         coming = [item.spec for item in items if not item.state.is_over]
         if not coming:
-            return  # they failed, and wait for another try
-        one = len(coming) == 1
-        self.message.emit(
-            f"{_names(coming)} {'comes' if one else 'come'} first. "
-            f"{_lanes(wish)} set up when {'it is' if one else 'they are'} here.",
-            "info",
+            return  # they failed, and can be retried
+        self._context.notify.info(
+            f"Downloading {_names(coming)} first; {_lanes_are(requested)} set up when "
+            f"{'it finishes' if len(coming) == 1 else 'they finish'}.",
             "See View, Downloads.",
         )
 
     @Slot(object)
     def _failed(self, error: PlaygroundError) -> None:
-        self._wish = ()
-        self.message.emit(error.message, "error", error.remedy)
+        self._requested = ()
+        self._context.notify.error(error)
 
     @Slot(object)
     def _download_changed(self, item: DownloadItem) -> None:
-        if item.key not in self._waiting:
+        if item.key not in self._awaited:
             return
         if item.state is DownloadState.FINISHED:
-            self._waiting.discard(item.key)
-            if not self._waiting:
-                self._arrived()
+            self._awaited.discard(item.key)
+            if not self._awaited:
+                self._finished()
         elif item.state is DownloadState.CANCELLED:
-            self._do_without(item.key)
+            self._give_up(item.key)
         elif item.state is DownloadState.FAILED:
-            self.message.emit(f"{item.key}: {item.message}", "error", item.remedy)
+            error = PlaygroundError(f"{item.key}: {item.message}", item.remedy)
+            self._context.notify.error(error)
 
     @Slot(object)
     def _downloads_listed(self, items: Sequence[DownloadItem]) -> None:
-        gone = self._waiting - {item.key for item in items}
-        if gone:
-            self._do_without(min(gone))
+        removed = self._awaited - {item.key for item in items}
+        if removed:
+            self._give_up(min(removed))
 
-    def _do_without(self, key: str) -> None:
-        self._waiting.clear()
-        self._wish = ()
-        self._downloads.want((), ())
-        self.message.emit(f"Without {key} the lanes stay as they are.", "info", "")
+    def _give_up(self, key: str) -> None:
+        self._awaited.clear()
+        self._requested = ()
+        self._context.downloads.want((), ())
+        self._context.notify.info(f"Without {key} the lanes stay as they are.")
 
-    def _arrived(self) -> None:
-        wish = self._wish
-        self._downloads.want((), ())
+    def _finished(self) -> None:
+        requested = self._requested
+        self._context.downloads.want((), ())
         if self._set_up():
-            models = list(dict.fromkeys(spec for spec, _ in wish))
+            models = list(dict.fromkeys(spec for spec, _ in requested))
             are = "is" if len(models) == 1 else "are"
-            lanes = _lanes(wish).lower()
-            self.message.emit(
-                f"{_names(models)} {are} on this machine now, and {lanes} set up.", "info", ""
+            self._context.notify.info(
+                f"{_names(models)} {are} on this machine now, and {_lanes_are(requested)} set up."
             )
 
     def _set_up(self) -> bool:
-        """Give the lanes what was wished for; False where there is none to take it."""
-        wish, self._wish = self._wish, ()
-        if len(wish) == 1:
-            target = self._target if self._target in self._lanes.presenters else None
-            return self._give(target or self._lanes.current, wish[0])
-        while len(self._lanes.presenters) < len(wish):
+        """Set up the lanes requested; return False where no lane can take the model."""
+        requested, self._requested = self._requested, ()
+        presenters = self._lanes.presenters
+        if len(requested) == 1:
+            target = self._target if self._target in presenters else self._lanes.current
+            return self._give(target, requested[0])
+        while len(presenters) < len(requested):
             self._lanes.add()
-        for presenter, choice in zip(self._lanes.presenters, wish, strict=False):
+        for presenter, choice in zip(presenters, requested, strict=False):
             self._give(presenter, choice)
-        # Lanes beyond the wish stay where there is something in them.
-        for presenter in self._lanes.presenters[len(wish) :]:
+        # Further lanes stay where they hold something.
+        for presenter in presenters[len(requested) :]:
             if presenter.lane.state.stage is Stage.EMPTY and presenter.conversation.last is None:
                 self._lanes.remove(presenter)
         return True
@@ -173,11 +166,9 @@ def _names(specs: Sequence[ModelSpec]) -> str:
     return " and ".join(spec.source for spec in specs)
 
 
-def _lanes(wish: Sequence[LaneChoice]) -> str:
-    return "The lane is" if len(wish) == 1 else "The lanes are"
+def _lanes_are(requested: _Lanes) -> str:
+    return "the lane is" if len(requested) == 1 else "the lanes are"
 
 
-def _looked_for(
-    wish: tuple[LaneChoice, ...], specs: Sequence[ModelSpec], place: HubPlace
-) -> tuple[tuple[LaneChoice, ...], list[ModelSpec]]:
-    return wish, missing(specs, place.cache)
+def _missing(requested: _Lanes, hub: HubPlace) -> tuple[_Lanes, list[ModelSpec]]:
+    return requested, missing([spec for spec, _ in requested], hub.cache)

@@ -1,4 +1,4 @@
-"""The dialog in which a lane's model is chosen."""
+"""The dialog that chooses a lane's model, and lanes or a quantized copy from a model's page."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QFileDialog,
     QHBoxLayout,
     QPushButton,
     QSplitter,
@@ -20,39 +19,40 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core.facts import EngineFacts, ModelSpec
+from playground.core.lane import LaneChoice
 from playground.core.settings import MAX_FOLDERS
 from playground.gui.browser.controller import BrowserController
 from playground.gui.browser.deletion import DeletionController
 from playground.gui.browser.model_list import FreeMemory
 from playground.gui.browser.view import BrowserView
-from playground.gui.downloads.controller import DownloadsController
+from playground.gui.context import AppContext
 from playground.gui.downloads.panel import DownloadsPanel
-from playground.gui.memory.controller import FitController
+from playground.gui.lanes.presenter import LanePresenter
+from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
-from playground.gui.toolkit.background import Background
+from playground.gui.models.choice import ModelChoice
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.widgets import announce, set_kind
-from playground.hub.catalog import ModelPage, ModelRow
+from playground.hub.catalog import ModelRow
 from playground.hub.downloads.items import DownloadItem
-from playground.hub.place import HubPlace
 
-#: Height of the downloads, two rows of them.
+#: Largest height (pixels) of the downloads: two rows.
 _PANEL = 150
 _SIZE, _LEAST = (1280, 860), (1000, 640)
 
 
 @dataclass(frozen=True, kw_only=True)
-class PickerShelf:
-    """What the user has: models used lately and marked, model folders, where a folder was
-    chosen last; `current` is the lane's model, `in_use` those of all lanes, `free_memory` tells the
-    memory that another model in its place could have, `engine` what an engine found here, and
-    `reclaimable` the bytes that unloading the lane's present model frees on a device."""
+class PickerTarget:
+    """The lane that a model is chosen for, and what decides whether another model fits into it.
 
-    recents: Sequence[ModelSpec] = ()
-    favourites: Sequence[ModelSpec] = ()
-    folders: Sequence[str] = ()
-    last_folder: str = ""
+    `current` is the lane's model, `in_use` those of all lanes. `free_memory` returns the memory
+    that another model could have in the lane, `engine` what its engine found on this machine, and
+    `reclaimable` the bytes that unloading its model frees on a device.
+    """
+
+    lane: LanePresenter | None = None
     current: ModelSpec | None = None
     in_use: Sequence[ModelSpec] = ()
     free_memory: Callable[[], FreeMemory] = FreeMemory
@@ -61,66 +61,52 @@ class PickerShelf:
 
 
 class ModelPicker(QDialog):
-    """Choose a model: found on the Hub, on this machine, marked, used lately, or a folder.
+    """Choose a model from the Hub, this machine, the favourites, the recent ones, or a folder.
 
-    Show it with `open()`. `chosen` carries the ModelSpec when the user accepts; `spec` has
-    it too. `lanes_chosen` asks for lanes in its place. `folder_used` tells the folder that a
-    file dialog was left in.
+    Show it with `open()`. Favourites and folders are stored in the settings as they change.
     """
 
-    chosen = Signal(object)
-    lanes_chosen = Signal(object)  # list[tuple[ModelSpec, Precision]]: what is missing comes first
-    quantize_chosen = Signal(object)  # the ModelSpec to make a quantized copy of
-    folder_used = Signal(str)
-    favourites_changed = Signal(object)  # tuple[ModelSpec, ...]
-    folders_changed = Signal(object)  # tuple[str, ...]
+    chosen = Signal(object)  # a ModelChoice; the dialog has closed
 
     def __init__(
         self,
-        background: Background,
-        downloads: DownloadsController,
-        shelf: PickerShelf | None = None,
+        context: AppContext,
+        target: PickerTarget | None = None,
         parent: QWidget | None = None,
-        *,
-        place: HubPlace | None = None,
     ) -> None:
-        """`place` is the Hub and the cache, if not the usual ones."""
         super().__init__(parent)
         self.setWindowTitle("Choose a model")
         self.setAcceptDrops(True)
-        room = parent.window().size() if parent is not None else QSize(*_SIZE)
-        self.resize(room.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24))
-        shelf = shelf or PickerShelf()
-        self._downloads = downloads
-        self._place = place or HubPlace()
-        self._last_folder = shelf.last_folder
+        available = parent.window().size() if parent is not None else QSize(*_SIZE)
+        self.resize(available.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24))
+        target = target or PickerTarget()
+        self._context = context
+        self._lane = target.lane
         self._build()
-        self.fit = FitController(
-            self.page.fit, background, shelf.engine, shelf.reclaimable, parent=self
+        self.memory = MemoryController(
+            self.page.memory, context, target.engine, target.reclaimable, parent=self
         )
-        self.fit.use_device(shelf.free_memory().device)
-        self.pages = ModelPageController(
-            self.page, background, downloads, self, place=self._place, fit=self.fit
-        )
-        downloads.attach(self.panel)
+        self.memory.use_device(target.free_memory().device)
+        self.pages = ModelPageController(self.page, context, self.memory, self)
+        context.downloads.attach(self.panel)
+        values = context.settings.values
         self.browser = BrowserController(
             self.view,
-            background,
-            recents=shelf.recents,
-            favourites=shelf.favourites,
-            folders=shelf.folders,
-            current=shelf.current,
-            place=self._place,
-            free_memory=shelf.free_memory,
+            context,
+            recents=values.recents,
+            favourites=values.favourites,
+            folders=values.model_folders,
+            current=target.current,
+            free_memory=target.free_memory,
             parent=self,
         )
-        self.deletion = DeletionController(self, background, shelf.in_use, self._place.cache)
+        self.deletion = DeletionController(context, target.in_use, self)
         self._connect()
         self.browser.start()
 
     @property
     def spec(self) -> ModelSpec | None:
-        """The model that is selected and can be used."""
+        """The selected model, None where it cannot be used."""
         return self.pages.usable
 
     def use_folder(self, path: str) -> None:
@@ -137,18 +123,16 @@ class ModelPicker(QDialog):
         """Open a file dialog for a folder that holds models."""
         self._ask_folder("Add a folder that holds models", self._model_folder_chosen)
 
-    # Qt's own
+    # Overrides
 
     def accept(self) -> None:
-        spec = self.spec
-        if spec is not None:
-            self.chosen.emit(spec)
-            self.done(QDialog.DialogCode.Accepted)
+        if (spec := self.spec) is not None:
+            self._finish(ModelChoice(self._lane, model=spec))
 
     def done(self, code: int) -> None:
         self.browser.close()
         self.pages.close()
-        self.fit.clear()
+        self.memory.clear()
         super().done(code)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
@@ -169,14 +153,14 @@ class ModelPicker(QDialog):
             event.acceptProposedAction()
             self.use_folder(folder)
 
-    # What it is made of
+    # Internals
 
     def _build(self) -> None:
         self.view = BrowserView()
         self.page = ModelPageView()
         self.panel = DownloadsPanel()
         self.panel.setMaximumHeight(_PANEL)
-        self.panel.hide()  # until there is something in it
+        self.panel.hide()  # until there are downloads
         self.open_button = QPushButton("&Open folder…")
         self.open_button.setAutoDefault(False)
         self.open_button.setToolTip("Use a model's folder; or drop one on this window")
@@ -208,48 +192,41 @@ class ModelPicker(QDialog):
         self.view.filters.search.setFocus()
 
     def _connect(self) -> None:
-        self.browser.picked.connect(self._picked)
+        downloads = self._context.downloads
+        self.browser.picked.connect(self.pages.show_row)
         self.browser.used.connect(self._used)
-        self.browser.favourites_changed.connect(self.favourites_changed)
-        self.view.folder_wanted.connect(self.ask_model_folder)
-        self.view.folder_unwanted.connect(self._remove_folder)
+        self.browser.favourites_changed.connect(self._favourites_changed)
+        self.view.folder_add_requested.connect(self.ask_model_folder)
+        self.view.folder_remove_requested.connect(self._remove_folder)
         self.view.delete.triggered.connect(self._delete)
-        self.deletion.deleted.connect(self._deleted)
-        self.deletion.told.connect(self._say)
-        self.pages.turned.connect(self._turned)
-        self.pages.page_shown.connect(self._page_shown)
+        self.deletion.deleted.connect(self.browser.read_here)
+        self.deletion.reported.connect(self._say)
+        self.pages.turned.connect(self._enable_use)
+        self.pages.page_shown.connect(self._enable_use)
         self.pages.lanes_chosen.connect(self._lanes_chosen)
-        self.pages.quantize_chosen.connect(self._quantize_chosen)
-        self._downloads.finished.connect(self._arrived)
-        # The button goes when it is pressed, and Enter in the list uses what has arrived.
-        self.page.downloadRequested.connect(self.view.list.setFocus)
-        self._downloads.listed.connect(self._show_panel)
-        self._show_panel(self._downloads.items())
+        self.pages.quantize_requested.connect(self._quantize_chosen)
+        downloads.finished.connect(self._downloaded)
+        # Downloading hides its button: give the focus to the list, where Enter uses the model.
+        self.page.download_button.clicked.connect(self.view.list.setFocus)
+        downloads.listed.connect(self._show_panel)
+        self._show_panel(downloads.items())
         self.open_button.clicked.connect(self.ask_folder)
 
-    # What happens
-
-    @Slot(object)
-    def _picked(self, row: ModelRow | None) -> None:
-        self.pages.show_row(row)
-
-    @Slot(object)
-    def _turned(self, _: ModelRow | None) -> None:
-        self.use_button.setEnabled(False)
-
-    @Slot(object)
-    def _page_shown(self, _: ModelPage) -> None:
+    @Slot()
+    def _enable_use(self) -> None:
         self.use_button.setEnabled(self.spec is not None)
 
     @Slot(object)
-    def _lanes_chosen(self, lanes: object) -> None:
-        self.lanes_chosen.emit(lanes)
-        self.done(QDialog.DialogCode.Accepted)
+    def _lanes_chosen(self, lanes: Sequence[LaneChoice]) -> None:
+        self._finish(ModelChoice(self._lane, lanes=tuple(lanes)))
 
     @Slot(object)
     def _quantize_chosen(self, spec: ModelSpec) -> None:
+        self._finish(ModelChoice(self._lane, quantize=spec))
+
+    def _finish(self, choice: ModelChoice) -> None:
         self.done(QDialog.DialogCode.Accepted)
-        self.quantize_chosen.emit(spec)
+        self.chosen.emit(choice)
 
     @Slot(object)
     def _show_panel(self, items: Sequence[DownloadItem]) -> None:
@@ -262,21 +239,21 @@ class ModelPicker(QDialog):
             self.accept()
         elif self.pages.row == row and download.isVisible() and download.isEnabled():
             download.setFocus()
-            self._say(f"{row.name} is not on this machine: the space bar downloads it.", False)
+            self._say(f"{row.name} is not on this machine; press Space to download it.", False)
 
     @Slot(object)
-    def _arrived(self, item: DownloadItem) -> None:
+    def _downloaded(self, item: DownloadItem) -> None:
         self._say(f"{item.spec.source} is on this machine now.", False)
         self.browser.read_here()
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:
-        self._note_folder(path)
+        self._context.change_settings(last_folder=str(Path(path).parent))
         self.use_folder(path)
 
     @Slot(str)
     def _model_folder_chosen(self, path: str) -> None:
-        self._note_folder(path)
+        self._context.change_settings(last_folder=str(Path(path).parent))
         if path not in self.browser.folders:
             self._set_folders((*self.browser.folders, path)[-MAX_FOLDERS:])
 
@@ -286,29 +263,20 @@ class ModelPicker(QDialog):
 
     def _set_folders(self, folders: tuple[str, ...]) -> None:
         self.browser.set_folders(folders)
-        self.folders_changed.emit(folders)
+        self._context.change_settings(model_folders=folders)
 
-    def _note_folder(self, path: str) -> None:
-        self._last_folder = str(Path(path).parent)
-        self.folder_used.emit(self._last_folder)
+    @Slot(object)
+    def _favourites_changed(self, favourites: tuple[ModelSpec, ...]) -> None:
+        self._context.change_settings(favourites=favourites)
 
     def _ask_folder(self, title: str, chosen: Callable[[str], None]) -> None:
-        dialog = QFileDialog(self, title, self._last_folder)
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder_dialog(self, title, chosen, self._context.settings.values.last_folder).open()
 
     @Slot()
     def _delete(self) -> None:
         row = self.browser.current()
         if row is not None and self.browser.may_delete(row):
             self.deletion.ask(row)
-
-    @Slot(object)
-    def _deleted(self, row: ModelRow) -> None:
-        self.browser.read_here()
 
     @Slot(str, bool)
     def _say(self, text: str, bad: bool) -> None:
@@ -322,7 +290,7 @@ class ModelPicker(QDialog):
 
 
 def _dropped_folder(event: QDropEvent) -> str | None:
-    """The first folder among what is dragged."""
+    """Return the first folder among what is dragged, None without one."""
     for url in event.mimeData().urls():
         if url.isLocalFile() and Path(url.toLocalFile()).is_dir():
             return url.toLocalFile()

@@ -1,4 +1,4 @@
-"""The prompt over the lanes: run, stop, regenerate, edit, clear, copy."""
+"""What the user does with the prompt: run it, stop, regenerate, edit, clear, and copy answers."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.generation import RANGES, GenerationOptions, Prompt, clean_prompt_text
 from playground.core.lane import Stage
 from playground.core.run_plan import prompt_run
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.conversation import Mode, chat_reason
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
@@ -20,19 +21,24 @@ from playground.gui.lanes.run import RunController, RunResult
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.options_panel import OptionsPanel
 from playground.gui.prompt.prompt_panel import PromptPanel
+from playground.gui.toolkit.notify import Notify
 
-_COPIED = {"answer": "The answer", "stamp": "The stamp", "script": "The script"}
+_COPIED = {
+    LaneCommand.COPY_ANSWER: "The answer",
+    LaneCommand.COPY_STAMP: "The stamp",
+    LaneCommand.COPY_SCRIPT: "The script",
+}
 
 
 class PromptController(QObject):
-    """What the user asks of all lanes at once."""
+    """Carries out what concerns all lanes at once, and the answers of one."""
 
-    message = Signal(str, str, str)  # text, level, remedy
     running_changed = Signal(bool)
     finished = Signal(object)  # a RunResult, when everything shown is up to date
 
     def __init__(
         self,
+        notify: Notify,
         lanes: LanesController,
         models: ModelsController,
         prompt: PromptPanel,
@@ -41,6 +47,7 @@ class PromptController(QObject):
     ) -> None:
         super().__init__(parent)
         self.run_controller = RunController(self)
+        self._notify = notify
         self._lanes = lanes
         self._models = models
         self._prompt = prompt
@@ -51,11 +58,9 @@ class PromptController(QObject):
         self.run_controller.begun.connect(self._begun)
         self.run_controller.finished.connect(self._finished)
         self.run_controller.waits.connect(self._waits)
-        lanes.added.connect(self._watch)
-        lanes.removed.connect(self._unwatch)
+        lanes.added.connect(self._added)
+        lanes.removed.connect(self._removed)
         lanes.arranged.connect(self.check_chat)
-
-    # Wishes
 
     @Slot()
     def run(self) -> None:
@@ -68,18 +73,18 @@ class PromptController(QObject):
             options = self._options.options()
             options.check()
         except OptionsError as error:
-            self._tell(error)
+            self._notify.warning(error)
             return
         self._prompt.set_notice(notice)
         mode, system = self._prompt.mode(), clean_system(self._prompt.system_prompt())
         reason = self.chat_reason() if mode == "chat" else ""
         if reason:
-            self.message.emit(reason, "warning", "Switch to continuing text.")
+            self._notify.warning(PlaygroundError(reason, "Switch to continuing text."))
             return
         replacing = self._replace_last
 
         def prompt_for(lane: LaneController) -> Prompt:
-            # Only now is it taken: where no lane can answer, nothing that was typed is lost.
+            # The prompt is taken only now: where no lane can answer, the text typed is kept.
             self._replace_last = False
             if mode == "chat" and self._prompt.prompt_text() == as_typed:
                 self._prompt.set_prompt_text("")
@@ -92,7 +97,7 @@ class PromptController(QObject):
 
     @Slot()
     def stop(self) -> None:
-        """Stop the run, or whatever else the lanes are busy with."""
+        """Stop the run, or whatever else the lanes are doing."""
         if self.run_controller.running:
             self.run_controller.stop()
             return
@@ -103,11 +108,15 @@ class PromptController(QObject):
     @Slot()
     def regenerate(self) -> None:
         """Run every lane's last prompt again with the same options and the next seed."""
-        self._regenerate([p for p in self._lanes.presenters if p.conversation.last])
+        self._regenerate(self._lanes.presenters)
+
+    def regenerate_in(self, presenter: LanePresenter) -> None:
+        """Run one lane's last prompt again, likewise."""
+        self._regenerate([presenter])
 
     @Slot()
     def edit_last(self) -> None:
-        """Take the last prompt back; the next run replaces its answers."""
+        """Put the last prompt back into the panel; the next run replaces its answers."""
         presenters = [p for p in self._lanes.presenters if p.conversation.last]
         if not presenters or self.run_controller.running:
             return
@@ -122,7 +131,7 @@ class PromptController(QObject):
 
     @Slot()
     def clear(self) -> None:
-        """Forget all prompts and answers."""
+        """Forget all conversations."""
         if self.run_controller.running:
             return
         self._replace_last = False
@@ -132,36 +141,26 @@ class PromptController(QObject):
 
     @Slot()
     def load_all(self) -> None:
+        """Load every lane's model."""
         for lane in self._lanes.lanes:
             lane.load()
 
     @Slot()
     def unload_all(self) -> None:
+        """Stop the run and unload every lane."""
         self.run_controller.stop()
         for lane in self._lanes.lanes:
             lane.unload()
 
-    def copy(self, presenter: LanePresenter | None, kind: str) -> None:
-        """Put a lane's answer, stamp or script on the clipboard."""
-        text = presenter.copyable(kind) if presenter is not None else ""
+    def copy(self, presenter: LanePresenter, command: LaneCommand) -> None:
+        """Put a lane's answer, script or stamp on the clipboard, as the copy command says."""
+        text = presenter.copyable(command)
         if not text:
-            self.message.emit("There is no answer to copy yet.", "info", "Run a prompt first.")
+            self._notify.info("There is no answer to copy yet.", "Run a prompt first.")
             return
-        # A clipboard holds no lone surrogates.
+        # The clipboard cannot hold lone surrogates.
         QGuiApplication.clipboard().setText(text.encode("utf-8", "replace").decode("utf-8"))
-        self.message.emit(f"{_COPIED[kind]} was copied.", "info", "")
-
-    @Slot()
-    def copy_answer(self) -> None:
-        self.copy(self._lanes.current, "answer")
-
-    @Slot()
-    def copy_stamp(self) -> None:
-        self.copy(self._lanes.current, "stamp")
-
-    @Slot()
-    def copy_script(self) -> None:
-        self.copy(self._lanes.current, "script")
+        self._notify.info(f"{_COPIED[command]} was copied.")
 
     @Slot()
     def open_founding(self) -> None:
@@ -172,7 +171,7 @@ class PromptController(QObject):
         if presenter is None or self.run_controller.running:
             return
         dialog = FoundingDialog(
-            self._lanes, presenter.lane.config, presenter.model_label, self._prompt.window()
+            self._lanes, presenter.lane.config, presenter.available.model, self._prompt.window()
         )
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -180,7 +179,7 @@ class PromptController(QObject):
     # Chat
 
     def chat_reason(self) -> str:
-        """Why the lanes can hold no conversation; "" where they can."""
+        """Return why the lanes cannot hold a conversation, "" where they can."""
         models = []
         for presenter in self._lanes.presenters:
             lane = presenter.lane
@@ -195,21 +194,21 @@ class PromptController(QObject):
 
     @Slot()
     def check_chat(self) -> None:
-        """Offer conversations where every lane's model can hold one."""
+        """Offer the chat mode where every lane's model has a chat template."""
         reason = self.chat_reason()
         self._prompt.set_chat_available(not reason, reason)
 
-    # Inside
+    # Internals
 
     def _regenerate(self, presenters: Sequence[LanePresenter]) -> None:
+        presenters = [p for p in presenters if p.conversation.last]
         if self.run_controller.running or not presenters:
             return
         options = self._last_options or self._options.options()
         if options.greedy:
-            self.message.emit(
+            self._notify.info(
                 "Greedy decoding gives the same answer again.",
-                "info",
-                "Switch it off in the generation options for another one.",
+                "Choose Sample in the generation options for another one.",
             )
         else:
             seed = options.seed + 1 if options.seed < RANGES["seed"][1] else 0
@@ -234,7 +233,7 @@ class PromptController(QObject):
         prompt_for: Callable[[LaneController], Prompt],
         options: GenerationOptions,
     ) -> None:
-        # Drift of the machine falls on every lane alike when the order alternates.
+        # The order alternates, so that thermal and clock drift affects all lanes alike.
         order = list(lanes) if self._runs % 2 == 0 else list(reversed(lanes))
         self._runs += 1
         self._last_options = options
@@ -247,9 +246,6 @@ class PromptController(QObject):
             raise LookupError("the lane of a run is not in the window")
         return presenter
 
-    def _tell(self, error: PlaygroundError) -> None:
-        self.message.emit(error.message, "warning", error.remedy)
-
     @Slot()
     def _begun(self) -> None:
         self._prompt.set_running(True)
@@ -258,48 +254,31 @@ class PromptController(QObject):
     @Slot(object, bool)
     def _waits(self, lane: LaneController, waits: bool) -> None:
         if presenter := self._lanes.presenter_of(lane):
-            presenter.show_waiting(waits)
+            presenter.show_queued(waits)
 
     @Slot(object)
     def _finished(self, result: RunResult) -> None:
         self._prompt.set_running(False)
         self.running_changed.emit(False)
         if not result.answered and result.failed:
-            self.message.emit(
-                "No lane could answer.", "error", "Each lane says why, and the remedy."
-            )
+            remedy = "Each lane shows the reason and what to do about it."
+            self._notify.error(PlaygroundError("No lane could answer.", remedy))
         self.finished.emit(result)
 
     @Slot(object)
-    def _watch(self, presenter: LanePresenter) -> None:
-        presenter.view.copyRequested.connect(self._copy_sender)
-        presenter.view.regenerateRequested.connect(self._regenerate_sender)
+    def _added(self, presenter: LanePresenter) -> None:
         presenter.lane.state_changed.connect(self._lane_changed)
 
     @Slot(object)
-    def _unwatch(self, presenter: LanePresenter) -> None:
+    def _removed(self, presenter: LanePresenter) -> None:
         self.run_controller.discard(presenter.lane)
 
-    @Slot()
-    def _lane_changed(self) -> None:
-        lane = self.sender()
-        if isinstance(lane, LaneController) and lane.state.stage in (Stage.READY, Stage.EMPTY):
+    @Slot(object)
+    def _lane_changed(self, lane: LaneController) -> None:
+        if lane.state.stage in (Stage.READY, Stage.EMPTY):
             self.check_chat()
-
-    def _sender(self) -> LanePresenter | None:
-        view = self.sender()
-        return next((p for p in self._lanes.presenters if p.view is view), None)
-
-    @Slot(str)
-    def _copy_sender(self, kind: str) -> None:
-        self.copy(self._sender(), kind)
-
-    @Slot()
-    def _regenerate_sender(self) -> None:
-        if (presenter := self._sender()) and presenter.conversation.last:
-            self._regenerate([presenter])
 
 
 def clean_system(text: str) -> str:
-    """A system prompt that can be encoded; it may be empty."""
+    """Return a system prompt that can be encoded; it may be empty."""
     return clean_prompt_text(text)[0] if text.strip() else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import QRandomGenerator, Qt, Signal
+from PySide6.QtCore import QRandomGenerator, Qt
 from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -24,26 +24,23 @@ from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import set_name, tool_button
 
 _TIPS = {
-    "max_new_tokens": "How many tokens each lane makes at most",
+    "max_new_tokens": "The most tokens that each lane generates",
     "temperature": "Below 1: more predictable; above 1: more surprising",
-    "top_k": "Choose among this many likeliest tokens; 0: all",
-    "top_p": "Choose among the likeliest tokens with this total probability; 1: all",
-    "min_p": "Leave out tokens less likely than this part of the likeliest; 0: none",
-    "repetition_penalty": "Above 1: tokens that were there before become less likely; 1: off",
-    "seed": "Where the random numbers start; the same in every lane",
+    "top_k": "Sample from this many of the likeliest tokens; 0: from all",
+    "top_p": "Sample from the likeliest tokens with this total probability; 1: from all",
+    "min_p": "Leave out tokens below this fraction of the likeliest one's probability; 0: none",
+    "repetition_penalty": "Above 1: tokens that occurred before become less likely; 1: off",
+    "seed": "The start of the random numbers, the same in every lane",
 }
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 
 
 class OptionsPanel(QWidget):
-    """Edits a GenerationOptions and the timing; every change emits `changed`."""
-
-    changed = Signal()
+    """Edits a GenerationOptions, and how the lanes share the device."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Generation options")
-        self._silent = True
         self._fields: dict[str, _Spin | _DoubleSpin] = {}
         grid = QGridLayout()
         grid.setHorizontalSpacing(8)
@@ -60,13 +57,13 @@ class OptionsPanel(QWidget):
                 ("sample", "Sam&ple", "Draw the next token at random, by its probability"),
             ),
         )
-        self.choice.chosen.connect(self._choice_made)
+        self.choice.chosen.connect(self._enable_sampling)
         head = QHBoxLayout()
         head.addWidget(title)
         head.addStretch(1)
         head.addWidget(self.choice)
 
-        self.dice = tool_button("dice", "Another seed", "Draw another seed")
+        self.dice = tool_button("dice", "Another seed", "Choose a random seed")
         self.dice.clicked.connect(self._draw_seed)
         seed = _Spin("seed")
         seed_row = QWidget()
@@ -89,22 +86,20 @@ class OptionsPanel(QWidget):
         self.stop = QLineEdit()
         self.stop.setPlaceholderText(r"e.g. \n\n | END")
         self.stop.setToolTip(
-            "The text ends before the first of these. Separate them by |; \\n is a line break, "
-            "\\t a tab, \\| a bar and \\\\ a backslash."
+            "The answer ends before the first of these. Separate them with |; \\n is a line break, "
+            "\\t a tab, \\s a space, \\| a bar and \\\\ a backslash."
         )
         self.stop.setAccessibleName("Stop strings")
         self.stop.setAccessibleDescription(self.stop.toolTip())
-        self.stop.textChanged.connect(self._emit)
         stop_label = _label("&Stop strings", self.stop)
         grid.addWidget(stop_label, 6, 1)
         grid.addWidget(self.stop, 7, 1)
 
         self.ignore_eos = QCheckBox("&Ignore the end-of-text token")
         self.ignore_eos.setToolTip(
-            "Make all the new tokens even if the model ends its text: for measuring"
+            "Generate all new tokens even if the model ends its text earlier: for measuring"
         )
         self.ignore_eos.setAccessibleDescription(self.ignore_eos.toolTip())
-        self.ignore_eos.toggled.connect(self._emit)
         self._timing = Segments(
             "Timing",
             (
@@ -112,11 +107,10 @@ class OptionsPanel(QWidget):
                 (
                     "together",
                     "Together",
-                    "All lanes at once: they share the device, and times are not comparable",
+                    "All lanes run concurrently and share the device; timings are not comparable",
                 ),
             ),
         )
-        self._timing.chosen.connect(self._emit)
         timing = QHBoxLayout()
         timing.addWidget(QLabel("Lanes run"))
         timing.addStretch(1)
@@ -129,11 +123,10 @@ class OptionsPanel(QWidget):
         column.addLayout(grid)
         column.addWidget(self.ignore_eos)
         column.addLayout(timing)
-        self._silent = False
         self.set_options(GenerationOptions())
 
     def options(self) -> GenerationOptions:
-        """The options as they stand; each is within its range."""
+        """Return the options shown; each is within its range."""
         values = {name: field.value() for name, field in self._fields.items()}
         return GenerationOptions(
             **values,  # type: ignore[arg-type]  # each field has its option's type
@@ -143,15 +136,13 @@ class OptionsPanel(QWidget):
         )
 
     def set_options(self, options: GenerationOptions) -> None:
-        """Show `options`; `changed` is not emitted."""
-        self._silent = True
+        """Show `options`."""
         for name, field in self._fields.items():
             field.setValue(getattr(options, name))
         self.choice.set_value("greedy" if options.greedy else "sample")
         self.stop.setText(format_stops(options.stop))
         self.ignore_eos.setChecked(options.ignore_eos)
-        self._grey()
-        self._silent = False
+        self._enable_sampling()
 
     def timing(self) -> Timing:
         return "together" if self._timing.value() == "together" else "in turn"
@@ -163,7 +154,7 @@ class OptionsPanel(QWidget):
         self._fields["max_new_tokens"].setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def last_field(self) -> QWidget:
-        """Where the Tab key leaves the panel."""
+        """Return the widget from which the Tab key leaves the panel."""
         return self._timing.button("together")
 
     def _add(
@@ -180,34 +171,26 @@ class OptionsPanel(QWidget):
         low, high = RANGES[name]
         field.setToolTip(f"{_TIPS[name]} ({low:g} to {high:,.12g})")
         field.setAccessibleDescription(_TIPS[name])
-        field.valueChanged.connect(self._emit)
         self._fields[name] = field
         grid.addWidget(_label(text, field), row, column)
         grid.addWidget(widget or field, row + 1, column)
 
-    def _choice_made(self) -> None:
-        self._grey()
-        self._emit()
-
-    def _grey(self) -> None:
+    def _enable_sampling(self) -> None:
+        """Enable the sampling options unless decoding is greedy."""
         greedy = self.choice.value() == "greedy"
         for name in _SAMPLING:
             field = self._fields[name]
             field.setEnabled(not greedy)
             field.setAccessibleDescription(
-                "Not used: greedy takes the likeliest token" if greedy else _TIPS[name]
+                "Not used: greedy decoding takes the likeliest token" if greedy else _TIPS[name]
             )
 
     def _draw_seed(self) -> None:
         self._fields["seed"].setValue(QRandomGenerator.global_().bounded(int(RANGES["seed"][1])))
 
-    def _emit(self) -> None:
-        if not self._silent:
-            self.changed.emit()
-
 
 class _Spin(QSpinBox):
-    """A whole number in the option's range; the wheel works only with the focus."""
+    """A whole number in the option's range; the mouse wheel works only with the focus."""
 
     def __init__(self, name: str, step: int = 1) -> None:
         super().__init__()
@@ -225,7 +208,7 @@ class _Spin(QSpinBox):
 
 
 class _DoubleSpin(QDoubleSpinBox):
-    """A number in the option's range; the wheel works only with the focus."""
+    """A number in the option's range; the mouse wheel works only with the focus."""
 
     def __init__(self, name: str, decimals: int, step: float) -> None:
         super().__init__()
@@ -257,9 +240,9 @@ def _label(text: str, buddy: QWidget) -> QLabel:
 
 
 def parse_stops(text: str) -> tuple[str, ...]:
-    r"""Split at bars that no backslash escapes, and put \n, \t, \| and \\ into characters.
+    r"""Return the stop strings between unescaped bars, with \n, \t, \s, \| and \\ replaced.
 
-    Blanks around a stop string are not part of it; write a wanted one as \s.
+    Spaces around a stop string are not part of it, unless they are written as \s.
     """
     escapes = {"n": "\n", "t": "\t", "s": " "}
     found: list[str] = []
@@ -277,7 +260,7 @@ def parse_stops(text: str) -> tuple[str, ...]:
 
 
 def format_stops(stops: Sequence[str]) -> str:
-    """The reverse of `parse_stops`."""
+    """Return the text that `parse_stops` reads as `stops`."""
     shown = []
     for stop in stops:
         text = stop.replace("\\", "\\\\").replace("|", "\\|")

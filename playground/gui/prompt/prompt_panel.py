@@ -1,11 +1,11 @@
-"""Where the prompt is written: raw text or a conversation, with examples."""
+"""The panel in which the prompt is written: raw text or a chat message, or an example."""
 
 from __future__ import annotations
 
 import logging
 import tomllib
 
-from PySide6.QtCore import QMimeData, Qt, Signal
+from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
@@ -34,7 +34,7 @@ _PLACEHOLDERS = {
 
 
 class PromptEdit(QPlainTextEdit):
-    """A plain text field that takes text only, and gives back exactly what was typed."""
+    """A plain text field that returns exactly what was typed or pasted."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -42,12 +42,12 @@ class PromptEdit(QPlainTextEdit):
         self.setTabChangesFocus(True)
 
     def text(self) -> str:
-        """The text; Qt's own `toPlainText` would turn no-break spaces into spaces."""
+        """Return the text; Qt's own `toPlainText` turns no-break spaces into spaces."""
         document = self.document()
         return paragraphs.text_between(document.begin(), 0, document.characterCount())
 
     def set_text(self, text: str) -> None:
-        """Replace the text; lone surrogates, which Qt cannot hold, become U+FFFD."""
+        """Replace the text; lone surrogates, which Qt cannot store, become U+FFFD."""
         self.clear()
         self._insert(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
 
@@ -63,7 +63,7 @@ class PromptEdit(QPlainTextEdit):
         return only_text(super().createMimeDataFromSelection(), text)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        # Qt would insert its line separator for Shift+Enter, and keep the block's mark.
+        # Qt inserts a line separator for Shift+Enter, and copies the paragraph's format.
         plain = event.modifiers() in (
             Qt.KeyboardModifier.NoModifier,
             Qt.KeyboardModifier.ShiftModifier,
@@ -84,13 +84,7 @@ class PromptEdit(QPlainTextEdit):
 
 
 class PromptPanel(QWidget):
-    """Emits what the user asks for; holds the text, the mode and the system prompt."""
-
-    runRequested = Signal()
-    stopRequested = Signal()
-    editLastRequested = Signal()
-    clearRequested = Signal()
-    modeChanged = Signal(str)
+    """Holds the prompt, the mode and the system prompt, and the buttons that run it."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -101,10 +95,10 @@ class PromptPanel(QWidget):
             "Mode",
             (
                 ("raw", "Continue te&xt", "The models continue the text as it stands"),
-                ("chat", "Ch&at", "A conversation, through the model's own chat template"),
+                ("chat", "Ch&at", "A conversation, formatted by the model's own chat template"),
             ),
         )
-        self.modes.chosen.connect(self._mode_chosen)
+        self.modes.chosen.connect(self._show_mode)
         self.examples = tool_button("examples", "Example prompts")
         self.examples.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self._menu = QMenu(self.examples)
@@ -115,7 +109,7 @@ class PromptPanel(QWidget):
 
         self._system_label = muted_label("System prompt")
         self.system = PromptEdit()
-        self.system.setPlaceholderText("How the models shall behave (may be empty)")
+        self.system.setPlaceholderText("How the models should behave (optional)")
         self.system.setAccessibleName("System prompt")
         self.system.setFixedHeight(52)
         self.edit = PromptEdit()
@@ -135,19 +129,15 @@ class PromptPanel(QWidget):
         self.run_button = QPushButton("Run")
         self.run_button.setProperty("kind", "primary")
         self.run_button.setToolTip("Load what is not loaded, and run the prompt (Ctrl+Enter)")
-        self.run_button.clicked.connect(self.runRequested)
         self.stop_button = QPushButton("Stop")
         self.stop_button.setProperty("kind", "danger")
         self.stop_button.setToolTip("Stop every lane after its current token (Esc)")
-        self.stop_button.clicked.connect(self.stopRequested)
         self.edit_last_button = tool_button(
-            "edit", "Edit the last prompt", "Take the last prompt back for editing (Ctrl+E)"
+            "edit", "Edit the last prompt", "Put the last prompt back here for editing (Ctrl+E)"
         )
-        self.edit_last_button.clicked.connect(self.editLastRequested)
         self.clear_button = tool_button(
-            "clear", "Clear the texts", "Empty the lanes' texts and begin anew (Ctrl+Shift+X)"
+            "clear", "Clear the texts", "Clear the lanes' texts and start again (Ctrl+Shift+X)"
         )
-        self.clear_button.clicked.connect(self.clearRequested)
 
         head = QHBoxLayout()
         head.setSpacing(4)
@@ -196,20 +186,19 @@ class PromptPanel(QWidget):
         return "chat" if self.modes.value() == "chat" else "raw"
 
     def set_mode(self, mode: Mode) -> None:
-        """Choose the mode; emits nothing."""
+        """Choose the mode."""
         self.modes.set_value(mode)
         self._show_mode()
 
     def set_chat_available(self, ok: bool, reason: str) -> None:
-        """Offer conversations or say why not; a mode that is gone falls back to raw."""
-        tip = reason or "A conversation, through the model's own chat template"
+        """Offer the chat mode or give the reason why not; then the mode falls back to raw."""
+        tip = reason or "A conversation, formatted by the model's own chat template"
         self.modes.set_available("chat", ok, tip)
         if not ok and self.mode() == "chat":
             self.set_mode("raw")
-            self.modeChanged.emit("raw")
 
     def set_running(self, running: bool) -> None:
-        """While lanes run, only Stop is on; what is typed meanwhile stays."""
+        """Enable only Stop while lanes run; the text can be edited meanwhile."""
         had_focus = self.run_button.hasFocus() or self.stop_button.hasFocus()
         self.run_button.setEnabled(not running)
         self.stop_button.setEnabled(running)
@@ -219,16 +208,12 @@ class PromptPanel(QWidget):
             (self.stop_button if running else self.run_button).setFocus()
 
     def set_notice(self, text: str) -> None:
-        """Say something about the prompt under it; "" takes it away."""
+        """Show a notice below the prompt, none for ""."""
         self.notice.setText(text)
         self.notice.setVisible(bool(text))
 
     def focus_prompt(self) -> None:
         self.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)
-
-    def _mode_chosen(self, mode: str) -> None:
-        self._show_mode()
-        self.modeChanged.emit(mode)
 
     def _show_mode(self) -> None:
         chat = self.mode() == "chat"
@@ -247,12 +232,8 @@ class PromptPanel(QWidget):
 
     def _example_chosen(self, action: QAction) -> None:
         text, mode = action.data()
-        if mode == "raw" and self.mode() != "raw":
-            self.set_mode("raw")
-            self.modeChanged.emit("raw")
-        elif mode == "chat" and self.mode() != "chat" and self.modes.button("chat").isEnabled():
-            self.set_mode("chat")
-            self.modeChanged.emit("chat")
+        if mode == "raw" or self.modes.button("chat").isEnabled():
+            self.set_mode(mode)
         self.set_prompt_text(text)
         self.focus_prompt()
 
@@ -262,7 +243,7 @@ class PromptPanel(QWidget):
 
 
 def load_examples() -> list[tuple[str, list[dict[str, str]]]]:
-    """The shipped example prompts as (group, prompts); none where the file cannot be read."""
+    """Return the shipped example prompts by group, none where the file cannot be read."""
     try:
         stored = tomllib.loads(resource("prompts.toml").read_text("utf-8"))
         return [(str(group["name"]), list(group["prompts"])) for group in stored["group"]]

@@ -1,1 +1,1 @@
-"""The dialog that makes a quantized copy of a model."""
+"""Making a quantized copy of a model: the dialog, and the controller with its engine."""

@@ -1,4 +1,4 @@
-"""Makes one quantized copy at a time in an engine of its own: measured first, told by layer."""
+"""Makes a quantized copy in an engine of its own, after measuring what it takes."""
 
 from __future__ import annotations
 
@@ -36,19 +36,20 @@ from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
 from playground.gui.engines.worker import EngineEnd
 from playground.gui.quantize.state import QuantizeStage, QuantizeState
 from playground.gui.toolkit.background import Background, Task
-from playground.hub.local.quantize_source import Found, look
+from playground.hub.local.prepare import QuantizeSource, quantize_source
 
-#: How long an engine may take to heed a cancel before it is killed.
+#: An engine that has not stopped this long after a cancel is killed.
 CANCEL_WAIT_MS = 3000
-#: Options are measured when they have not changed for so long.
+#: Options are measured when they have not changed for this long.
 SETTLE_MS = 700
+_CANCELLED = "Cancelled. Nothing was left behind."
 
 
 class QuantizeController(QObject):
-    """Knows no view: `state` is what one shows, `request` what its options are."""
+    """Makes one copy at a time. `state` is what a view shows, `request` holds the options."""
 
     changed = Signal()
-    made = Signal(object)  # a QuantizedModel
+    finished = Signal(object)  # the QuantizedModel that was written
 
     def __init__(
         self, make_engine: EngineFactory, background: Background, parent: QObject | None = None
@@ -65,11 +66,10 @@ class QuantizeController(QObject):
         self._looking: Task | None = None
         self._checking: Task | None = None
         self._requests = 0
-        self._measuring = 0  # the request under way that only measures
-        self._making = 0  # the one that writes
-        self._waiting = False  # to start as soon as there is an engine
-        self._awaited = False  # or to measure then
-        #: Where a copy is being written, and by which process: for when it is killed.
+        self._measuring = 0  # id of the request that measures, 0: none
+        self._writing = 0  # id of the request that writes the copy, 0: none
+        self._start_when_ready = self._measure_when_ready = False
+        #: Folder of the unfinished copy, and the process that writes it.
         self._partial: tuple[Path, int] | None = None
         self._closing = False
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
@@ -82,22 +82,24 @@ class QuantizeController(QObject):
         """The engine's process id, 0 without one."""
         return self._engine.pid
 
-    # Wishes
+    # Requests
 
     def open(self, spec: ModelSpec, device: str) -> None:
-        """Look at a model; what runs goes on and is shown instead."""
+        """Read a model to quantize; does nothing while a copy is being written."""
         if self.state.running or self._closing:
             return
         self._settle.stop()
         self._stop_measuring()
         self.request = None
-        self._set(QuantizeState(doing="looking at the model", since=time.monotonic()))
-        self._looking = self._background.start(partial(look, spec), self._looked, self._look_failed)
+        self._set(QuantizeState(activity="reading the model", since=time.monotonic()))
+        self._looking = self._background.start(
+            partial(quantize_source, spec), self._on_source, self._on_source_failure
+        )
         self._device = device
-        self._engine.start()  # it imports its libraries meanwhile
+        self._engine.start()  # imports its libraries in the meantime
 
     def change(self, **options: object) -> None:
-        """Take other options; a name that was not given follows them."""
+        """Change options; the folder's name follows them, unless the user has set it."""
         if self.request is None or self.state.running:
             return
         named = self.request.output != str(default_output(self.request))
@@ -110,88 +112,76 @@ class QuantizeController(QObject):
         self._consider()
 
     def start(self) -> None:
-        """Write the copy."""
+        """Start writing the copy."""
         if self.request is None or not self.state.can_start or self._closing:
             return
         self._settle.stop()
         self._stop_measuring()
-        self._set(
-            replace(
-                self.state,
-                stage=QuantizeStage.RUNNING,
-                doing="starting",
-                fraction=None,
-                since=time.monotonic(),
-                layer=None,
-                stopping=False,
-                failure=None,
-                note="",
-                made=None,
-            )
-        )
-        self._waiting = True
+        running = QuantizeStage.RUNNING
+        self._set(self.state.at(running, activity="starting", since=time.monotonic()))
+        self._start_when_ready = True
         self._engine.start()
         self._begin()
 
     def cancel(self) -> None:
-        """Stop what is being written; nothing of it stays."""
+        """Cancel the copy; its files are deleted."""
         if not self.state.running or self.state.stopping:
             return
         self._set(replace(self.state, stopping=True))
-        self._waiting = False
-        if self._making:
-            self._engine.send(Cancel(self._making))
+        self._start_when_ready = False
+        if self._writing:
+            self._engine.send(Cancel(self._writing))
             self._unresponsive.start()
         else:
             self._finish(note=_CANCELLED)
 
     def close(self) -> None:
-        """End the engine: nobody looks any more. What was being written is removed."""
+        """End the engine, since the dialog is gone; an unfinished copy is deleted."""
         self._settle.stop()
         for task in (self._looking, self._checking):
             if task is not None:
                 task.abandon()
         if self.state.running:
             self._finish(note=_CANCELLED)
-        self._waiting = self._awaited = False
+        self._start_when_ready = self._measure_when_ready = False
         self._engine.kill()
 
     def shut_down(self) -> None:
-        """End for good; returns at once."""
+        """End for good; return at once."""
         self._closing = True
         self.close()
 
     def wait(self, timeout_ms: int) -> bool:
-        """After `shut_down`: block until the engine is gone, and nothing of its work is left."""
+        """After `shut_down`: block until the engine has ended, then delete an unfinished copy."""
         gone = self._engine.wait(timeout_ms)
         if gone and self._partial is not None:
             remove_partial(*self._partial)
         return gone
 
-    # What comes back
+    # Results
 
     @Slot(object)
-    def _looked(self, found: Found) -> None:
+    def _on_source(self, source: QuantizeSource) -> None:
         self._looking = None
         request = QuantizeRequest(
-            name=found.name,
-            folder=found.folder,
-            commit=found.commit,
+            name=source.name,
+            folder=source.folder,
+            commit=source.commit,
             output="",
             device=self._device,
         )
         self.request = msgspec.structs.replace(request, output=str(default_output(request)))
         self.state = replace(
-            self.state, stage=QuantizeStage.CHOOSING, checkpoint=found.checkpoint, doing=""
+            self.state, stage=QuantizeStage.CHOOSING, checkpoint=source.checkpoint, activity=""
         )
         if self._engine.facts is not None:
             self._note_memory(self._engine.facts)
         self._consider()
 
     @Slot(object)
-    def _look_failed(self, error: PlaygroundError) -> None:
+    def _on_source_failure(self, error: PlaygroundError) -> None:
         self._looking = None
-        self._set(replace(self.state, doing="", failure=_failure(error)))
+        self._set(replace(self.state, activity="", failure=_failure(error)))
 
     @Slot()
     def _check(self) -> None:
@@ -215,49 +205,54 @@ class QuantizeController(QObject):
         match event:
             case Ready(facts=facts):
                 self._note_memory(facts)
-                self._awaited = False
-                if self._waiting:
+                self._measure_when_ready = False
+                if self._start_when_ready:
                     self._begin()
                 elif not self._settle.isActive() and self._checking is None:
                     self._measure()
-            case Progress() if self._making or self._measuring:
-                same = self.state.doing == event.activity
+            case Progress() if self._writing or self._measuring:
+                same = self.state.activity == event.activity
                 self._set(
                     replace(
                         self.state,
-                        doing=str(event.activity),
+                        activity=str(event.activity),
                         fraction=event.fraction,
                         since=self.state.since if same else time.monotonic(),
                     )
                 )
-            case Quantizing(request_id=id_, progress=layer) if id_ == self._making:
+            case Quantizing(request_id=id_, progress=layer) if id_ == self._writing:
                 self._set(replace(self.state, layer=layer, fraction=layer.fraction))
             case Estimated(request_id=id_, estimate=estimate) if id_ == self._measuring:
                 self._measuring = 0
-                told = estimate or self.state.estimate
-                done = estimate is not None
-                self._set(replace(self.state, doing="", estimate=told, measured=done))
-            case Quantized(request_id=id_, model=model) if id_ == self._making:
+                self._set(
+                    replace(
+                        self.state,
+                        activity="",
+                        estimate=estimate or self.state.estimate,
+                        measured=estimate is not None,
+                    )
+                )
+            case Quantized(request_id=id_, model=model) if id_ == self._writing:
                 self._partial = None
                 if model is None:
                     self._finish(note=_CANCELLED)
                 else:
                     self._finish()
                     stage = QuantizeStage.DONE
-                    self._set(replace(self.state, stage=stage, made=model, fraction=1.0))
-                    self.made.emit(model)
+                    self._set(replace(self.state, stage=stage, result=model, fraction=1.0))
+                    self.finished.emit(model)
             case Failed():
                 self._on_failed(event)
 
     def _on_failed(self, event: Failed) -> None:
-        if event.request_id not in (None, self._making, self._measuring):
+        if event.request_id not in (None, self._writing, self._measuring):
             return
         failure = Failure(event.message, event.remedy, event.detail)
         if self.state.running and event.request_id != self._measuring:
             self._finish(failure)
         else:
             self._measuring = 0
-            self._set(replace(self.state, doing="", failure=failure))
+            self._set(replace(self.state, activity="", failure=failure))
 
     @Slot(object)
     def _on_engine_failed(self, failure: Failure) -> None:
@@ -271,26 +266,26 @@ class QuantizeController(QObject):
         if self._partial is not None:
             self._background.start(partial(remove_partial, *self._partial))
             self._partial = None
-        if end.outcome.expected and (self._waiting or self._awaited):
-            self._engine.start()  # the one before was still on its way out
+        if end.outcome.expected and (self._start_when_ready or self._measure_when_ready):
+            self._engine.start()  # the previous engine was still ending
         elif self.state.running:
-            outcome = end.outcome
             if self.state.stopping:
                 self._finish(note=_CANCELLED)
             else:
+                outcome = end.outcome
                 self._finish(Failure(outcome.text, outcome.remedy, outcome.detail))
-        elif self.state.doing and self.state.stage is QuantizeStage.CHOOSING:
-            self._set(replace(self.state, doing=""))
+        elif self.state.activity and self.state.stage is QuantizeStage.CHOOSING:
+            self._set(replace(self.state, activity=""))
 
     # Inside
 
     @property
     def _usable(self) -> bool:
-        """Whether there is an engine that takes work; one on its way out takes none."""
+        """Whether there is an engine that accepts requests; one that is ending accepts none."""
         return self._engine.ready and not self._engine.consumed
 
     def _consider(self) -> None:
-        """Show what the options cost by arithmetic, and measure when they have settled."""
+        """Show a calculated estimate for the options; measure it when they stay unchanged."""
         request, checkpoint = self.request, self.state.checkpoint
         if request is None or checkpoint is None:
             return
@@ -298,22 +293,9 @@ class QuantizeController(QObject):
         if self._checking is not None:
             self._checking.abandon()
             self._checking = None
-        stage = QuantizeStage.CHOOSING
+        choosing = self.state.at(QuantizeStage.CHOOSING)
         estimate = rough_estimate(request, checkpoint)
-        self._set(
-            replace(
-                self.state,
-                stage=stage,
-                doing="",
-                fraction=None,
-                layer=None,
-                estimate=estimate,
-                measured=False,
-                failure=None,
-                note="",
-                made=None,
-            )
-        )
+        self._set(replace(choosing, estimate=estimate, measured=False))
         self._settle.start()
 
     def _measure(self) -> None:
@@ -322,14 +304,14 @@ class QuantizeController(QObject):
         if self.state.stage is QuantizeStage.DONE or self.state.measured:
             return
         self._engine.start()
-        self._awaited = not self._usable
-        if self._awaited:
-            self._set(replace(self.state, doing="starting the engine", since=time.monotonic()))
+        self._measure_when_ready = not self._usable
+        if self._measure_when_ready:
+            self._set(replace(self.state, activity="starting the engine", since=time.monotonic()))
             return
         self._requests += 1
         self._measuring = self._requests
         self._engine.send(MeasureQuantizing(self._measuring, self.request))
-        self._set(replace(self.state, doing="measuring one layer", since=time.monotonic()))
+        self._set(replace(self.state, activity="measuring one layer", since=time.monotonic()))
 
     def _stop_measuring(self) -> None:
         if self._measuring:
@@ -339,28 +321,17 @@ class QuantizeController(QObject):
     def _begin(self) -> None:
         if self.request is None or not self._usable:
             return
-        self._waiting = False
+        self._start_when_ready = False
         self._requests += 1
-        self._making = self._requests
+        self._writing = self._requests
         self._partial = Path(self.request.output), self._engine.pid
-        self._engine.send(Quantize(self._making, self.request))
+        self._engine.send(Quantize(self._writing, self.request))
 
     def _finish(self, failure: Failure | None = None, note: str = "") -> None:
         self._unresponsive.stop()
-        self._making = 0
-        self._waiting = False
-        self._set(
-            replace(
-                self.state,
-                stage=QuantizeStage.CHOOSING,
-                doing="",
-                fraction=None,
-                layer=None,
-                stopping=False,
-                failure=failure,
-                note=note,
-            )
-        )
+        self._writing = 0
+        self._start_when_ready = False
+        self._set(self.state.at(QuantizeStage.CHOOSING, failure=failure, note=note))
 
     def _note_memory(self, facts: EngineFacts) -> None:
         device = self.request.device if self.request is not None else self._device
@@ -370,9 +341,6 @@ class QuantizeController(QObject):
     def _set(self, state: QuantizeState) -> None:
         self.state = state
         self.changed.emit()
-
-
-_CANCELLED = "Cancelled. Nothing was left behind."
 
 
 def _failure(error: PlaygroundError) -> Failure:

@@ -1,4 +1,4 @@
-"""Opens the window for a quantized copy, and gives what came of it to a lane."""
+"""Opens the dialog that makes a quantized copy, and loads the copy in a lane."""
 
 from __future__ import annotations
 
@@ -12,40 +12,39 @@ from playground.core.environments import OWN
 from playground.core.facts import ModelSpec
 from playground.core.quantize import QuantizedModel
 from playground.core.settings import MAX_LANES
+from playground.gui.context import AppContext
 from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.quantize.controller import QuantizeController
-from playground.gui.toolkit.background import Background
 
 if TYPE_CHECKING:
     from playground.gui.quantize.dialog import QuantizeDialog
 
 
 class QuantizeEntry(QObject):
-    """One window at a time; opened again while it works, it comes to the front."""
+    """Keeps at most one dialog; opening it again while it works brings it to the front."""
 
     def __init__(
         self,
         lanes: LanesController,
+        context: AppContext,
         make_engine: EngineFactory,
-        background: Background,
         window: QWidget,
     ) -> None:
         super().__init__(window)
-        self.controller = QuantizeController(make_engine, background, self)
+        self.controller = QuantizeController(make_engine, context.background, self)
         self.dialog: QuantizeDialog | None = None
         self._lanes = lanes
         self._window = window
 
     @Slot()
     def open_current(self) -> None:
-        """Open it for the current lane's model and device."""
+        """Open the dialog for the current lane's model and device."""
         if presenter := self._lanes.current:
             self.open(presenter.lane.config.model, presenter.lane.config.device)
 
-    @Slot(object, str)
-    def open(self, spec: ModelSpec, device: str = "cpu") -> None:
-        """Open it for a model that is on this machine."""
+    def open(self, spec: ModelSpec, device: str) -> None:
+        """Open the dialog for a model that is on this machine."""
         from playground.gui.quantize.dialog import QuantizeDialog
 
         if self.dialog is None:
@@ -59,7 +58,7 @@ class QuantizeEntry(QObject):
         self.dialog.activateWindow()
 
     def shut_down(self) -> None:
-        """End its engine; returns at once."""
+        """End its engine; return at once."""
         self.controller.shut_down()
 
     def wait(self, timeout_ms: int) -> bool:
@@ -73,20 +72,22 @@ class QuantizeEntry(QObject):
             dialog.deleteLater()
 
     @Slot(object)
-    def _load(self, made: QuantizedModel) -> None:
-        """Load the copy in a lane of its own, or in the current one where there is no room."""
+    def _load(self, copy: QuantizedModel) -> None:
+        """Load the copy in a new lane, or in the current one where there is no space for more."""
         current = self._lanes.current
         if current is None:
             return
         config = replace(
             current.lane.config,
-            model=ModelSpec(made.folder),
-            precision=made.precision,
-            environment=OWN,  # where it was made, it loads
+            model=ModelSpec(copy.folder),
+            precision=copy.precision,
+            environment=OWN,  # it loads in the environment that made it
         )
+        lane = current.lane
         if len(self._lanes.presenters) < MAX_LANES:
-            self._lanes.add(config, self._lanes.presenters.index(current) + 1)
-            self._lanes.presenters[self._lanes.presenters.index(current) + 1].lane.load()
+            place = self._lanes.presenters.index(current) + 1
+            self._lanes.add(config, place)
+            lane = self._lanes.presenters[place].lane
         else:
-            current.lane.set_config(config)
-            current.lane.load()
+            lane.set_config(config)
+        lane.load()

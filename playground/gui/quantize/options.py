@@ -1,4 +1,4 @@
-"""The options of a quantized copy, as fields."""
+"""The fields for the options of a quantized copy."""
 
 from __future__ import annotations
 
@@ -8,14 +8,10 @@ from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFileDialog,
     QGridLayout,
-    QHBoxLayout,
     QLabel,
     QLineEdit,
-    QPushButton,
     QSpinBox,
-    QVBoxLayout,
     QWidget,
 )
 
@@ -24,16 +20,25 @@ from playground.core.quantize import QuantizeRequest
 from playground.core.quantize_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES
 from playground.gui.quantize.text import KINDS, TIPS
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import file_dialog
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import muted_label, set_name
+from playground.gui.toolkit.widgets import (
+    fill_combo,
+    h_box,
+    label_for,
+    muted_label,
+    push_button,
+    set_name,
+    v_box,
+)
 
-_SHIPPED = "the shipped sample (English prose)"
+_SAMPLE = "the included sample (English prose)"
 
 
 class QuantizeOptions(QWidget):
-    """Shows a request's options; every change emits `changed` with those that differ."""
+    """Shows the options of a QuantizeRequest, and emits what the user changes."""
 
-    changed = Signal(object)  # a dict of a request's fields
+    changed = Signal(object)  # a dict of a request's fields with their new values
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -47,13 +52,12 @@ class QuantizeOptions(QWidget):
         self.group = _combo(
             "Group size",
             TIPS["group"],
-            [(str(size) if size > 0 else "a whole row", size) for size in GROUP_SIZES],
+            [(str(size) if size > 0 else "whole row", size) for size in GROUP_SIZES],
         )
         self.order = QCheckBox("Act-&order")
         self.symmetric = QCheckBox("S&ymmetric")
         for box, tip in ((self.order, TIPS["order"]), (self.symmetric, TIPS["symmetric"])):
             box.setToolTip(tip)
-            box.setAccessibleDescription(tip)
             box.toggled.connect(self._emit)
         self.samples = _spin("Pieces of text", TIPS["samples"], SAMPLES, 16)
         self.length = _spin("Tokens of each piece", TIPS["length"], LENGTHS, 128)
@@ -61,15 +65,12 @@ class QuantizeOptions(QWidget):
             combo.currentIndexChanged.connect(self._emit)
         for spin in (self.samples, self.length):
             spin.valueChanged.connect(self._emit)
-        self.text = ElidedLabel(_SHIPPED)
+        self.text = ElidedLabel(_SAMPLE)
         self.text.setToolTip(TIPS["calibration"])
-        self.choose = QPushButton("Choose a &text…")
-        self.choose.setAutoDefault(False)
-        self.choose.setToolTip(TIPS["calibration"])
+        self.choose = push_button("Choose a &text…", TIPS["calibration"])
         self.choose.clicked.connect(self._choose_text)
-        self.shipped = QPushButton("Use the sa&mple")
-        self.shipped.setAutoDefault(False)
-        self.shipped.clicked.connect(self._use_shipped)
+        self.sample = push_button("Use the sa&mple")
+        self.sample.clicked.connect(self._use_sample)
         self.name = QLineEdit()
         self.name.setAccessibleName("Name of the new folder")
         self.name.setToolTip(TIPS["name"])
@@ -81,7 +82,7 @@ class QuantizeOptions(QWidget):
         self._place_fields()
 
     def show_request(self, request: QuantizeRequest) -> None:
-        """Show the options without emitting anything."""
+        """Show the options of a request without emitting `changed`."""
         fields = (self.bits, self.group, self.order, self.symmetric, self.samples, self.length)
         blocked = [field.blockSignals(True) for field in fields]
         self.kind.set_value(request.to.value)
@@ -96,8 +97,8 @@ class QuantizeOptions(QWidget):
         for field, was in zip(fields, blocked, strict=True):
             field.blockSignals(was)
         self._calibration = request.calibration
-        self.text.set_full_text(request.calibration or _SHIPPED)
-        self.shipped.setEnabled(bool(request.calibration))
+        self.text.set_full_text(request.calibration or _SAMPLE)
+        self.sample.setEnabled(bool(request.calibration))
         self._output = Path(request.output)
         if self.name.text() != self._output.name:
             self.name.setText(self._output.name)
@@ -116,34 +117,29 @@ class QuantizeOptions(QWidget):
             ("&Pieces of text", self.samples, "Tokens of &each", self.length),
         )
         for row, (left, first, right, second) in enumerate(rows):
-            grid.addWidget(_label(left, first), row, 0)
+            grid.addWidget(label_for(left, first), row, 0)
             grid.addWidget(first, row, 1)
-            grid.addWidget(_label(right, second), row, 2)
+            grid.addWidget(label_for(right, second), row, 2)
             grid.addWidget(second, row, 3)
         grid.addWidget(self.order, 2, 1)
         grid.addWidget(self.symmetric, 2, 3)
-        text = QHBoxLayout()
-        text.setSpacing(8)
-        text.addWidget(self.text, 1)
-        text.addWidget(self.choose)
-        text.addWidget(self.shipped)
+        text = h_box(self.text, self.choose, self.sample)
+        text.setStretch(0, 1)
         grid.addWidget(QLabel("Calibration"), 3, 0)
         grid.addLayout(text, 3, 1, 1, 3)
 
         name = QGridLayout()
         name.setHorizontalSpacing(12)
         name.setVerticalSpacing(4)
-        name.addWidget(_label("Na&me", self.name), 0, 0)
+        name.addWidget(label_for("Na&me", self.name), 0, 0)
         name.addWidget(self.name, 0, 1)
         name.addWidget(self.place, 1, 1)
-        # The fields of both grids stand under each other.
+        # The fields of both grids are aligned.
         widest = QLabel("Pieces of text").sizeHint().width()
         for above in (grid, name):
             above.setColumnMinimumWidth(0, widest)
         name.setColumnStretch(1, 1)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(0, 0, 0, 0)
-        column.setSpacing(10)
+        column = v_box(self, spacing=10)
         column.addWidget(self.kind)
         column.addWidget(self.explanation)
         column.addWidget(self.gptq)
@@ -176,11 +172,8 @@ class QuantizeOptions(QWidget):
 
     @Slot()
     def _choose_text(self) -> None:
-        dialog = QFileDialog(self, "Choose a calibration text")
-        dialog.setFileMode(QFileDialog.FileMode.ExistingFile)
+        dialog = file_dialog(self, "Choose a calibration text", self.use_text)
         dialog.setNameFilters(["Text (*.txt *.md)", "All files (*)"])
-        dialog.fileSelected.connect(self.use_text)
-        dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
     @Slot(str)
@@ -189,23 +182,13 @@ class QuantizeOptions(QWidget):
         self.changed.emit({"calibration": path})
 
     @Slot()
-    def _use_shipped(self) -> None:
+    def _use_sample(self) -> None:
         self.changed.emit({"calibration": ""})
-
-
-def _label(text: str, buddy: QWidget) -> QLabel:
-    label = QLabel(text)
-    label.setBuddy(buddy)
-    return label
 
 
 def _combo(name: str, tip: str, choices: list[tuple[str, int]]) -> QComboBox:
     combo = QComboBox()
-    set_name(combo, name)
-    combo.setAccessibleDescription(tip)
-    combo.setToolTip(tip)
-    for text, value in choices:
-        combo.addItem(text, value)
+    fill_combo(combo, name, choices, tip)
     return combo
 
 
@@ -214,6 +197,5 @@ def _spin(name: str, tip: str, allowed: tuple[int, int], step: int) -> QSpinBox:
     spin.setRange(*allowed)
     spin.setSingleStep(step)
     set_name(spin, name)
-    spin.setAccessibleDescription(tip)
     spin.setToolTip(tip)
     return spin

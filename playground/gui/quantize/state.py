@@ -1,8 +1,8 @@
-"""What the window for a quantized copy shows, as one value."""
+"""What the quantizing dialog shows, as one value."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from playground.core.lane import Failure
@@ -11,6 +11,8 @@ from playground.core.quantize import Estimate, LayerProgress, QuantizedModel
 
 
 class QuantizeStage(StrEnum):
+    """Where the dialog is between reading the model and having a copy."""
+
     LOOKING = "looking at the model"
     CHOOSING = "choosing"
     RUNNING = "running"
@@ -19,21 +21,49 @@ class QuantizeStage(StrEnum):
 
 @dataclass(frozen=True)
 class QuantizeState:
-    """`doing` is what the engine is at, "" where it waits; `since` is monotonic seconds."""
+    """The state of the dialog.
+
+    `activity` is what the engine is doing, "" while it is idle, and `since` when that began, in
+    monotonic seconds. `measured`: the estimate rests on a measured layer. `stopping`: a cancel has
+    been sent. `note` is a sentence on how the last copy ended without a failure.
+    """
 
     stage: QuantizeStage = QuantizeStage.LOOKING
     checkpoint: Checkpoint | None = None
-    doing: str = ""
+    activity: str = ""
     fraction: float | None = None
     since: float = 0.0
     layer: LayerProgress | None = None
     estimate: Estimate | None = None
     measured: bool = False
-    free_bytes: int = 0  # memory of the device, 0: not known
+    free_bytes: int = 0  # free memory of the device, 0: not known
     stopping: bool = False
     failure: Failure | None = None
     note: str = ""
-    made: QuantizedModel | None = None
+    result: QuantizedModel | None = None
+
+    def at(
+        self,
+        stage: QuantizeStage,
+        *,
+        activity: str = "",
+        since: float = 0.0,
+        failure: Failure | None = None,
+        note: str = "",
+    ) -> QuantizeState:
+        """Return the state at the beginning of a stage, with nothing left of the copy before."""
+        return replace(
+            self,
+            stage=stage,
+            activity=activity,
+            since=since,
+            fraction=None,
+            layer=None,
+            stopping=False,
+            failure=failure,
+            note=note,
+            result=None,
+        )
 
     @property
     def can_start(self) -> bool:

@@ -1,4 +1,4 @@
-"""The words of the window for a quantized copy; no widgets."""
+"""The words of the quantizing dialog."""
 
 from __future__ import annotations
 
@@ -12,105 +12,104 @@ from playground.gui.quantize.state import QuantizeStage, QuantizeState
 KINDS = {
     Precision.GPTQ: (
         "&GPTQ",
-        "Fewer bits, calibrated layer by layer on a text: takes a while, once. May run faster than "
-        "bf16.",
+        "Fewer bits, calibrated on a text layer by layer, which takes a while once. The copy may "
+        "run faster than bf16.",
     ),
     Precision.INT8: (
         "&int8",
-        "The int8 weights of bitsandbytes, saved so that they need not be made at every load. Runs "
-        "as int8 and as int8 weight-only.",
+        "The int8 weights of bitsandbytes, saved so that loading need not convert them. The copy "
+        "runs as int8 and as int8 weight-only.",
     ),
     Precision.NF4: (
         "&NF4",
-        "The 4-bit weights of bitsandbytes, saved so that they need not be made at every load.",
+        "The 4-bit weights of bitsandbytes, saved so that loading need not convert them.",
     ),
 }
 TIPS = {
-    "bits": "Bits of a weight. 4 is usual; 8 is nearer to the original; 3 and 2 lose much",
-    "group": "Weights that share one scale: smaller groups are nearer to the original, and larger "
-    "files",
-    "order": "Quantize the inputs that matter most first: nearer to the original, slower to run in "
-    "some kernels",
-    "symmetric": "No zero point: every kernel can read it. Without, the newer format gptq_v2",
-    "calibration": "A text like those the model is going to read, plain and in UTF-8",
-    "samples": "Pieces of the text that every layer reads; more take longer",
+    "bits": "Bits per weight. 4 is usual; 8 is closer to the original; 3 and 2 lose much",
+    "group": "Weights that share one scale. Smaller groups are closer to the original, but larger",
+    "order": "Quantize the most important inputs first. Closer to the original, but slower in some "
+    "kernels",
+    "symmetric": "No zero points, which every kernel can read. Otherwise the newer format gptq_v2",
+    "calibration": "A plain UTF-8 text like those that the model will read",
+    "samples": "How many pieces of the text each layer reads; more take longer",
     "length": "Tokens of each piece",
     "name": "The folder's name in the model library",
 }
 
 
 def cost_text(state: QuantizeState) -> str:
-    """What the copy costs, in one line."""
+    """Return what the copy takes in time, memory and disk, in one line."""
     estimate = state.estimate
     if estimate is None:
         return ""
     parts = []
     if estimate.most_s:
-        about = "About " if state.measured else "Between "
-        parts.append(about + _span(estimate, "–" if state.measured else " and "))
+        parts.append(_duration(estimate, state.measured))
     parts.append(f"{size_text(estimate.memory_bytes)} of memory{_free(state)}")
-    parts.append(f"{size_text(estimate.disk_bytes)} on the disk")
+    parts.append(f"{size_text(estimate.disk_bytes)} on disk")
     return " · ".join(parts)
 
 
 def memory_is_short(state: QuantizeState) -> bool:
-    """Whether the estimate is above what is free."""
+    """Whether the estimate exceeds the free memory."""
     return bool(
         state.estimate and state.free_bytes and state.estimate.memory_bytes > state.free_bytes
     )
 
 
 def status_text(state: QuantizeState, now: float) -> str:
-    """What goes on, with a clock."""
-    if state.made is not None:
+    """Return what is being done and for how long; `now` is in monotonic seconds."""
+    if state.result is not None:
         return ""
     if state.note:
         return state.note
-    if not state.doing:
+    if not state.activity:
         return ""
     if state.stopping:
         return "Cancelling …"
     layer = state.layer
-    if layer is None:
-        return f"{state.doing[:1].upper()}{state.doing[1:]} · {clock_text(now - state.since)}"
+    if layer is None or layer.fraction >= 1.0:
+        return f"{state.activity[:1].upper()}{state.activity[1:]} · {clock_text(now - state.since)}"
     parts = [f"Layer {layer.layer} of {layer.layers}", f"{layer.fraction:.0%}"]
     if layer.layer_s:
         parts.append(f"{clock_text(layer.layer_s)} for the last")
-    if state.doing and layer.fraction >= 1.0:
-        return f"{state.doing[:1].upper()}{state.doing[1:]} · {clock_text(now - state.since)}"
     parts.append(f"{clock_text(now - state.since)} so far")
     if layer.left_s is not None:
         parts.append(f"about {human_duration(layer.left_s)} left")
     return " · ".join(parts)
 
 
-def made_text(made: QuantizedModel) -> str:
-    """What came of it."""
-    smaller = made.source_bytes / made.weight_bytes if made.weight_bytes else 0.0
+def result_text(result: QuantizedModel) -> str:
+    """Return a sentence on the finished copy."""
+    smaller = result.source_bytes / result.weight_bytes if result.weight_bytes else 0.0
     return (
-        f"{Path(made.folder).name} is in the model library: {size_text(made.weight_bytes)} of "
-        f"weights, {smaller:.1f} times smaller, made in {human_duration(made.seconds)} with at "
-        f"most {size_text(made.peak_memory_bytes)} of memory."
+        f"{Path(result.folder).name} is in the model library: {size_text(result.weight_bytes)} of "
+        f"weights, {smaller:.1f} times smaller, written in {human_duration(result.seconds)} with a "
+        f"peak of {size_text(result.peak_memory_bytes)} of memory."
     )
 
 
 def start_text(request: QuantizeRequest | None) -> str:
-    """What the button says."""
+    """Return the text of the start button."""
     if request is None or request.to is Precision.GPTQ:
         return "&Make the GPTQ version"
     return f"&Save as {request.to.label.partition(' ')[0]}"
 
 
 def shows_progress(state: QuantizeState) -> bool:
-    return bool(state.doing) or state.stage is QuantizeStage.LOOKING
+    """Whether the progress bar is shown."""
+    return bool(state.activity) or state.stage is QuantizeStage.LOOKING
 
 
-def _span(estimate: Estimate, between: str) -> str:
+def _duration(estimate: Estimate, measured: bool) -> str:
     least, most = human_duration(estimate.least_s), human_duration(estimate.most_s)
-    return least if least == most else f"{least}{between}{most}"
+    if least == most:
+        return f"About {least}"
+    return f"About {least}–{most}" if measured else f"Between {least} and {most}"
 
 
 def _free(state: QuantizeState) -> str:
     if not state.free_bytes:
         return ""
-    return f" ({size_text(state.free_bytes)} are free)"
+    return f" ({size_text(state.free_bytes)} free)"

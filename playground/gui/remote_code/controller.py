@@ -1,27 +1,27 @@
-"""Asks before a model's own code runs, and remembers what was agreed to."""
+"""Asks the user before a model's own code runs, and stores the consent."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QWidget
 
 from playground.core.errors import ModelError, PlaygroundError
 from playground.core.facts import CodeConsent
 from playground.core.lane import LaneConfig
 from playground.core.model.remote_code import RemoteCode, check_reviewable, read_code, with_consent
-from playground.core.settings import SettingsStore
+from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.remote_code.dialog import RemoteCodeDialog
-from playground.gui.toolkit.background import Background
 
 
 @dataclass(frozen=True)
 class _Review:
-    """What is shown of a lane's model; `earlier` is another commit that was agreed to."""
+    """What is shown of a model's code. `earlier` is another commit that the user agreed to, or
+    ""; `refusal` says why the code cannot be allowed at all, or is ""."""
 
     model: str
     consent: CodeConsent
@@ -31,21 +31,14 @@ class _Review:
 
 
 class RemoteCodeController(QObject):
-    """Opens the review that a lane's failure offers; a yes loads the lane."""
+    """Opens the review that a lane's failure offers; a consent loads the lane again."""
 
-    message = Signal(str, str, str)  # text, level, remedy
-
-    def __init__(
-        self,
-        lanes: LanesController,
-        store: SettingsStore,
-        background: Background,
-        window: QWidget,
-    ) -> None:
+    def __init__(self, lanes: LanesController, context: AppContext, window: QWidget) -> None:
         super().__init__(window)
         self._lanes = lanes
-        self._store = store
-        self._background = background
+        self._settings = context.settings
+        self._background = context.background
+        self._notify = context.notify
         self._window = window
         self._presenter: LanePresenter | None = None
         self._config: LaneConfig | None = None
@@ -54,19 +47,14 @@ class RemoteCodeController(QObject):
 
     @Slot(object)
     def _watch(self, presenter: LanePresenter) -> None:
-        presenter.view.reviewRequested.connect(self._review_sender)
+        presenter.view.reviewRequested.connect(partial(self._read_code, presenter))
 
-    @Slot()
-    def _review_sender(self) -> None:
-        view = self.sender()
-        presenter = next((p for p in self._lanes.presenters if p.view is view), None)
-        if presenter is None:
-            return
+    def _read_code(self, presenter: LanePresenter) -> None:
         self._presenter, self._config = presenter, presenter.lane.config
         self._background.start(
-            partial(_read, presenter.lane.config, self._store.values.code_consents),
+            partial(_read, presenter.lane.config, self._settings.values.code_consents),
             self._show,
-            self._failed,
+            self._notify.error,
         )
 
     @Slot(object)
@@ -89,19 +77,16 @@ class RemoteCodeController(QObject):
         review, presenter = self._review, self._presenter
         if review is None:
             return
-        consents = with_consent(self._store.values.code_consents, review.consent)
+        consents = with_consent(self._settings.values.code_consents, review.consent)
         try:
-            self._store.change(code_consents=consents)
-        except PlaygroundError as error:  # it holds until the window is closed
-            self._failed(error)
-        # The lane may have been given another model while the code was read.
-        shown = presenter is not None and presenter in self._lanes.presenters
-        if presenter is not None and shown and presenter.lane.config == self._config:
+            self._settings.change(code_consents=consents)
+        except PlaygroundError as error:  # the consent holds until the window is closed
+            self._notify.error(error)
+        # The lane may have been removed or changed while its code was being read.
+        if presenter is None or presenter not in self._lanes.presenters:
+            return
+        if presenter.lane.config == self._config:
             presenter.lane.load()
-
-    @Slot(object)
-    def _failed(self, error: PlaygroundError) -> None:
-        self.message.emit(error.message, "error", error.remedy)
 
 
 def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> _Review:
@@ -116,5 +101,5 @@ def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> _Review:
     except ModelError as error:
         refusal = str(error)
     consent = consent_to(resolved, code)
-    before = earlier(resolved, consents)
-    return _Review(consent.model, consent, code, before if consent not in consents else "", refusal)
+    before = "" if consent in consents else earlier(resolved, consents)
+    return _Review(consent.model, consent, code, before, refusal)

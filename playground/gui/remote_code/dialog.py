@@ -1,36 +1,31 @@
-"""The dialog in which a model's own Python code is looked at, and allowed to run."""
+"""The dialog that shows a model's own Python code, and allows it to run."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal, Slot
+from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QDialog,
-    QHBoxLayout,
-    QLabel,
     QListWidget,
     QPlainTextEdit,
     QPushButton,
     QSplitter,
-    QVBoxLayout,
     QWidget,
 )
 
 from playground.core.model.remote_code import RemoteCode
 from playground.gui.toolkit import theme
-from playground.gui.toolkit.widgets import muted_label
+from playground.gui.toolkit.widgets import h_box, message_label, plain_label, push_button, v_box
 
 _WARNING = (
     "This code would run on this machine with all your rights: it can read, change and send "
-    "whatever you can. Allow it only if you trust whoever wrote it, or have read it."
+    "whatever you can. Allow it only if you trust its authors, or have read it."
 )
-_PLAIN = Qt.TextFormat.PlainText
-_SELECTABLE = Qt.TextInteractionFlag.TextSelectableByMouse
 
 
 class RemoteCodeDialog(QDialog):
-    """Shows every file as it is; `allowed` comes when the user agrees to this version."""
+    """Shows every file of code as it is."""
 
-    allowed = Signal()
+    allowed = Signal()  # the user agrees to this version of the code
 
     def __init__(
         self,
@@ -41,26 +36,23 @@ class RemoteCodeDialog(QDialog):
         refusal: str = "",
         parent: QWidget | None = None,
     ) -> None:
-        """`earlier` is another commit that was agreed to; `refusal` why it can't be allowed."""
+        """`earlier` is another commit that the user agreed to; `refusal` says why the code cannot
+        be allowed."""
         super().__init__(parent)
         self.setWindowTitle("Review the model's own code")
         self.resize(920, 600)
         self._code = code
-        head = QLabel(f"{model} brings Python code of its own")
-        head.setProperty("tone", "heading")
-        self.version = muted_label(f"Version: {commit}", wrap=True)
-        self.warning = QLabel(refusal or _WARNING)
-        self.warning.setProperty("tone", "danger" if refusal else "warning")
-        for label in (head, self.warning, self.version):
-            label.setTextFormat(_PLAIN)
-            label.setWordWrap(True)
-            label.setTextInteractionFlags(_SELECTABLE)
-        self.changed = QLabel(f"You agreed to another version before, {earlier}; this one differs.")
-        self.changed.setTextFormat(_PLAIN)
-        self.changed.setProperty("tone", "danger")
-        self.changed.setWordWrap(True)
+        head, self.version = message_label("heading"), message_label("muted")
+        head.setText(f"{model} brings Python code of its own")
+        self.version.setText(f"Version: {commit}")
+        self.warning = message_label("danger" if refusal else "warning")
+        self.warning.setText(refusal or _WARNING)
+        self.changed = plain_label(
+            f"You agreed to another version before, {earlier}; this one differs.",
+            "danger",
+            wrap=True,
+        )
         self.changed.setVisible(bool(earlier))
-
         self.files = QListWidget()
         self.files.setAccessibleName("Files of code")
         for file in code.files:
@@ -81,23 +73,18 @@ class RemoteCodeDialog(QDialog):
         halves.addWidget(self.text)
         halves.setSizes([230, 640])
 
-        self.allow_button = QPushButton("&Allow for this commit")
-        self.allow_button.setProperty("kind", "danger")
-        self.allow_button.setAutoDefault(False)
+        self.allow_button = push_button(
+            "&Allow this version", "Remembered for this version only; see the settings",
+            kind="danger",
+        )  # fmt: skip
         self.allow_button.setEnabled(not refusal)
-        self.allow_button.setToolTip("Remembered for this version only; see the settings")
         self.allow_button.clicked.connect(self._allow)
         close = QPushButton("Do &not run it")
         close.setDefault(True)
         close.clicked.connect(self.reject)
-        below = QHBoxLayout()
-        below.setSpacing(8)
-        below.addStretch(1)
-        below.addWidget(self.allow_button)
-        below.addWidget(close)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(8)
+        below = h_box(self.allow_button, close)
+        below.insertStretch(0, 1)
+        column = v_box(self, margin=16)
         for widget in (head, self.version, self.changed, self.warning):
             column.addWidget(widget)
         column.addWidget(halves, 1)

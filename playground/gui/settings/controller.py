@@ -1,4 +1,4 @@
-"""Brings the stored settings into the window, and back at its end."""
+"""Applies the stored settings to the window, and stores them again when it closes."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ from typing import Any
 
 import msgspec
 from PySide6.QtCore import QByteArray, QObject, Slot
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
 from playground.core.errors import PlaygroundError
-from playground.core.settings import SettingsStore
 from playground.core.system import paths
+from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.settings.dialog import SettingsDialog
 from playground.gui.toolkit import theme
@@ -22,24 +23,24 @@ log = logging.getLogger(__name__)
 
 
 class SettingsController(QObject):
-    """Theme, panels, prompt, options and lanes over restarts."""
+    """Keeps theme, panels, prompt, options and lanes across restarts."""
 
     def __init__(
-        self, window: MainWindow, lanes: LanesController, store: SettingsStore, *, keep: bool
+        self, lanes: LanesController, context: AppContext, window: MainWindow, *, keep: bool
     ) -> None:
-        """With `keep` false nothing is written: a window for a picture is nobody's choice."""
+        """Without `keep` nothing is written: the user has not chosen what a screenshot shows."""
         super().__init__(window)
         self._window = window
         self._lanes = lanes
-        self._store = store
+        self._settings = context.settings
+        self._notify = context.notify
         self._keep = keep
         window.actions.settings.triggered.connect(self.open)
-        for action in window.actions.themes.values():
-            action.triggered.connect(self._theme_chosen)
+        window.actions.theme_group.triggered.connect(self._theme_chosen)
 
     def restore(self) -> None:
-        """Show what was left last time."""
-        window, values = self._window, self._store.values
+        """Bring the window back to its state when it was closed."""
+        window, values = self._window, self._settings.values
         self._show_theme(values.theme)
         window.options.set_options(values.options)
         window.options.set_timing(values.timing)
@@ -53,27 +54,28 @@ class SettingsController(QObject):
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
         window.restore_state(_bytes(values.window_state))
         self._lanes.configure(values.lanes)
-        if self._store.problems:
-            window.messages.show_message(
-                "Some settings could not be read and were reset.",
-                "warning",
-                f"The old file is kept as {self._store.path.name}.bad.",
+        if self._settings.problems:
+            self._notify.warning(
+                PlaygroundError(
+                    "Some settings could not be read and were reset.",
+                    f"The old file is kept as {self._settings.path.name}.bad.",
+                )
             )
 
     @Slot()
     def save(self) -> None:
-        """Write down how the window is left; a failure is logged, for the window is going."""
+        """Store the state of the window; a failure is only logged, since the window is closing."""
         if not self._keep:
             return
         window = self._window
         prompt, system = window.prompt.prompt_text(), window.prompt.system_prompt()
         try:
-            self._store.change(
+            self._settings.change(
                 window_geometry=_text(bytes(window.saveGeometry().data())),
                 window_state=_text(window.state()),
                 options=window.options.options(),
                 timing=window.options.timing(),
-                # A pasted megabyte is not worth keeping, and cut off it would be another prompt.
+                # A pasted megabyte is not worth keeping, and shortened it is another prompt.
                 prompt=prompt if len(prompt) <= 100_000 else "",
                 prompt_mode=window.prompt.mode(),
                 system_prompt=system if len(system) <= 100_000 else "",
@@ -87,13 +89,13 @@ class SettingsController(QObject):
 
     @Slot()
     def open(self) -> None:
-        """Show the dialog, as the window is set now."""
-        # Imported when it is needed: it asks the Hub's library for its folder.
+        """Show the dialog with the window's present settings."""
+        # Imported here: it imports the Hub's library to ask for its folder.
         from playground.hub.local.cache import cache_folder
 
         window = self._window
         values = msgspec.structs.replace(
-            self._store.values,
+            self._settings.values,
             theme=next(name for name, one in window.actions.themes.items() if one.isChecked()),
             timing=window.options.timing(),
             plot_view=window.plot.view(),
@@ -101,7 +103,7 @@ class SettingsController(QObject):
             keep_standby=window.actions.keep_standby.isChecked(),
         )
         places = {
-            "Settings": self._store.path,
+            "Settings": self._settings.path,
             "Data": paths.data_dir(),
             "Cache": paths.cache_dir(),
             "Logs": paths.log_dir(),
@@ -115,7 +117,7 @@ class SettingsController(QObject):
 
     @Slot(str, object)
     def change(self, name: str, value: Any) -> None:
-        """Set one setting, in the window and in the file."""
+        """Change one setting, in the window and in the file."""
         window = self._window
         match name:
             case "theme":
@@ -130,15 +132,13 @@ class SettingsController(QObject):
                 window.actions.keep_standby.setChecked(value)
         if self._keep:
             try:
-                self._store.change(**{name: value})
+                self._settings.change(**{name: value})
             except PlaygroundError as error:
-                window.messages.show_message(error.message, "warning", error.remedy)
+                self._notify.warning(error)
 
-    @Slot()
-    def _theme_chosen(self) -> None:
-        for choice, action in self._window.actions.themes.items():
-            if action is self.sender():
-                self.change("theme", choice)
+    @Slot(QAction)
+    def _theme_chosen(self, action: QAction) -> None:
+        self.change("theme", action.data())
 
     def _show_theme(self, choice: str) -> None:
         self._window.actions.themes[choice].setChecked(True)

@@ -1,8 +1,9 @@
-"""The dialog of the settings: pages beside a list, most of them made from the declarations."""
+"""The dialog of the settings: a list of pages, most built from the settings' declarations."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl, Signal, Slot
@@ -11,7 +12,6 @@ from PySide6.QtWidgets import (
     QAbstractItemView,
     QCheckBox,
     QDialog,
-    QFileDialog,
     QGridLayout,
     QHBoxLayout,
     QLabel,
@@ -27,11 +27,16 @@ from PySide6.QtWidgets import (
 from playground.core.facts import CodeConsent
 from playground.core.settings import IN_DIALOG, MAX_FOLDERS, Settings, choices, descriptions
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import muted_label
+from playground.gui.toolkit.widgets import h_box, muted_label, plain_label, push_button, v_box
 
-_FOLDERS = "The models in them stand in the list of models."
-_CODE = "Each was reviewed and allowed, for one commit; another commit is asked for again."
+_FOLDERS = "Their models are in the list of models."
+_CODE = "Each was reviewed and allowed for one commit; another commit needs another consent."
+_ENGINES = (
+    "Some libraries cannot be installed together with the playground's own: the original "
+    "auto-gptq, for one."
+)
 _LABELS = {
     "theme": "Colours",
     "timing": "Lanes run",
@@ -42,7 +47,7 @@ _LABELS = {
 
 
 class SettingsDialog(QDialog):
-    """Shows settings and emits every change at once; whoever stores it decides."""
+    """Shows the settings; every change is emitted immediately, and stored by the controller."""
 
     changed = Signal(str, object)  # the name of a setting and its new value
     environmentsRequested = Signal()
@@ -50,7 +55,7 @@ class SettingsDialog(QDialog):
     def __init__(
         self, values: Settings, places: Mapping[str, Path], parent: QWidget | None = None
     ) -> None:
-        """`places` are the files and folders of the program, by what they hold."""
+        """`places` are the program's files and folders, by their contents."""
         super().__init__(parent)
         self.setWindowTitle("Settings")
         self.resize(760, 420)
@@ -61,7 +66,7 @@ class SettingsDialog(QDialog):
         self.pages = QListWidget()
         self.pages.setAccessibleName("Pages")
         self.pages.setFixedWidth(150)
-        self.pages.ensurePolished()  # or its rows are laid out without the style sheet's padding
+        self.pages.ensurePolished()  # else its rows lack the style sheet's padding
         self._stack = QStackedWidget()
         for title, page in (
             ("General", self._general(values)),
@@ -77,16 +82,11 @@ class SettingsDialog(QDialog):
         close = QPushButton("C&lose")
         close.setDefault(True)
         close.clicked.connect(self.reject)
-        halves = QHBoxLayout()
-        halves.setSpacing(16)
-        halves.addWidget(self.pages)
-        halves.addWidget(self._stack, 1)
-        below = QHBoxLayout()
-        below.addWidget(muted_label("Every change holds at once."), 1)
-        below.addWidget(close)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
+        halves = h_box(self.pages, self._stack, spacing=16)
+        halves.setStretch(1, 1)
+        below = h_box(muted_label("Changes take effect immediately."), close)
+        below.setStretch(0, 1)
+        column = v_box(self, margin=16, spacing=12)
         column.addLayout(halves, 1)
         column.addLayout(below)
 
@@ -101,19 +101,17 @@ class SettingsDialog(QDialog):
                 box = QCheckBox(label)
                 box.setChecked(value)
                 box.setAccessibleDescription(help_)
-                box.toggled.connect(self._toggled)
+                box.toggled.connect(partial(self.changed.emit, name))
                 self.fields[name] = box
                 column.addWidget(box)
             else:
                 options = [(one, one.capitalize(), help_) for one in choices(name)]
                 segments = Segments(label, options)
                 segments.set_value(value)
-                segments.chosen.connect(self._chosen)
+                segments.chosen.connect(partial(self.changed.emit, name))
                 self.fields[name] = segments
-                row = QHBoxLayout()
-                row.addWidget(QLabel(label))
-                row.addStretch(1)
-                row.addWidget(segments)
+                row = h_box(QLabel(label), segments)
+                row.insertStretch(1, 1)
                 column.addLayout(row)
             column.addWidget(muted_label(help_, wrap=True))
             column.addSpacing(8)
@@ -128,26 +126,22 @@ class SettingsDialog(QDialog):
         self.folders = QListWidget()
         self.folders.setAccessibleName("Model folders")
         self.folders.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.add_folder = _button("&Add…")
+        self.add_folder = push_button("&Add…")
         self.add_folder.clicked.connect(self._ask_folder)
-        self.remove_folder = _button("&Remove")
-        self.remove_folder.setToolTip("Take the folder out of this list; its files stay")
+        self.remove_folder = push_button("&Remove", "Remove it from this list; its files stay")
         self.remove_folder.clicked.connect(self._remove_folder)
         column.addWidget(self.folders, 1)
-        column.addLayout(_row(self.add_folder, self.remove_folder))
+        column.addLayout(_left(self.add_folder, self.remove_folder))
         self._show_folders()
         return page
 
     def _engine_page(self) -> QWidget:
         page, column = _page("Engines")
-        text = (
-            f"{self._descriptions['environments']} Some libraries do not go together with the "
-            "playground's own: the original auto-gptq, for one."
-        )
+        text = f"{self._descriptions['environments']} {_ENGINES}"
         column.addWidget(muted_label(text, wrap=True))
-        self.environments_button = _button("&Engine environments…")
+        self.environments_button = push_button("&Engine environments…")
         self.environments_button.clicked.connect(self.environmentsRequested)
-        column.addLayout(_row(self.environments_button))
+        column.addLayout(_left(self.environments_button))
         column.addStretch(1)
         return page
 
@@ -159,20 +153,21 @@ class SettingsDialog(QDialog):
         self.consents.setAccessibleName("Models whose code may run")
         self.consents.setHeaderLabels(["Model", "Commit"])
         self.consents.setRootIsDecorated(False)
+        self.consents.setUniformRowHeights(True)
+        self.consents.ensurePolished()  # as for the pages
         self.consents.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.consents.setTextElideMode(Qt.TextElideMode.ElideMiddle)
         self.consents.setColumnWidth(0, 260)
-        self.revoke_button = _button("Re&voke")
-        self.revoke_button.setToolTip("Ask again before this model's code runs")
+        self.revoke_button = push_button("Re&voke", "Ask again before this model's code runs")
         self.revoke_button.clicked.connect(self._revoke)
         column.addWidget(self.consents, 1)
-        column.addLayout(_row(self.revoke_button))
+        column.addLayout(_left(self.revoke_button))
         self._show_consents()
         return page
 
     def _files_page(self, places: Mapping[str, Path]) -> QWidget:
         page, column = _page("Files")
-        column.addWidget(muted_label("Where the playground keeps what it needs.", wrap=True))
+        column.addWidget(muted_label("Where the playground keeps its files.", wrap=True))
         grid = QGridLayout()
         grid.setHorizontalSpacing(12)
         grid.setVerticalSpacing(8)
@@ -180,45 +175,24 @@ class SettingsDialog(QDialog):
         for row, (name, place) in enumerate(places.items()):
             path = ElidedLabel(str(place))
             path.elide_mode = Qt.TextElideMode.ElideMiddle
-            opener = _button("Open")
+            folder = place if place.suffix == "" else place.parent
+            opener, copier = push_button("Open"), push_button("Copy")
             opener.setAccessibleName(f"Open the folder of {name}")
-            opener.setEnabled(_folder(place).is_dir())
-            opener.setProperty("place", str(_folder(place)))
-            opener.clicked.connect(self._open_place)
-            copier = _button("Copy")
+            opener.setEnabled(folder.is_dir())
+            opener.clicked.connect(partial(_open_folder, str(folder)))
             copier.setAccessibleName(f"Copy the path of {name}")
-            copier.setProperty("place", str(place))
-            copier.clicked.connect(self._copy_place)
+            copier.clicked.connect(partial(_copy, str(place)))
             for column_, widget in enumerate((QLabel(name), path, opener, copier)):
                 grid.addWidget(widget, row, column_)
         column.addLayout(grid)
         column.addStretch(1)
         return page
 
-    # What is asked for
-
-    @Slot(str)
-    def _chosen(self, value: str) -> None:
-        self._emit(value)
-
-    @Slot(bool)
-    def _toggled(self, value: bool) -> None:
-        self._emit(value)
-
-    def _emit(self, value: object) -> None:
-        sender = self.sender()
-        for name, field in self.fields.items():
-            if field is sender:
-                self.changed.emit(name, value)
+    # What the user asks for
 
     @Slot()
     def _ask_folder(self) -> None:
-        dialog = QFileDialog(self, "Choose a folder that holds models")
-        dialog.setFileMode(QFileDialog.FileMode.Directory)
-        dialog.setOption(QFileDialog.Option.ShowDirsOnly)
-        dialog.fileSelected.connect(self._folder_chosen)
-        dialog.finished.connect(dialog.deleteLater)
-        dialog.open()
+        folder_dialog(self, "Choose a folder that holds models", self._folder_chosen).open()
 
     @Slot(str)
     def _folder_chosen(self, path: str) -> None:
@@ -242,14 +216,6 @@ class SettingsDialog(QDialog):
             del self._consents[row]
             self._show_consents()
             self.changed.emit("code_consents", tuple(self._consents))
-
-    @Slot()
-    def _open_place(self) -> None:
-        QDesktopServices.openUrl(QUrl.fromLocalFile(str(self.sender().property("place"))))
-
-    @Slot()
-    def _copy_place(self) -> None:
-        QGuiApplication.clipboard().setText(str(self.sender().property("place")))
 
     # What is shown
 
@@ -277,32 +243,23 @@ def _consent_item(consent: CodeConsent) -> QTreeWidgetItem:
 
 def _page(title: str) -> tuple[QWidget, QVBoxLayout]:
     page = QWidget()
-    column = QVBoxLayout(page)
-    column.setContentsMargins(0, 0, 0, 0)
-    column.setSpacing(8)
-    head = QLabel(title)
-    head.setProperty("tone", "heading")
-    column.addWidget(head)
+    column = v_box(page)
+    column.addWidget(plain_label(title, "heading"))
     return page, column
 
 
-def _row(*buttons: QPushButton) -> QHBoxLayout:
-    row = QHBoxLayout()
-    row.setSpacing(8)
-    for button in buttons:
-        row.addWidget(button)
+def _left(*buttons: QPushButton) -> QHBoxLayout:
+    row = h_box(*buttons)
     row.addStretch(1)
     return row
 
 
-def _button(text: str) -> QPushButton:
-    button = QPushButton(text)
-    button.setAutoDefault(False)
-    return button
+def _open_folder(path: str) -> None:
+    QDesktopServices.openUrl(QUrl.fromLocalFile(path))
 
 
-def _folder(place: Path) -> Path:
-    return place if place.suffix == "" else place.parent
+def _copy(path: str) -> None:
+    QGuiApplication.clipboard().setText(path)
 
 
 def _words(name: str) -> str:

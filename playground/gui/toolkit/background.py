@@ -1,4 +1,4 @@
-"""Short work off the GUI thread (disk, imports), its result delivered as a signal."""
+"""Runs short blocking work (disk, network, imports) on threads and delivers results as signals."""
 
 from __future__ import annotations
 
@@ -15,40 +15,40 @@ log = logging.getLogger(__name__)
 
 
 class Task(QObject):
-    """One piece of work. `done` or `failed` comes once, unless it was abandoned."""
+    """One piece of work. Emits `done` or `failed` once, unless it is abandoned."""
 
     done = Signal(object)  # what the work returned
     failed = Signal(object)  # a PlaygroundError
     over = Signal()  # always, and last
-    _came = Signal(object, object)
+    _returned = Signal(object, object)  # result and error, from the task's thread
 
     def __init__(self, work: Callable[[], object]) -> None:
         super().__init__()
         self._work = work
-        self._wanted = True
-        self.is_over = False  # the GUI thread has seen the end
-        self._came.connect(self._deliver)
+        self._abandoned = False
+        self.is_over = False  # the GUI thread has handled the end
+        self._returned.connect(self._deliver)
 
     def abandon(self) -> None:
-        """Deliver nothing any more; the work itself goes on to its end."""
-        self._wanted = False
+        """Deliver no result; the work itself runs to its end."""
+        self._abandoned = True
 
     def run(self) -> None:
-        """Do the work; for the task's own thread."""
+        """Do the work. Called on the task's thread."""
         try:
             result, error = self._work(), None
         except PlaygroundError as known:
             result, error = None, known
-        except Exception as unknown:  # a defect must reach the user as a sentence too
+        except Exception as unknown:  # a defect reaches the user as a sentence, too
             log.exception("background work failed")
             text = str(unknown) or type(unknown).__name__
             result, error = None, PlaygroundError(f"Something went wrong: {text}")
-        self._came.emit(result, error)
+        self._returned.emit(result, error)
 
     @Slot(object, object)
     def _deliver(self, result: object, error: PlaygroundError | None) -> None:
-        # Back on the GUI thread: what was abandoned meanwhile is not delivered either.
-        if self._wanted:
+        # On the GUI thread again; the task may have been abandoned in the meantime.
+        if not self._abandoned:
             if error is None:
                 self.done.emit(result)
             else:
@@ -70,7 +70,11 @@ class Background(QObject):
         done: Callable[..., None] | None = None,
         failed: Callable[..., None] | None = None,
     ) -> Task:
-        """Run `work`. `done` and `failed` must be methods of QObjects: they run on its thread."""
+        """Run `work` on a thread of its own.
+
+        `done` receives its result, `failed` its PlaygroundError. Both must be methods of
+        QObjects, so that Qt calls them on the thread of their object.
+        """
         self._sweep()
         task = Task(work)
         if done is not None:
@@ -84,7 +88,7 @@ class Background(QObject):
         return task
 
     def close(self, timeout_s: float = 1.0) -> bool:
-        """Abandon all tasks and wait for them together; False where one still runs."""
+        """Abandon all tasks and wait up to `timeout_s` for them; False where one still runs."""
         end = time.monotonic() + timeout_s
         for task in self._tasks:
             task.abandon()
@@ -94,8 +98,8 @@ class Background(QObject):
 
     @Slot()
     def _sweep(self) -> None:
-        # A thread may end before its result was delivered, and a task that has delivered may
-        # still be in its thread's last line: it goes when both are over.
+        # A thread may end before its result is delivered, and may still be running its last line
+        # afterwards: a task is dropped when both are over.
         self._tasks = {
             task: thread
             for task, thread in self._tasks.items()

@@ -1,4 +1,4 @@
-"""Labels, buttons and combo boxes that shorten their text with an ellipsis."""
+"""Labels, buttons and combo boxes that shorten their text with an ellipsis where it is too long."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from playground.gui.toolkit.widgets import plain_tip
 
 
 class ElidedLabel(QLabel):
-    """One line of plain text that ends in … where it lacks room; the tip has all of it."""
+    """One line of plain text, elided where space is short; the tool tip shows all of it."""
 
     def __init__(self, text: str = "", parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -38,7 +38,7 @@ class ElidedLabel(QLabel):
         return self._full
 
     def set_full_text(self, text: str, tip: str = "") -> None:
-        """Show `text`; `tip` replaces the text in the tool tip."""
+        """Show `text`; the tool tip shows `tip` instead, where one is given."""
         if text == self._full and tip == self._tip:
             return
         self._full, self._tip = text, tip
@@ -64,7 +64,7 @@ class ElidedLabel(QLabel):
 
 
 class ElidedButton(QPushButton):
-    """A push button whose text is elided; the whole text is its accessible description."""
+    """A push button with an elided text; its accessible description is the whole text."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -82,7 +82,7 @@ class ElidedButton(QPushButton):
             self._elide()
 
     def set_room(self, pixels: int) -> None:
-        """Say how many pixels padding and icon take from the text."""
+        """Set the width of padding and icon, which the text cannot use."""
         self._room = pixels
         self._elide()
 
@@ -100,17 +100,17 @@ class ElidedButton(QPushButton):
     def _elide(self) -> None:
         room = max(8, self.width() - self._room)
         shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideMiddle, room)
-        # An ampersand in a model's name is no mnemonic.
+        # An ampersand in a model's name does not mark a mnemonic.
         shown = shown.replace("&", "&&")
         if shown != self.text():
             self.setText(shown)
 
 
 class ElidedComboBox(QComboBox):
-    """A combo box that may be narrow: closed, it shows a short text, elided.
+    """A combo box that may be narrow: while closed it shows a short, elided text.
 
-    The short text is the item's data of role `SHORT`, where it has one. The wheel changes
-    the choice only of a box that has the focus.
+    The short text is the item's data of role `SHORT`, where it has one. The mouse wheel changes
+    the choice only while the box has the focus.
     """
 
     SHORT = Qt.ItemDataRole.UserRole + 7
@@ -124,7 +124,7 @@ class ElidedComboBox(QComboBox):
         return QSize(56, super().minimumSizeHint().height())
 
     def shown_text(self) -> str:
-        """What the closed box says, before eliding."""
+        """Return what the closed box shows, before eliding."""
         short = self.currentData(self.SHORT)
         return str(short) if short else self.currentText()
 
@@ -149,6 +149,6 @@ class ElidedComboBox(QComboBox):
 
     def showPopup(self) -> None:  # noqa: N802  # Qt's name
         view = self.view()
-        wanted = view.sizeHintForColumn(0) + 32
-        view.setMinimumWidth(max(self.width(), min(wanted, 620)))
+        needed = view.sizeHintForColumn(0) + 32
+        view.setMinimumWidth(max(self.width(), min(needed, 620)))
         super().showPopup()

@@ -1,24 +1,23 @@
-"""Links from strangers: opened in the browser only after it was shown where they lead."""
+"""Opens links from model cards in the browser, after showing where each one leads."""
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QUrl, Slot
+from PySide6.QtCore import QUrl, Slot
 from PySide6.QtGui import QDesktopServices, QFont, QGuiApplication, QTextOption
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
-    QLabel,
     QPlainTextEdit,
     QPushButton,
-    QVBoxLayout,
     QWidget,
 )
 
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.widgets import plain_label, v_box
 
 
 def web_link(address: str, base: str = "") -> QUrl | None:
-    """An http or https address, perhaps below `base`; None for everything else."""
+    """Return an http or https address, resolved against `base`; None for any other kind."""
     if not address.strip():
         return None
     url = QUrl(address.strip())
@@ -29,7 +28,7 @@ def web_link(address: str, base: str = "") -> QUrl | None:
 
 
 def ask_to_open(address: str, parent: QWidget, base: str = "") -> LinkQuestion | None:
-    """Show where a link leads and offer to go there; None where it leads to no web page."""
+    """Show where a link leads and offer to open it; None where it leads to no web page."""
     url = web_link(address, base)
     if url is None:
         return None
@@ -40,25 +39,23 @@ def ask_to_open(address: str, parent: QWidget, base: str = "") -> LinkQuestion |
 
 
 class LinkQuestion(QDialog):
-    """Names the address in full, its host as the network sees it, before it is opened."""
+    """Shows the full address, with the host name as DNS sees it, before it is opened."""
 
     def __init__(self, url: QUrl, parent: QWidget) -> None:
         super().__init__(parent)
         self.setWindowTitle("Open a web page")
         self._url = url
-        #: Where it leads: nothing but ASCII, so that no look-alike letter hides in it.
+        #: The address in ASCII only, so that it cannot hide look-alike letters.
         self.address = bytes(url.toEncoded().data()).decode("ascii", "replace")
         host = bytes(QUrl.toAce(url.host()).data()).decode("ascii", "replace")
-        head = QLabel(f"Open a page of {host or url.host()} in your browser?")
-        head.setTextFormat(Qt.TextFormat.PlainText)
-        head.setProperty("tone", "heading")
-        head.setWordWrap(True)
+        question = f"Open a page of {host or url.host()} in your browser?"
+        head = plain_label(question, "heading", wrap=True)
         shown = QPlainTextEdit(self.address)
         shown.setReadOnly(True)
         shown.setTabChangesFocus(True)
         shown.setProperty("kind", "input")
         letters = theme.mono_font()
-        letters.setFeature(QFont.Tag("calt"), 0)  # no two characters drawn as one
+        letters.setFeature(QFont.Tag("calt"), 0)  # no ligatures
         shown.setFont(letters)
         shown.setWordWrapMode(QTextOption.WrapMode.WrapAnywhere)
         shown.setFixedHeight(4 * shown.fontMetrics().lineSpacing())
@@ -68,13 +65,11 @@ class LinkQuestion(QDialog):
         self.copy_button = QPushButton("Co&py the address")
         buttons.addButton(self.open_button, QDialogButtonBox.ButtonRole.AcceptRole)
         buttons.addButton(self.copy_button, QDialogButtonBox.ButtonRole.ActionRole)
-        column = QVBoxLayout(self)
-        column.setContentsMargins(16, 16, 16, 16)
-        column.setSpacing(12)
+        column = v_box(self, margin=16, spacing=12)
         for widget in (head, shown, buttons):
             column.addWidget(widget)
         self.resize(480, self.sizeHint().height())
-        buttons.accepted.connect(self._go)
+        buttons.accepted.connect(self._open)
         buttons.rejected.connect(self.reject)
         self.copy_button.clicked.connect(self._copy)
         cancel = buttons.button(QDialogButtonBox.StandardButton.Cancel)
@@ -82,7 +77,7 @@ class LinkQuestion(QDialog):
         cancel.setFocus()
 
     @Slot()
-    def _go(self) -> None:
+    def _open(self) -> None:
         QDesktopServices.openUrl(self._url)
         self.accept()
 

@@ -1,4 +1,4 @@
-"""The one way to tell the user something: objects receive a `Notify` and call it."""
+"""Carries messages to the user: constructors receive a `Notify` and call it."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Notify(QObject):
     message = Signal(str, str, str)  # text, Level, remedy
 
     def info(self, text: str, remedy: str = "") -> None:
-        """Tell what has happened; the message goes by itself."""
+        """Report what has happened; the message disappears by itself."""
         self.message.emit(text, "info", remedy)
 
     def warning(self, error: PlaygroundError) -> None:
-        """Tell what could not be done; the message stays until it is dismissed."""
+        """Report what could not be done; the message stays until it is dismissed."""
         self.message.emit(error.message, "warning", error.remedy)
 
     def error(self, error: PlaygroundError) -> None:
-        """Tell what has failed; the message stays until it is dismissed."""
+        """Report what has failed; the message stays until it is dismissed."""
         self.message.emit(error.message, "error", error.remedy)

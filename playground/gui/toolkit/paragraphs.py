@@ -1,6 +1,6 @@
-"""Keeps Qt's text views quick: long paragraphs are broken in the view, and mended on reading.
+"""Keeps Qt's text views fast: breaks long paragraphs in the view, and rejoins them when read.
 
-A view lays a paragraph out anew at every change in it, which takes 100 ms at 132,000
+A view lays out a paragraph again at every change in it, which takes 100 ms at 132,000
 characters and minutes at a million.
 """
 
@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from PySide6.QtGui import QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextFormat
 
-#: Length of a paragraph from which on it is broken at a space …
+#: A paragraph of this length is broken at its next space …
 SOFT_LENGTH = 1_600
-#: … and at which it is broken anywhere.
+#: … and at this length anywhere.
 HARD_LENGTH = 2_000
-#: Set in the format of a block that began because of a break of ours; undo keeps it.
+#: Marks the format of a block that such a break began; undo keeps it.
 _BROKEN = QTextFormat.Property.UserProperty + 2
 
 
 def insert(cursor: QTextCursor, text: str, shape: QTextCharFormat | None = None) -> None:
-    """Insert lines at the cursor, breaking paragraphs that would get too long."""
+    """Insert lines at the cursor, breaking paragraphs that would become too long."""
     shape = shape or QTextCharFormat()
     for number, line in enumerate(text.split("\n")):
         if number:
@@ -32,12 +32,15 @@ def insert(cursor: QTextCursor, text: str, shape: QTextCharFormat | None = None)
 
 
 def insert_line_break(cursor: QTextCursor) -> None:
-    """Begin a line that is meant; Qt's own would take over the mark of the block it is in."""
+    """Begin a line that the text has; Qt's own function would copy the mark of the block."""
     cursor.insertBlock(QTextBlockFormat())
 
 
 def text_between(block: QTextBlock, start: int, end: int) -> str:
-    """The text of two positions, from `block` (that of `start`) on, without our breaks."""
+    """Return the text from `start` to `end`, without the breaks inserted here.
+
+    The positions count UTF-16 units, as Qt's do; `block` is the one that holds `start`.
+    """
     parts: list[str] = []
     while block.isValid() and block.position() <= end:
         if parts and not block.blockFormat().boolProperty(_BROKEN):
@@ -48,7 +51,7 @@ def text_between(block: QTextBlock, start: int, end: int) -> str:
 
 
 def _pieces(line: str, used: int) -> list[str]:
-    """Cut a line that follows `used` characters; all but the last piece are full."""
+    """Cut a line that follows `used` characters of its paragraph; only the last piece is short."""
     pieces: list[str] = []
     place = 0
     while True:
@@ -65,7 +68,7 @@ def _pieces(line: str, used: int) -> list[str]:
 
 
 def _part(block: QTextBlock, start: int, end: int) -> str:
-    """The block's text between two positions of the document, which count UTF-16 units."""
+    """Return the block's text between two positions of the document."""
     text = block.text()
     first, last = start - block.position(), end - block.position()
     if first <= 0 and last >= block.length() - 1:

@@ -1,4 +1,4 @@
-"""A question before something is lost."""
+"""Asks the user before something is lost."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from playground.gui.toolkit.widgets import plain_tip
 
 
 class Question(QMessageBox):
-    """Asks whether to do it; shown with `open()`, it does not block, and goes by itself.
+    """Asks whether to do something. Show it with `open()`: it does not block, and deletes itself.
 
-    `answered` carries True for doing it. Leaving things as they are is the default, and what
-    Escape means.
+    `answered` carries True for doing it. Not doing it is the default, and the meaning of Escape.
     """
 
     answered = Signal(bool)
@@ -20,13 +19,13 @@ class Question(QMessageBox):
     def __init__(
         self, parent: QWidget, title: str, text: str, detail: str, *, do: str, keep: str
     ) -> None:
-        """`do` and `keep` label the buttons; the texts are shown as they stand."""
+        """`do` and `keep` label the buttons; the texts are shown literally."""
         super().__init__(parent)
         self.setIcon(QMessageBox.Icon.Question)
         self.setWindowTitle(title)
         self.setTextFormat(Qt.TextFormat.PlainText)
         self.setText(text)
-        self.setInformativeText(plain_tip(detail))  # of this text Qt guesses the format
+        self.setInformativeText(plain_tip(detail))  # Qt guesses the format of this text
         self.addButton(do, QMessageBox.ButtonRole.DestructiveRole)
         other = self.addButton(keep, QMessageBox.ButtonRole.RejectRole)
         self.setDefaultButton(other)

@@ -1,4 +1,4 @@
-"""A row of choices of which one is on."""
+"""A row of joined buttons of which exactly one is on."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from PySide6.QtWidgets import QButtonGroup, QHBoxLayout, QPushButton, QSizePolic
 
 
 class Segments(QWidget):
-    """A row of choices of which one is on; the arrow keys move between them."""
+    """Offers choices side by side; the arrow keys move between them."""
 
     chosen = Signal(str)
 
     def __init__(
         self, name: str, choices: Sequence[tuple[str, str, str]], parent: QWidget | None = None
     ) -> None:
-        """`choices` are (value, text with mnemonic, tip)."""
+        """`choices` are (value, text with mnemonic, tool tip)."""
         super().__init__(parent)
         self.setAccessibleName(name)
         self._group = QButtonGroup(self)
@@ -49,6 +49,7 @@ class Segments(QWidget):
             self._buttons[value].setChecked(True)
 
     def set_available(self, value: str, ok: bool, reason: str) -> None:
+        """Enable or disable a choice; the tool tip gives the reason."""
         button = self._buttons[value]
         button.setEnabled(ok)
         button.setToolTip(reason)

@@ -1,4 +1,4 @@
-"""A table of plain texts whose rows stand for something; strangers' texts stay plain."""
+"""A read-only table of plain texts; texts from strangers are never taken for HTML."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _PADDING = QMargins(8, 0, 8, 0)
 
 
 class RowsModel(QAbstractTableModel):
-    """Rows of cells under headings; `tips` has one tool tip a row."""
+    """Rows of cells under headings."""
 
     def __init__(self, headings: Sequence[str], right: Sequence[int] = ()) -> None:
         """`right` are the columns of numbers."""
@@ -44,6 +44,7 @@ class RowsModel(QAbstractTableModel):
         self._tips: list[str] = []
 
     def set_rows(self, rows: Sequence[tuple[str, ...]], tips: Sequence[str] = ()) -> None:
+        """Replace the rows; `tips` has one tool tip a row, else a cell's tip is its text."""
         self.beginResetModel()
         self._rows, self._tips = list(rows), list(tips)
         self.endResetModel()
@@ -81,7 +82,7 @@ class RowsModel(QAbstractTableModel):
 
 
 class _Wrapping(QStyledItemDelegate):
-    """Knows of the style sheet's padding, which Qt forgets where it wraps a text to measure it."""
+    """Subtracts the style sheet's padding, which Qt ignores when it measures a wrapped text."""
 
     def sizeHint(self, option: QStyleOptionViewItem, index: _Index) -> QSize:
         narrow = QStyleOptionViewItem(option)
@@ -90,9 +91,9 @@ class _Wrapping(QStyledItemDelegate):
 
 
 class RowsTable(QTableView):
-    """Shows a RowsModel; Enter or a double click uses a row, Ctrl+C copies it."""
+    """Shows a RowsModel; Enter or a double click emits `used`, Ctrl+C copies the row."""
 
-    used = Signal(int)
+    used = Signal(int)  # the row's number
 
     def __init__(
         self,
@@ -104,9 +105,9 @@ class RowsTable(QTableView):
         wrap: bool = False,
         parent: QWidget | None = None,
     ) -> None:
-        """`right` are columns of numbers. The first column takes the room that the others leave:
-        those of `widths` have a fixed one in pixels, the others what their texts need. With
-        `wrap` a row is as high as its texts need (two lines where there are very many)."""
+        """`right` are the columns of numbers. The first column takes the width that the others
+        leave: those in `widths` have fixed pixels, the others what their texts need. With `wrap`
+        a row is as high as its texts need, or two lines high where there are very many rows."""
         super().__init__(parent)
         self.rows = RowsModel(headings, right)
         self.setModel(self.rows)
@@ -131,7 +132,7 @@ class RowsTable(QTableView):
         header.setHighlightSections(False)
         header.setMinimumSectionSize(56)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
-        header.setResizeContentsPrecision(100)  # rows that are looked at
+        header.setResizeContentsPrecision(100)  # rows measured for the width
         header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
         for column, width in (widths or {}).items():
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
@@ -149,7 +150,7 @@ class RowsTable(QTableView):
 
     @Slot()
     def _fit_rows(self) -> None:
-        """Let rows have the height that they need; of very many, all have the same."""
+        """Give each row the height it needs, or all rows one height where there are very many."""
         modes = QHeaderView.ResizeMode
         few = self.rows.rowCount() <= _MEASURED_ROWS
         self.verticalHeader().setSectionResizeMode(modes.ResizeToContents if few else modes.Fixed)

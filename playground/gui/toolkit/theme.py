@@ -1,4 +1,4 @@
-"""Light and dark palettes, lane colours, fonts and tinted icons of the window."""
+"""Supplies the window's light and dark colours, lane colours, fonts and tinted icons."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Colors:
-    """The colours of one scheme, by what they are for."""
+    """The colours of one scheme, named by their use."""
 
     window: str
     surface: str  # cards, inputs, the plot
@@ -93,7 +93,7 @@ DARK = Colors(
     success="#76d49b",
 )
 
-#: Okabe–Ito: told apart with every kind of colour blindness.
+#: The Okabe–Ito palette: distinguishable with every kind of colour blindness.
 _LANE_COLORS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9")
 #: Lengths of dash and gap in pen widths; the first lane is solid.
 _LANE_DASHES: tuple[tuple[float, ...], ...] = (
@@ -111,7 +111,7 @@ _POINTS = (9.75, 14.0)  # the system's font size is kept within these
 
 
 class _Theme(QObject):
-    """The scheme in use; `changed` comes after the application has taken new colours."""
+    """The scheme in use; emits `changed` after the application has taken on new colours."""
 
     changed = Signal()
 
@@ -132,7 +132,7 @@ class _Theme(QObject):
         dark = self.choice == "dark" or (self.choice == "system" and _system_is_dark())
         self.colors = DARK if dark else LIGHT
         if self.colors is self.painted:
-            return  # every icon and every widget would be drawn anew
+            return  # repainting every icon and widget would change nothing
         self.painted = self.colors
         _tinted.cache_clear()
         app.setPalette(_palette(self.colors))
@@ -147,12 +147,12 @@ class _Theme(QObject):
 
 
 _theme = _Theme()
-#: Emitted after the colours changed; widgets that paint by themselves redraw on it.
+#: Emitted after the colours changed; widgets with a paintEvent of their own redraw then.
 theme_changed = _theme.changed
 
 
 def apply_theme(app: QApplication, choice: str = "system") -> None:
-    """Give `app` the "light" or "dark" look, or the one the system has and changes to."""
+    """Give `app` the "light" or "dark" colours; "system" follows the system's, also later."""
     hints = app.styleHints()
     if not _theme.following:
         _theme.following = True
@@ -170,18 +170,13 @@ def apply_theme(app: QApplication, choice: str = "system") -> None:
     _theme.paint(app)
 
 
-def colors() -> Colors:
-    """The colours in use."""
-    return _theme.colors
-
-
 def color(name: str) -> QColor:
-    """One colour in use, by its field name in `Colors`."""
+    """Return one colour in use, by its field name in `Colors`."""
     return QColor(getattr(_theme.colors, name))
 
 
 def ui_font(scale: float = 1.0, *, bold: bool = False) -> QFont:
-    """The window's font, its figures all of one width."""
+    """Return the window's font, with digits of equal width."""
     font = QFont(_UI_FAMILIES)
     font.setPointSizeF((_theme.points or _POINTS[0]) * scale)
     font.setWeight(QFont.Weight.DemiBold if bold else QFont.Weight.Normal)
@@ -190,7 +185,7 @@ def ui_font(scale: float = 1.0, *, bold: bool = False) -> QFont:
 
 
 def mono_font(scale: float = 1.0) -> QFont:
-    """The font of logs and scripts."""
+    """Return the font of logs and scripts."""
     font = QFont(_MONO_FAMILIES)
     font.setStyleHint(QFont.StyleHint.Monospace)
     font.setPointSizeF((_theme.points or _POINTS[0]) * scale)
@@ -198,22 +193,22 @@ def mono_font(scale: float = 1.0) -> QFont:
 
 
 def lane_color(index: int) -> QColor:
-    """The lane's own colour (Okabe–Ito); the seventh lane has the first one's again."""
+    """Return the lane's colour of the Okabe–Ito palette, which repeats after six."""
     return QColor(_LANE_COLORS[index % len(_LANE_COLORS)])
 
 
 def lane_line_color(index: int) -> QColor:
-    """The lane's colour, moved towards the text's until it is 3:1 on the surface."""
+    """Return the lane's colour, mixed with the text's up to a contrast of 3:1 on the surface."""
     return readable(lane_color(index), color("surface"), 3.0)
 
 
 def lane_text_color(index: int) -> QColor:
-    """The lane's colour, moved towards the text's until it is readable (4.5:1)."""
+    """Return the lane's colour, mixed with the text's up to the 4.5:1 that text needs."""
     return readable(lane_color(index), color("surface"), 4.5)
 
 
 def lane_pen(index: int, alpha: int = 255) -> QPen:
-    """The lane's line: width 1 whatever the scale, in its colour and its dash pattern."""
+    """Return the lane's pen: one pixel at any scale, in its colour and dash pattern."""
     shade = lane_line_color(index)
     shade.setAlpha(alpha)
     pen = QPen(shade, 1)
@@ -225,7 +220,7 @@ def lane_pen(index: int, alpha: int = 255) -> QPen:
 
 
 def floor_pen(index: int) -> QPen:
-    """The lane's floor: dotted, whatever the lane's own dashes are."""
+    """Return the dotted pen of the lane's floor (its memory-bandwidth bound)."""
     pen = QPen(lane_line_color(index), 1)
     pen.setCosmetic(True)
     pen.setDashPattern([1.0, 3.0])
@@ -233,13 +228,13 @@ def floor_pen(index: int) -> QPen:
 
 
 def contrast(first: QColor, second: QColor) -> float:
-    """The contrast ratio of WCAG 2, from 1 to 21."""
+    """Return the contrast ratio of WCAG 2.1 (relative luminance), from 1 to 21."""
     lighter, darker = sorted((_luminance(first), _luminance(second)), reverse=True)
     return (lighter + 0.05) / (darker + 0.05)
 
 
 def readable(shade: QColor, back: QColor, ratio: float) -> QColor:
-    """`shade`, mixed with the text's colour just enough to reach `ratio` on `back`."""
+    """Return `shade`, mixed with the text's colour just enough to reach `ratio` on `back`."""
     text = color("text")
     for step in range(21):
         part = step / 20
@@ -252,9 +247,9 @@ def readable(shade: QColor, back: QColor, ratio: float) -> QColor:
 
 
 def icon(name: str, role: str = "text") -> QIcon:
-    """The icon `name` from the resources in the colour `role`; greyed where disabled.
+    """Return the icon `name` in the colour `role`, greyed out where it is disabled.
 
-    On a selected row it has the colour of the row's text.
+    On a selected row it takes the colour of the row's text.
     """
     result = QIcon()
     for size in (16, 20, 24, 32, 48):
@@ -265,7 +260,7 @@ def icon(name: str, role: str = "text") -> QIcon:
 
 
 def pixmap(name: str, size: int, role: str = "text") -> QPixmap:
-    """The icon `name`, `size` logical pixels square, sharp on this screen."""
+    """Return the icon `name`, `size` logical pixels square, at the screen's resolution."""
     app = QGuiApplication.instance()
     ratio = app.devicePixelRatio() if isinstance(app, QGuiApplication) else 1.0
     return _tinted(name, size, ratio, getattr(_theme.colors, role))
@@ -288,7 +283,7 @@ def _tinted(name: str, size: int, ratio: float, shade: str) -> QPixmap:
 
 @lru_cache(maxsize=128)
 def _drawing(name: str) -> str:
-    """The icon's SVG, read once for all its sizes; "" where it cannot be read."""
+    """Return the icon's SVG, read once for all sizes; "" where it cannot be read."""
     try:
         return resource("icons", f"{name}.svg").read_text("utf-8")
     except OSError as error:
@@ -313,7 +308,7 @@ def _luminance(shade: QColor) -> float:
 
 
 def _load_fonts(app: QApplication) -> float:
-    """Register the shipped fonts; return the size of the window's font in points."""
+    """Register the shipped fonts; return the window's font size in points."""
     for name in _FONT_FILES:
         if QFontDatabase.addApplicationFont(str(resource("fonts", name))) < 0:
             log.warning("The font %s cannot be loaded; the system's fonts are used.", name)

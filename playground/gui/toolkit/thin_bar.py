@@ -1,23 +1,16 @@
-"""A thin progress bar."""
+"""A progress bar of four pixels."""
 
 from __future__ import annotations
 
 from PySide6.QtCore import QRectF, Qt, QTimer
-from PySide6.QtGui import (
-    QHideEvent,
-    QPainter,
-    QPaintEvent,
-    QShowEvent,
-)
-from PySide6.QtWidgets import (
-    QWidget,
-)
+from PySide6.QtGui import QHideEvent, QPainter, QPaintEvent, QShowEvent
+from PySide6.QtWidgets import QWidget
 
 from playground.gui.toolkit import theme
 
 
 class ThinBar(QWidget):
-    """A progress bar of four pixels: a fraction, a moving piece, or nothing."""
+    """Shows a fraction, a moving piece where none is known, or nothing while idle."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -33,7 +26,7 @@ class ThinBar(QWidget):
         theme.theme_changed.connect(self.update)
 
     def set_progress(self, busy: bool, fraction: float | None, moving: bool = True) -> None:
-        """Draw `fraction` (0 to 1); without one a piece that moves, if `moving`."""
+        """Show `fraction` (0 to 1); for None a piece that moves, if `moving`, or a full bar."""
         if (busy, fraction) != (self._busy, self._fraction):
             self._busy, self._fraction = busy, fraction
             percent = f"{fraction:.0%}" if fraction is not None else "unknown"

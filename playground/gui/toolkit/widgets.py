@@ -1,8 +1,9 @@
-"""Small widgets that the views share: elided texts, segments, swatches and a thin bar."""
+"""Makes the labels, buttons, combo boxes and layouts that the views share."""
 
 from __future__ import annotations
 
 import html
+from collections.abc import Sequence
 
 from PySide6.QtCore import QMimeData, QSize, Qt
 from PySide6.QtGui import (
@@ -12,10 +13,14 @@ from PySide6.QtGui import (
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
     QComboBox,
+    QHBoxLayout,
     QLabel,
+    QLayout,
     QLineEdit,
+    QPushButton,
     QSizePolicy,
     QToolButton,
+    QVBoxLayout,
     QWidget,
 )
 
@@ -23,7 +28,7 @@ from playground.gui.toolkit import theme
 
 
 def set_kind(widget: QWidget, name: str, value: object) -> None:
-    """Set a property that the style sheet looks at, and take the new style on."""
+    """Set a property that the style sheet selects by, and restyle the widget."""
     if widget.property(name) == value:
         return
     widget.setProperty(name, value)
@@ -32,15 +37,17 @@ def set_kind(widget: QWidget, name: str, value: object) -> None:
 
 
 def plain_tip(text: str) -> str:
-    """A tool tip that shows `text` as it is: Qt would take what looks like HTML for it."""
+    """Return a tool tip that shows `text` literally, even where it looks like HTML to Qt."""
     if "<" not in text:
         return text
     return f"<span>{html.escape(text)}</span>".replace("\n", "<br>")
 
 
 def set_name(control: QWidget, name: str) -> None:
-    """Give a control its accessible name, and so its parts that can have the focus: Qt leaves
-    the line of a spin box, the list of a combo box and a viewport without one."""
+    """Give a control and its focusable parts an accessible name.
+
+    Qt leaves the line edit of a spin box, the list of a combo box and a viewport without one.
+    """
     parts: list[QWidget] = [control, *control.findChildren(QLineEdit)]
     if isinstance(control, QComboBox):
         parts.append(control.view())
@@ -51,25 +58,35 @@ def set_name(control: QWidget, name: str) -> None:
 
 
 def announce(widget: QWidget, text: str) -> None:
-    """Let a screen reader say `text`."""
+    """Have a screen reader speak `text`."""
     if QAccessible.isActive():
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(widget, text))
 
 
 def only_text(data: QMimeData, text: str) -> QMimeData:
-    """Put `text` in the place of everything in Qt's own `data`.
+    """Replace the contents of `data`, which Qt made, by `text`.
 
-    The clipboard keeps it beyond the interpreter's end, where deleting an object that was made
-    in Python crashes: so it has to be one that Qt made.
+    The clipboard outlives the interpreter, and deleting an object that Python made then
+    crashes: only an object that Qt made may go there.
     """
-    data.text()  # Qt fills it at the first look, and would overwrite what was set before
+    data.text()  # Qt fills `data` on first access, and would overwrite what was set before
     data.clear()
     data.setText(text)
     return data
 
 
+def push_button(text: str, tip: str = "", *, kind: str = "") -> QPushButton:
+    """Make a button that Enter does not press; `kind` is the style sheet's (primary, danger…)."""
+    button = QPushButton(text)
+    button.setAutoDefault(False)
+    button.setToolTip(tip)
+    if kind:
+        button.setProperty("kind", kind)
+    return button
+
+
 def tool_button(icon: str, name: str, tip: str = "") -> ThemedToolButton:
-    """A flat button with an icon only; `name` is what a screen reader says."""
+    """Make a flat button with an icon only; `name` is what a screen reader says."""
     button = ThemedToolButton(icon)
     button.setAccessibleName(name)
     button.setToolTip(tip or name)
@@ -97,17 +114,70 @@ class ThemedToolButton(QToolButton):
         self.setIcon(theme.icon(self._icon_name))
 
 
+def fill_combo(
+    combo: QComboBox, name: str, choices: Sequence[tuple[str, object]], tip: str = ""
+) -> None:
+    """Name a combo box and fill it with (text, data) pairs; the tip defaults to the name."""
+    for text, value in choices:
+        combo.addItem(text, value)
+    set_name(combo, name)
+    combo.setToolTip(tip or name)
+
+
 def wrapping_policy() -> QSizePolicy:
-    """For a wrapped label that takes the width it gets, and the height it then needs."""
+    """Return the policy of a wrapped label that takes the width offered and the height needed."""
     policy = QSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
     policy.setHeightForWidth(True)
     return policy
 
 
-def muted_label(text: str, *, wrap: bool = False) -> QLabel:
-    """A plain label of lesser weight."""
+def plain_label(text: str = "", tone: str = "", *, wrap: bool = False) -> QLabel:
+    """Make a label that shows its text literally; `tone` is the style sheet's."""
     label = QLabel(text)
     label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setProperty("tone", "muted")
     label.setWordWrap(wrap)
+    if tone:
+        label.setProperty("tone", tone)
     return label
+
+
+def muted_label(text: str, *, wrap: bool = False) -> QLabel:
+    """Make a plain label in the muted colour."""
+    return plain_label(text, "muted", wrap=wrap)
+
+
+def message_label(tone: str = "") -> QLabel:
+    """Make a plain label for sentences: wrapped at any width, and selectable with the mouse."""
+    label = plain_label("", tone, wrap=True)
+    # A path without spaces must not force the window to its width.
+    label.setSizePolicy(wrapping_policy())
+    label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+    return label
+
+
+def label_for(text: str, control: QWidget) -> QLabel:
+    """Make the label of a control; its mnemonic focuses the control."""
+    label = QLabel(text)
+    label.setBuddy(control)
+    return label
+
+
+def v_box(parent: QWidget | None = None, *, margin: int = 0, spacing: int = 8) -> QVBoxLayout:
+    """Make a column of widgets; pixels of margin around it and of spacing between them."""
+    box = QVBoxLayout(parent) if parent is not None else QVBoxLayout()
+    box.setContentsMargins(margin, margin, margin, margin)
+    box.setSpacing(spacing)
+    return box
+
+
+def h_box(*items: QWidget | QLayout, spacing: int = 8) -> QHBoxLayout:
+    """Make a row of widgets and layouts; pixels of spacing between them."""
+    box = QHBoxLayout()
+    box.setContentsMargins(0, 0, 0, 0)
+    box.setSpacing(spacing)
+    for item in items:
+        if isinstance(item, QLayout):
+            box.addLayout(item)
+        else:
+            box.addWidget(item)
+    return box

@@ -1,4 +1,4 @@
-"""Every command of the window as a named action with its shortcut, icon and tip."""
+"""Every command of the window as an action with its shortcut, icon and tool tip."""
 
 from __future__ import annotations
 
@@ -6,18 +6,26 @@ from PySide6.QtCore import QObject, Qt
 from PySide6.QtGui import QAction, QActionGroup, QKeySequence
 
 from playground.core.settings import MAX_LANES
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.toolkit import theme
 
 
 class Actions(QObject):
-    """The actions; whoever decides connects `triggered`, and sets `enabled`.
+    """The actions, connected and enabled by others.
 
-    "The current lane" of the lane actions is the one that has or had the focus last.
+    Those in `lane_commands` have a LaneCommand as their data and concern the current lane: the
+    one that has, or had last, the focus. Those in `lanes` have a lane's index as their data,
+    those in `themes` a theme's name. Those in `idle` are disabled during a run.
     """
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self._icons: dict[QAction, str] = {}
+        self.idle, self.lane_commands, self.lane_group, self.theme_group = (
+            QActionGroup(self) for _ in range(4)
+        )
+        for group in (self.idle, self.lane_commands, self.lane_group):
+            group.setExclusive(False)
         make = self._make
 
         self.run = make("&Run", "Ctrl+Enter", "play", "Load what is not loaded, and run the prompt")
@@ -27,15 +35,17 @@ class Actions(QObject):
             "Re&generate", "Ctrl+R", "refresh", "Run the last prompt again in every lane"
         )
         self.edit_last = make(
-            "&Edit last prompt", "Ctrl+E", "edit", "Take the last prompt back for editing"
+            "&Edit last prompt", "Ctrl+E", "edit", "Put the last prompt back for editing"
         )
-        self.clear = make("C&lear the texts", "Ctrl+Shift+X", "clear", "Empty all lanes' texts")
+        self.clear = make("C&lear the texts", "Ctrl+Shift+X", "clear", "Clear all lanes' texts")
         self.founding = make(
             "The &founding comparison…",
             "Ctrl+Shift+F",
             "balance",
             "bf16, int8 and GPTQ on one prompt, measured in alternating order",
         )
+        for action in (self.run, self.regenerate, self.edit_last, self.clear, self.founding):
+            self.idle.addAction(action)
 
         self.add_lane = make("&Add lane", "Ctrl+T", "plus", "Add a lane beside the others")
         self.duplicate_lane = make(
@@ -69,13 +79,13 @@ class Actions(QObject):
         )
 
         self.environments = make(
-            "Engine en&vironments…", "", "engine", "Other Pythons that a lane's engine can run in"
+            "Engine en&vironments…", "", "engine", "Python installations that engines can run in"
         )
         self.keep_standby = make(
             "Keep a standby en&gine",
             "",
             "",
-            "An engine waits with its libraries imported (about 0.3 GB), so that loading is quick",
+            "Keep an engine with imported libraries (about 0.3 GB), so that loading is quick",
         )
         self.keep_standby.setCheckable(True)
         self.keep_standby.setChecked(True)
@@ -84,9 +94,23 @@ class Actions(QObject):
             "&Copy answer", "Ctrl+Shift+C", "copy", "Copy the current lane's last answer"
         )
         self.copy_script = make(
-            "Copy as &script", "", "code", "Copy a Python script that makes the answer again"
+            "Copy as &script", "", "code", "Copy a Python script that reproduces the answer"
         )
-        self.copy_stamp = make("Copy s&tamp", "", "stamp", "Copy what made the answer")
+        self.copy_stamp = make("Copy s&tamp", "", "stamp", "Copy what produced the answer")
+        for action, command in (
+            (self.duplicate_lane, LaneCommand.DUPLICATE),
+            (self.remove_lane, LaneCommand.REMOVE),
+            (self.enlarge_lane, LaneCommand.ENLARGE),
+            (self.move_lane_left, LaneCommand.MOVE_LEFT),
+            (self.move_lane_right, LaneCommand.MOVE_RIGHT),
+            (self.choose_model, LaneCommand.CHOOSE_MODEL),
+            (self.open_folder, LaneCommand.OPEN_FOLDER),
+            (self.copy_answer, LaneCommand.COPY_ANSWER),
+            (self.copy_script, LaneCommand.COPY_SCRIPT),
+            (self.copy_stamp, LaneCommand.COPY_STAMP),
+        ):
+            action.setData(command)
+            self.lane_commands.addAction(action)
         self.export_plot = make(
             "&Export the plot…", "Ctrl+Shift+E", "export", "Save the plot as PNG, SVG or CSV"
         )
@@ -97,10 +121,13 @@ class Actions(QObject):
         )
         self.focus_plot = make("Go to latency p&lot", "Ctrl+Shift+G", "", "Go to the latency plot")
         self.focus_table = make("Go to &figures", "Ctrl+Shift+T", "", "Go to the table of figures")
-        self.lanes: list[QAction] = [
-            make(f"Go to lane &{n}", f"Alt+{n}", "", f"Go to lane {n}; again: enlarge it")
-            for n in range(1, MAX_LANES + 1)
-        ]
+        self.lanes: list[QAction] = []
+        for index in range(MAX_LANES):
+            n = index + 1
+            action = make(f"Go to lane &{n}", f"Alt+{n}", "", f"Go to lane {n}; again: enlarge it")
+            action.setData(index)
+            self.lane_group.addAction(action)
+            self.lanes.append(action)
         self.toggle_sidebar = make(
             "Show &sidebar", "Ctrl+B", "sidebar", "Show or hide prompt and options"
         )
@@ -112,7 +139,7 @@ class Actions(QObject):
             action.setChecked(True)
 
         self.downloads = make(
-            "Do&wnloads…", "Ctrl+J", "download", "What is being downloaded, and what was"
+            "Do&wnloads…", "Ctrl+J", "download", "Show current and finished downloads"
         )
         self.palette = make(
             "&Command palette…", "Ctrl+Shift+P", "search", "Find any command by its name"
@@ -122,17 +149,17 @@ class Actions(QObject):
         self.quit = make("&Quit", "Ctrl+Q", "", "Close the window and end every engine")
         self.quit.setMenuRole(QAction.MenuRole.QuitRole)
 
-        self.theme_group = QActionGroup(self)
         self.themes: dict[str, QAction] = {}
         for choice, text in (("system", "As the s&ystem"), ("light", "&Light"), ("dark", "&Dark")):
             action = make(text, "", "", f"Colours: {choice}")
             action.setCheckable(True)
+            action.setData(choice)
             self.theme_group.addAction(action)
             self.themes[choice] = action
         self.themes["system"].setChecked(True)
 
         self.help_figures = make("What the &figures mean", "F1", "help", "Each figure's formula")
-        self.help_keys = make("&Keyboard shortcuts", "Ctrl+F1", "keyboard", "Every shortcut")
+        self.help_keys = make("&Keyboard shortcuts", "Ctrl+F1", "keyboard", "All shortcuts")
         self.about = make("&About", "", "", "Versions and licences")
         self.about.setMenuRole(QAction.MenuRole.AboutRole)
 
@@ -140,7 +167,7 @@ class Actions(QObject):
         self._tint()
 
     def all(self) -> list[QAction]:
-        """Every action, in the order of the menus."""
+        """Return every action, in the order of the menus."""
         return [child for child in self.children() if isinstance(child, QAction)]
 
     def _make(self, text: str, shortcut: str, icon: str, tip: str) -> QAction:

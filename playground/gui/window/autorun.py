@@ -1,4 +1,4 @@
-"""Runs the prompt without a hand on the keyboard, takes the window's picture, and quits."""
+"""Runs the prompt without user input, saves a picture of the window, and quits."""
 
 from __future__ import annotations
 
@@ -11,16 +11,23 @@ from PySide6.QtWidgets import QWidget
 
 from playground.gui.lanes.run import RunResult
 from playground.gui.prompt.controller import PromptController
+from playground.gui.toolkit.notify import Notify
 
-#: The curve and the table follow the last token within one refresh; then the picture is true.
+#: Plot and table show the last token within this time (ms).
 _SETTLE_MS = 250
 
 
 class Autorun(QObject):
-    """Ends the application when a picture was asked for; else it leaves the window open."""
+    """Ends the application after saving a picture; without one it leaves the window open."""
 
     def __init__(
-        self, window: QWidget, controller: PromptController, *, run: bool, picture: Path | None
+        self,
+        window: QWidget,
+        controller: PromptController,
+        notify: Notify,
+        *,
+        run: bool,
+        picture: Path | None,
     ) -> None:
         super().__init__(window)
         self._window = window
@@ -29,19 +36,19 @@ class Autorun(QObject):
         self._picture = picture
         self._code = 0
         self._settle = QTimer(self, singleShot=True, interval=_SETTLE_MS)
-        self._settle.timeout.connect(self._take)
-        controller.message.connect(self._told)
+        self._settle.timeout.connect(self._save_picture)
+        notify.message.connect(self._print)
         controller.finished.connect(self._finished)
 
     @Slot()
     def start(self) -> None:
-        """Begin; call it in the event loop, with the window shown."""
+        """Begin; called in the event loop, with the window shown."""
         if not self._run:
             self._settle.start()
             return
         self._controller.run()
         if not self._controller.run_controller.running:
-            self._code = 1  # why was told as a message
+            self._code = 1  # a message has said why
             self._settle.start()
 
     @Slot(object)
@@ -54,15 +61,15 @@ class Autorun(QObject):
         self._settle.start()
 
     @Slot(str, str, str)
-    def _told(self, text: str, level: str, remedy: str) -> None:
+    def _print(self, text: str, level: str, remedy: str) -> None:
         if level != "info":
             sys.stderr.write(f"playground: {text} {remedy}\n")
 
     @Slot()
-    def _take(self) -> None:
+    def _save_picture(self) -> None:
         if self._picture is None:
             return
-        with contextlib.suppress(OSError):  # saving tells it
+        with contextlib.suppress(OSError):  # saving then fails, and says so
             self._picture.parent.mkdir(parents=True, exist_ok=True)
         if not self._window.grab().save(str(self._picture)):
             sys.stderr.write(

@@ -1,4 +1,4 @@
-"""Finds any command by a few letters of its name, and runs it."""
+"""The command palette: finds any command by a few letters of its name, and runs it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _KEYS_TO_LIST = (Qt.Key.Key_Down, Qt.Key.Key_Up, Qt.Key.Key_PageDown, Qt.Key.Key
 
 
 class CommandPalette(QDialog):
-    """A list of actions, filtered while typing; Enter runs the marked one."""
+    """A list of actions, filtered while typing; Enter runs the selected one."""
 
     def __init__(self, actions: Sequence[QAction], parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -22,11 +22,11 @@ class CommandPalette(QDialog):
         self.setWindowFlag(Qt.WindowType.FramelessWindowHint)
         blank = QPixmap(16, 16)
         blank.fill(Qt.GlobalColor.transparent)
-        self._blank = QIcon(blank)  # so that all names begin at one place
+        self._blank = QIcon(blank)  # aligns the names of commands without an icon
         self._items: list[QTreeWidgetItem] = []
         self._actions = [action for action in actions if _name(action)]
         self.field = QLineEdit()
-        self.field.setPlaceholderText("Type a part of a command's name")
+        self.field.setPlaceholderText("Type part of a command's name")
         self.field.setAccessibleName("Command")
         self.field.setClearButtonEnabled(False)
         self.list = QTreeWidget()
@@ -35,9 +35,9 @@ class CommandPalette(QDialog):
         self.list.setRootIsDecorated(False)
         self.list.setUniformRowHeights(True)
         self.list.setAccessibleName("Commands")
-        self.list.ensurePolished()  # or its rows are as high as without the style sheet
+        self.list.ensurePolished()  # applies the style sheet before the rows get their height
         self.list.setFocusPolicy(Qt.FocusPolicy.NoFocus)
-        self._nothing = muted_label("No command has these letters in this order.")
+        self._nothing = muted_label("No command contains these letters in this order.")
         column = QVBoxLayout(self)
         column.setContentsMargins(12, 12, 12, 12)
         column.setSpacing(8)
@@ -50,7 +50,7 @@ class CommandPalette(QDialog):
         self.resize(520, 400)
 
     def open_palette(self) -> None:
-        """Show every command, in the upper middle of the parent."""
+        """Show every command, near the top of the parent and centred."""
         self.field.clear()
         self._filter("")
         parent = self.parentWidget()
@@ -63,7 +63,7 @@ class CommandPalette(QDialog):
         self.field.setFocus()
 
     def shown_names(self) -> list[str]:
-        """The commands that fit what is typed, best first."""
+        """Return the commands that match the text typed, best first."""
         return [item.text(0) for item in self._items]
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
@@ -118,7 +118,7 @@ class CommandPalette(QDialog):
     def _run_item(self, item: QTreeWidgetItem) -> None:
         action = self._actions[item.data(0, Qt.ItemDataRole.UserRole)]
         if action.isEnabled():
-            # Closed first: the action may open a dialog of its own.
+            # Close first: the action may open a dialog.
             self.accept()
             action.trigger()
 
@@ -128,16 +128,19 @@ def _name(action: QAction) -> str:
 
 
 def _score(typed: str, name: str) -> int | None:
-    """How badly `name` fits: 0 begins with it, 1 has it, above: letters apart; None: not."""
+    """Return how well `name` matches, None where it does not; lower is better.
+
+    0: it begins with `typed`; 1: it contains it; above: it contains the letters with gaps.
+    """
     if not typed or name.startswith(typed):
         return 0
     if typed in name:
         return 1
-    place, gaps = -1, 2
+    last, gaps = -1, 2
     for char in typed:
-        found = name.find(char, place + 1)
+        found = name.find(char, last + 1)
         if found < 0:
             return None
-        gaps += found - place - 1
-        place = found
+        gaps += found - last - 1
+        last = found
     return gaps

@@ -1,4 +1,4 @@
-"""Who listens to whom, by topic; the one place where menus and panels meet the controllers."""
+"""Which signal of the window reaches which slot of the controllers, by topic."""
 
 from __future__ import annotations
 
@@ -10,97 +10,80 @@ from playground.gui.lanes.lanes import LanesController
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.controller import PromptController
 from playground.gui.quantize.entry import QuantizeEntry
+from playground.gui.toolkit.notify import Notify
+from playground.gui.window.lane_commands import LaneCommands
 from playground.gui.window.main_window import MainWindow
 
 
+def connect_messages(window: MainWindow, notify: Notify) -> None:
+    """Messages to the user."""
+    notify.message.connect(window.messages.show_message)
+    window.plot.export_failed.connect(notify.error)
+
+
 def connect_prompt(window: MainWindow, controller: PromptController) -> None:
-    """Running, stopping and the prompt's life after."""
+    """The prompt: running, stopping, editing and clearing it."""
     prompt, actions = window.prompt, window.actions
-    prompt.runRequested.connect(controller.run)
-    prompt.stopRequested.connect(controller.stop)
-    prompt.editLastRequested.connect(controller.edit_last)
-    prompt.clearRequested.connect(controller.clear)
+    prompt.run_button.clicked.connect(controller.run)
+    prompt.stop_button.clicked.connect(controller.stop)
+    prompt.edit_last_button.clicked.connect(controller.edit_last)
+    prompt.clear_button.clicked.connect(controller.clear)
     actions.run.triggered.connect(controller.run)
     actions.stop.triggered.connect(controller.stop)
     actions.regenerate.triggered.connect(controller.regenerate)
     actions.edit_last.triggered.connect(controller.edit_last)
     actions.clear.triggered.connect(controller.clear)
     actions.founding.triggered.connect(controller.open_founding)
-    for action in (actions.run, actions.regenerate, actions.edit_last, actions.clear):
-        controller.running_changed.connect(action.setDisabled)
-    controller.running_changed.connect(actions.founding.setDisabled)
+    controller.running_changed.connect(actions.idle.setDisabled)
 
 
-def connect_lanes(window: MainWindow, lanes: LanesController, controller: PromptController) -> None:
-    """The lane menu; each lane's own buttons are connected where the lane is made."""
+def connect_lanes(
+    window: MainWindow,
+    lanes: LanesController,
+    commands: LaneCommands,
+    controller: PromptController,
+) -> None:
+    """The lanes: commands on the current one, and on all of them."""
     actions = window.actions
+    actions.lane_commands.triggered.connect(commands.run_in_current)
     actions.add_lane.triggered.connect(lanes.add_lane)
-    actions.duplicate_lane.triggered.connect(lanes.duplicate_current)
-    actions.remove_lane.triggered.connect(lanes.remove_current)
-    actions.enlarge_lane.triggered.connect(lanes.enlarge_current)
-    actions.move_lane_left.triggered.connect(lanes.move_current_left)
-    actions.move_lane_right.triggered.connect(lanes.move_current_right)
     actions.load_all.triggered.connect(controller.load_all)
     actions.unload_all.triggered.connect(controller.unload_all)
 
 
 def connect_models(
-    window: MainWindow, models: ModelsController, controller: PromptController
+    models: ModelsController, controller: PromptController, quantize: QuantizeEntry
 ) -> None:
-    """Which models run, and what follows from it."""
-    window.actions.choose_model.triggered.connect(models.choose)
-    window.actions.open_folder.triggered.connect(models.open_folder)
+    """The models: what follows from their facts, and from a choice in the picker."""
     models.facts_changed.connect(controller.check_chat)
-    models.message.connect(window.messages.show_message)
+    models.quantize_requested.connect(quantize.open)
 
 
 def connect_downloads(window: MainWindow, downloads: DownloadsController) -> None:
-    """What is being downloaded: seen at a glance, and in a window of its own."""
+    """The downloads: their summary beside the menus, and their window."""
     window.actions.downloads.triggered.connect(downloads.open_window)
     window.indicator.clicked.connect(downloads.open_window)
     downloads.summary_changed.connect(window.indicator.show_summary)
-    downloads.message.connect(window.messages.show_message)
 
 
 def connect_environments(
-    window: MainWindow, environments: EnvironmentsController, models: ModelsController
+    window: MainWindow,
+    environments: EnvironmentsController,
+    entry: EnvironmentsEntry,
+    models: ModelsController,
 ) -> None:
-    """The other Pythons that engines can run in."""
-    entry = EnvironmentsEntry(environments, window)
+    """The engine environments: their dialog, and what the lanes can be set to there."""
     window.actions.environments.triggered.connect(entry.open)
-    models.environments_requested.connect(entry.open)
     environments.changed.connect(models.show_all)
     environments.known.connect(models.environment_known)
-    environments.message.connect(window.messages.show_message)
 
 
-def connect_quantizing(
-    window: MainWindow, quantize: QuantizeEntry, models: ModelsController
-) -> None:
-    """Copies of a model with fewer bits, made in a window of their own."""
+def connect_quantizing(window: MainWindow, quantize: QuantizeEntry) -> None:
+    """The window that makes quantized copies of a model."""
     window.actions.quantize.triggered.connect(quantize.open_current)
-    models.quantize_wanted.connect(quantize.open)
     window.closing.connect(quantize.shut_down)
 
 
 def connect_standby(window: MainWindow, standby: StandbyEngines) -> None:
-    """Whether an engine waits for the next change of precision."""
-    window.actions.keep_standby.toggled.connect(standby.set_wanted)
-    standby.message.connect(window.messages.show_message)
-
-
-def connect_copying(window: MainWindow, controller: PromptController) -> None:
-    """What leaves the window."""
-    actions = window.actions
-    actions.copy_answer.triggered.connect(controller.copy_answer)
-    actions.copy_stamp.triggered.connect(controller.copy_stamp)
-    actions.copy_script.triggered.connect(controller.copy_script)
-    actions.export_plot.triggered.connect(window.plot.ask_export)
-
-
-def connect_messages(
-    window: MainWindow, lanes: LanesController, controller: PromptController
-) -> None:
-    """The one path of messages."""
-    lanes.message.connect(window.messages.show_message)
-    controller.message.connect(window.messages.show_message)
+    """The standby engines."""
+    window.actions.keep_standby.toggled.connect(standby.set_enabled)

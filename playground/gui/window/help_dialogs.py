@@ -1,4 +1,4 @@
-"""Explains every figure with its formula, lists the shortcuts, and tells the versions."""
+"""The help dialogs: every figure with its formula, the shortcuts, and the versions."""
 
 from __future__ import annotations
 
@@ -25,27 +25,28 @@ from playground.core.trace import FORMULAS
 
 _FIGURES = (
     "Every time is taken in the engine, after the device has finished the token. Loading and "
-    "warming up are phases of their own and are in no figure. Lanes that ran together shared "
-    "the device: their figures are not comparable, and their stamps say so."
+    "warming up are timed separately and are not part of any figure. Lanes that ran together "
+    "shared the device: their timings are not comparable, and their stamps say so."
 )
 _MORE = {
-    "peak memory": "the most the engine held while generating: device memory on CUDA, else the "
+    "peak memory": "the most the engine used while generating: device memory on CUDA, else the "
     "process's resident memory",
-    "badge": "counted in the loaded model: linear layers by kind, bytes by type; red where not "
-    "as asked for",
-    "diamond in the plot": "the TTFT of the lane; an arrow where it lies above the picture",
-    "dotted line in the plot": "the floor of each lane; it rises as the cache grows",
-    "level lines in the plot": "p50 (stronger) and p95 (fainter) of each lane",
+    "badge": "the precision counted in the loaded model (layers by kind, bytes by type); red where "
+    "it is not the one requested",
+    "diamond in the plot": "the TTFT of the lane; an arrow where it lies above the visible part",
+    "dotted line in the plot": "the floor of each lane; it rises as the KV cache grows",
+    "horizontal lines in the plot": "p50 (stronger) and p95 (fainter) of each lane",
 }
 
 
 class ListDialog(QDialog):
-    """A headline over a list of two columns."""
+    """A text over a list of two columns; deleted when it is closed."""
 
     def __init__(
         self, title: str, text: str, rows: Sequence[tuple[str, str]], parent: QWidget | None = None
     ) -> None:
         super().__init__(parent)
+        self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
         self.resize(880, 480)
         head = QLabel(text)
@@ -75,13 +76,13 @@ class ListDialog(QDialog):
 
 
 def figures_help(parent: QWidget | None = None) -> ListDialog:
-    """What each figure means and how it is timed."""
+    """Make the dialog on what each figure means and how it is timed."""
     rows = [*FORMULAS.items(), *_MORE.items()]
     return ListDialog("What the figures mean", _FIGURES, rows, parent)
 
 
 def keys_help(actions: Sequence[QAction], parent: QWidget | None = None) -> ListDialog:
-    """Every command that has a shortcut."""
+    """Make the dialog with every command that has a shortcut."""
     rows = [
         (
             action.shortcut().toString(QKeySequence.SequenceFormat.NativeText),
@@ -91,7 +92,10 @@ def keys_help(actions: Sequence[QAction], parent: QWidget | None = None) -> List
         if not action.shortcut().isEmpty()
     ]
     rows += [
-        ("Left, Right", "In the plot: read the values at a token; with Shift ten at a time"),
+        (
+            "Left, Right",
+            "In the plot: read the values at a token; with Shift ten tokens at a time",
+        ),
         ("+, -, 0", "In the plot: zoom in, zoom out, show everything"),
         ("Ctrl+C", "In a text: copy the selection; in the table: copy the cells"),
     ]
@@ -100,7 +104,7 @@ def keys_help(actions: Sequence[QAction], parent: QWidget | None = None) -> List
 
 
 def about(parent: QWidget | None = None) -> ListDialog:
-    """Versions of what the window is made of, and the licences of what is shipped with it."""
+    """Make the dialog with the libraries' versions and the licences of what is shipped."""
     rows = [
         ("Playground", f"{playground.__version__}, MIT licence"),
         ("Python", platform.python_version()),

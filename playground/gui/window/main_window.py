@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import msgspec
-from PySide6.QtCore import QByteArray, Qt, Signal
-from PySide6.QtGui import QCloseEvent, QIcon
+from PySide6.QtCore import QByteArray, Qt, Signal, Slot
+from PySide6.QtGui import QAction, QCloseEvent, QIcon
 from PySide6.QtWidgets import (
     QFrame,
     QMainWindow,
+    QMenu,
     QScrollArea,
     QSplitter,
     QVBoxLayout,
@@ -30,7 +31,7 @@ _SIDEBAR = 300
 
 
 class _State(msgspec.Struct, tag="window-1"):
-    """Sizes and what is shown; another version's state has another tag."""
+    """The panels' sizes and visibility; another version of it has another tag."""
 
     across: bytes
     down: bytes
@@ -39,7 +40,7 @@ class _State(msgspec.Struct, tag="window-1"):
 
 
 class MainWindow(QMainWindow):
-    """Sidebar with prompt and options; beside it the lanes over the plot over the table."""
+    """A sidebar with prompt and options; to its right the lanes, the plot and the table."""
 
     closing = Signal()
 
@@ -64,7 +65,7 @@ class MainWindow(QMainWindow):
         self.prompt.focus_prompt()
 
     def state(self) -> bytes:
-        """The sizes of the panels and what is hidden, for `restore_state`."""
+        """Return the panels' sizes and visibility, for `restore_state`."""
         return msgspec.msgpack.encode(
             _State(
                 across=bytes(self._across.saveState().data()),
@@ -75,7 +76,7 @@ class MainWindow(QMainWindow):
         )
 
     def restore_state(self, state: bytes) -> bool:
-        """Take up what `state` gave; False (and nothing changed) where it is none of ours."""
+        """Apply what `state` returned; return False, changing nothing, for anything else."""
         try:
             saved = msgspec.msgpack.decode(state, type=_State)
         except (msgspec.DecodeError, msgspec.ValidationError):
@@ -151,7 +152,9 @@ class MainWindow(QMainWindow):
 
     def _fill_menus(self) -> None:
         a = self.actions
-        menus = {
+        themes = QMenu("&Colours", self)
+        themes.addActions(list(a.themes.values()))
+        menus: dict[str, tuple[QAction | QMenu | None, ...]] = {
             "&File": (a.open_folder, a.export_plot, None, a.quit),
             "&Edit": (
                 a.copy_answer, a.copy_script, a.copy_stamp, None, a.edit_last, a.clear, None,
@@ -169,6 +172,7 @@ class MainWindow(QMainWindow):
             "&View": (
                 a.toggle_sidebar, a.toggle_plot, None,
                 a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
+                None, themes,
             ),
             "&Help": (a.help_figures, a.help_keys, None, a.about),
         }  # fmt: skip
@@ -179,16 +183,14 @@ class MainWindow(QMainWindow):
             for entry in entries:
                 if entry is None:
                     menu.addSeparator()
+                elif isinstance(entry, QMenu):
+                    menu.addMenu(entry)
                 else:
                     menu.addAction(entry)
-            if title == "&View":
-                menu.addSeparator()
-                themes = menu.addMenu("&Colours")
-                themes.addActions(list(a.themes.values()))
         bar.setCornerWidget(self.indicator)
 
     def _connect_own(self) -> None:
-        """Connect what only places, shows or hides."""
+        """Connect what concerns the window alone: focus, visibility, help, closing."""
         a = self.actions
         a.focus_prompt.triggered.connect(self._focus_prompt)
         a.focus_options.triggered.connect(self._focus_options)
@@ -197,12 +199,12 @@ class MainWindow(QMainWindow):
         a.toggle_sidebar.toggled.connect(self._sidebar.setVisible)
         a.toggle_plot.toggled.connect(self._show_plot)
         a.palette.triggered.connect(self._open_palette)
+        a.lane_group.triggered.connect(self._focus_lane)
+        a.export_plot.triggered.connect(self.plot.ask_export)
         a.help_figures.triggered.connect(self._open_figures_help)
         a.help_keys.triggered.connect(self._open_keys_help)
         a.about.triggered.connect(self._open_about)
-        for action in a.lanes:
-            action.triggered.connect(self._focus_lane)
-        self.plot.failed.connect(self._export_failed)
+        a.quit.triggered.connect(self.close)
 
     def _focus_prompt(self) -> None:
         self.actions.toggle_sidebar.setChecked(True)
@@ -216,11 +218,9 @@ class MainWindow(QMainWindow):
         self.actions.toggle_plot.setChecked(True)
         self.plot.focus_plot()
 
-    def _focus_lane(self) -> None:
-        sender = self.sender()
-        for index, action in enumerate(self.actions.lanes):
-            if action is sender:
-                self.lanes.focus_lane(index)
+    @Slot(QAction)
+    def _focus_lane(self, action: QAction) -> None:
+        self.lanes.focus_lane(action.data())
 
     def _show_plot(self, on: bool) -> None:
         self.plot.setVisible(on)
@@ -232,19 +232,10 @@ class MainWindow(QMainWindow):
         palette.open_palette()
 
     def _open_figures_help(self) -> None:
-        dialog = figures_help(self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        figures_help(self).open()
 
     def _open_keys_help(self) -> None:
-        dialog = keys_help(self.actions.all(), self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
+        keys_help(self.actions.all(), self).open()
 
     def _open_about(self) -> None:
-        dialog = about(self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-        dialog.open()
-
-    def _export_failed(self, message: str, remedy: str) -> None:
-        self.messages.show_message(message, "error", remedy)
+        about(self).open()

@@ -1,4 +1,4 @@
-"""The one place for messages to the user: not modal, replaceable, dismissable."""
+"""The bar that shows messages to the user: not modal, replaceable, dismissable."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _INFO_MS = 8_000
 
 
 class MessageBar(QFrame):
-    """Shows the latest message; an info goes by itself, the others stay until dismissed."""
+    """Shows the latest message; an info disappears by itself, others stay until dismissed."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -44,7 +44,7 @@ class MessageBar(QFrame):
         self.hide()
 
     def show_message(self, text: str, level: Level = "info", remedy: str = "") -> None:
-        """Show `text`, and after it what to do; the message before is gone."""
+        """Show `text` followed by `remedy` instead of the message before."""
         whole = f"{text} {remedy}".strip()
         self._level = level
         self._text.setText(whole)
@@ -59,7 +59,7 @@ class MessageBar(QFrame):
             self._timer.stop()
 
     def text(self) -> str:
-        """What is shown, "" where nothing is."""
+        """Return the message shown, "" without one."""
         return "" if self.isHidden() else self._text.text()
 
     def level(self) -> Level:

@@ -1,4 +1,4 @@
-"""Ctrl+C and SIGTERM as a signal of Qt's, and defects as messages instead of an end."""
+"""Turns Ctrl+C and SIGTERM into a Qt signal, and uncaught exceptions into messages."""
 
 from __future__ import annotations
 
@@ -10,14 +10,17 @@ from types import FrameType, TracebackType
 
 from PySide6.QtCore import QObject, QSocketNotifier, Signal, Slot
 
+from playground.core.errors import PlaygroundError
+from playground.gui.toolkit.notify import Notify
+
 log = logging.getLogger(__name__)
 
 
 class TerminationSignals(QObject):
-    """Emits `asked` when the process is asked to end. For the main thread; undo with `restore`.
+    """Emits `asked` when the process is told to end. Made on the main thread; see `restore`.
 
-    Python runs its handlers only between two of its own instructions, which an idle event
-    loop never executes: the wake-up socket brings the loop to life.
+    Python runs signal handlers only between two of its instructions, and an idle event loop
+    executes none: the wake-up socket makes the loop run.
     """
 
     asked = Signal()
@@ -33,7 +36,7 @@ class TerminationSignals(QObject):
         self._notifier.activated.connect(self._woken)
 
     def restore(self) -> None:
-        """Give the handlers back as they were."""
+        """Reinstate the handlers that were installed before."""
         self._notifier.setEnabled(False)
         for number, handler in self._old.items():
             signal.signal(number, handler)
@@ -48,16 +51,15 @@ class TerminationSignals(QObject):
             self.asked.emit()
 
 
-class UncaughtErrors(QObject):
-    """Takes exceptions that nobody caught: they go to the log and become one message."""
+class UncaughtErrors:
+    """Logs uncaught exceptions and reports each as a message."""
 
-    message = Signal(str, str, str)  # text, level, remedy
-
-    def __init__(self, log_file: str, parent: QObject | None = None) -> None:
-        super().__init__(parent)
+    def __init__(self, notify: Notify, log_file: str) -> None:
+        self._notify = notify
         self._log_file = log_file
 
     def install(self) -> None:
+        """Become the interpreter's exception hook."""
         sys.excepthook = self._caught
 
     def _caught(
@@ -68,11 +70,12 @@ class UncaughtErrors(QObject):
     ) -> None:
         if issubclass(kind, KeyboardInterrupt):
             return  # TerminationSignals closes the window
-        log.critical("nobody caught this", exc_info=(kind, error, trace))
-        self.message.emit(
-            f"Something went wrong inside the playground ({kind.__name__}: {error}).",
-            "error",
-            f"You can go on; please report it with the file {self._log_file}.",
+        log.critical("uncaught exception", exc_info=(kind, error, trace))
+        self._notify.error(
+            PlaygroundError(
+                f"Something went wrong inside the playground ({kind.__name__}: {error}).",
+                f"You can continue; please report it with the file {self._log_file}.",
+            )
         )
 
 
@@ -80,4 +83,4 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
 
 def _note(_: int, __: FrameType | None) -> None:
-    """The wake-up socket has told it already; a handler must be there so that it is told."""
+    """Do nothing: a handler must be installed for the wake-up socket to be written."""

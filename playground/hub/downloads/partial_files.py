@@ -16,10 +16,10 @@ SUFFIX = ".incomplete"
 
 
 class PartialFiles:
-    """Records every unfinished file that this process opens, and calls `tell` with it before."""
+    """Records each unfinished file that this process opens; calls `opening` with its path first."""
 
-    def __init__(self, tell: Callable[[str], None]) -> None:
-        self._tell = tell
+    def __init__(self, opening: Callable[[str], None]) -> None:
+        self._opening = opening
         self._paths: dict[str, None] = {}
         self._closed = False
 
@@ -45,7 +45,7 @@ class PartialFiles:
         if self._closed:
             raise PermissionError("The download is over.")
         self._paths[path] = None
-        self._tell(path)
+        self._opening(path)
 
 
 def remove(paths: Iterable[str]) -> None:

@@ -47,6 +47,14 @@ class RetryPolicy:
         return max(min(doubled, self.longest_wait_s), asked)
 
 
+@dataclass(frozen=True)
+class _Running:
+    """The download under way, and the key of its entry."""
+
+    key: str
+    download: Download
+
+
 class DownloadQueue:
     """Downloads models one after the other, in its own threads; methods return at once.
 
@@ -71,7 +79,7 @@ class DownloadQueue:
         self._environment = environment
         self._changed = threading.Condition(threading.RLock())
         self._items = {item.key: item for item in self._file.load()}
-        self._running: tuple[str, Download] | None = None
+        self._running: _Running | None = None
         self._closing = False
         self._dirty = False
         self._threads: list[threading.Thread] = []
@@ -107,7 +115,7 @@ class DownloadQueue:
             item = DownloadItem(key=key, spec=spec, commit=commit, added=time.time())
             self._items[key] = item
             self._forget_oldest()
-            self._tell(item)
+            self._announce(item)
             return item
 
     def want(self, keys: Collection[str], lanes: tuple[tuple[ModelSpec, Precision], ...]) -> None:
@@ -126,8 +134,8 @@ class DownloadQueue:
             if item is None or item.state.is_over:
                 return
             self._put(item, state=DownloadState.CANCELLED, bytes_per_s=0.0, message="", remedy="")
-            if self._running is not None and self._running[0] == key:
-                self._running[1].cancel()
+            if self._running is not None and self._running.key == key:
+                self._running.download.cancel()
 
     def retry(self, key: str) -> None:
         """Try a failed or cancelled entry again, or one that waits for its retry."""
@@ -160,7 +168,7 @@ class DownloadQueue:
         with self._changed:
             self._closing = True
             if self._running is not None:
-                self._running[1].cancel()
+                self._running.download.cancel()
             self._changed.notify_all()
         end = time.monotonic() + timeout_s
         for thread in self._threads:
@@ -191,7 +199,7 @@ class DownloadQueue:
                     )
                     continue
                 self._put(item, state=DownloadState.PLANNING, retry_at=0.0, quiet_s=0.0)
-                self._running = (item.key, download)
+                self._running = _Running(item.key, download)
             try:
                 self._run(item.key, download)
             finally:
@@ -281,7 +289,7 @@ class DownloadQueue:
     def _failed(self, item: DownloadItem, event: Broken) -> None:
         log.warning("download of %s: %s\n%s", item.key, event.message, event.detail)
         attempt = item.attempt + 1
-        told: dict[str, Any] = {
+        changes: dict[str, Any] = {
             "attempt": attempt,
             "message": event.message,
             "remedy": event.remedy,
@@ -291,7 +299,7 @@ class DownloadQueue:
         }
         if event.gone and item.commit:
             # A retry takes the present version.
-            told |= {
+            changes |= {
                 "commit": "",
                 "message": f"The version of {item.spec.source} that was chosen is gone.",
                 "remedy": "Try again to download the present one.",
@@ -300,20 +308,20 @@ class DownloadQueue:
             self._put(item, state=DownloadState.WAITING, bytes_per_s=0.0)
         elif event.retryable and attempt < self.policy.attempts:
             wait = self.policy.wait_s(attempt, event.wait_s)
-            self._put(item, state=DownloadState.RETRYING, retry_at=time.time() + wait, **told)
+            self._put(item, state=DownloadState.RETRYING, retry_at=time.time() + wait, **changes)
         else:
-            self._put(item, state=DownloadState.FAILED, **told)
+            self._put(item, state=DownloadState.FAILED, **changes)
 
     # Changes; the caller holds the lock
 
-    def _put(self, item: DownloadItem, *, keep: bool = True, **changes: Any) -> None:
+    def _put(self, item: DownloadItem, *, keep: bool = True, **changes: object) -> None:
         """Change an entry; without `keep` the file is not written for it."""
         changed = msgspec.structs.replace(item, **changes)
         if item.key in self._items:
             self._items[item.key] = changed
-            self._tell(changed, keep=keep)
+            self._announce(changed, keep=keep)
 
-    def _tell(self, item: DownloadItem, *, keep: bool = True) -> None:
+    def _announce(self, item: DownloadItem, *, keep: bool = True) -> None:
         self._dirty = self._dirty or keep
         self._changed.notify_all()
         self._listener(item)

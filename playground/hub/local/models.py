@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
@@ -83,7 +82,7 @@ def folder_row(folder: Path, where: Where = Where.FOLDER) -> ModelRow:
     return _with_checkpoint(row, folder)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, object]:
     """Read a file with a JSON object; {} for anything else."""
     try:
         return parse_object(path.read_bytes())
@@ -91,7 +90,7 @@ def read_json(path: Path) -> dict[str, Any]:
         return {}
 
 
-def read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, object]:
     """Read a model's config, with AutoGPTQ's settings where they lie beside it."""
     return with_quantize_config(
         read_json(folder / "config.json"), read_json(folder / "quantize_config.json")
@@ -143,7 +142,7 @@ def _with_checkpoint(row: ModelRow, folder: Path) -> ModelRow:
     )
 
 
-def _card_front(folder: Path) -> Mapping[str, Any]:
+def _card_front(folder: Path) -> Mapping[str, object]:
     """Return a card's front matter, {} where there is none or it is very long."""
     try:
         with (folder / "README.md").open("rb") as file:

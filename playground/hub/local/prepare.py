@@ -16,6 +16,7 @@ from playground.core.memory.plan import SHORTEST, MemoryPlan, plan, shortage
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.model.remote_code import read_code
 from playground.core.precision import Precision
+from playground.core.quantizing.plan import read_plain
 from playground.hub.local.consent import consent_to, earlier
 from playground.hub.local.resolve import Resolved, resolve
 
@@ -41,6 +42,16 @@ class Prepared:
 
     request: LoadRequest
     plan: MemoryPlan | None = None
+
+
+@dataclass(frozen=True)
+class QuantizeSource:
+    """A model on this machine that can be quantized."""
+
+    name: str
+    folder: str
+    commit: str
+    checkpoint: Checkpoint
 
 
 def look_at(spec: ModelSpec, device: str, engine: EngineFacts | None) -> ModelFacts:
@@ -140,3 +151,10 @@ def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
         return None
     refusal = shortage(prepared.request.name, made, free)
     return Failure(refusal.message, refusal.remedy, may_insist=True)
+
+
+def quantize_source(spec: ModelSpec) -> QuantizeSource:
+    """Find a model to quantize. Raises ModelError where there is none, or it is quantized."""
+    resolved = resolve(spec, Precision.BF16)
+    checkpoint = read_plain(resolved.folder, resolved.name)
+    return QuantizeSource(resolved.name, str(resolved.folder), resolved.commit, checkpoint)

@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from playground.hub.catalog import EvaluationResult
-from playground.hub.site.rows import mapping, text
+from playground.hub.site.rows import items, mapping, text
 
 _MOST = 500
 _PRECISION = re.compile(
@@ -72,7 +71,7 @@ def web_address(value: object) -> str:
     return address if address.startswith(("https://", "http://")) else ""
 
 
-def _of_result(result: Mapping[str, Any], measured_on: str) -> Iterator[EvaluationResult]:
+def _of_result(result: Mapping[str, object], measured_on: str) -> Iterator[EvaluationResult]:
     task, dataset = mapping(result.get("task")), mapping(result.get("dataset"))
     source = mapping(result.get("source"))
     for metric in map(mapping, _list(result.get("metrics"))):
@@ -102,5 +101,6 @@ def _stated_precision(told: str) -> str:
     return found[1].lower() if found else ""
 
 
-def _list(value: object) -> list[Any]:
-    return value[:_MOST] if isinstance(value, list) else []
+def _list(value: object) -> list[object]:
+    """Return a list, cut: repeated YAML aliases can make it endless."""
+    return items(value)[:_MOST]

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from huggingface_hub import constants
@@ -25,6 +24,7 @@ from playground.hub.site.api import HubSite
 from playground.hub.site.rows import (
     ROW_PROPERTIES,
     hub_row,
+    items,
     licence,
     mapping,
     parse_object,
@@ -55,7 +55,7 @@ class _Found:
     sizes: Mapping[str, int | None]
     contents: Mapping[str, bytes | None]
     tags: Sequence[str] = ()
-    info: Mapping[str, Any] = field(default_factory=dict)
+    info: Mapping[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
 
@@ -82,7 +82,8 @@ def read_page(spec: ModelSpec, site: HubSite) -> ModelPage:
     found = _read_files(spec, commit, info, site)
     cached = find_cached(spec.source, commit, site.cache)
     row = replace(row, spec=spec, commit=commit, is_here=cached is not None and cached.complete)
-    gate = Gate(info["gated"]) if info.get("gated") in ("auto", "manual") else Gate.OPEN
+    gated = text(info.get("gated"))
+    gate = Gate(gated) if gated in ("auto", "manual") else Gate.OPEN
     return replace(
         _page(spec, row, found),
         gate=gate,
@@ -110,7 +111,7 @@ def local_page(row: ModelRow) -> ModelPage:
     return page
 
 
-def _info(spec: ModelSpec, site: HubSite) -> Mapping[str, Any]:
+def _info(spec: ModelSpec, site: HubSite) -> Mapping[str, object]:
     path = f"/api/models/{spec.source}"
     if spec.revision:
         path += f"/revision/{quote(spec.revision, safe='')}"
@@ -124,10 +125,10 @@ def _info(spec: ModelSpec, site: HubSite) -> Mapping[str, Any]:
     return mapping(found)
 
 
-def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, Any], site: HubSite) -> _Found:
+def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, object], site: HubSite) -> _Found:
     """Read the small files of a commit in parallel; what cannot be read becomes a note."""
     notes: list[str] = []
-    siblings = [text(mapping(s).get("rfilename")) for s in info.get("siblings") or ()]
+    siblings = [text(mapping(s).get("rfilename")) for s in items(info.get("siblings"))]
 
     def sizes() -> dict[str, int | None]:
         try:
@@ -214,7 +215,7 @@ def _files(name: str, sizes: Mapping[str, int | None]) -> tuple[tuple[ModelFile,
 
 
 def _evaluations(
-    name: str, front: Mapping[str, Any], found: _Found
+    name: str, front: Mapping[str, object], found: _Found
 ) -> tuple[EvaluationResult, ...]:
     results = from_eval_results(found.info.get("evalResults"), name)
     for file, data in found.contents.items():
@@ -224,7 +225,7 @@ def _evaluations(
     return results + from_model_index(index, name)
 
 
-def _base_models(front: Mapping[str, Any], tags: Iterable[str]) -> tuple[tuple[str, ...], str]:
+def _base_models(front: Mapping[str, object], tags: Iterable[str]) -> tuple[tuple[str, ...], str]:
     """Return the models this one was made from, and how."""
     relation, found = "", []
     for tag in tags:
@@ -238,7 +239,7 @@ def _base_models(front: Mapping[str, Any], tags: Iterable[str]) -> tuple[tuple[s
     return _each_once([*found, *_one_or_more(front.get("base_model"))]), relation or stated
 
 
-def _chat_template(tokenizer: Mapping[str, Any], file: bytes | None) -> str:
+def _chat_template(tokenizer: Mapping[str, object], file: bytes | None) -> str:
     if file:
         return file.decode("utf-8", "replace")
     template = tokenizer.get("chat_template")
@@ -257,7 +258,7 @@ def _each_once(values: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(filter(None, values)))
 
 
-def _first_whole(config: Mapping[str, Any], *names: str) -> int:
+def _first_whole(config: Mapping[str, object], *names: str) -> int:
     return next((n for n in map(whole, map(config.get, names)) if n), 0)
 
 

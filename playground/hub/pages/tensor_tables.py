@@ -7,7 +7,6 @@ import struct
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 from playground.core.errors import ModelError
@@ -100,7 +99,7 @@ def _commit(spec: ModelSpec, site: HubSite) -> str:
 
 def _hub_config(
     id_: str, commit: str, sizes: Mapping[str, int | None], site: HubSite
-) -> dict[str, Any]:
+) -> dict[str, object]:
     config = parse_object(site.get_file(id_, commit, "config.json", CONFIG_LIMIT))
     if "quantize_config.json" not in sizes:
         return config

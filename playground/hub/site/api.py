@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote, urlsplit
 
 from huggingface_hub import constants, get_session, hf_raise_for_status
@@ -46,7 +45,7 @@ class HubSite:
 
     def get_list(
         self, address: str, params: Params | None = None, id_: str = "", revision: str = ""
-    ) -> tuple[list[Any], str]:
+    ) -> tuple[list[object], str]:
         """Return one page of a list, and the address of the next one ("" after the last).
 
         `address` is a path, or the next address of an earlier page. `id_` and `revision` name the
@@ -71,7 +70,7 @@ class HubSite:
 
     def get_json(
         self, path: str, id_: str, revision: str = "", params: Params | None = None
-    ) -> Any:
+    ) -> object:
         """Return the JSON at a path. `id_` and `revision` name the model in an error's text."""
         data = self._read(self._own(path), id_, revision, _JSON_LIMIT, params)
         try:
@@ -148,7 +147,7 @@ class HubSite:
         return address
 
 
-def _plain(params: Params) -> dict[str, Any]:
+def _plain(params: Params) -> dict[str, str | int | Sequence[str]]:
     """Return parameters as the Hub reads them, with true and false in lower case."""
     return {
         name: ("true" if value else "false") if isinstance(value, bool) else value

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
@@ -78,7 +77,7 @@ def hub_row(item: object, here: Collection[str] = ()) -> ModelRow | None:
     )
 
 
-def quantization(config: Mapping[str, Any], tags: Sequence[str] = ()) -> tuple[str, int]:
+def quantization(config: Mapping[str, object], tags: Sequence[str] = ()) -> tuple[str, int]:
     """Return the method ("" for plain weights) and its bits (0 where not known).
 
     The method of bitsandbytes is "nf4" or "int8" where the config says which.
@@ -140,7 +139,7 @@ def dtype_counts(safetensors: object) -> dict[str, int]:
     }
 
 
-def licence(item: Mapping[str, Any], tags: Sequence[str]) -> str:
+def licence(item: Mapping[str, object], tags: Sequence[str]) -> str:
     """Return the licence's name on the Hub, "" where none is stated."""
     tagged = next((tag for tag in tags if tag.startswith("license:")), "")
     if tagged:
@@ -150,8 +149,8 @@ def licence(item: Mapping[str, Any], tags: Sequence[str]) -> str:
 
 
 def with_quantize_config(
-    config: dict[str, Any], quantize_config: Mapping[str, Any]
-) -> dict[str, Any]:
+    config: dict[str, object], quantize_config: Mapping[str, object]
+) -> dict[str, object]:
     """Return a config with the settings that AutoGPTQ wrote to quantize_config.json."""
     if quantize_config and not mapping(config.get("quantization_config")):
         return {**config, "quantization_config": {"quant_method": "gptq", **quantize_config}}
@@ -161,7 +160,7 @@ def with_quantize_config(
 # Values written by strangers, each taken only where it has the right type
 
 
-def parse_object(data: bytes | None) -> dict[str, Any]:
+def parse_object(data: bytes | None) -> dict[str, object]:
     """Read a JSON object; {} for anything else."""
     try:
         value = json.loads(data or b"{}")
@@ -175,14 +174,18 @@ def text(value: object) -> str:
 
 
 def texts(value: object) -> tuple[str, ...]:
-    return tuple(map(text, value)) if isinstance(value, list) else ()
+    return tuple(map(text, items(value)))
 
 
 def whole(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def mapping(value: object) -> Mapping[str, Any]:
+def items(value: object) -> list[object]:
+    return value if isinstance(value, list) else []
+
+
+def mapping(value: object) -> Mapping[str, object]:
     return value if isinstance(value, Mapping) else {}
 
 

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import statistics
-import subprocess
 from pathlib import Path
 
 import pytest
 
-from tests.cli.commands import command, environment, json_lines, one_sentence, playground
+from tests.cli.commands import json_lines, one_sentence, playground, playground_process
 from tests.support.tiny_model import tiny_model_files, write_files
 
 
 def test_medians_of_alternating_runs() -> None:
-    done = playground(
+    done = playground_process(
         *("bench", "--precisions", "bf16,fp32", "--prompt", "The old house"),
         *("--new-tokens", "6", "--repeats", "3", "--json"),
     )
@@ -58,9 +57,7 @@ def test_a_precision_that_cannot_be_had_leaves_the_others(tmp_path: Path) -> Non
 
 @pytest.mark.timeout(1800)  # real loads, perhaps beside other work
 def test_the_founding_comparison_for_people() -> None:
-    done = subprocess.run(
-        command("bench", "--founding"), capture_output=True, env=environment(), check=False
-    )
+    done = playground("bench", "--founding")
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode()
     for figure in ("1.34 s", "389 ms", "269 ms", "single runs", "Medians of 5 runs"):

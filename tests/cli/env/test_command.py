@@ -13,6 +13,7 @@ from playground.client.environment_builder import Builder, Cancelled, remove_fol
 from playground.core.environments import EngineEnvironment
 from playground.core.errors import EngineError, OptionsError
 from tests.cli.commands import json_lines, one_sentence, playground
+from tests.support.home import make_home
 from tests.support.other_python import make_other_python
 
 #: An interpreter with auto-gptq, such as `playground env create auto-gptq` makes.
@@ -28,7 +29,7 @@ def other_python(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_lane_of_another_python_is_stamped_with_its_name(
     other_python: Path, tmp_path: Path
 ) -> None:
-    env = {"PLAYGROUND_HOME": str(tmp_path)}
+    env = {"PLAYGROUND_HOME": str(make_home(tmp_path / "home"))}
     added = playground("env", "add", str(other_python), "--json", env=env)
     assert added.returncode == 0, added.stderr
     told = json_lines(added.stdout)[-1]

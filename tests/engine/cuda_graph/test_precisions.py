@@ -67,7 +67,7 @@ def bundled_gptq(folder: Path) -> Any:
             parts = {
                 k: tensors.pop(f"{name}.{k}") for k in ("qweight", "qzeros", "scales", "g_idx")
             }
-            weight = unpack(**parts, stored_zero_less=1)
+            weight = unpack(**parts, zero_offset=1)
             assert weight is not None
             parent, _, leaf = name.rpartition(".")
             setattr(model.get_submodule(parent), leaf, Int4Linear(weight, None))

@@ -1,4 +1,4 @@
-"""Prints how far the logits of checkpoints are from those of the weights they stand for.
+"""Prints how much the logits of GPTQ checkpoints differ from those of their unpacked weights.
 
 `loaded_logits.py JSON [int4]`: pairs of folders, the GPTQ checkpoint and a plain one in fp32.
 With `int4` the weights are repacked for torch's product, as they are on a GPU. Runs in any

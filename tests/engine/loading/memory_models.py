@@ -1,4 +1,4 @@
-"""Models of several architectures with random weights, plain and as GPTQ stores them.
+"""Writes models of several architectures with random weights, plain and in GPTQ's format.
 
 Memory does not depend on the weights' values. `python memory_models.py FOLDER` writes, for each
 architecture, a folder with a bf16 checkpoint and a folder with packed 4-bit weights.
@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
-from transformers import AutoConfig, AutoModelForCausalLM
+from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 GROUP = 128
 _COMMON: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}
@@ -81,7 +81,7 @@ def make(folder: Path, architecture: str) -> tuple[Path, Path]:
     return plain, packed
 
 
-def _save_packed(model: Any, plain: Path, packed: Path) -> None:
+def _save_packed(model: PreTrainedModel, plain: Path, packed: Path) -> None:
     packed.mkdir()
     tied = set(model.all_tied_weights_keys)
     tensors = {
@@ -107,7 +107,7 @@ def _save_packed(model: Any, plain: Path, packed: Path) -> None:
 
 
 def _packed(rows: int, columns: int) -> dict[str, torch.Tensor]:
-    """A random weight [rows, columns] as GPTQ stores it: eight values an int32, zero at 8."""
+    """Return a random weight [rows, columns] in GPTQ's format: 8 values an int32, zeros at 8."""
     groups = columns // GROUP
     return {
         "qweight": torch.randint(-(2**31), 2**31, (columns // 8, rows), dtype=torch.int32),
@@ -118,7 +118,7 @@ def _packed(rows: int, columns: int) -> dict[str, torch.Tensor]:
 
 
 def _tokenizer(vocabulary: int) -> str:
-    """A byte-level tokenizer; the ids above its alphabet have a token of their own each."""
+    """Return a byte-level tokenizer; each id above its alphabet has a token of its own."""
     alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
     words = alphabet + [f"<{i}>" for i in range(vocabulary - len(alphabet))]
     tokenizer = Tokenizer(models.BPE(vocab={word: i for i, word in enumerate(words)}, merges=[]))
@@ -130,3 +130,4 @@ def _tokenizer(vocabulary: int) -> str:
 if __name__ == "__main__":
     for name in ARCHITECTURES:
         make(Path(sys.argv[1]), name)
+    print(json.dumps(list(ARCHITECTURES)))  # noqa: T201

@@ -1,4 +1,4 @@
-"""Folders that cannot be loaded: a sentence with its remedy, and an engine that goes on."""
+"""Folders that cannot be loaded: a sentence with a remedy, and an engine that stays usable."""
 
 from __future__ import annotations
 
@@ -123,9 +123,9 @@ def untouched(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def bare() -> Iterator[Engine]:
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
     """An engine without a model; every failed load leaves it so."""
-    engine = Engine()
+    engine = Engine({"HF_MODULES_CACHE": str(tmp_path_factory.mktemp("modules"))})
     engine.ready()
     yield engine
     engine.process.close()
@@ -200,24 +200,16 @@ def test_generating_without_a_model(bare: Engine) -> None:
     assert failed.request_id == bare.last_id
 
 
-def test_remote_code_that_was_agreed_to_and_prints(
-    start: Callable[..., Engine], model_folder: Path, tmp_path: Path
+def test_after_failures_a_model_with_agreed_code_loads_whatever_it_prints(
+    bare: Engine, model_folder: Path, tmp_path: Path
 ) -> None:
     folder = tmp_path / "own_model"
     shutil.copytree(model_folder, folder)
     remote_code(folder)
-    engine = start({"HF_MODULES_CACHE": str(tmp_path / "modules")})
-    engine.ready()
-    loaded = engine.load(folder, Precision.BF16, trust_remote_code="agreed", warm_up=False)
+    loaded = bare.load(folder, Precision.BF16, trust_remote_code="agreed", warm_up=False)
     assert isinstance(loaded, LoadedModel), loaded
     assert loaded.architecture == "OwnModel"
-    # All that it printed went to stderr, and its child process ate no command.
-    assert len(engine.ask("Hello", max_new_tokens=5).answer.token_ids) == 5
-    assert "printed by the model" in engine.process.stderr_tail()
-    assert "from a child process" in engine.process.stderr_tail()
-
-
-def test_the_engine_still_loads_after_failures(bare: Engine, model_folder: Path) -> None:
-    loaded = bare.load(model_folder, Precision.BF16, warm_up=False)
-    assert isinstance(loaded, LoadedModel)
-    assert bare.ask("Hello", max_new_tokens=3).answer.token_ids
+    # What it printed went to stderr, and its child process read no command.
+    assert len(bare.ask("Hello", max_new_tokens=5).answer.token_ids) == 5
+    assert "printed by the model" in bare.process.stderr_tail()
+    assert "from a child process" in bare.process.stderr_tail()

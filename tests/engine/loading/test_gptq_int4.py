@@ -1,22 +1,19 @@
-"""GPTQ weights in torch's int4 product, and whether a compiler for CUDA is believed."""
+"""GPTQ weights in torch's int4 product, and the check for a CUDA compiler that works."""
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from playground.client.engine_process import child_environment
 from playground.engine.loading import gptq, gptq_int4
 from playground.engine.loading.gptq_int4 import Int4Linear, Int4Weight, check, unpack
 from playground.engine.loading.verify import count_parameters, verify
 from playground.engine.machine import cuda_compiler
+from tests.engine.driver import run_script
 from tests.support.old_gptq import Kind, pack, write_pair
 
 ROWS, COLUMNS = 64, 256
@@ -30,14 +27,14 @@ KINDS = [
 ]
 
 
-def packed_weight(kind: Kind) -> tuple[dict[str, Any], Any]:
+def packed_weight(kind: Kind) -> tuple[dict[str, torch.Tensor], torch.Tensor]:
     draw = np.random.default_rng(5)
     tensors, meant = pack(draw.standard_normal((ROWS, COLUMNS)).astype(np.float32), kind, draw)
     return {k: torch.from_numpy(v) for k, v in tensors.items()}, torch.from_numpy(meant)
 
 
-def unpacked(tensors: dict[str, Any], less: int = 1) -> Int4Weight:
-    weight = unpack(**tensors, stored_zero_less=less)
+def unpacked(tensors: dict[str, torch.Tensor], zero_offset: int = 1) -> Int4Weight:
+    weight = unpack(**tensors, zero_offset=zero_offset)
     assert weight is not None
     return weight
 
@@ -53,9 +50,9 @@ def test_unpacking_gives_exactly_what_was_packed(kind: Kind) -> None:
 
 def test_the_second_format_stores_the_zero_itself() -> None:
     tensors, meant = packed_weight(Kind(symmetric=False))
-    # No zero of AutoGPTQ's is 16, so that adding one carries nowhere.
+    # None of AutoGPTQ's zeros is 16, so adding one to each carries into no other.
     tensors["qzeros"] = tensors["qzeros"] + 0x11111111
-    assert torch.equal(unpacked(tensors, less=0).dequantized(), meant)
+    assert torch.equal(unpacked(tensors, zero_offset=0).dequantized(), meant)
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=str)
@@ -68,7 +65,7 @@ def test_the_product_is_that_of_the_dequantized_weight(kind: Kind) -> None:
     assert (found.dtype, found.shape) == (torch.bfloat16, (2, 3, ROWS))
     wanted = x.float() @ meant.T + bias
     assert (found.float() - wanted).norm() / wanted.norm() < 0.01
-    # A scale that bf16 holds exactly, and no zero but 8, leave the sum's rounding alone.
+    # With a scale that bf16 holds exactly, one-hot inputs give the weights without rounding.
     tensors["scales"] = torch.full_like(tensors["scales"], 0.125)
     exact = unpacked(tensors)
     one_hot = torch.eye(COLUMNS).bfloat16()
@@ -84,11 +81,11 @@ def test_two_codes_make_a_byte_for_the_gpu() -> None:
 
 def test_what_the_product_cannot_take_is_left_alone() -> None:
     tensors, _ = packed_weight(Kind(group=16))
-    assert unpack(**tensors, stored_zero_less=1) is None
+    assert unpack(**tensors, zero_offset=1) is None
     tensors, _ = packed_weight(Kind())
     # One group with more inputs than the other.
     tensors["g_idx"] = torch.cat([torch.zeros(129), torch.ones(127)]).int()
-    assert unpack(**tensors, stored_zero_less=1) is None
+    assert unpack(**tensors, zero_offset=1) is None
 
 
 def test_a_product_of_other_weights_is_found_out() -> None:
@@ -117,15 +114,7 @@ def test_whole_checkpoints_are_repacked_at_load(tmp_path: Path) -> None:
     pairs = [write_pair(tmp_path / str(i), kind) for i, kind in enumerate(kinds)]
     script = Path(__file__).with_name("loaded_logits.py")
     job = json.dumps([[str(old), str(plain)] for old, plain in pairs])
-    done = subprocess.run(
-        [sys.executable, str(script), job, "int4"],
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    for result in json.loads(done.stdout.splitlines()[-1]):
+    for result in run_script(script, job, "int4"):
         assert result["difference"] < 0.02
         assert result["kernel"] == "torch _weight_int4pack_mm"
         assert result["modules"] == {"GPTQ 4-bit": 14, "bf16": 1}

@@ -1,4 +1,4 @@
-"""Predicted against measured memory: real engines, models of several architectures.
+"""Compares predicted with measured memory, in real engines and for several architectures.
 
 Measured weights are the tensors of the loaded model, each storage once. The measured peak is
 the largest resident set of the engine process (VmHWM), from the start of the load to the end of
@@ -8,7 +8,6 @@ among them. Pages of the files that no process maps (the page cache) are not in 
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,13 +16,12 @@ from pathlib import Path
 
 import pytest
 
-from playground.client.engine_process import child_environment
 from playground.core.facts import DeviceFacts, LoadedModel
 from playground.core.memory.corrections import corrections_for
 from playground.core.memory.plan import DeviceBudget, MemoryPlan, plan
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.precision import Precision
-from tests.engine.driver import Engine
+from tests.engine.driver import Engine, run_script
 
 ARCHITECTURES = ("llama", "qwen3", "gpt_neox", "gemma2")
 PRECISIONS = (
@@ -38,7 +36,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks are reset
 
 @dataclass(frozen=True)
 class Row:
-    """One load, as it was predicted and as it was."""
+    """One load, predicted and measured."""
 
     architecture: str
     plan: MemoryPlan
@@ -67,14 +65,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[Case, Future
     """All loads, two at a time."""
     folder = tmp_path_factory.mktemp("models")
     script = Path(__file__).with_name("memory_models.py")
-    made = subprocess.run(
-        [sys.executable, str(script), str(folder)],
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert made.returncode == 0, made.stderr[-2000:]
+    run_script(script, str(folder))
     with ThreadPoolExecutor(2) as pool:
         yield {case: pool.submit(measure, folder, *case) for case in CASES}
         pool.shutdown(cancel_futures=True)

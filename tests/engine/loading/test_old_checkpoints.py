@@ -1,25 +1,22 @@
-"""Folders written by AutoGPTQ: loaded through today's libraries, held to their own weights."""
+"""Folders that AutoGPTQ wrote, loaded with current libraries and compared with their weights."""
 
 from __future__ import annotations
 
 import json
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from playground.client.engine_process import child_environment
 from playground.core.facts import LoadedModel
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.precision import Precision
 from playground.core.protocol import Failed
 from playground.hub.local.models import folder_row
-from tests.engine.driver import Engine
+from tests.engine.driver import Engine, run_script
 from tests.support.old_gptq import Kind, write_pair
 
 #: An interpreter with auto-gptq, such as `playground env create auto-gptq` makes.
@@ -46,15 +43,7 @@ KINDS = {
 def logits_of(pairs: list[tuple[Path, Path]], python: str = sys.executable) -> list[Any]:
     script = Path(__file__).with_name("loaded_logits.py")
     job = json.dumps([(str(old), str(plain)) for old, plain in pairs])
-    done = subprocess.run(
-        [python, str(script), job],
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-4000:]
-    found: list[Any] = json.loads(done.stdout.splitlines()[-1])
+    found: list[Any] = run_script(script, job, python=python)
     return found
 
 
@@ -92,9 +81,7 @@ def test_the_list_counts_what_is_packed(kind: Kind, pairs: dict[Kind, tuple[Path
     assert "GPTQ" in row.stored
 
 
-def test_a_shard_that_is_missing_is_told(
-    pairs: dict[Kind, tuple[Path, Path]], tmp_path: Path
-) -> None:
+def test_a_missing_shard_is_reported(pairs: dict[Kind, tuple[Path, Path]], tmp_path: Path) -> None:
     old = shutil.copytree(pairs[Kind(shards=3)][0], tmp_path / "old")
     next(old.glob("*-00002-of-00003.safetensors")).unlink()
     assert "incomplete" in folder_row(old).problem
@@ -110,39 +97,30 @@ def test_a_shard_that_is_missing_is_told(
         ({"bits": None}, "does not say how"),
     ],
 )
-def test_what_no_kernel_takes_is_said_before_anything_is_loaded(
+def test_what_no_kernel_takes_is_refused_before_anything_is_loaded(
     changes: dict[str, Any],
     words: str,
     pairs: dict[Kind, tuple[Path, Path]],
     tmp_path: Path,
-    shared_engine: Engine,
+    empty_engine: Engine,
 ) -> None:
     old = shutil.copytree(pairs[Kind()][0], tmp_path / "old")
     path = old / "quantize_config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
-    failed = shared_engine.load(old, Precision.GPTQ)
+    failed = empty_engine.load(old, Precision.GPTQ)
     assert isinstance(failed, Failed), failed
     assert failed.alive
     assert words in failed.message
     assert failed.remedy
 
 
-@pytest.fixture(scope="module")
-def shared_engine() -> Any:
-    engine = Engine()
-    engine.ready()
-    yield engine
-    engine.process.close()
-
-
 def test_an_answer_is_stamped_with_what_runs(
-    pairs: dict[Kind, tuple[Path, Path]], start: Callable[..., Engine]
+    pairs: dict[Kind, tuple[Path, Path]], empty_engine: Engine
 ) -> None:
-    engine = start()
-    engine.ready()
-    loaded = engine.load(pairs[Kind(bits=3, symmetric=False, act_order=True)][0], Precision.GPTQ)
+    folder = pairs[Kind(bits=3, symmetric=False, act_order=True)][0]
+    loaded = empty_engine.load(folder, Precision.GPTQ)
     assert isinstance(loaded, LoadedModel), loaded
-    stamp = engine.ask("ab", max_new_tokens=4, ignore_eos=True).answer.stamp
+    stamp = empty_engine.ask("ab", max_new_tokens=4, ignore_eos=True).answer.stamp
     assert stamp.kernel == SLOW
     assert stamp.verified.modules["GPTQ 3-bit"] == 14
 

@@ -1,13 +1,11 @@
-"""What a step reads, counted in small models made here, and the bandwidth of this machine."""
+"""The bytes that a step reads, counted in small models, and the measured memory bandwidth."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import msgspec
 import pytest
 import torch
 from transformers import (
@@ -19,13 +17,9 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from playground.core.facts import LoadedModel
 from playground.core.floor import Floor
-from playground.core.precision import Precision
-from playground.core.protocol import Activity
 from playground.engine.loading.step_bytes import step_floor
 from playground.engine.machine import bandwidth
-from tests.engine.driver import Engine
 
 HIDDEN, INNER, LAYERS, HEADS, KV_HEADS, WORDS = 64, 96, 3, 4, 2, 300
 SIZES = {
@@ -41,7 +35,7 @@ ATTENTION = 2 * HIDDEN * HIDDEN + 2 * HIDDEN * HIDDEN * KV_HEADS // HEADS
 NORMS = (2 * LAYERS + 1) * HIDDEN
 MLP = 3 * HIDDEN * INNER
 CACHE = LAYERS * 2 * KV_HEADS * (HIDDEN // HEADS)
-#: Rotary frequencies, twice HEAD_DIM / 2 in fp32: read, but no weights.
+#: Two tables of rotary frequencies, HEAD_DIM / 2 in fp32: they are read, but are no weights.
 ROTARY = 2 * HIDDEN // HEADS // 2 * 4
 
 
@@ -81,39 +75,7 @@ def test_of_a_mixture_only_the_chosen_experts_are_read() -> None:
     assert all_of_them - few == LAYERS * 3 * MLP * 4
 
 
-@pytest.mark.parametrize(
-    ("precision", "least", "most"),
-    [
-        # 5,111,808 weights in linear layers, 1,048,576 in the tied table, in bf16.
-        (Precision.BF16, 12_320_000, 12_330_000),
-        (Precision.INT8_WEIGHT_ONLY, 7_200_000, 7_300_000),
-        (Precision.NF4, 4_650_000, 4_900_000),
-        (Precision.GPTQ, 4_650_000, 4_850_000),
-    ],
-)
-def test_an_engine_tells_its_floor(
-    precision: Precision,
-    least: int,
-    most: int,
-    start: Callable[..., Engine],
-    model_folder: Path,
-    gptq_folder: Path,
-    tmp_path: Path,
-) -> None:
-    engine = start({"PLAYGROUND_HOME": str(tmp_path)})
-    engine.ready()
-    folder = gptq_folder if precision is Precision.GPTQ else model_folder
-    loaded = engine.load(folder, precision)
-    assert isinstance(loaded, LoadedModel), loaded
-    assert loaded.floor is not None
-    assert least <= loaded.floor.weight_bytes <= most
-    assert loaded.floor.cache_bytes > 0
-    assert Activity.MEASURING in [p.activity for p in engine.progress]
-    kept = msgspec.json.decode((tmp_path / "cache" / "bandwidth.json").read_bytes())
-    assert loaded.floor.bandwidth in [entry["bytes_per_s"] for entry in kept.values()]
-
-
-def test_the_bandwidth_is_measured_until_a_measurement_was_calm(
+def test_the_bandwidth_is_measured_until_a_measurement_was_undisturbed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
@@ -164,7 +126,7 @@ def test_a_disturbed_bandwidth_is_measured_again_the_next_day(
     assert found.bytes_per_s >= rate
     recent = abs(datetime.now(UTC) - found.measured) < timedelta(hours=1)
     assert recent is (again or days == 0)
-    # Whatever the new measurement was like, it does for the day.
+    # The new measurement holds for a day, even if it was disturbed too.
     assert bandwidth.known("cpu", name) == found
 
 

@@ -1,4 +1,4 @@
-"""Prints what plain transformers makes of copies, and how far they are from quantizing at load.
+"""Prints what plain transformers makes of copies, and how they differ from quantizing at load.
 
 `quantized_copies.py JSON`: the source, and the copies by precision.
 """
@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
-# The kernel for 2, 3 and 8 bits would be compiled, for longer than all else here takes.
+# Compiling the kernel for 2, 3 and 8 bits would take longer than everything else here.
 os.environ["TORCHDYNAMO_DISABLE"] = "1"
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
 
 from playground.core.facts import LoadRequest
 from playground.core.precision import Precision
@@ -24,6 +24,7 @@ from playground.engine.loading import load as loading
 from playground.engine.loading import verify
 from playground.engine.wire.progress import LoadProgress
 from playground.engine.wire.sender import Sender
+from tests.engine.reference import greedy_text
 
 _IDS = torch.arange(1, 41)[None] * 5 % 256
 _PROMPT = "Alice was beginning to get"
@@ -38,12 +39,11 @@ def main() -> None:
     for name, copy in job["copies"].items():
         plain = AutoModelForCausalLM.from_pretrained(copy, device_map="cpu")
         tokenizer = AutoTokenizer.from_pretrained(copy)
-        inputs = tokenizer(_PROMPT, return_tensors="pt")
-        ids = plain.generate(**inputs, max_new_tokens=16, do_sample=False)
+        ids = tokenizer(_PROMPT, return_tensors="pt")["input_ids"]
         with torch.no_grad():
             logits = plain(_IDS).logits.float()
         found[name] = {
-            "greedy": ids[0, inputs["input_ids"].shape[1] :].tolist(),
+            "greedy": vars(greedy_text(plain, ids, 16)),
             "from_source": float((logits - reference).norm() / reference.norm()),
         }
         if name in ("int8", "nf4"):
@@ -54,7 +54,7 @@ def main() -> None:
 
 
 def _at(name: str) -> list[Precision]:
-    """The precisions that a stored one can run as."""
+    """Return the precisions that a copy can run as."""
     return [Precision.INT8, Precision.INT8_WEIGHT_ONLY] if name == "int8" else [Precision.NF4]
 
 
@@ -68,7 +68,7 @@ def _difference(source: str, copy: str, precision: Precision) -> float:
     return float((logits[0] - logits[1]).abs().max())
 
 
-def _load(folder: str, precision: Precision) -> Any:
+def _load(folder: str, precision: Precision) -> PreTrainedModel:
     progress = LoadProgress(Sender(os.open(os.devnull, os.O_WRONLY)), 0.0)
     request = LoadRequest(
         name="test", folder=str(Path(folder)), commit="", precision=precision, threads=1

@@ -42,7 +42,7 @@ def test_chat(start: Callable[..., Engine], model_folder: Path, tmp_path: Path) 
     chat = engine.ask(ChatPrompt(turns), max_new_tokens=20).answer
     text = "".join(f"[{m.role}] {m.content}\n" for m in turns) + "[assistant]"
     raw = engine.ask(text, max_new_tokens=20).answer
-    # The template writes what a tokenizer adds to raw text, and it is there once.
+    # The template writes the BOS token that a tokenizer adds to raw text; it occurs only once.
     assert raw.prompt_tokens == chat.prompt_tokens
     assert chat.token_ids == raw.token_ids
 
@@ -53,7 +53,7 @@ def test_chat(start: Callable[..., Engine], model_folder: Path, tmp_path: Path) 
     assert "chat template" in broken.message
     assert "conversation is empty" in engine.ask(ChatPrompt(())).failed.message
     assert (chat.reused_tokens, raw.reused_tokens) == (0, 0)
-    # A conversation that goes on is not read again, raw text always is.
+    # A continued conversation is not read again; raw text always is.
     again = engine.ask(ChatPrompt(turns), max_new_tokens=2).answer
     assert again.text
     assert again.reused_tokens == again.prompt_tokens - 1

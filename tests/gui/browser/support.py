@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from PySide6.QtCore import Qt
 from pytestqt.qtbot import QtBot
 
-from playground.gui.browser.model_list import Entry, Heading
+from playground.gui.browser.list_model import LINE
+from playground.gui.browser.model_list import Entry, Heading, Line
+from playground.gui.browser.notice_view import NoticeView
+from playground.gui.browser.notices import Notice
 from playground.gui.models.picker import ModelPicker
 from tests.support.hub_server import HubServer, Repository
 from tests.support.tiny_model import tiny_model_files
@@ -16,10 +20,35 @@ COMMIT = "c" * 40
 MakePicker = Callable[..., ModelPicker]
 
 
+def lines(picker: ModelPicker) -> list[Line]:
+    """The rows and headings of the list."""
+    rows = picker.view.list.rows
+    return [rows.index(row).data(LINE) for row in range(rows.rowCount())]
+
+
+def notice_view(picker: ModelPicker) -> NoticeView | None:
+    """The notice in place of the list or below it, None where nothing is said."""
+    views = picker.view.findChildren(NoticeView)
+    return next((v for v in views if v.isVisible() and v.shown.text), None)
+
+
+def notice(picker: ModelPicker) -> Notice:
+    """What is said about the list."""
+    view = notice_view(picker)
+    return view.shown if view is not None else Notice()
+
+
+def click_notice(qtbot: QtBot, picker: ModelPicker) -> None:
+    """Press the notice's button."""
+    view = notice_view(picker)
+    assert view is not None
+    qtbot.mouseClick(view.button, Qt.MouseButton.LeftButton)
+
+
 def names(picker: ModelPicker, heading: str = "") -> list[str]:
     """The models listed, or those below one heading."""
     found, below = [], ""
-    for line in picker.view.list.rows.lines():
+    for line in lines(picker):
         if isinstance(line, Heading):
             below = line.text
         elif not heading or heading == below:
@@ -29,14 +58,13 @@ def names(picker: ModelPicker, heading: str = "") -> list[str]:
 
 def entry(picker: ModelPicker, name: str) -> Entry:
     """What the list shows of a model."""
-    lines = picker.view.list.rows.lines()
-    return next(x for x in lines if isinstance(x, Entry) and x.row.name == name)
+    return next(x for x in lines(picker) if isinstance(x, Entry) and x.row.name == name)
 
 
 def select(picker: ModelPicker, name: str) -> None:
     """Make a model the current one."""
     model = picker.view.list.rows
-    for row, line in enumerate(model.lines()):
+    for row, line in enumerate(lines(picker)):
         if isinstance(line, Entry) and line.row.name == name:
             picker.view.list.setCurrentIndex(model.index(row))
             return

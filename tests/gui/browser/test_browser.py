@@ -22,9 +22,11 @@ from tests.gui.browser.support import (
     MakePicker,
     add,
     choose,
+    click_notice,
     entry,
     lists,
     names,
+    notice,
     select,
     settle,
     weights,
@@ -50,9 +52,9 @@ def test_results_come_while_typing(qtbot: QtBot, make_picker: MakePicker, hub: H
     assert names(picker) == ["meta/llama-8b"]
     assert len(lists(hub)) == before + 1  # not one for every letter
     assert "search=llama" in lists(hub)[-1]
-    told = QAccessible.queryAccessibleInterface(picker.view.list).child(1)
-    assert told is not None
-    said = told.text(QAccessible.Text.Name)
+    row = QAccessible.queryAccessibleInterface(picker.view.list).child(1)
+    assert row is not None
+    said = row.text(QAccessible.Text.Name)
     for part in ("meta/llama-8b", "on the hub", "parameters 8 b", "stored as bf16",
                  "licence llama3", "downloads 9", "16.0 gb"):  # fmt: skip
         assert part in said.lower()
@@ -133,11 +135,11 @@ def test_filters_and_orders_are_asked_of_the_hub(
         choose(combo, value)
         settle(qtbot, picker)
         assert names(picker, "On the Hub") == found, value
-    assert picker.view.notice().text == "No model fits."
-    qtbot.mouseClick(picker.view.notice_button(), Qt.MouseButton.LeftButton)
+    assert notice(picker).text == "No model matches."
+    click_notice(qtbot, picker)
     settle(qtbot, picker)
     assert len(names(picker, "On the Hub")) == 4
-    assert not picker.view.notice().text
+    assert not notice(picker).text
 
 
 def test_a_hundred_thousand_results_come_as_one_scrolls(
@@ -177,8 +179,8 @@ def test_where_nothing_fits_the_user_says_how_far_to_look(
         settle(qtbot, picker)
         assert names(picker) == [BUNDLED_NAME]
         assert len(lists(hub)) == asked + pages
-        assert picker.view.notice().text == "None of the next models of the Hub fits."
-        qtbot.mouseClick(picker.view.notice_button(), Qt.MouseButton.LeftButton)
+        assert notice(picker).text == "None of the Hub's next models matches the filters."
+        click_notice(qtbot, picker)
     settle(qtbot, picker)
 
 
@@ -231,13 +233,13 @@ def test_offline_lists_what_is_here_and_tries_again(
         picker = make_picker(f"http://127.0.0.1:{unused.getsockname()[1]}")
         settle(qtbot, picker)
         assert names(picker) == ["owner/cached", BUNDLED_NAME]
-        said = picker.view.notice()
+        said = notice(picker)
         assert "cannot be reached" in said.text
         assert "network" in said.remedy
         assert "the list shows what is here" in said.remedy
         with qtbot.waitSignal(picker.browser.answered, timeout=LONG):
-            qtbot.mouseClick(picker.view.notice_button(), Qt.MouseButton.LeftButton)
-        assert "cannot be reached" in picker.view.notice().text
+            click_notice(qtbot, picker)
+        assert "cannot be reached" in notice(picker).text
     select(picker, "owner/cached")
     qtbot.waitUntil(lambda: picker.spec == ModelSpec("owner/cached"))
 
@@ -269,11 +271,11 @@ def test_too_many_requests_and_then_again_by_itself(
     picker = make_picker()
     with qtbot.waitSignal(picker.browser.answered, timeout=LONG):
         pass
-    assert "429" in picker.view.notice().text
-    assert "in 1 seconds" in picker.view.notice().remedy
-    assert "by itself" in picker.view.notice().remedy
+    assert "429" in notice(picker).text
+    assert "in 1 seconds" in notice(picker).remedy
+    assert "automatically" in notice(picker).remedy
     qtbot.waitUntil(lambda: names(picker, "On the Hub") == ["owner/model"], timeout=LONG)
-    assert not picker.view.notice().text
+    assert not notice(picker).text
 
 
 def test_a_page_that_fails_keeps_the_earlier_ones(
@@ -287,13 +289,13 @@ def test_a_page_that_fails_keeps_the_earlier_ones(
     bar = picker.view.list.verticalScrollBar()
     with qtbot.waitSignal(picker.browser.answered, timeout=LONG):
         bar.setValue(bar.maximum())
-    assert "HTTP 500" in picker.view.notice().text
-    assert "shows what is here" not in picker.view.notice().remedy
+    assert "HTTP 500" in notice(picker).text
+    assert "shows what is here" not in notice(picker).remedy
     assert len(names(picker, "On the Hub")) == 30
-    qtbot.mouseClick(picker.view.notice_button(), Qt.MouseButton.LeftButton)
+    click_notice(qtbot, picker)
     settle(qtbot, picker)
     assert len(names(picker, "On the Hub")) == 60
-    assert not picker.view.notice().text
+    assert not notice(picker).text
 
 
 def test_an_id_typed_in_whole_needs_no_list(

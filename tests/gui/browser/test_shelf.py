@@ -13,6 +13,7 @@ from playground.core.facts import ModelSpec
 from playground.core.settings import Settings, SettingsStore
 from playground.gui.browser.model_list import Scope
 from playground.gui.browser.text import badges
+from playground.gui.context import AppContext
 from playground.gui.models.picker import ModelPicker
 from playground.hub.catalog import Where
 from playground.hub.local.resolve import BUNDLED_NAME
@@ -28,6 +29,7 @@ from tests.gui.browser.support import (
     settle,
     weights,
 )
+from tests.gui.model_page.support import page_text
 from tests.gui.support import LONG, MakeWindow
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import HubServer
@@ -83,32 +85,30 @@ def test_a_damaged_model_is_listed_with_its_cure_and_can_be_deleted(
     assert names(picker).count("owner/broken") == 2  # the damaged one, and the Hub's
     select(picker, "owner/broken")
     assert "model.safetensors" in entry(picker, "owner/broken").row.problem
-    qtbot.waitUntil(lambda: "Download it again" in picker.page.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: "Download it again" in page_text(picker.page), timeout=60_000)
     assert not picker.use_button.isEnabled()
     assert picker.view.delete.isEnabled()
 
 
 def test_model_folders_are_added_and_removed(
-    qtbot: QtBot, make_picker: MakePicker, home: Path
+    qtbot: QtBot, make_picker: MakePicker, home: Path, context: AppContext
 ) -> None:
     write_files(home / "mine" / "model", FILES)
     picker = make_picker()
     settle(qtbot, picker)
-    with qtbot.waitSignal(picker.folders_changed) as changed:
-        picker.ask_model_folder()
-        dialog = picker.findChildren(QWidget, "QFileDialog")[0]
-        dialog.fileSelected.emit(str(home / "mine"))  # type: ignore[attr-defined]
-        dialog.done(0)  # type: ignore[attr-defined]
-    assert changed.args == [(str(home / "mine"),)]
+    picker.ask_model_folder()
+    dialog = picker.findChildren(QWidget, "QFileDialog")[0]
+    dialog.fileSelected.emit(str(home / "mine"))  # type: ignore[attr-defined]
+    dialog.done(0)  # type: ignore[attr-defined]
+    assert context.settings.values.model_folders == (str(home / "mine"),)
     qtbot.waitUntil(lambda: "model" in names(picker, "On this machine"))
     picker.browser.go_to(ModelSpec(str(home / "mine" / "model")))  # it is listed already
     current = picker.browser.current()
     assert current is not None
     assert current.name == "model"
     (remove,) = [a for a in picker.view.folders.menu().actions() if a.data()]
-    with qtbot.waitSignal(picker.folders_changed) as changed:
-        remove.trigger()
-    assert changed.args == [()]
+    remove.trigger()
+    assert context.settings.values.model_folders == ()
     qtbot.waitUntil(lambda: "model" not in names(picker))
 
 
@@ -158,7 +158,7 @@ def test_favourites_are_kept_by_the_window(
         settings=Settings(favourites=(ModelSpec("owner/old"),)),
         place=HubPlace(hub.endpoint, hub.cache(home)),
     )
-    playground.models.choose()
+    playground.window.actions.choose_model.trigger()
     (picker,) = playground.window.findChildren(ModelPicker)
     settle(qtbot, picker)
     select(picker, BUNDLED_NAME)

@@ -14,8 +14,18 @@ from playground.core.facts import ModelSpec
 from playground.core.format import age, short_count
 from playground.gui.browser.model_list import Entry
 from playground.gui.browser.text import cells
+from playground.gui.models.choice import ModelChoice
 from playground.hub.local.resolve import BUNDLED_NAME
-from tests.gui.browser.support import COMMIT, FILES, MakePicker, add, names, select, settle
+from tests.gui.browser.support import (
+    COMMIT,
+    FILES,
+    MakePicker,
+    add,
+    lines,
+    names,
+    select,
+    settle,
+)
 from tests.gui.support import LONG
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import HubServer
@@ -67,7 +77,7 @@ def test_the_keyboard_is_enough(
     qtbot.waitUntil(lambda: picker.spec == ModelSpec(second))
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.keyClick(list_, Qt.Key.Key_Return)
-    assert chosen.args == [ModelSpec(second)]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec(second))]
 
 
 def test_what_strangers_write_stays_plain_text(
@@ -79,7 +89,7 @@ def test_what_strangers_write_stays_plain_text(
     picker = make_picker(folders=[str(home / "mine")])
     settle(qtbot, picker)
     model = picker.view.list.rows
-    for row, line in enumerate(model.lines()):
+    for row, line in enumerate(lines(picker)):
         if isinstance(line, Entry):
             index = model.index(row)
             tip = index.data(Qt.ItemDataRole.ToolTipRole)
@@ -126,7 +136,7 @@ def test_the_menu_of_a_row(qtbot: QtBot, make_picker: MakePicker, hub: HubServer
     add(hub, "owner/model")
     picker = make_picker()
     settle(qtbot, picker)
-    picker.view.list.menu_wanted.emit(QPoint(10, 10))
+    picker.view.list.menu_requested.emit(QPoint(10, 10))
     (menu,) = [m for m in picker.view.findChildren(QWidget) if m.isVisible() and m.isWindow()]
     texts = [action.text() for action in menu.actions()]
     assert texts == [picker.view.favourite.text(), picker.view.delete.text()]

@@ -22,6 +22,7 @@ from playground.gui.downloads.panel import DownloadRow, DownloadsPanel
 from playground.gui.downloads.text import state_text, summary
 from playground.gui.toolkit.background import Background
 from playground.gui.toolkit.links import LinkQuestion
+from playground.gui.toolkit.notify import Notify
 from playground.hub.downloads.download import child_environment
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.downloads.queue import RetryPolicy
@@ -40,37 +41,43 @@ pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 @pytest.fixture
 def panel(qtbot: QtBot) -> DownloadsPanel:
-    made = DownloadsPanel()
-    qtbot.addWidget(made)
-    made.resize(640, 360)
-    made.show()
-    return made
+    shown = DownloadsPanel()
+    qtbot.addWidget(shown)
+    shown.resize(640, 360)
+    shown.show()
+    return shown
 
 
 @pytest.fixture
 def open_downloads(
-    qtbot: QtBot, background: Background, hub: HubServer, home: Path, panel: DownloadsPanel
+    qtbot: QtBot,
+    background: Background,
+    notify: Notify,
+    hub: HubServer,
+    home: Path,
+    panel: DownloadsPanel,
 ) -> Iterator[Open]:
     """Make the controller of a window, with its queue in the home and the panel attached."""
-    made: list[DownloadsController] = []
+    opened: list[DownloadsController] = []
 
     def begin(policy: RetryPolicy = FAST, **environment: str) -> DownloadsController:
         downloads = DownloadsController(
             background,
+            notify,
             path=home / "downloads.json",
             environment=hub.environment(home, **environment),
             policy=policy,
             login=lambda token: stored_login(hub, home, token),
         )
         downloads.attach(panel)
-        made.append(downloads)
+        opened.append(downloads)
         return downloads
 
     yield begin
     for fault in hub.faults:
         fault.release.set()
-    for downloads in made:
-        assert downloads.close(30)
+    for downloads in opened:
+        assert downloads.close(60)
 
 
 def stored_login(hub: HubServer, home: Path, token: str) -> str:
@@ -103,7 +110,7 @@ def row(panel: DownloadsPanel, key: str = MODEL.source) -> DownloadRow:
 def wait_for(qtbot: QtBot, panel: DownloadsPanel, text: str, key: str = MODEL.source) -> None:
     def said() -> bool:
         found = panel.row(key)
-        return found is not None and text in found.state_text()
+        return found is not None and text in found.state.text()
 
     qtbot.waitUntil(said, timeout=LONG)
 
@@ -120,26 +127,26 @@ def unfinished(home: Path) -> list[Path]:
     return list(home.rglob("*.incomplete"))
 
 
-def test_a_download_from_its_wish_to_its_end(
+def test_a_download_from_its_request_to_its_end(
     qtbot: QtBot, hub: HubServer, open_downloads: Open, panel: DownloadsPanel
 ) -> None:
     hub.add(Repository(MODEL.source, FILES))
     hold = hub.add_fault(Fault("GET /cdn/", after=len(FILES["model.safetensors"]) // 2))
     downloads = open_downloads()
-    told: list[str] = []
-    downloads.summary_changed.connect(told.append)
+    summaries: list[str] = []
+    downloads.summary_changed.connect(summaries.append)
     downloads.add(MODEL)
-    assert "Waits" in row(panel).state_text() or "Asking" in row(panel).state_text()
+    assert "Waiting" in row(panel).state.text() or "Asking" in row(panel).state.text()
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
     wait_for(qtbot, panel, " of ")
     assert shown_buttons(row(panel)) == ["Cancel"]
     with qtbot.waitSignal(downloads.finished, timeout=LONG) as done:
         hold.release.set()
     assert done.args[0].spec == MODEL
-    assert "are on this machine" in row(panel).state_text()
+    assert "are on this machine" in row(panel).state.text()
     assert shown_buttons(row(panel)) == ["Remove"]
-    assert told[0] == "1 download"
-    assert told[-1] == ""
+    assert summaries[0] == "1 download"
+    assert summaries[-1] == ""
     click(qtbot, panel.clear_button)
     assert panel.row(MODEL.source) is None
     assert downloads.items() == ()
@@ -173,7 +180,7 @@ def test_a_stall_is_seen_and_tried_again(
     downloads = open_downloads(RetryPolicy(attempts=3, first_wait_s=3600, stall_s=4))
     downloads.add(MODEL)
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
-    wait_for(qtbot, panel, "No byte has come for 4 seconds. Goes on by itself in 5 min.")
+    wait_for(qtbot, panel, "No byte has come for 4 seconds. Resumes automatically in 5 min.")
     assert shown_buttons(row(panel)) == ["Try now", "Cancel"]
     assert not unfinished(home)
     click(qtbot, row(panel).retry_button)
@@ -181,7 +188,7 @@ def test_a_stall_is_seen_and_tried_again(
 
 
 def test_a_failure_says_its_remedy(
-    qtbot: QtBot, hub: HubServer, open_downloads: Open, panel: DownloadsPanel
+    qtbot: QtBot, notify: Notify, open_downloads: Open, panel: DownloadsPanel
 ) -> None:
     downloads = open_downloads()
     downloads.add(MODEL)
@@ -189,9 +196,9 @@ def test_a_failure_says_its_remedy(
     assert row(panel).item is not None
     click(qtbot, row(panel).remove_button)
     assert panel.row(MODEL.source) is None
-    with qtbot.waitSignal(downloads.message) as told:
+    with qtbot.waitSignal(notify.message) as message:
         assert downloads.add(ModelSpec("no id at all")) is None
-    assert "is no Hub id" in told.args[0]
+    assert "is no Hub id" in message.args[0]
 
 
 def test_offline_mode_is_said(qtbot: QtBot, open_downloads: Open, panel: DownloadsPanel) -> None:
@@ -200,24 +207,29 @@ def test_offline_mode_is_said(qtbot: QtBot, open_downloads: Open, panel: Downloa
 
 
 def test_it_goes_on_after_a_restart_and_says_so(
-    qtbot: QtBot, hub: HubServer, home: Path, open_downloads: Open, panel: DownloadsPanel
+    qtbot: QtBot,
+    notify: Notify,
+    hub: HubServer,
+    home: Path,
+    open_downloads: Open,
+    panel: DownloadsPanel,
 ) -> None:
     hub.add(Repository(MODEL.source, FILES))
     hold = hub.add_fault(Fault("GET /cdn/", after=1000, times=1))
     first = open_downloads()
     first.add(MODEL)
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
-    assert first.close(30)
+    assert first.close(60)
     assert not unfinished(home)
     assert [item.state for item in load(home / "downloads.json")] == [DownloadState.WAITING]
     second = open_downloads()
     with (
         qtbot.waitSignal(second.finished, timeout=LONG),
-        qtbot.waitSignal(second.message) as told,
+        qtbot.waitSignal(notify.message) as message,
     ):
         second.start()
-    assert told.args[0] == "Going on with what was being downloaded: owner/model."
-    assert "are on this machine" in row(panel).state_text()
+    assert message.args[0] == "Resuming downloads: owner/model."
+    assert "are on this machine" in row(panel).state.text()
 
 
 def test_a_gated_model_is_asked_for_and_logged_in_to(
@@ -280,22 +292,22 @@ def test_the_window_of_the_downloads(
 
 
 def test_every_state_in_words() -> None:
-    def told(state: DownloadState, now: float = 0.0, **values: object) -> str:
+    def words(state: DownloadState, now: float = 0.0, **values: object) -> str:
         sizes = {"done_bytes": 250_000_000, "total_bytes": 10**9}
         item = DownloadItem(key="a/b", spec=MODEL, state=state, **(sizes | values))  # type: ignore[arg-type]
         return state_text(item, now)
 
-    assert told(DownloadState.WAITING) == "Waits for its turn. 250 MB are here."
-    assert told(DownloadState.WAITING, done_bytes=0) == "Waits for its turn."
+    assert words(DownloadState.WAITING) == "Waiting for its turn. 250 MB are here."
+    assert words(DownloadState.WAITING, done_bytes=0) == "Waiting for its turn."
     running = DownloadState.RUNNING
-    assert told(running, bytes_per_s=25e6) == "250 MB of 1.00 GB · 25.0 MB/s · 30 s left"
-    assert told(running, quiet_s=12.0).endswith("nothing has arrived for 12 s")
-    assert told(running) == "250 MB of 1.00 GB"
-    assert told(running, bytes_per_s=1e5).endswith("2 h 5 min left")
-    late = told(DownloadState.RETRYING, message="Broken off.", retry_at=30.0, now=10.0)
-    assert late == "Broken off. Goes on by itself in 20 s."
-    assert told(DownloadState.RETRYING, message="No.", now=99.0).endswith("in a moment.")
-    assert told(DownloadState.FAILED, message="No.", remedy="Do it.") == "No. Do it."
+    assert words(running, bytes_per_s=25e6) == "250 MB of 1.00 GB · 25.0 MB/s · 30 s left"
+    assert words(running, quiet_s=12.0).endswith("nothing has arrived for 12 s")
+    assert words(running) == "250 MB of 1.00 GB"
+    assert words(running, bytes_per_s=1e5).endswith("2 h 5 min left")
+    late = words(DownloadState.RETRYING, message="Broken off.", retry_at=30.0, now=10.0)
+    assert late == "Broken off. Resumes automatically in 20 s."
+    assert words(DownloadState.RETRYING, message="No.", now=99.0).endswith("in a moment.")
+    assert words(DownloadState.FAILED, message="No.", remedy="Do it.") == "No. Do it."
     assert human_duration(0.2) == "1 s"
 
 
@@ -317,7 +329,7 @@ def test_the_summary_counts_what_is_on() -> None:
 def test_the_queue_file_holds_no_secret(home: Path, open_downloads: Open) -> None:
     downloads = open_downloads(HF_TOKEN=TOKEN, HF_HUB_OFFLINE="1")
     downloads.add(MODEL)
-    assert downloads.close(30)
+    assert downloads.close(60)
     stored = (home / "downloads.json").read_text()
     assert TOKEN not in stored
     assert json.loads(stored)["items"][0]["key"] == MODEL.source

@@ -19,6 +19,7 @@ from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.settings import Settings
 from playground.gui.engines.standby import KEEP_FREE, START_FREE, StandbyEngines
+from playground.gui.toolkit.notify import Notify
 from tests.gui.support import LONG, MakeWindow
 from tests.support.scripted_engine import scripted_command
 
@@ -52,18 +53,18 @@ def make_standby(qtbot: QtBot, memory: Memory) -> Iterator[MakeStandby]:
                 raise EngineError("The environment is gone.")
             return EngineProcess(scripted_command(*options))
 
-        standby = StandbyEngines(process, memory)
+        standby = StandbyEngines(process, Notify(), memory)
         made.append(standby)
         return standby
 
     yield make
     for standby in made:
         standby.shut_down()
-        assert standby.wait(10_000)
+        assert standby.wait(60_000)
 
 
 def wait_for_standby(qtbot: QtBot, standby: StandbyEngines) -> int:
-    """Return the process id of the own environment's spare, once it can load."""
+    """Return the process id of the own environment's standby engine, once it can load."""
     qtbot.waitUntil(lambda: standby.ready and "" in standby.pids, timeout=LONG)
     return standby.pids[""]
 
@@ -77,7 +78,7 @@ def loaded(qtbot: QtBot, playground: Playground) -> None:
     qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=LONG)
 
 
-def test_a_changed_precision_takes_the_spare_and_another_one_waits(
+def test_a_changed_precision_takes_the_standby_engine_and_another_one_waits(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
@@ -99,7 +100,9 @@ def test_a_changed_precision_takes_the_spare_and_another_one_waits(
     assert second not in (own, first)
 
 
-def test_a_killed_spare_is_replaced_but_not_for_ever(qtbot: QtBot, make_window: MakeWindow) -> None:
+def test_a_killed_standby_engine_is_replaced_but_not_for_ever(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
     playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
     playground.start_ahead()
     standby, lane = playground.standby, playground.lanes.lanes[0]
@@ -109,7 +112,7 @@ def test_a_killed_spare_is_replaced_but_not_for_ever(qtbot: QtBot, make_window: 
     second = wait_for_standby(qtbot, standby)
     os.kill(second, signal.SIGKILL)
     qtbot.waitUntil(lambda: not standby.pids, timeout=LONG)
-    with qtbot.waitSignal(standby._calm.timeout, timeout=LONG):
+    with qtbot.waitSignal(standby._idle.timeout, timeout=LONG):
         pass
     assert not standby.pids
     lane.load()  # nobody noticed anything
@@ -117,17 +120,17 @@ def test_a_killed_spare_is_replaced_but_not_for_ever(qtbot: QtBot, make_window: 
     assert not playground.window.messages.isVisible()
 
 
-def test_a_spare_that_has_just_died_is_not_given_away(
+def test_a_standby_engine_that_has_just_died_is_not_given_away(
     qtbot: QtBot, make_standby: MakeStandby
 ) -> None:
     standby = make_standby()
-    standby.look([""], busy=False, generating=False)
+    standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
     engine = standby._standby[""]
     os.kill(pid, signal.SIGKILL)
     # Without the event loop: the pool has not been told.
     assert engine._worker is not None
-    assert engine._worker.process._ended.wait(10)
+    assert engine._worker.process._ended.wait(60)
     assert standby.take("") is None
     qtbot.waitUntil(lambda: standby.pids.get("") not in (None, pid), timeout=LONG)
 
@@ -136,36 +139,36 @@ def test_what_still_imports_goes_when_a_generation_begins(
     qtbot: QtBot, make_standby: MakeStandby
 ) -> None:
     standby = make_standby("--delay", "importing=60")
-    standby.look([""], busy=False, generating=False)
+    standby.update([""], busy=False, generating=False)
     qtbot.waitUntil(lambda: bool(standby.pids.get("")), timeout=LONG)
     pid = standby.pids[""]
-    standby.look([""], busy=True, generating=True)
+    standby.update([""], busy=True, generating=True)
     assert not standby.pids
     gone(qtbot, pid)
-    assert not standby._calm.isActive()
+    assert not standby._idle.isActive()
 
 
 def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_standby: MakeStandby) -> None:
     standby = make_standby()
-    standby.look([""], busy=False, generating=False)
+    standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
-    standby.look([""], busy=True, generating=True)
+    standby.update([""], busy=True, generating=True)
     assert standby.pids == {"": pid}
     engine = standby.take("")
     assert engine is not None
     assert engine.ready
     assert engine.pid == pid
     engine.kill()
-    assert engine.wait(10_000)
+    assert engine.wait(60_000)
 
 
 def test_each_environment_in_use_has_one(qtbot: QtBot, make_standby: MakeStandby) -> None:
     standby = make_standby()
-    standby.look(["", "other", "", "gone"], busy=False, generating=False)
+    standby.update(["", "other", "", "gone"], busy=False, generating=False)
     qtbot.waitUntil(lambda: standby.ready and len(standby.pids) == 2, timeout=LONG)
     pids = standby.pids
     assert set(pids) == {"", "other"}
-    standby.look([""], busy=False, generating=False)
+    standby.update([""], busy=False, generating=False)
     assert standby.pids == {"": pids[""]}
     gone(qtbot, pids["other"])
 
@@ -175,15 +178,15 @@ def test_none_where_memory_is_short(
 ) -> None:
     standby = make_standby()
     memory.free = START_FREE - 1
-    standby.look([""], busy=False, generating=False)
-    with qtbot.waitSignal(standby._calm.timeout, timeout=LONG):
+    standby.update([""], busy=False, generating=False)
+    with qtbot.waitSignal(standby._idle.timeout, timeout=LONG):
         pass
     assert not standby.pids
     memory.free = START_FREE
-    standby.look([""], busy=False, generating=False)
+    standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
     memory.free = KEEP_FREE - 1
-    standby.look([""], busy=True, generating=False)
+    standby.update([""], busy=True, generating=False)
     assert not standby.pids
     gone(qtbot, pid)
 
@@ -194,15 +197,16 @@ def test_switching_it_off_tells_the_memory_and_is_remembered(
     playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
     playground.start_ahead()
     pid = wait_for_standby(qtbot, playground.standby)
-    with qtbot.waitSignal(playground.standby.message, timeout=LONG) as told:
+    with qtbot.waitSignal(playground.notify.message, timeout=LONG) as told:
         playground.window.actions.keep_standby.trigger()
     assert told.args is not None
-    assert "came back" in told.args[0]
+    assert "has ended and freed" in told.args[0]
     gone(qtbot, pid)
     playground.window.close()
     assert not playground.store.values.keep_standby
 
 
+@pytest.mark.usefixtures("fresh_engines")
 def test_a_real_engine_that_waited_loads_without_importing(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:

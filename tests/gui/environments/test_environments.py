@@ -18,6 +18,7 @@ from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.settings import Settings, SettingsStore
 from playground.gui.environments.dialog import EnvironmentsDialog
+from playground.gui.lanes.commands import LaneCommand
 from tests.gui.support import LONG, MakeWindow
 from tests.support.other_python import make_other_python
 
@@ -65,7 +66,7 @@ def test_a_lane_is_given_another_python_and_keeps_it(
     assert not waiting.args[0].failed, lane.state.failure
     assert presenter.last_answer is not None
     assert presenter.last_answer.stamp.environment == "second"
-    assert "Environment: second" in presenter.copyable("stamp")
+    assert "Environment: second" in presenter.copyable(LaneCommand.COPY_STAMP)
     assert presenter.name.endswith("bf16 · second")
     playground.window.close()
     kept = SettingsStore(tmp_path / "settings.toml").values
@@ -73,7 +74,7 @@ def test_a_lane_is_given_another_python_and_keeps_it(
     assert kept.environments == (second,)
 
 
-def test_an_environment_that_is_gone_is_told_and_the_lane_can_be_given_another(
+def test_an_environment_that_is_gone_is_reported_and_the_lane_can_be_given_another(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     gone = EngineEnvironment("old", "/nowhere/bin/python")
@@ -86,7 +87,7 @@ def test_an_environment_that_is_gone_is_told_and_the_lane_can_be_given_another(
     assert failure is not None
     assert "environment old is gone" in failure.message
     assert "Choose another" in failure.remedy
-    presenter.view.environmentChosen.emit("")
+    presenter.view.header.configChosen.emit(LaneConfig())
     qtbot.waitUntil(lambda: presenter.lane.state.stage is Stage.READY, timeout=PATIENT)
     assert not presenter.view.header.environment.isVisible()
 
@@ -112,7 +113,7 @@ def test_a_lane_of_an_environment_nobody_knows_is_editable(
 ) -> None:
     playground = make_window(real=True, settings=settings(lane=LaneConfig(environment="lost")))
     presenter = playground.lanes.presenters[0]
-    assert "lost (not there)" in presenter.view.header.environment.full_text()
+    assert "lost (not found)" in presenter.view.header.environment.full_text()
     presenter.lane.load()
     assert presenter.lane.state.failure is not None
     assert "'lost'" in presenter.lane.state.failure.message
@@ -136,7 +137,7 @@ def test_each_environment_greys_out_what_it_lacks(qtbot: QtBot, make_window: Mak
     qtbot.waitUntil(lambda: not enabled(1, Precision.INT8), timeout=LONG)
     assert enabled(1, Precision.BF16)
     qtbot.waitUntil(lambda: enabled(0, Precision.INT8), timeout=LONG)
-    assert "It needs more." in playground.lanes.presenters[1].reasons[Precision.INT8]
+    assert "It needs more." in playground.lanes.presenters[1].available.reasons[Precision.INT8]
 
 
 def replace_lanes(values: Settings, lanes: tuple[LaneConfig, ...]) -> Settings:
@@ -206,9 +207,9 @@ def test_making_one_fails_with_pips_words_and_can_be_cancelled(
 
     with qtbot.waitSignal(environments.progressed, timeout=PATIENT):
         dialog.create_button.click()
-    with qtbot.waitSignal(environments.message, timeout=PATIENT) as waiting:
+    with qtbot.waitSignal(playground.context.notify.message, timeout=PATIENT) as waiting:
         dialog.cancel_button.click()
-    assert "was not made" in waiting.args[0]
-    made = tmp_path / "home" / "data" / "environments"
-    assert not list(made.iterdir())
+    assert "was cancelled" in waiting.args[0]
+    folder = tmp_path / "home" / "data" / "environments"
+    assert not list(folder.iterdir())
     dialog.close()

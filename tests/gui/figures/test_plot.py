@@ -140,9 +140,8 @@ def test_log_scale_draws_logarithms(plot: LatencyPlot) -> None:
 
 
 def test_distribution_counts_every_token(plot: LatencyPlot, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(plot.viewChanged) as chosen:
-        plot.views.button("distribution").click()
-    assert chosen.args == ["distribution"]
+    plot.views.button("distribution").click()
+    assert plot.spread.isVisible()
     assert plot.view() == "distribution"
     for share in plot.spread._shares.values():
         assert share.sum() == pytest.approx(100)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
 from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStandardItemModel
@@ -15,9 +16,11 @@ from playground.core.generation import GenerationOptions, Timing
 from playground.core.lane import Failure, LaneConfig, LaneState, Stage
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
+from playground.gui.lanes.availability import Availability
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.lane_view import LaneView
-from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
+from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_line, stamp_text
 
 #: The offscreen platform says so of every window with a smallest size.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
@@ -82,7 +85,8 @@ def lane(qtbot: QtBot) -> LaneView:
     view.resize(360, 420)
     reasons = dict.fromkeys(Precision, "")
     reasons[Precision.GPTQ] = REASON
-    view.show_config(LaneConfig(precision=Precision.INT8), "a & b", reasons, [("cpu", "a CPU")])
+    available = Availability("a & b", reasons, (("cpu", "a CPU"),))
+    view.show_config(LaneConfig(precision=Precision.INT8), available)
     view.show()
     return view
 
@@ -101,12 +105,13 @@ def test_precision_that_cannot_be_had_says_why(lane: LaneView) -> None:
 
 def test_choices_emit_only_when_the_user_makes_them(lane: LaneView, qtbot: QtBot) -> None:
     combo = lane.header.precision
-    with qtbot.assertNotEmitted(lane.precisionChosen):
-        lane.show_config(LaneConfig(), "m", dict.fromkeys(Precision, ""), [("cpu", "a CPU")])
+    available = Availability("m", dict.fromkeys(Precision, ""), (("cpu", "a CPU"),))
+    with qtbot.assertNotEmitted(lane.header.configChosen):
+        lane.show_config(LaneConfig(), available)
     combo.setFocus()
-    with qtbot.waitSignal(lane.precisionChosen) as chosen:
+    with qtbot.waitSignal(lane.header.configChosen) as chosen:
         qtbot.keyClick(combo, Qt.Key.Key_Down)
-    assert chosen.args == [Precision.FP16]
+    assert chosen.args == [LaneConfig(precision=Precision.FP16)]
 
 
 def test_keyboard_skips_what_cannot_be_had(lane: LaneView, qtbot: QtBot) -> None:
@@ -125,8 +130,9 @@ def test_loading_shows_phase_clock_and_bar(lane: LaneView, qtbot: QtBot) -> None
     assert lane.cancel_button.isVisible()
     assert lane.cancel_button.text() == "Cancel"
     assert not lane.header.load_button.isEnabled()
-    with qtbot.waitSignal(lane.cancelRequested):
+    with qtbot.waitSignal(lane.commanded) as commanded:
         lane.cancel_button.click()
+    assert commanded.args == [LaneCommand.CANCEL]
     lane.show_state(state, 75.0)
     assert "1:05 min" in lane.status.full_text()
 
@@ -185,18 +191,19 @@ def test_a_refusal_for_lack_of_memory_offers_to_load_anyway(lane: LaneView, qtbo
     refused = Failure("It takes 9 GB.", "Choose fewer bits.", may_insist=True)
     lane.show_state(LaneState(stage=Stage.FAILED, failure=refused), 0.0)
     assert lane.anyway_button.isVisibleTo(lane)
-    with qtbot.waitSignal(lane.loadRequested):
+    with qtbot.waitSignal(lane.commanded) as commanded:
         lane.anyway_button.click()
+    assert commanded.args == [LaneCommand.LOAD]
 
 
 def test_the_room_left_is_said_under_the_text(lane: LaneView) -> None:
     lane.show_headroom(headroom_text(1000), headroom_tip(24, 1024, 2000, 8_000_000))
-    assert lane.headroom.text() == "1,000 tokens left"
+    assert lane.headroom.text() == "context: 1,000 left"
     assert lane.headroom.toolTip().splitlines() == [
         "Context: 24 of 1,024 tokens used",
-        "Memory: 8.00 MB free, 2.00 kB a token in the cache",
+        "Memory: 8.00 MB free, 2.00 kB of KV cache for each token",
     ]
-    assert headroom_text(0) == "full"
+    assert headroom_text(0) == "context full"
     lane.show_headroom(headroom_text(None), "")
     assert not lane.headroom.isVisibleTo(lane)
 
@@ -208,42 +215,45 @@ def test_freed_memory_and_hints(lane: LaneView) -> None:
 
 
 def test_load_button_follows_the_state(lane: LaneView, qtbot: QtBot) -> None:
-    with qtbot.waitSignal(lane.loadRequested):
+    with qtbot.waitSignal(lane.commanded) as commanded:
         lane.header.load_button.click()
+    assert commanded.args == [LaneCommand.LOAD]
     lane.show_state(
         LaneState(stage=Stage.READY, loaded=loaded(Precision.INT8, Precision.INT8)), 0.0
     )
     assert lane.header.load_button.accessibleName() == "Unload"
-    with qtbot.waitSignal(lane.unloadRequested):
+    with qtbot.waitSignal(lane.commanded) as commanded:
         lane.header.load_button.click()
+    assert commanded.args == [LaneCommand.UNLOAD]
 
 
-@pytest.mark.parametrize(
-    ("entry", "signal", "args"),
-    [
-        ("regenerate", "regenerateRequested", []),
-        ("answer", "copyRequested", ["answer"]),
-        ("script", "copyRequested", ["script"]),
-        ("stamp", "copyRequested", ["stamp"]),
-        ("duplicate", "duplicateRequested", []),
-        ("left", "moveRequested", [-1]),
-        ("right", "moveRequested", [1]),
-        ("enlarge", "enlargeRequested", []),
-        ("remove", "removeRequested", []),
-    ],
-)
-def test_menu(lane: LaneView, qtbot: QtBot, entry: str, signal: str, args: list[object]) -> None:
-    with qtbot.waitSignal(getattr(lane, signal)) as caught:
-        lane.header.entries[entry].trigger()
-    assert caught.args == args
+def test_every_entry_of_the_menus_is_a_command(lane: LaneView, qtbot: QtBot) -> None:
+    lane.show_state(
+        LaneState(stage=Stage.READY, loaded=loaded(Precision.INT8, Precision.INT8)), 0.0
+    )
+    seen = []
+    for action in (*lane.header.menu.actions(), *lane.header.environments.actions()):
+        if isinstance(action.data(), LaneCommand):
+            assert action.text()
+            with qtbot.waitSignal(lane.commanded) as commanded:
+                action.trigger()
+            assert commanded.args == [action.data()]
+            seen.append(action.data())
+    buttons = {LaneCommand.CHOOSE_MODEL, LaneCommand.LOAD, LaneCommand.CANCEL}
+    assert set(LaneCommand) == {*seen, *buttons, LaneCommand.OPEN_FOLDER}
+    assert len(seen) == len(set(seen))
 
 
 def test_stamp_is_shown_plain_and_warns_of_shared_devices(lane: LaneView) -> None:
     lane.show_answer(answer("together"))
-    assert lane.stamp.full_text().startswith("shared the device, not comparable · 2 tokens")
+    assert lane.stamp.full_text().startswith(
+        "ran concurrently; timings not comparable · reached the limit"
+    )
     assert lane.stamp.textFormat() == Qt.TextFormat.PlainText
     assert "torch 2.13.0" in stamp_text(answer())
     assert "0123456789" in stamp_text(answer())
+    assert "reached the limit of 128 tokens" in lane.stamp.full_text()
+    assert "reached the limit of 128 tokens" in stamp_text(answer())
     lane.clear_answer()
     assert lane.stamp.full_text() == ""
 
@@ -260,7 +270,7 @@ def test_dropped_folder_or_file(lane: LaneView, qtbot: QtBot, tmp_path: Path, in
     enter = QDragEnterEvent(QPoint(5, 5), copy, data, left, none)
     lane.dragEnterEvent(enter)
     assert enter.isAccepted()
-    with qtbot.waitSignal(lane.filesDropped) as caught:
+    with qtbot.waitSignal(lane.folderDropped) as caught:
         lane.dropEvent(QDropEvent(QPointF(5, 5), copy, data, left, none))
     assert caught.args == [str(tmp_path)]
 
@@ -290,9 +300,27 @@ def test_nf4_on_a_processor_that_unpacks_it_says_so_beforehand(lane: LaneView) -
         ("cpu", "", False),  # not known yet
     ]:
         config = LaneConfig(precision=Precision.NF4, device=device)
-        lane.show_config(config, "m", reasons, [(device, "a device")], capability)
+        available = Availability("m", reasons, ((device, "a device"),), capability)
+        lane.show_config(config, available)
         item = model.item(combo.findData("nf4"))
         assert item is not None
         assert item.isEnabled()
         assert ("slow on this processor" in item.text()) is slow
         assert ("slow on this processor" in combo.toolTip()) is slow
+
+
+@pytest.mark.parametrize(
+    ("reason", "words"),
+    [
+        ("length", "reached the limit of 128 tokens"),
+        ("eos", "ended by the model"),
+        ("stop string", "reached a stop string"),
+        ("cancelled", "stopped before its end"),
+        ("context full", "filled the model's context"),
+    ],
+)
+def test_why_an_answer_ended_is_put_into_words(reason: str, words: str) -> None:
+    ended = msgspec.structs.replace(answer(), stop_reason=reason)
+    assert ended.ending == words
+    assert words in stamp_line(ended)
+    assert words in stamp_text(ended)

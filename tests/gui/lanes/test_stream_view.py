@@ -117,6 +117,8 @@ def test_turns_are_labelled(view: StreamView) -> None:
     assert view.toPlainText() == "You\nHi\n\nModel\nHello\n\nYou\nBye\n\nModel\nSee you"
     view.clear_all()
     assert view.toPlainText() == ""
+    view.append("An answer without a message")
+    assert view.toPlainText() == "An answer without a message"
 
 
 def test_raw_prompt_and_answer_are_one_text(view: StreamView) -> None:

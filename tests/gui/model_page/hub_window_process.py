@@ -47,7 +47,7 @@ class User(QObject):
         return picker
 
     def _open(self) -> bool:
-        self._playground.models.choose()
+        self._playground.window.actions.choose_model.trigger()
         self._picker().view.filters.search.setText("owner/model")
         self._picker().view.filters.search.entered.emit()
         return True

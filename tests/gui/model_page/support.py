@@ -11,6 +11,9 @@ from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
 from playground.gui.model_page.controller import ModelPageController
+from playground.gui.model_page.head import PageHead
+from playground.gui.model_page.versions_view import VersionsView
+from playground.gui.model_page.view import ModelPageView
 from playground.hub.catalog import ModelRow, Where
 from tests.gui.support import LONG
 from tests.support.hub_server import HubServer, Repository
@@ -53,7 +56,7 @@ def shown(qtbot: QtBot, page: ModelPageController, row: ModelRow) -> None:
     """Show a row and wait for its page and its versions."""
     with qtbot.waitSignal(page.page_shown, timeout=LONG):
         page.show_row(row)
-    qtbot.waitUntil(lambda: "Asking" not in page.view.versions.state_text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "Asking" not in page.view.versions.state.text(), timeout=LONG)
 
 
 def click(qtbot: QtBot, button: QAbstractButton) -> None:
@@ -67,3 +70,24 @@ def cells(table: object) -> list[list[str]]:
         [model.index(row, column).data() for column in range(model.columnCount())]
         for row in range(model.rowCount())
     ]
+
+
+def warnings_text(head: PageHead) -> str:
+    """The warnings that are shown, "" for none."""
+    return head.warnings.text() if head.warnings.isVisibleTo(head) else ""
+
+
+def page_text(view: ModelPageView) -> str:
+    """What the head says, a fact a line, and why there is no page where there is none."""
+    head = view.head
+    facts = [x.accessibleName() for x in head.values.values() if x.isVisibleTo(head)]
+    problem = view.problem.isVisibleTo(view)
+    why = [view.message.text(), view.remedy.text()] if problem else []
+    return "\n".join([head.title.full_text(), *facts, warnings_text(head), *why]).strip()
+
+
+def select_version(versions: VersionsView, name: str) -> None:
+    """Make a version the current one."""
+    flags = Qt.MatchFlag.MatchExactly | Qt.MatchFlag.MatchRecursive
+    (item,) = versions.tree.findItems(name, flags, 0)
+    versions.tree.setCurrentItem(item)

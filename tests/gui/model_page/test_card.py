@@ -16,7 +16,16 @@ from playground.gui.model_page.card_view import CardView
 from playground.gui.model_page.view import ModelPageView
 from playground.gui.toolkit.links import LinkQuestion, web_link
 from playground.gui.toolkit.paragraphs import HARD_LENGTH
-from tests.gui.model_page.support import CARD, FILES, OpenPage, cells, click, hub_row, shown
+from tests.gui.model_page.support import (
+    CARD,
+    FILES,
+    OpenPage,
+    cells,
+    click,
+    hub_row,
+    page_text,
+    shown,
+)
 from tests.support.hub_server import HubServer, Repository
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
@@ -50,7 +59,7 @@ def test_a_hostile_card_and_hostile_names(
     text = page_view.card.toPlainText()
     assert "alert" not in text.partition("long")[0].replace("js", "")
     assert "Title" in text
-    assert page_view.cut_shown()
+    assert page_view.cut.isVisible()
     assert len(text) < 200_000
     document = page_view.card.document()
     block = document.begin()
@@ -68,7 +77,7 @@ def test_a_hostile_card_and_hostile_names(
         for n in range(len(shown_names))
     ]
     assert "<span>&lt;img src=x&gt;.json</span>" in tips
-    assert "Licence: <img src='file:///x'>�" in page_view.text()
+    assert "Licence: <img src='file:///x'>�" in page_text(page_view)
 
 
 def test_nothing_is_loaded_even_where_an_image_is_left(qtbot: QtBot, tmp_path: Path) -> None:
@@ -132,14 +141,14 @@ def test_links_are_shown_before_they_are_followed(
         assert visits.addresses == []
         click(qtbot, question.open_button)
         assert visits.addresses == ["https://example.com/paper"]
-        page_view.linkRequested.emit("docs/x.md")
+        page_view.card.link_clicked.emit("docs/x.md")
         question = next(q for q in page_view.findChildren(LinkQuestion) if q.isVisible())
         commit = repository.refs["main"]
         assert question.address == f"{hub.endpoint}/owner/model/blob/{commit}/docs/x.md"
         click(qtbot, question.copy_button)
         assert QApplication.clipboard().text() == question.address
         for bad in ("file:///bin/sh", "javascript:alert(1)", "mailto:a@b.c", "qrc:/x", ""):
-            page_view.linkRequested.emit(bad)
+            page_view.card.link_clicked.emit(bad)
             assert not [q for q in page_view.findChildren(LinkQuestion) if q.isVisible()]
         assert len(visits.addresses) == 1
     finally:

@@ -94,7 +94,7 @@ def test_from_the_search_to_two_lanes_without_leaving_the_window(
     assert not picker.isVisible()
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
     assert configs(window) == [(ModelSpec(), Precision.INT8)]  # until both are here
-    assert "The lanes are set up when they are here" in window.window.messages.text()
+    assert "the lanes are set up when they finish" in window.window.messages.text()
     assert window.window.indicator.isVisible()
     assert window.window.indicator.text().startswith("2 downloads")
     hold.release.set()
@@ -115,20 +115,20 @@ def test_what_is_here_goes_into_lanes_at_once(
     put_snapshot(cache, GPTQ.source, "b" * 40, GPTQ_FILES, "main")
     window = make_window(place=HubPlace(both.endpoint, cache), environment=both.environment(home))
     assert len(window.lanes.lanes) == 3
-    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
-        window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
+    with qtbot.waitSignal(window.models.pending.model_chosen, timeout=LONG):
+        window.models.pending.request([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
     # The third lane was empty, and went.
     assert configs(window) == [(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)]
     assert window.downloads.items() == ()
-    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
-        window.models.wanted.take([(BASE, Precision.INT8)], window.lanes.presenters[1])
+    with qtbot.waitSignal(window.models.pending.model_chosen, timeout=LONG):
+        window.models.pending.request([(BASE, Precision.INT8)], window.lanes.presenters[1])
     assert configs(window) == [(BASE, Precision.BF16), (BASE, Precision.INT8)]
 
 
-def held_wish(qtbot: QtBot, both: HubServer, window: Playground) -> Fault:
-    """Wish for bf16 and GPTQ, of which the first file stops coming until it is let go."""
+def held_request(qtbot: QtBot, both: HubServer, window: Playground) -> Fault:
+    """Request bf16 and GPTQ lanes, whose first file is held back until the fault is released."""
     hold = both.add_fault(Fault("GET /cdn/", after=1000, times=1))
-    window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
+    window.models.pending.request([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
     return hold
 
@@ -136,7 +136,7 @@ def held_wish(qtbot: QtBot, both: HubServer, window: Playground) -> Fault:
 def test_a_cancelled_download_leaves_the_lanes_as_they_are(
     qtbot: QtBot, both: HubServer, window: Playground
 ) -> None:
-    hold = held_wish(qtbot, both, window)
+    hold = held_request(qtbot, both, window)
     window.downloads.cancel(BASE.source)
     qtbot.waitUntil(lambda: "stay as they are" in window.window.messages.text(), timeout=LONG)
     with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
@@ -147,7 +147,7 @@ def test_a_cancelled_download_leaves_the_lanes_as_they_are(
 def test_a_download_taken_out_leaves_the_lanes_as_they_are(
     qtbot: QtBot, both: HubServer, window: Playground
 ) -> None:
-    hold = held_wish(qtbot, both, window)
+    hold = held_request(qtbot, both, window)
     window.downloads.remove(GPTQ.source)
     assert f"Without {GPTQ.source} the lanes stay" in window.window.messages.text()
     with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
@@ -159,23 +159,23 @@ def test_a_failed_download_says_so_and_another_try_fills_the_lane(
     qtbot: QtBot, both: HubServer, window: Playground
 ) -> None:
     both.repositories[BASE.source].gated = "manual"
-    window.models.wanted.take([(BASE, Precision.BF16)])
+    window.models.pending.request([(BASE, Precision.BF16)])
     qtbot.waitUntil(lambda: "is gated" in window.window.messages.text(), timeout=LONG)
     assert configs(window) == [(ModelSpec(), Precision.INT8)]
     assert window.window.indicator.text() == "1 download failed"
     both.repositories[BASE.source].gated = False
-    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
+    with qtbot.waitSignal(window.models.pending.model_chosen, timeout=LONG):
         window.downloads.retry(BASE.source)
     assert configs(window) == [(BASE, Precision.BF16)]
 
 
-def test_the_latest_wish_counts(qtbot: QtBot, both: HubServer, window: Playground) -> None:
-    window.models.wanted.take([(BASE, Precision.BF16)])
-    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
-        window.models.wanted.take([(ModelSpec(), Precision.NF4)])
+def test_the_latest_request_counts(qtbot: QtBot, both: HubServer, window: Playground) -> None:
+    window.models.pending.request([(BASE, Precision.BF16)])
+    with qtbot.waitSignal(window.models.pending.model_chosen, timeout=LONG):
+        window.models.pending.request([(ModelSpec(), Precision.NF4)])
     assert configs(window) == [(ModelSpec(), Precision.NF4)]
-    with qtbot.waitSignal(window.downloads.message, timeout=LONG) as told:
-        window.models.wanted.take([(ModelSpec("not an id"), Precision.BF16)])
+    with qtbot.waitSignal(window.context.notify.message, timeout=LONG) as told:
+        window.models.pending.request([(ModelSpec("not an id"), Precision.BF16)])
     assert "is no Hub id" in told.args[0]
 
 
@@ -193,13 +193,13 @@ def test_a_download_outlives_its_window(
     )
     with qtbot.waitSignal(following.downloads.finished, timeout=LONG):
         following.start_ahead()
-        assert "Going on with what was being downloaded" in following.window.messages.text()
+        assert "Resuming downloads" in following.window.messages.text()
     following.window.actions.downloads.trigger()
     shown = following.window.findChild(DownloadsPanel)
     assert shown is not None
     row = shown.row(BASE.source)
     assert row is not None
-    assert "are on this machine" in row.state_text()
+    assert "are on this machine" in row.state.text()
 
 
 @pytest.mark.parametrize("pattern", ["model/resolve", "model-GPTQ/resolve"])
@@ -213,7 +213,7 @@ def test_lanes_that_wait_for_downloads_outlive_their_window(
 ) -> None:
     """Whether the window closes in the first download or, with that one here, in the second."""
     hold = both.add_fault(Fault(f"GET /(owner|a)/{pattern}/.*/tokenizer.json", after=100, times=1))
-    window.models.wanted.take([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
+    window.models.pending.request([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
     window.window.close()
     assert window.end()
@@ -221,14 +221,14 @@ def test_lanes_that_wait_for_downloads_outlive_their_window(
         place=HubPlace(both.endpoint, both.cache(home)), environment=both.environment(home)
     )
     following.start_ahead()
-    assert "The lanes are set up when" in following.window.messages.text()
+    assert "the lanes are set up when" in following.window.messages.text()
     wanted = [(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)]
     qtbot.waitUntil(lambda: configs(following)[:2] == wanted, timeout=LONG)
     qtbot.waitUntil(lambda: "lanes are set up." in following.window.messages.text(), timeout=LONG)
     assert not any(item.lanes for item in following.downloads.items())
 
 
-def test_a_wish_whose_downloads_ended_with_the_window_is_met(
+def test_a_request_whose_downloads_finished_with_the_window_is_served(
     qtbot: QtBot, make_window: MakeWindow, both: HubServer, home: Path
 ) -> None:
     cache = both.cache(home)
@@ -239,7 +239,7 @@ def test_a_wish_whose_downloads_ended_with_the_window_is_met(
     )
     save(queue_file(), [done])
     window = make_window(place=HubPlace(both.endpoint, cache), environment=both.environment(home))
-    with qtbot.waitSignal(window.models.wanted.model_chosen, timeout=LONG):
+    with qtbot.waitSignal(window.models.pending.model_chosen, timeout=LONG):
         window.start_ahead()
     assert configs(window)[0] == (BASE, Precision.NF4)
     assert not window.downloads.items()[0].lanes
@@ -269,7 +269,6 @@ def test_a_user_logs_in_and_compares_with_nothing_but_the_environment(
         text=True,
         env=environment,
         check=False,
-        timeout=300,
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout == f"{BASE.source}:bf16 {GPTQ.source}:gptq"

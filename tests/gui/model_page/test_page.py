@@ -28,10 +28,13 @@ from tests.gui.model_page.support import (
     cells,
     click,
     hub_row,
+    page_text,
     quantized,
+    select_version,
     shown,
+    warnings_text,
 )
-from tests.gui.support import LONG
+from tests.gui.support import LONG, chart_text
 from tests.support.cached_model import put_snapshot
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import write_files
@@ -53,7 +56,7 @@ def test_all_that_a_page_tells(
     repository = hub.add(Repository("owner/model", files, tags=tags, facts=facts))
     page = open_page()
     shown(qtbot, page, hub_row())
-    told = page_view.text()
+    text = page_text(page_view)
     for fact in (
         "Parameters: 7.24 billion",
         "Stored as: bf16",
@@ -66,10 +69,10 @@ def test_all_that_a_page_tells(
         f"Version: {repository.refs['main'][:12]}",
         "Size to load: 120 kB",
     ):
-        assert fact in told
-    assert page_view.head.warnings_text() == ""
+        assert fact in text
+    assert warnings_text(page_view.head) == ""
     assert page_view.card.toPlainText().startswith("The model\nSome text and a paper")
-    assert not page_view.cut_shown()
+    assert not page_view.cut.isVisible()
     click(qtbot, page_view.sections.button("files"))
     assert page_view.files.isVisible()
     files_shown = cells(page_view.files)
@@ -81,7 +84,7 @@ def test_all_that_a_page_tells(
     ]
     assert page_view.trial_button.isVisible()
     click(qtbot, page_view.sections.button("versions"))
-    assert [button.text() for button in page_view.versions.base_buttons()] == ["base/model"]
+    assert [button.text() for button in page_view.versions.base_buttons] == ["base/model"]
     assert page_view.download_button.text().replace("&", "") == "Download 120 kB"
     assert not page_view.access_button.isVisible()
     assert not [request for request in hub.requests if "/cdn/" in request]
@@ -141,16 +144,16 @@ def test_one_click_puts_bf16_and_gptq_side_by_side(
     quantized(hub, "a/model-AWQ", "awq", bits=4)
     page = open_page()
     shown(qtbot, page, hub_row())
-    assert "downloads 120 kB and 4.00 MB first" in page_view._first.text()
+    assert "downloads 120 kB and 4.00 MB first" in page_view.first.text()
     with qtbot.waitSignal(page.lanes_chosen) as chosen:
         click(qtbot, page_view.compare_button)
     model = ModelSpec("owner/model")
     assert chosen.args == [[(model, Precision.BF16), (ModelSpec("a/model-GPTQ"), Precision.GPTQ)]]
     page_view.show_section("versions")
-    page_view.versions.select("a/model-AWQ")
+    select_version(page_view.versions, "a/model-AWQ")
     assert not page_view.versions.compare_button.isEnabled()
-    assert "No lane can run" in page_view.versions.state_text()
-    page_view.versions.select("a/model-nf4")
+    assert "No lane can run" in page_view.versions.state.text()
+    select_version(page_view.versions, "a/model-nf4")
     with qtbot.waitSignal(page.lanes_chosen) as chosen:
         click(qtbot, page_view.versions.compare_button)
     assert chosen.args == [[(model, Precision.BF16), (ModelSpec("a/model-nf4"), Precision.NF4)]]
@@ -170,14 +173,14 @@ def test_a_version_has_a_page_that_leads_back(
     page = open_page()
     shown(qtbot, page, hub_row())
     page_view.show_section("versions")
-    page_view.versions.select("a/model-GPTQ")
+    select_version(page_view.versions, "a/model-GPTQ")
     with (
         qtbot.waitSignal(page.page_shown, timeout=LONG),
         qtbot.waitSignal(page.turned) as row,
     ):
         click(qtbot, page_view.versions.page_button)
     assert row.args[0].name == "a/model-GPTQ"
-    assert "Stored as: GPTQ 4-bit" in page_view.text()
+    assert "Stored as: GPTQ 4-bit" in page_text(page_view)
     with qtbot.waitSignal(page.lanes_chosen) as chosen:
         click(qtbot, page_view.compare_button)
     assert chosen.args == [
@@ -198,10 +201,10 @@ def test_a_gated_model_says_where_to_ask(
     hub.add(Repository("owner/model", FILES | {"README.md": CARD}, gated="manual"))
     page = open_page()
     shown(qtbot, page, hub_row())
-    assert "Access: gated: its authors decide" in page_view.text()
-    assert "is gated: its authors want to know who uses it" in page_view.head.warnings_text()
-    assert page_view.head.warnings_text().count("could not be read") == 1
-    assert "for those with access" in page_view.card.toPlainText()
+    assert "Access: gated: its authors decide" in page_text(page_view)
+    assert "is gated: its authors want to know who uses it" in warnings_text(page_view.head)
+    assert warnings_text(page_view.head).count("could not be read") == 1
+    assert "users with access" in page_view.card.toPlainText()
     click(qtbot, page_view.access_button)
     question = page_view.findChild(LinkQuestion)
     assert question is not None
@@ -218,13 +221,13 @@ def test_what_is_not_there_and_a_hub_in_trouble(
 ) -> None:
     page = open_page()
     page.show_row(hub_row("owner/none"))
-    qtbot.waitUntil(lambda: "knows no model owner/none" in page_view.text(), timeout=LONG)
-    assert "Check the spelling" in page_view.text()
+    qtbot.waitUntil(lambda: "knows no model owner/none" in page_text(page_view), timeout=LONG)
+    assert "Check the spelling" in page_text(page_view)
     assert not page_view.sections.isVisible()
     hub.add(Repository("owner/model", FILES))
     hub.add_fault(Fault("GET /api/models/owner/model", 503, times=1))
     page.show_row(hub_row())
-    qtbot.waitUntil(lambda: "trouble of its own" in page_view.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "trouble of its own" in page_text(page_view), timeout=LONG)
     with qtbot.waitSignal(page.page_shown, timeout=LONG):
         click(qtbot, page_view.retry_button)
 
@@ -238,15 +241,15 @@ def test_offline_what_is_here_has_its_page(
         page = open_page(f"http://127.0.0.1:{unused.getsockname()[1]}")
         (model,) = cached_models(hub.cache(home))
         shown(qtbot, page, cached_row(model))
-        assert "Architecture: LlamaForCausalLM" in page_view.text()
+        assert "Architecture: LlamaForCausalLM" in page_text(page_view)
         assert not page_view.download_button.isVisible()
-        assert "not known" in page_view.versions.state_text()
-        assert "cannot be reached" in page_view.versions.state_text()
+        assert "not known" in page_view.versions.state.text()
+        assert "cannot be reached" in page_view.versions.state.text()
         shown(qtbot, page, hub_row())  # a row of the Hub's list, too
-        assert "This is the copy on this machine" in page_view.head.warnings_text()
+        assert "This is the copy on this machine" in warnings_text(page_view.head)
         page.show_row(hub_row("owner/other"))
-        qtbot.waitUntil(lambda: "cannot be reached" in page_view.text(), timeout=LONG)
-        assert "can be used offline" in page_view.text()
+        qtbot.waitUntil(lambda: "cannot be reached" in page_text(page_view), timeout=LONG)
+        assert "can be used offline" in page_text(page_view)
 
 
 def test_folders_have_the_same_page(
@@ -256,7 +259,7 @@ def test_folders_have_the_same_page(
     page = open_page()
     with qtbot.waitSignal(page.page_shown, timeout=LONG):
         page.show_row(folder_row(folder))
-    assert f"Folder: {folder}" in page_view.text()
+    assert f"Folder: {folder}" in page_text(page_view)
     assert page_view.card.toPlainText().startswith("The model")
     assert not page_view.head.web_button.isVisible()
     assert not page_view.compare_button.isVisible()
@@ -270,7 +273,7 @@ def test_folders_have_the_same_page(
         path.unlink()
     folder.rmdir()
     page.show_row(folder_row(folder))
-    qtbot.waitUntil(lambda: "is not on this machine any more" in page_view.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "is not on this machine any more" in page_text(page_view), timeout=LONG)
 
 
 def test_it_says_whether_the_model_fits_once_somebody_looks(
@@ -282,21 +285,21 @@ def test_it_says_whether_the_model_fits_once_somebody_looks(
     page = open_page()
     shown(qtbot, page, hub_row())
     assert not [request for request in hub.requests if "model.safetensors" in request]
-    click(qtbot, page_view.sections.button("fit"))
-    qtbot.waitUntil(lambda: "bf16: " in page_view.fit.text(), timeout=LONG)
+    click(qtbot, page_view.sections.button("memory"))
+    qtbot.waitUntil(lambda: "bf16: " in chart_text(page_view.memory), timeout=LONG)
     asked = [request for request in hub.requests if "model.safetensors" in request]
     shown(qtbot, page, hub_row("owner/gated"))  # the same section of the next page
-    qtbot.waitUntil(lambda: "is gated" in page_view.fit.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "is gated" in chart_text(page_view.memory), timeout=LONG)
     shown(qtbot, page, hub_row("owner/gguf"))
-    assert "GGUF" in page_view.fit.text()
+    assert "GGUF" in chart_text(page_view.memory)
     with qtbot.waitSignal(page.page_shown, timeout=LONG):
         page.show_row(folder_row(write_files(tmp_path / "mine", FILES)))
-    qtbot.waitUntil(lambda: "GPTQ 4-bit: " in page_view.fit.text(), timeout=LONG)
+    qtbot.waitUntil(lambda: "GPTQ 4-bit: " in chart_text(page_view.memory), timeout=LONG)
     requests = [request for request in hub.requests if "model.safetensors" in request]
     assert [r for r in requests if "owner/model" in r] == [r for r in asked if "owner/model" in r]
 
 
-def test_the_newest_wish_counts(
+def test_the_newest_request_counts(
     qtbot: QtBot, hub: HubServer, page_view: ModelPageView, open_page: OpenPage
 ) -> None:
     hold = hub.add_fault(Fault("GET /api/models/owner/slow", after=1))
@@ -305,14 +308,14 @@ def test_the_newest_wish_counts(
     page = open_page()
     page.show_row(hub_row("owner/slow"))
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
-    told: list[str] = []
-    page.page_shown.connect(lambda found: told.append(found.row.name))
+    names: list[str] = []
+    page.page_shown.connect(lambda found: names.append(found.row.name))
     for id_ in ("owner/one", "owner/two", "owner/model"):
         page.show_row(hub_row(id_))
-    qtbot.waitUntil(lambda: bool(told), timeout=LONG)
+    qtbot.waitUntil(lambda: bool(names), timeout=LONG)
     hold.release.set()
     assert page_view.head.title.full_text() == "owner/model"
-    assert told == ["owner/model"]
+    assert names == ["owner/model"]
     assert not [request for request in hub.requests if "/owner/one" in request]
     page.show_row(None)
     assert page_view.head.title.full_text() == "No model is selected."

@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
 from PySide6.QtGui import QDropEvent
@@ -13,12 +14,13 @@ from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
-from playground.gui.downloads.controller import DownloadsController
-from playground.gui.models.picker import ModelPicker, PickerShelf
-from playground.gui.toolkit.background import Background
+from playground.core.settings import SettingsStore
+from playground.gui.context import AppContext
+from playground.gui.models.choice import ModelChoice
+from playground.gui.models.picker import ModelPicker, PickerTarget
 from playground.hub.local.resolve import BUNDLED_NAME
-from playground.hub.place import HubPlace
 from tests.gui.browser.support import names, select, settle
+from tests.gui.model_page.support import page_text
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -34,26 +36,15 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def make(
-    qtbot: QtBot,
-    hub: HubServer,
-    home: Path,
-    background: Background,
-    downloads: DownloadsController,
-) -> Iterator[Make]:
+def make(qtbot: QtBot, context: AppContext) -> Iterator[Make]:
     """Open a picker whose Hub is the one on loopback."""
     made: list[ModelPicker] = []
 
     def open_picker(*recents: str, current: str = "") -> ModelPicker:
-        picker = ModelPicker(
-            background,
-            downloads,
-            PickerShelf(
-                recents=[ModelSpec(source) for source in recents],
-                current=ModelSpec(current) if current else None,
-            ),
-            place=HubPlace(hub.endpoint, hub.cache(home)),
-        )
+        specs = tuple(ModelSpec(source) for source in recents)
+        context.settings.values = msgspec.structs.replace(context.settings.values, recents=specs)
+        target = PickerTarget(current=ModelSpec(current) if current else None)
+        picker = ModelPicker(context, target)
         qtbot.addWidget(picker)
         picker.open()
         made.append(picker)
@@ -66,18 +57,18 @@ def make(
 
 
 def wait_for_facts(qtbot: QtBot, picker: ModelPicker, text: str) -> None:
-    qtbot.waitUntil(lambda: text in picker.page.text(), timeout=60_000)
+    qtbot.waitUntil(lambda: text in page_text(picker.page), timeout=60_000)
 
 
 def test_a_recent_folder_is_described_and_chosen(qtbot: QtBot, make: Make, folder: Path) -> None:
     picker = make(str(folder), current=str(folder))
     wait_for_facts(qtbot, picker, "LlamaForCausalLM")
-    assert "512 tokens" in picker.page.text()
-    assert "none: raw text only" in picker.page.text()
-    assert str(folder) in picker.page.text()
+    assert "512 tokens" in page_text(picker.page)
+    assert "none: raw text only" in page_text(picker.page)
+    assert str(folder) in page_text(picker.page)
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
-    assert chosen.args == [ModelSpec(str(folder))]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec(str(folder)))]
     assert not picker.isVisible()
 
 
@@ -89,7 +80,7 @@ def test_the_keyboard_is_enough(qtbot: QtBot, make: Make, folder: Path) -> None:
     wait_for_facts(qtbot, picker, "LlamaForCausalLM")
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.keyClick(picker.view.list, Qt.Key.Key_Return)
-    assert chosen.args == [ModelSpec(str(folder))]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec(str(folder)))]
 
 
 def test_headings_are_passed_over(qtbot: QtBot, make: Make, folder: Path) -> None:
@@ -147,16 +138,15 @@ def test_a_dropped_folder_is_taken_and_a_dropped_file_is_not(
     assert names(picker).count("tiny & small") == 1
 
 
-def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path) -> None:
+def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path, context: AppContext) -> None:
     picker = make()
     qtbot.mouseClick(picker.open_button, Qt.MouseButton.LeftButton)
     dialog = picker.findChild(QFileDialog)
     assert dialog is not None
     assert dialog.fileMode() is QFileDialog.FileMode.Directory
-    with qtbot.waitSignal(picker.folder_used) as used:
-        dialog.fileSelected.emit(str(folder))
-        dialog.done(0)
-    assert used.args == [str(folder.parent)]
+    dialog.fileSelected.emit(str(folder))
+    dialog.done(0)
+    assert SettingsStore(context.settings.path).values.last_folder == str(folder.parent)
     wait_for_facts(qtbot, picker, str(folder))
 
 
@@ -183,7 +173,7 @@ def test_a_typed_id_is_downloaded_and_used(qtbot: QtBot, make: Make, hub: HubSer
     assert "owner/model" in names(picker, "On this machine")
     with qtbot.waitSignal(picker.chosen) as chosen:
         qtbot.mouseClick(picker.use_button, Qt.MouseButton.LeftButton)
-    assert chosen.args == [ModelSpec("owner/model", "v1")]
+    assert chosen.args == [ModelChoice(None, model=ModelSpec("owner/model", "v1"))]
 
 
 def test_closing_leaves_downloads_at_work(
@@ -204,7 +194,7 @@ def test_closing_leaves_downloads_at_work(
     assert row is not None
     qtbot.mouseClick(row.cancel_button, Qt.MouseButton.LeftButton)
     qtbot.waitUntil(other.panel.clear_button.isEnabled, timeout=60_000)
-    assert "Cancelled" in row.state_text()
+    assert "Cancelled" in row.state.text()
     qtbot.waitUntil(lambda: not list(home.rglob("*.incomplete")), timeout=60_000)
     qtbot.mouseClick(other.panel.clear_button, Qt.MouseButton.LeftButton)
     assert not other.panel.isVisible()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,16 +17,18 @@ from playground.client.engine_process import EngineProcess
 from playground.core.facts import ModelSpec
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
-from playground.core.quantize import QuantizedModel
+from playground.core.quantize import Estimate, QuantizedModel
 from playground.core.settings import Settings
 from playground.core.system import paths
 from playground.core.system.resources import resource
 from playground.gui.quantize.controller import QuantizeController
 from playground.gui.quantize.dialog import QuantizeDialog
-from playground.gui.quantize.state import QuantizeStage
+from playground.gui.quantize.state import QuantizeStage, QuantizeState
+from playground.gui.quantize.text import cost_text
 from playground.gui.toolkit.background import Background
 from tests.client.processes import is_gone
 from tests.gui.support import LONG, MakeWindow
+from tests.support.libraries import needs_gptqmodel
 from tests.support.tiny_model import tiny_model_files, write_files
 
 Open = Callable[..., QuantizeDialog]
@@ -38,10 +41,10 @@ def tiny(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def controller(qtbot: QtBot, background: Background) -> Iterator[QuantizeController]:
-    made = QuantizeController(lambda _: EngineProcess(), background)
-    yield made
-    made.shut_down()
-    assert made.wait(10_000)
+    new = QuantizeController(lambda _: EngineProcess(), background)
+    yield new
+    new.shut_down()
+    assert new.wait(60_000)
 
 
 @pytest.fixture
@@ -72,38 +75,46 @@ def library() -> list[str]:
     return sorted(p.name for p in folder.iterdir()) if folder.is_dir() else []
 
 
+@needs_gptqmodel
 def test_from_options_over_an_estimate_and_layers_to_a_folder(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
-    pytest.importorskip("gptqmodel")
     dialog = open_(tiny)
     chosen(qtbot, dialog, controller)
-    assert dialog.cost.text().startswith("Between ")
+    assert dialog.cost.text().startswith("About 1 s · ")  # calculated: at least and at most
     assert "nothing is measured yet" in dialog.basis.text()
     assert dialog.options.name.text() == "tiny-gptq-4bit-32g"
     qtbot.waitUntil(lambda: controller.state.measured, timeout=LONG)
     assert dialog.cost.text().startswith("About ")
     assert "first of 2 layers" in dialog.basis.text()
     assert library() == []
-    told: list[str] = []
-    controller.changed.connect(lambda: told.append(dialog.status.text()))
-    with qtbot.waitSignal(controller.made, timeout=LONG) as made:
+    statuses: list[str] = []
+    controller.changed.connect(lambda: statuses.append(dialog.status.text()))
+    with qtbot.waitSignal(controller.finished, timeout=LONG) as finished:
         qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
         assert not dialog.options.isEnabled()
         assert dialog.cancel_button.isVisible()
         assert not dialog.cancel_button.hasFocus()
-    assert any(text.startswith("Layer 2 of 2") for text in told)
+    assert any(text.startswith("Layer 2 of 2") for text in statuses)
     assert library() == ["tiny-gptq-4bit-32g"]
     assert "times smaller" in dialog.outcome.text()
-    with qtbot.waitSignal(dialog.loadRequested) as wanted:
+    with qtbot.waitSignal(dialog.loadRequested) as load:
         qtbot.mouseClick(dialog.load_button, Qt.MouseButton.LeftButton)
-    assert wanted.args == made.args
+    assert load.args == finished.args
 
 
+def test_the_cost_in_words() -> None:
+    estimate = Estimate(least_s=60, most_s=180, memory_bytes=10**9, disk_bytes=10**6, basis="")
+    state = QuantizeState(estimate=estimate, free_bytes=2 * 10**9)
+    sizes = "1.00 GB of memory (2.00 GB free) · 1.00 MB on disk"
+    assert cost_text(state) == f"Between 60 s and 3 min · {sizes}"
+    assert cost_text(replace(state, measured=True)) == f"About 60 s–3 min · {sizes}"
+
+
+@needs_gptqmodel
 def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
-    pytest.importorskip("gptqmodel")
     dialog = open_(tiny)
     chosen(qtbot, dialog, controller)
     controller.change(samples=256, length=256)
@@ -119,15 +130,15 @@ def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
     controller.change(to=Precision.NF4)
     assert not dialog.options.gptq.isVisible()
     assert dialog.options.name.text() == "tiny-nf4"
-    with qtbot.waitSignal(controller.made, timeout=LONG):
+    with qtbot.waitSignal(controller.finished, timeout=LONG):
         qtbot.mouseClick(dialog.start_button, Qt.MouseButton.LeftButton)
     assert library() == ["tiny-nf4"]
 
 
+@needs_gptqmodel
 def test_an_engine_that_dies_is_a_sentence_and_another_one_takes_over(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
-    pytest.importorskip("gptqmodel")
     dialog = open_(tiny)
     chosen(qtbot, dialog, controller)
     controller.change(samples=256, length=256)
@@ -140,7 +151,7 @@ def test_an_engine_that_dies_is_a_sentence_and_another_one_takes_over(
     assert library() == []
     controller.change(to=Precision.INT8)
     assert not dialog.failure.isVisible()
-    with qtbot.waitSignal(controller.made, timeout=LONG):
+    with qtbot.waitSignal(controller.finished, timeout=LONG):
         controller.start()
     assert library() == ["tiny-int8"]
 
@@ -170,7 +181,7 @@ def test_closing_asks_and_then_ends_the_engine(
     assert library() == []
     chosen(qtbot, again, controller)
     controller.change(to=Precision.NF4)
-    with qtbot.waitSignal(controller.made, timeout=LONG):
+    with qtbot.waitSignal(controller.finished, timeout=LONG):
         controller.start()
     assert library() == ["tiny-nf4"]
 
@@ -189,7 +200,7 @@ def test_a_model_that_cannot_be_quantized(
     assert not dialog.start_button.isEnabled()
 
 
-def test_a_bad_calibration_text_and_a_taken_name_are_told_before_the_start(
+def test_a_bad_calibration_text_and_a_taken_name_are_reported_before_the_start(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
@@ -197,7 +208,7 @@ def test_a_bad_calibration_text_and_a_taken_name_are_told_before_the_start(
     dialog.options.use_text(str(tiny / "model.safetensors"))
     qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
     assert "is no text" in controller.state.failure.message
-    qtbot.mouseClick(dialog.options.shipped, Qt.MouseButton.LeftButton)
+    qtbot.mouseClick(dialog.options.sample, Qt.MouseButton.LeftButton)
     assert controller.state.failure is None
     (paths.library_dir() / "taken").mkdir(parents=True)
     dialog.options.name.setText("taken")

@@ -60,7 +60,7 @@ def test_a_change_holds_at_once_and_stays(
     assert window.options.timing() == "in turn"
     colours.button("dark").click()
     assert window.actions.themes["dark"].isChecked()
-    assert theme.colors() is theme.DARK
+    assert theme.color("window").name() == theme.DARK.window
     floor.click()
     assert not window.plot.floor.isChecked()
     values = stored(tmp_path)
@@ -115,7 +115,7 @@ def test_places_are_copied_and_opened_and_environments_are_one_button_away(
 def test_a_picture_leaves_no_settings(qtbot: QtBot, tmp_path: Path) -> None:
     playground = Playground(SettingsStore(tmp_path / "settings.toml"), keep_settings=False)
     playground.settings.change("theme", "dark")
-    assert theme.colors() is theme.DARK
+    assert theme.color("window").name() == theme.DARK.window
     assert not (tmp_path / "settings.toml").exists()
     playground.window.close()
     assert playground.end()

@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QLabel, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
-from playground.gui.downloads.window import DownloadsWindow
+from playground.gui.downloads.panel import DownloadsWindow
 from playground.gui.environments.dialog import EnvironmentsDialog
 from playground.gui.quantize.state import QuantizeStage
 from playground.gui.reference.dialog import FoundingDialog

@@ -26,6 +26,8 @@ from playground.core.lane import Failure, LaneConfig, LaneState, Stage
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.trace import FORMULAS, LatencyTrace
+from playground.gui.lanes.availability import Availability
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
@@ -63,12 +65,12 @@ def fill(window: MainWindow, count: int) -> None:
         view = LaneView()
         window.lanes.insert(index, view)
         view.set_index(index)
-        view.show_config(
-            LaneConfig(precision=Precision.GPTQ),
+        available = Availability(
             "some-organisation/A-Model-With-A-Very-Long-Name-Instruct-GPTQ",
             dict.fromkeys(Precision, ""),
-            [("cpu", "A processor with a long name"), ("cuda:0", "NVIDIA H100 80GB HBM3")],
+            (("cpu", "A processor with a long name"), ("cuda:0", "NVIDIA H100 80GB HBM3")),
         )
+        view.show_config(LaneConfig(precision=Precision.GPTQ), available)
         view.show_state(STATES[index], 4.2)
         window.plot.set_lane(index, f"A-Model-With-A-Very-Long-Name-Instruct-GPTQ · lane {index}")
         trace = LatencyTrace([0.1 + 0.01 * i for i in range(2_000)])
@@ -219,8 +221,9 @@ def test_shortcuts_reach_lanes_and_enlarge_them(window: MainWindow, qtbot: QtBot
     qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
     assert window.focusWidget() is views[1].stream
     assert window.lanes.current() is views[1]
-    with qtbot.waitSignal(views[1].enlargeRequested):
+    with qtbot.waitSignal(views[1].commanded) as commanded:
         qtbot.keyClick(views[1].stream, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
+    assert commanded.args == [LaneCommand.ENLARGE]
     window.lanes.enlarge(views[1])
     assert [v.isVisible() for v in views] == [False, True, False]
     window.lanes.enlarge(None)

@@ -45,7 +45,7 @@ def test_no_engine_survives_a_killed_window(
         engines = [psutil.Process(int(pid)) for pid in window.stdout.readline().split()]
         assert len(engines) == count
         window.kill()
-    _, alive = psutil.wait_procs(engines, timeout=10)
+    _, alive = psutil.wait_procs(engines, timeout=60)
     assert not alive
 
 
@@ -58,7 +58,7 @@ def test_a_terminated_window_ends_its_engine_and_exits_well(qtbot: QtBot) -> Non
         window.send_signal(signal.SIGTERM)
         _, errors = window.communicate(timeout=TIMEOUT)
     assert window.returncode == 0, errors
-    _, alive = psutil.wait_procs(engines, timeout=10)
+    _, alive = psutil.wait_procs(engines, timeout=60)
     assert not alive
 
 

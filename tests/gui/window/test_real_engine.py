@@ -14,6 +14,7 @@ from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.settings import Settings
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.memory import headroom_left
 from playground.gui.reference.dialog import FoundingDialog
 from tests.benchmarks import gui as app_benchmark
@@ -47,7 +48,7 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
         assert left is not None
         assert left.used == answer.prompt_tokens + 12
         assert left.left == 1024 - left.used
-        assert presenter.view.headroom.text() == f"{left.left:,} tokens left"
+        assert presenter.view.headroom.text() == f"context: {left.left:,} left"
     assert not playground.window.prompt.modes.isHidden()
 
     dialog = FoundingDialog(playground.lanes, LaneConfig(), "classics-6m", playground.window)
@@ -65,7 +66,7 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
     dialog.close()
 
     pid = presenters[0].lane.pid
-    presenters[0].view.unloadRequested.emit()
+    presenters[0].view.commanded.emit(LaneCommand.UNLOAD)
     qtbot.waitUntil(lambda: presenters[0].lane.state.stage is Stage.EMPTY, timeout=PATIENT)
     assert not psutil.pid_exists(pid)
     assert presenters[0].lane.state.freed.startswith("Freed ")

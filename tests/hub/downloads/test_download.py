@@ -177,7 +177,7 @@ def test_no_download_survives_its_application(hub: HubServer, home: Path) -> Non
         child = psutil.Process(int(application.stdout.readline()))
         assert unfinished(home)
         application.kill()
-        child.wait(timeout=60)
+        child.wait()
     assert not unfinished(home)
 
 

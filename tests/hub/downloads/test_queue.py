@@ -59,7 +59,7 @@ def watched(hub: HubServer, home: Path, tmp_path: Path) -> Iterator[Watched]:
     for fault in hub.faults:
         fault.release.set()
     for queue in found.queues:
-        assert queue.close(30)
+        assert queue.close(60)
 
 
 def unfinished(home: Path) -> list[Path]:
@@ -186,7 +186,7 @@ def test_it_survives_a_restart(
     first.add(MODEL)
     first.add(ModelSpec("owner/next"))
     assert hold.reached.wait(60)
-    assert first.close(30)
+    assert first.close(60)
     assert not unfinished(home)
     left = load(tmp_path / "data" / "downloads.json")
     assert [(item.key, item.state) for item in left] == [
@@ -267,8 +267,8 @@ def test_two_windows_keep_their_queues_apart_and_the_next_takes_over(
     first, second = DownloadQueue(path=path), DownloadQueue(path=path)
     first.add(ModelSpec("owner/one"))
     second.add(ModelSpec("owner/two"))
-    assert second.close(30)
-    assert first.close(30)
+    assert second.close(60)
+    assert first.close(60)
     assert [item.key for item in load(path)] == ["owner/one"]
     third = watched.open(**unreachable)
     assert {item.key for item in third.items()} == {"owner/one", "owner/two"}
@@ -279,11 +279,11 @@ def test_what_a_window_at_work_has_is_left_to_it(tmp_path: Path) -> None:
     path = tmp_path / "downloads.json"
     first, second = DownloadQueue(path=path), DownloadQueue(path=path)
     second.add(ModelSpec("owner/two"))
-    assert first.close(30)
+    assert first.close(60)
     third = DownloadQueue(path=path)
     assert third.items() == ()
-    assert second.close(30)
-    assert third.close(30)
+    assert second.close(60)
+    assert third.close(60)
     fourth = DownloadQueue(path=path)
     assert [item.key for item in fourth.items()] == ["owner/two"]
-    assert fourth.close(30)
+    assert fourth.close(60)

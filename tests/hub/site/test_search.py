@@ -153,10 +153,10 @@ def test_cancelled_while_the_hub_is_slow(hub: HubServer, home: Path) -> None:
     ended: list[SearchPage | None] = []
     thread = threading.Thread(target=lambda: ended.append(search.next_page()))
     thread.start()
-    assert slow.reached.wait(30)
+    assert slow.reached.wait(60)
     search.cancel()
     slow.release.set()
-    thread.join(30)
+    thread.join(60)
     assert ended == [None]
     assert search.next_page() is None
     assert len(hub.requests) == 1

@@ -1,4 +1,4 @@
-"""The figures of the memory chart: every item of every precision, in a table."""
+"""The table of the memory chart: every item of every precision as a number."""
 
 from __future__ import annotations
 
@@ -17,24 +17,25 @@ from playground.core.memory.plan import MemoryPlan
 from playground.core.memory.table import MemoryRow, MemoryTable
 from playground.core.precision import Precision
 
+#: Heading and tool tip of each column after the precision's.
 _COLUMNS = (
-    ("Needed", "all of it together: what is compared with what is free"),
-    ("Verdict", "tight: more than 90 % of what is free"),
-    ("Longest", "the most tokens with which it is not too large"),
-    ("Weights", "linear layers at the precision, all else at 16 bits (fp32: 32)"),
-    ("Cache", "keys and values of all tokens of the context"),
-    ("Process", "the engine with its libraries; on a GPU CUDA's context"),
-    ("Prompt", "what reading a prompt as long as the context takes meanwhile"),
-    ("Load", "what converting layers takes on a GPU"),
-    ("Learned", "what earlier loads on this machine say is missing, or too much"),
-    ("Pages", "of the files, mapped and not needed any more: the system drops them when short"),
-    ("Peak", "what is measured as the peak: all that is needed, and those pages"),
+    ("Needed", "the sum of all items, which is compared with the free memory"),
+    ("Verdict", "tight: more than 90 % of the free memory"),
+    ("Longest", "the longest context that still fits"),
+    ("Weights", "linear layers at the precision, everything else at 16 bits (fp32: 32)"),
+    ("Cache", "keys and values of every token of the context"),
+    ("Process", "the engine with its libraries; on a GPU, CUDA's context"),
+    ("Prompt", "what reading a prompt as long as the context takes while it lasts"),
+    ("Load", "what converting the layers takes on a GPU"),
+    ("Learned", "the correction that earlier loads on this machine have shown"),
+    ("Pages", "of the files, mapped and no longer needed; the system can reclaim them"),
+    ("Peak", "what is measured as the peak: everything needed, and those pages"),
 )
 _ROW = 26
 
 
-class FitFigures(QTableWidget):
-    """One row a precision."""
+class MemoryFigures(QTableWidget):
+    """Shows a MemoryTable, one row a precision."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(len(Precision), len(_COLUMNS) + 1, parent)
@@ -75,7 +76,6 @@ class FitFigures(QTableWidget):
                 if item is not None:
                     item.setText(text)
                     item.setToolTip(row.note)
-
         self.updateGeometry()
 
     def sizeHint(self) -> QSize:
@@ -85,7 +85,7 @@ class FitFigures(QTableWidget):
 
 
 def longest_text(row: MemoryRow) -> str:
-    """The longest context that fits, for people."""
+    """Return the longest context that fits, in words."""
     if row.longest is None:
         return NOTHING
     return f"{row.longest:,} tokens" if row.longest else "none"
