@@ -9,10 +9,13 @@ from pytestqt.qtbot import QtBot
 from playground.core import founding
 from playground.core.lane import LaneConfig, Stage
 from playground.core.settings import Settings
-from playground.gui.lanes.lanes import LanesController
 from playground.gui.reference.controller import FoundingController
 from playground.gui.reference.dialog import FoundingDialog
 from tests.gui.support import LONG, MakeWindow
+
+
+def children() -> list[psutil.Process]:
+    return psutil.Process().children()
 
 
 def test_the_founding_comparison_can_be_cancelled_while_it_loads(
@@ -33,6 +36,7 @@ def test_the_founding_comparison_can_be_cancelled_while_it_loads(
 def test_the_founding_comparison_makes_the_lanes_that_are_missing(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
+    before = len(children())
     playground = make_window("--rate", "2000", settings=Settings(lanes=(LaneConfig(),)))
     dialog = FoundingDialog(playground.lanes, LaneConfig(), "scripted", playground.window)
     dialog.open()
@@ -44,10 +48,9 @@ def test_the_founding_comparison_makes_the_lanes_that_are_missing(
         head = dialog.table.horizontalHeaderItem(column)
         assert head is not None
         assert head.textAlignment() == dialog.table.item(0, column).textAlignment()
-    children = psutil.Process().children()
-    assert len(children) == 3
+    assert len(children()) == before + 3
     dialog.close()
-    qtbot.waitUntil(lambda: len(psutil.Process().children()) == 1, timeout=LONG)
+    qtbot.waitUntil(lambda: len(children()) == before + 1, timeout=LONG)
 
 
 @pytest.fixture
@@ -55,10 +58,6 @@ def measurement(make_window: MakeWindow) -> FoundingController:
     """A comparison over slow lanes."""
     playground = make_window("--rate", "100", settings=Settings(lanes=(LaneConfig(),)))
     return FoundingController(playground.lanes, playground.window)
-
-
-def hidden(lanes: LanesController) -> int:
-    return len(psutil.Process().children()) - len(lanes.lanes)
 
 
 def test_every_precision_is_measured_as_often_as_asked_after_a_warm_up(
@@ -105,14 +104,15 @@ def test_what_was_measured_stays_when_it_is_cancelled(
 def test_the_lanes_made_for_it_end_in_the_middle_of_a_generation(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
+    before = len(children())
     playground = make_window("--rate", "100", settings=Settings(lanes=(LaneConfig(),)))
     dialog = FoundingDialog(playground.lanes, LaneConfig(), "scripted", playground.window)
     dialog.open()
     with qtbot.waitSignal(dialog.measurement.measured, timeout=LONG):
         dialog.start()
-    assert hidden(playground.lanes) == 2
+    assert len(children()) == before + 3
     dialog.close()
-    qtbot.waitUntil(lambda: hidden(playground.lanes) == 0, timeout=LONG)
+    qtbot.waitUntil(lambda: len(children()) == before + 1, timeout=LONG)
     lane = playground.lanes.lanes[0]
     qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=LONG)
     assert not dialog.measurement.running
