@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QSpinBox, QWidget
+from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from playground.core.format import size_text
 from playground.core.memory.plan import Fit
@@ -21,6 +21,7 @@ from playground.gui.toolkit.widgets import (
     plain_tip,
     set_kind,
     set_name,
+    spin_box,
     v_box,
 )
 
@@ -102,13 +103,14 @@ class MemoryChart(QWidget):
     # Construction
 
     def _controls(self) -> QHBoxLayout:
-        self.context = QSpinBox()
-        self.context.setRange(1, 2**20)
-        self.context.setSingleStep(_STEP)
+        self.context = spin_box(
+            "Context: prompt and answer together",
+            "Prompt and answer together; the cache grows with it",
+            (1, 2**20),
+            _STEP,
+        )
         self.context.setGroupSeparatorShown(True)
         self.context.setSuffix(" tokens")
-        set_name(self.context, "Context: prompt and answer together")
-        self.context.setToolTip("Prompt and answer together; the cache grows with it")
         self.context.valueChanged.connect(self._typing.start)
         widest = self.context.fontMetrics().horizontalAdvance("1,048,576 tokens")
         self.context.setMinimumWidth(widest + 48)

@@ -11,7 +11,6 @@ from PySide6.QtWidgets import (
     QGridLayout,
     QLabel,
     QLineEdit,
-    QSpinBox,
     QWidget,
 )
 
@@ -28,7 +27,7 @@ from playground.gui.toolkit.widgets import (
     label_for,
     muted_label,
     push_button,
-    set_name,
+    spin_box,
     v_box,
 )
 
@@ -59,8 +58,8 @@ class QuantizeOptions(QWidget):
         for box, tip in ((self.order, TIPS["order"]), (self.symmetric, TIPS["symmetric"])):
             box.setToolTip(tip)
             box.toggled.connect(self._emit)
-        self.samples = _spin("Pieces of text", TIPS["samples"], SAMPLES, 16)
-        self.length = _spin("Tokens of each piece", TIPS["length"], LENGTHS, 128)
+        self.samples = spin_box("Pieces of text", TIPS["samples"], SAMPLES, 16)
+        self.length = spin_box("Tokens of each piece", TIPS["length"], LENGTHS, 128)
         for combo in (self.bits, self.group):
             combo.currentIndexChanged.connect(self._emit)
         for spin in (self.samples, self.length):
@@ -190,12 +189,3 @@ def _combo(name: str, tip: str, choices: list[tuple[str, int]]) -> QComboBox:
     combo = QComboBox()
     fill_combo(combo, name, choices, tip)
     return combo
-
-
-def _spin(name: str, tip: str, allowed: tuple[int, int], step: int) -> QSpinBox:
-    spin = QSpinBox()
-    spin.setRange(*allowed)
-    spin.setSingleStep(step)
-    set_name(spin, name)
-    spin.setToolTip(tip)
-    return spin

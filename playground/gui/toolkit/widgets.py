@@ -19,6 +19,7 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSizePolicy,
+    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
@@ -122,6 +123,17 @@ def fill_combo(
         combo.addItem(text, value)
     set_name(combo, name)
     combo.setToolTip(tip or name)
+
+
+def spin_box(name: str, tip: str, allowed: tuple[int, int], step: int) -> QSpinBox:
+    """Make a named field for a whole number within `allowed`, both ends included."""
+    spin = QSpinBox()
+    spin.setRange(*allowed)
+    spin.setSingleStep(step)
+    set_name(spin, name)
+    spin.setToolTip(tip)
+    spin.lineEdit().setTextMargins(5, 0, 0, 0)  # Qt ignores the style sheet's padding here
+    return spin
 
 
 def wrapping_policy() -> QSizePolicy:
