@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import difflib
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from playground import __version__
 from playground.cli.env.arguments import add_env
 from playground.cli.models.arguments import add_models
 from playground.cli.quantize.arguments import add_quantize
+from playground.core.facts import DecoderChoice
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` tells the options of one."
@@ -156,10 +157,10 @@ def _add_run(commands: argparse._SubParsersAction[Parser]) -> None:
     run.add_argument("--stop", action="append", default=[], metavar="TEXT", help="may be repeated")
     run.add_argument(
         "--decoder",
-        choices=("auto", "exact", "fast", "generate"),
+        choices=get_args(DecoderChoice),
         default="auto",
-        help="exact: own loop, every bit as the model's forward; fast: sums in any order, also "
-        "where the model's bits can be had; generate: transformers' loop",
+        help="auto: the fastest that agrees with the model's forward, as timed at load; "
+        "generate: transformers' own loop",
     )
     run.add_argument(
         "--environment", default="", metavar="NAME", help="another Python, see `playground env`"

@@ -156,6 +156,7 @@ def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None
     stamp = answer.stamp
     console.note(
         f"{len(answer.token_ids)} tokens, stopped by: {answer.stop_reason} · seed "
-        f"{stamp.options.seed} · {stamp.decoder} · {_where(answer)}commit {stamp.commit or 'none'}"
+        f"{stamp.options.seed} · {stamp.decoder_text} · {_where(answer)}"
+        f"commit {stamp.commit or 'none'}"
     )
     console.event("finished", **answer_fields(answer, loaded.floor))

@@ -110,10 +110,10 @@ class Runtime:
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at their first call.
             _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
-            decoder, note = choose_decoder(model, eos_ids, context, request.decoder, progress.tell)
+            chosen = choose_decoder(model, eos_ids, context, request.decoder, progress.tell)
             if request.warm_up:
-                _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
-        weights.notes += [note] if note else []
+                _warm_up(chosen.decoder, vocabulary, _WARM_UP_TOKENS)
+        weights.notes += [chosen.note] if chosen.note else []
         on_cpu = request.device == "cpu"
         # Before the floor: measuring a device takes memory of its own.
         peak = memory.peak_resident() if on_cpu else torch.cuda.max_memory_reserved(request.device)
@@ -138,8 +138,9 @@ class Runtime:
             predicted_peak_bytes=predicted,
             notes=tuple(weights.notes),
             floor=floor,
+            step_seconds=chosen.step_seconds,
         )
-        return Session(model, tokenizer, decoder, loaded, versions())
+        return Session(model, tokenizer, chosen.decoder, loaded, versions())
 
 
 def _warm_up(decoder: Decoder, vocabulary: int, tokens: int) -> None:
