@@ -63,10 +63,10 @@ def reference(model_folder: Path, gptq_folder: Path) -> dict[str, Any]:
         "new_tokens": NEW_TOKENS,
         "threads": THREADS,
     }
-    script = Path(__file__).with_name("reference.py")
     result = subprocess.run(
-        [sys.executable, str(script), json.dumps(job)],
-        env=child_environment(),
+        [sys.executable, "-m", "tests.engine.reference", json.dumps(job)],
+        cwd=Path(__file__).parents[2],
+        env=child_environment({"PYTHONSAFEPATH": ""}),
         capture_output=True,
         text=True,
         check=False,

@@ -16,7 +16,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from playground.core.facts import DecoderChoice
+from playground.core.facts import Answer, DecoderChoice
 from playground.core.generation import GenerationOptions
 from playground.engine.cpu_step.choose_step import summation_noise
 from playground.engine.decoding.decoder import Decoded, Decoder
@@ -103,6 +103,12 @@ def assert_greedy(
             assert ours in likeliest(at), (at, list(found), list(expected))
             return
     assert len(found) == len(expected)
+
+
+def assert_as_reference(answer: Answer, reference: dict[str, Any]) -> None:
+    """An engine's answer is that of tests/engine/reference.py, as `assert_greedy` says."""
+    likeliest = reference["likeliest"]
+    assert_greedy(answer.token_ids, reference["ids"], lambda at: likeliest[at])
 
 
 def within_rounding(model: PreTrainedModel, logits: torch.Tensor, scores: torch.Tensor) -> set[int]:

@@ -1,4 +1,7 @@
-"""Prints what plain transformers generates: the reference that the engine is held to."""
+"""Prints what plain transformers generates: the reference that the engine is held to.
+
+Greedy answers come with the tokens that rounding may put in each place, see `assert_greedy`.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from transformers import (
 )
 
 from playground.engine.loading.int8_weight_only import make_weight_only
+from tests.engine.decoders import within_rounding
 
 BF16 = torch.bfloat16
 NF4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=BF16)
@@ -52,17 +56,29 @@ def main() -> None:
 
         def generate(
             prompt: str, model: Any = model, tokenizer: Any = tokenizer, **how: Any
-        ) -> Any:
+        ) -> dict[str, Any]:
             inputs = tokenizer(prompt, return_tensors="pt")
-            output = model.generate(**inputs, max_new_tokens=job["new_tokens"], **how)
-            return output[0, inputs["input_ids"].shape[1] :].tolist()
+            output = model.generate(
+                **inputs,
+                max_new_tokens=job["new_tokens"],
+                return_dict_in_generate=True,
+                output_scores=True,
+                output_logits=True,
+                **how,
+            )
+            steps = zip(output.logits, output.scores, strict=True)
+            return {
+                "ids": output.sequences[0, inputs["input_ids"].shape[1] :].tolist(),
+                "likeliest": [sorted(within_rounding(model, *step)) for step in steps],
+            }
 
         answers[precision] = [generate(prompt, do_sample=False) for prompt in job["prompts"]]
+        prompt = job["prompts"][0]
         if precision == "bf16":
-            prompt = job["prompts"][0]
-            torch.manual_seed(SEED)
-            answers["sampled"] = generate(prompt, do_sample=True, **SAMPLING)
             answers["penalized"] = generate(prompt, do_sample=False, **PENALTY)
+        if precision == "fp32":
+            torch.manual_seed(SEED)
+            answers["sampled"] = generate(prompt, do_sample=True, **SAMPLING)["ids"]
     print("\n" + json.dumps(answers))  # noqa: T201
 
 

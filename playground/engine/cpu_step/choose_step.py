@@ -99,13 +99,14 @@ def summation_noise(model: PreTrainedModel, logits: Tensor) -> float:
     """Return how far two reduction orders may put logits [1, vocabulary] apart.
 
     A sum of n terms in fp32 differs by about the root of n roundings of fp32 (2 ** -24), and
-    its result by one rounding of the model's dtype (bf16: 2 ** -8). Every layer adds two such
-    results to the stream that the head reads, and independent errors add up as the root of
-    their number. Relative to the largest logit. Measured on 350M random parameters: a
-    twentieth of this in fp32, half of it in bf16; a wrong layer is off by the logits' size.
+    its result by one rounding of the model's dtype (bf16: 2 ** -8). Every layer computes four
+    such results one after the other (attention and its output, gate_up and down), and
+    independent errors add up as the root of their number. Relative to the largest logit.
+    Measured on random Llamas of 2 to 30 layers: up to 0.6 of this in bf16, 0.1 in fp32; a wrong
+    layer is off by the logits' size.
     """
     config = model.config
     terms = max(int(config.hidden_size), int(config.intermediate_size))
     rounding = torch.finfo(logits.dtype).eps / 2 + 2**-24 * terms**0.5
-    results = 2 * int(config.num_hidden_layers) + 1
+    results = 4 * int(config.num_hidden_layers) + 1
     return float(rounding * results**0.5 * float(logits.abs().max()))

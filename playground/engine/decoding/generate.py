@@ -88,7 +88,7 @@ class _TokenTap(StoppingCriteria):
         self._first = True
         self.reason = ""
 
-    def __call__(  # type: ignore[override]
+    def __call__(
         self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any
     ) -> torch.Tensor:
         token_id = int(input_ids[0, -1])
