@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
+from typing import get_args
 
 from playground import __version__
 from playground.cli.bench.arguments import add_bench
@@ -19,6 +20,7 @@ from playground.cli.options import (
     precision_list,
 )
 from playground.cli.quantize.arguments import add_quantize
+from playground.core.facts import DecoderChoice
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` lists its options."
@@ -102,10 +104,10 @@ def _add_run(commands: Commands) -> None:
     run.add_argument("--stop", action="append", default=[], metavar="TEXT", help="may be repeated")
     run.add_argument(
         "--decoder",
-        choices=("auto", "exact", "fast", "generate"),
+        choices=get_args(DecoderChoice),
         default="auto",
-        help="exact: own loop, every bit as the model's forward; fast: sums in any order, also "
-        "where the model's bits can be had; generate: transformers' loop",
+        help="auto: the fastest that agrees with the model's forward, as timed at load; "
+        "generate: transformers' own loop",
     )
     run.add_argument(
         "--environment", default="", metavar="NAME", help="another Python, see `playground env`"

@@ -139,7 +139,7 @@ def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None
         console.note(line)
     stamp = answer.stamp
     console.note(
-        f"{len(answer.token_ids)} tokens, {answer.ending} · seed "
-        f"{stamp.options.seed} · {stamp.decoder} · {_where(answer)}commit {stamp.commit or 'none'}"
+        f"{len(answer.token_ids)} tokens, {answer.ending} · seed {stamp.options.seed} · "
+        f"{stamp.decoder_text} · {_where(answer)}commit {stamp.commit or 'none'}"
     )
     console.event("finished", **answer_fields(answer, loaded.floor))

@@ -7,10 +7,11 @@ from typing import Literal
 import msgspec
 
 from playground.core.floor import Floor
+from playground.core.format import seconds_text
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.precision import Precision
 
-DecoderChoice = Literal["auto", "exact", "fast", "generate"]
+DecoderChoice = Literal["auto", "generate"]
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):
@@ -65,9 +66,8 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     engine reads folders only). `name` and `commit` are for the stamp. `trust_remote_code` is
     the commit the user agreed to, or "", and `code` the hash of the code they saw. `insist`
     loads also what memory seems too small for. `decoder` "generate" keeps to transformers' own
-    loop, "exact" to the bits of the model's forward, "fast" takes the fastest sums on a CPU also
-    where the model's bits can be had. `environment` names the engine's Python
-    for the stamp, "" is the playground's own.
+    loop, "auto" takes the fastest decoder whose logits agree with the model's forward.
+    `environment` names the engine's Python for the stamp, "" is the playground's own.
     """
 
     name: str
@@ -104,7 +104,10 @@ class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A loaded model, as the engine found it after loading."""
+    """A loaded model, as the engine found it after loading.
+
+    `step_seconds` are seconds a decode step, by the names of the candidates timed at load.
+    """
 
     request: LoadRequest
     verified: VerifiedPrecision
@@ -120,6 +123,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     predicted_peak_bytes: int = 0  # 0 where nothing was predicted
     notes: tuple[str, ...] = ()
     floor: Floor | None = None  # None where the bytes of a step could not be counted
+    step_seconds: dict[str, float] = {}
 
     @property
     def mismatch(self) -> str:
@@ -131,7 +135,11 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
-    """Everything that is needed to reproduce an answer."""
+    """Everything that is needed to reproduce an answer.
+
+    `step_seconds` are seconds a decode step, by the names of the candidates timed at load; the
+    decoder took the fastest.
+    """
 
     model: str
     folder: str
@@ -149,6 +157,15 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     created: str  # ISO 8601, UTC
     environment: str = ""  # the name of the engine's Python, "" for the playground's own
     own_code: str = ""  # the commit whose Python code, brought by the model, ran
+    step_seconds: dict[str, float] = {}
+
+    @property
+    def decoder_text(self) -> str:
+        """The decoder, and what it was timed against."""
+        if len(self.step_seconds) < 2:
+            return self.decoder
+        timed = ", ".join(f"{name} {seconds_text(s)}" for name, s in self.step_seconds.items())
+        return f"{self.decoder} (timed at load, a token: {timed})"
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True):

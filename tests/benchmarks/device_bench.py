@@ -204,9 +204,9 @@ class Bench:
         if job.device == "cpu":
             # A CPU has nothing to capture: the same loop runs the step as it is.
             captures = [] if waits_for_host(model) else [uncaptured]
-        decoder, note = choose_decoder(model, frozenset(), context, "auto", tell, captures)
+        chosen = choose_decoder(model, frozenset(), context, "auto", tell, captures)
         for slots in job.slots:
-            decoder.prepare(slots - job.new_tokens, job.new_tokens, tell, lambda: "")
+            chosen.decoder.prepare(slots - job.new_tokens, job.new_tokens, tell, lambda: "")
         self._emit(
             "prepared",
             {"precision": precision.value, "seconds": round(time.monotonic() - began, 1)},
@@ -214,9 +214,9 @@ class Bench:
         return _Candidate(
             precision=precision,
             model=model,
-            own=_Contender(f"{precision.value} own loop", decoder),
+            own=_Contender(f"{precision.value} own loop", chosen.decoder),
             generate=_Contender("generate", generate),
-            note=note,
+            note=chosen.note,
             memory_bytes=self._allocated() - before if self._on_cuda else None,
             floor=step_floor(model, self._bandwidth),
         )

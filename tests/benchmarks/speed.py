@@ -37,14 +37,12 @@ NEW_TOKENS = 48
 _PROMPT = RawPrompt("Alice was beginning to get very tired of sitting by her sister on the bank")
 _BUNDLED = (Precision.BF16, Precision.GPTQ)
 _TARGET = 2.0  # times generate, on the bundled model
-_AUTO: tuple[DecoderChoice, ...] = ("auto",)
-#: Our precision, llama.cpp's kind of the same width, what is to be reached, and our decoders: in
-#: bf16 the model's bits cost some speed.
-_PEERS: tuple[tuple[Precision, str, float, tuple[DecoderChoice, ...]], ...] = (
-    (Precision.FP32, "f32", 1.0, _AUTO),
-    (Precision.BF16, "bf16", 1.0, ("auto", "fast")),
-    (Precision.INT8_WEIGHT_ONLY, "q8_0", 1.0, _AUTO),
-    (Precision.GPTQ, "q4_0", 0.9, _AUTO),
+#: Our precision, llama.cpp's kind of the same width, and the speed to reach.
+_PEERS = (
+    (Precision.FP32, "f32", 1.0),
+    (Precision.BF16, "bf16", 1.0),
+    (Precision.INT8_WEIGHT_ONLY, "q8_0", 1.0),
+    (Precision.GPTQ, "q4_0", 0.9),
 )
 
 
@@ -63,7 +61,7 @@ def bench_speed(args: argparse.Namespace) -> int:
     rows = _bundled(args, console)
     if not args.bundled_only:
         rows += _large(args, console)
-    lines = [("model", "precision", "against", "own loop", "the other", "speed", "to reach", "")]
+    lines = [("model", "precision", "against", "cached loop", "the other", "speed", "to reach", "")]
     for row in rows:
         reached = "" if row["reached"] is None else "met" if row["reached"] else "MISSED"
         lines.append(
@@ -112,18 +110,16 @@ def _large(args: argparse.Namespace, console: Console) -> list[dict[str, Any]]:
         folder = Path(temporary)
         console.status("making the random model")
         make_model(folder)
-        for precision, kind, target, decoders in _PEERS:
+        for precision, kind, target in _PEERS:
             source = folder / ("gptq" if precision is Precision.GPTQ else "plain")
             with ExitStack() as stack:
-                owns = [_engine(stack, source, precision, d, args.threads) for d in decoders]
+                own = _engine(stack, source, precision, "auto", args.threads)
                 others = [_engine(stack, source, precision, "generate", args.threads)]
                 if peer:
                     others.append(_llama(stack, folder / "plain", kind, args.threads))
-                _measure([*owns, *others], args.rounds, f"350M, {precision.value}", console)
-            for own, decoder in zip(owns, decoders, strict=True):
-                name = precision.value if decoder == "auto" else f"{precision.value}, {decoder}"
-                rows.append(_row("350M", name, own, others[0], None))
-                rows += [_row("350M", name, own, other, target) for other in others[1:]]
+                _measure([own, *others], args.rounds, f"350M, {precision.value}", console)
+            rows.append(_row("350M", precision.value, own, others[0], None))
+            rows += [_row("350M", precision.value, own, other, target) for other in others[1:]]
     return rows
 
 
@@ -160,7 +156,7 @@ def _engine(
         ready_at = session.generate(_PROMPT, options).times
         return [later - sooner for sooner, later in itertools.pairwise(ready_at)]
 
-    return _Runner("generate" if decoder == "generate" else f"own loop ({decoder})", run)
+    return _Runner("generate" if decoder == "generate" else "cached loop", run)
 
 
 def _llama(stack: ExitStack, folder: Path, kind: str, threads: int) -> _Runner:
@@ -228,8 +224,8 @@ def arguments() -> Parser:
     """What the benchmark accepts."""
     speed = entry.parser(
         "speed",
-        "The bundled model and a random Llama of 350M parameters, decoded by the playground's own "
-        "loop, by transformers' generate and (with the extra [peer]) by llama.cpp.",
+        "The bundled model and a random Llama of 350M parameters, decoded by the playground's "
+        "cached loop, by transformers' generate and (with the extra [peer]) by llama.cpp.",
     )
     speed.add_argument("--rounds", type=positive, default=ROUNDS)
     speed.add_argument("--threads", type=positive, default=2, help="CPU threads of each")

@@ -54,12 +54,13 @@ def test_json_lines_end_with_the_whole_answer() -> None:
 def test_generate_can_be_asked_for_and_says_the_same() -> None:
     texts = {}
     for decoder in ("auto", "generate"):
-        arguments = ("--new-tokens", "12", "--decoder", decoder, "--json")
+        # In fp32, where rounding is too small to change a token.
+        arguments = ("--new-tokens", "12", "--precision", "fp32", "--decoder", decoder, "--json")
         done = playground("run", "--prompt", PROMPT, *arguments)
         last = json_lines(done.stdout)[-1]
         texts[last["stamp"]["decoder"].partition(",")[0]] = last["token_ids"]
         assert last["reused_tokens"] == 0
-    assert texts["own loop"] == texts["transformers generate"]
+    assert texts["cached loop"] == texts["transformers generate"]
 
 
 def test_people_get_text_on_stdout_and_the_rest_on_stderr() -> None:

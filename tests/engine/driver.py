@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -32,27 +32,6 @@ PROMPTS = ("Alice was beginning to get very tired of", "The old king said, “")
 NEW_TOKENS = 24
 #: With more threads every layer waits for the one whose core another program uses.
 THREADS = 1
-#: How stamps name the project's own decoders, whichever is the fastest on this processor.
-OWN_DECODER = "own loop"
-
-
-@dataclass(frozen=True)
-class GreedyText:
-    """Greedy tokens of plain transformers, and for each step those that are as likely.
-
-    `ties[i]` are the tokens whose logits equal those of `ids[i]` up to rounding. On another
-    processor, whose kernels sum in a different order, any of them may be chosen.
-    """
-
-    ids: list[int]
-    ties: list[list[int]]
-
-    def agrees(self, ids: Sequence[int]) -> bool:
-        """Whether `ids` are this text, or leave it at a step where tokens tie."""
-        for token, expected, ties in zip(ids, self.ids, self.ties, strict=True):
-            if token != expected:
-                return token in ties
-        return True
 
 
 @dataclass

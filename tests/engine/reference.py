@@ -1,8 +1,6 @@
-"""Prints what plain transformers generates: the reference for the engine's tokens.
+"""Prints what plain transformers generates: the reference that the engine is held to.
 
-Another processor may take kernels that sum in a different order, so that two almost equally
-likely tokens change places. The reference therefore names, for every step, the tokens that are
-as likely as the chosen one up to rounding.
+Greedy answers come with the tokens that rounding may put in each place, see `assert_greedy`.
 """
 
 from __future__ import annotations
@@ -24,7 +22,7 @@ from transformers import (
 )
 
 from playground.engine.loading.int8_weight_only import make_weight_only
-from tests.engine.driver import GreedyText
+from tests.engine.decoders import within_rounding
 
 BF16 = torch.bfloat16
 NF4 = BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=BF16)
@@ -44,26 +42,26 @@ HOW: dict[str, dict[str, Any]] = {
 SAMPLING = {"temperature": 0.9, "top_k": 40, "top_p": 0.95, "min_p": 0.02}
 PENALTY = {"repetition_penalty": 1.2}
 SEED = 7
-#: Logits closer than this, in their standard deviations, are equal up to rounding.
-_NEAR_TIE = {torch.float32: 1e-4}
-_NEAR_TIE_16_BITS = 0.1
 
 
-def greedy_text(model: PreTrainedModel, input_ids: torch.Tensor, count: int) -> GreedyText:
-    """Return what the model's `generate` continues `input_ids` [1, n] with."""
+def greedy_answer(
+    model: PreTrainedModel, input_ids: torch.Tensor, count: int, **how: Any
+) -> dict[str, Any]:
+    """Return what the model's `generate` continues `input_ids` [1, n] with, and the near ties."""
     output: Any = model.generate(  # type: ignore[operator]  # transformers types it as a tensor
         input_ids,
         max_new_tokens=count,
         do_sample=False,
-        output_logits=True,
         return_dict_in_generate=True,
+        output_scores=True,
+        output_logits=True,
+        **how,
     )
-    near = _NEAR_TIE.get(model.dtype, _NEAR_TIE_16_BITS)
-    ties = []
-    for logits in output.logits:
-        scores = logits[0].float()
-        ties.append((scores >= scores.max() - near * scores.std()).nonzero()[:, 0].tolist())
-    return GreedyText(output.sequences[0, input_ids.shape[1] :].tolist(), ties)
+    steps = zip(output.logits, output.scores, strict=True)
+    return {
+        "ids": output.sequences[0, input_ids.shape[1] :].tolist(),
+        "likeliest": [sorted(within_rounding(model, *step)) for step in steps],
+    }
 
 
 def main() -> None:
@@ -77,16 +75,15 @@ def main() -> None:
         if precision == "int8wo":
             make_weight_only(model)
         inputs = [tokenizer(prompt, return_tensors="pt")["input_ids"] for prompt in job["prompts"]]
-        answers[precision] = [vars(greedy_text(model, ids, job["new_tokens"])) for ids in inputs]
+        answers[precision] = [greedy_answer(model, ids, job["new_tokens"]) for ids in inputs]
         if precision == "fp32":
             # In fp32 rounding changes no draw.
-            for name, options in (
-                ("sampled", {"do_sample": True, **SAMPLING}),
-                ("penalized", {"do_sample": False, **PENALTY}),
-            ):
-                torch.manual_seed(SEED)
-                output = model.generate(inputs[0], max_new_tokens=job["new_tokens"], **options)
-                answers[name] = output[0, inputs[0].shape[1] :].tolist()
+            answers["penalized"] = greedy_answer(model, inputs[0], job["new_tokens"], **PENALTY)
+            torch.manual_seed(SEED)
+            output = model.generate(
+                inputs[0], max_new_tokens=job["new_tokens"], do_sample=True, **SAMPLING
+            )
+            answers["sampled"] = output[0, inputs[0].shape[1] :].tolist()
     print("\n" + json.dumps(answers))  # noqa: T201
 
 

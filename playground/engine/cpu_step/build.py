@@ -1,4 +1,4 @@
-"""The C++ of a token's step as a library: compiled on this machine once, and kept."""
+"""Compiles the native kernels once on this machine, and keeps the library in the cache folder."""
 
 from __future__ import annotations
 
@@ -18,49 +18,46 @@ from playground.core.system import locks, paths
 
 log = logging.getLogger(__name__)
 
-_SOURCES = [
-    Path(__file__).with_name(f"{name}.cpp") for name in ("fast", "exact", "exact_attention")
-]
-_SHARED = Path(__file__).with_name("common.h")
+_SOURCE = Path(__file__).with_name("kernels.cpp")
 _FLAGS = (
-    *("-std=c++17", "-O3", "-march=native", "-ffp-contract=off"),
+    *("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast"),
     *("-fopenmp", "-shared", "-fPIC", "-w"),
 )
 _UNFINISHED = "compiling-"
-_COMPILE_S = 120.0  # more is taken for a compiler that hangs
+_COMPILE_S = 120.0  # a compiler that takes longer is taken to hang
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Compile what is not there yet, and return it; None where that cannot be done here."""
+    """Return the native kernels, compiled where they are missing; None where that fails."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return None
     compiler = next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)
     try:
         return ctypes.CDLL(str(compiled(compiler))) if compiler else None
     except (OSError, subprocess.SubprocessError) as error:
-        log.warning("the native products could not be compiled: %s", error)
+        log.warning("the native kernels could not be compiled: %s", error)
         return None
 
 
 def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
-    """Return the library, made where it is not kept yet. Raises OSError, SubprocessError."""
+    """Return the library's path, compiled unless cached. Raises OSError, SubprocessError."""
     flags = (*_FLAGS, *extra)
-    made_by = Path(compiler).resolve()
-    texts = [path.read_text("utf-8") for path in (_SHARED, *_SOURCES)]
-    parts = (*texts, *flags, made_by, made_by.stat().st_mtime_ns, _processor())
+    program = Path(compiler).resolve()
+    text = _SOURCE.read_text("utf-8")
+    parts = (text, *flags, program, program.stat().st_mtime_ns, _processor())
     key = hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
-    path = paths.cache_dir() / "native" / f"products-{key}.so"
+    path = paths.cache_dir() / "native" / f"kernels-{key}.so"
     # Lanes that start together compile once.
     with locks.exclusive(path.with_name("compiling.lock")):
         if path.is_file():
             return path
-        for left in path.parent.glob(f"{_UNFINISHED}*"):  # of an engine that was killed
+        for left in path.parent.glob(f"{_UNFINISHED}*"):  # by an engine that was killed
             shutil.rmtree(left, ignore_errors=True)
         with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as temporary:
             new = Path(temporary) / path.name
             subprocess.run(
-                [compiler, *flags, *map(str, _SOURCES), "-o", str(new)],
+                [compiler, *flags, str(_SOURCE), "-o", str(new)],
                 check=True,
                 capture_output=True,
                 timeout=_COMPILE_S,
@@ -71,6 +68,6 @@ def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
 
 
 def _processor() -> str:
-    """What -march=native looks at: a home folder may be shared by machines."""
+    """Return what -march=native depends on: several machines may share a home folder."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     return "\n".join(sorted({line for line in lines if line.startswith(("flags", "model name"))}))

@@ -1,86 +1,202 @@
-"""The matrix-vector products of one token, without the modules around them.
+"""The linear layers of a decode step: weights joined where layers share their input.
 
-A product takes [1, in] and gives [1, out]. Several linear layers that share their input
-become one product where the result is the same, bit for bit, as that of each alone. Native
-products sum in another order than the modules do.
+A step calls functions of one row, [1, in] to [1, out], instead of modules. Layers that share
+their input become one matrix-vector product, whose outputs stand one after the other.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 
-from playground.engine.cpu_step.kernels import NativeProducts, Product
+from playground.engine.cpu_step.kernels import NativeKernels, RowFunction, Tensor
 from playground.engine.loading.int8_weight_only import Int8WeightOnlyLinear
 
-_linear = torch._C._nn.linear
+Module = torch.nn.Module
 
 
-def product(
-    modules: Sequence[Any], fuse: bool = True, native: NativeProducts | None = None
-) -> Product:
-    """Return the product of modules that share their input, outputs one after the other."""
-    if fuse and len(modules) > 1:
-        for kind in (_plain, _weight_only, _int4_together):
-            if fused := kind(modules, native):
-                return fused
-    singles = [_single(module, native) for module in modules]
-    if len(singles) == 1:
-        return singles[0]
-    return lambda x: torch.cat([single(x) for single in singles], -1)
+class JoinedLinear(Protocol):
+    """Linear layers of one input, with their outputs one after the other."""
+
+    def native(self, kernels: NativeKernels) -> RowFunction | None:
+        """Return the native function; None where no kernel takes these weights."""
+        ...
+
+    def torchs(self) -> RowFunction:
+        """Return the function that torch's operations or the modules themselves compute."""
+        ...
 
 
-def _single(module: Any, native: NativeProducts | None) -> Product:
-    for kind in (_plain, _weight_only):
-        if found := kind([module], native):
+def join(modules: Sequence[Module]) -> JoinedLinear:
+    """Join linear layers that share their input. Their weights become views of the joined ones."""
+    for kind in (_FloatLinear, _Int8Linear, _Int4Linear):
+        if found := kind.of(modules):
             return found
-    if int4 := _int4(module):
-        packed, group, scales_and_zeros, order, bias = int4
-        return _int4_product(packed, group, scales_and_zeros, order, bias, native)
-    # Whatever it is, it wants [batch, tokens, in].
-    return lambda x: module(x[None])[0]
+    return _Separate([join([module]) for module in modules]) if modules[1:] else _Opaque(modules[0])
 
 
-def _plain(modules: Sequence[Any], native: NativeProducts | None) -> Product | None:
-    if any(type(module) is not torch.nn.Linear or _hooked(module) for module in modules):
-        return None
-    if len({module.bias is None for module in modules}) > 1:
-        return None
-    weight = _joined([module.weight for module in modules])
-    biases = [module.bias for module in modules]
-    bias = None if biases[0] is None else _joined(biases)
+@dataclass(frozen=True)
+class _FloatLinear:
+    """torch.nn.Linear in a float type: weight [out, in], bias [out] or None."""
 
-    def run(x: Any) -> Any:
-        return _linear(x, weight, bias)
+    weight: Tensor
+    bias: Tensor | None
 
-    if native is None:
+    @classmethod
+    def of(cls, modules: Sequence[Any]) -> _FloatLinear | None:
+        if any(type(module) is not torch.nn.Linear or _hooked(module) for module in modules):
+            return None
+        biases = [module.bias for module in modules if module.bias is not None]
+        if biases and len(biases) < len(modules):
+            return None
+        return cls(
+            _joined([module.weight for module in modules]), _joined(biases) if biases else None
+        )
+
+    def native(self, kernels: NativeKernels) -> RowFunction | None:
+        return kernels.linear(self.weight, self.bias)
+
+    def torchs(self) -> RowFunction:
+        linear, weight, bias = torch._C._nn.linear, self.weight, self.bias
+        return lambda x: linear(x, weight, bias)
+
+
+@dataclass(frozen=True)
+class _Int8Linear:
+    """Int8 weight-only: weight int8 [out, in], scale bf16 [out]."""
+
+    weight: Tensor
+    scale: Tensor
+
+    @classmethod
+    def of(cls, modules: Sequence[Any]) -> _Int8Linear | None:
+        for module in modules:
+            if type(module) is not Int8WeightOnlyLinear or module.bias is not None:
+                return None
+        weights, scales = [m.weight for m in modules], [m.scale for m in modules]
+        return cls(_joined(weights), _joined(scales))
+
+    def native(self, kernels: NativeKernels) -> RowFunction | None:
+        return kernels.int8_linear(self.weight, self.scale)
+
+    def torchs(self) -> RowFunction:
+        multiply, weight, scale = torch._weight_int8pack_mm, self.weight, self.scale
+        return lambda x: multiply(x, weight, scale)
+
+
+@dataclass(frozen=True)
+class _Int4Linear:
+    """gptqmodel's int4 layer on torch's kernel, weights packed in blocks of 64 rows.
+
+    Scales and zeros bf16 [in / group, out, 2]; `order` int64 [in] permutes the inputs, None
+    leaves them as they are.
+    """
+
+    packed: Tensor
+    group: int
+    scales_and_zeros: Tensor
+    order: Tensor | None
+    bias: Tensor | None
+
+    @classmethod
+    def of(cls, modules: Sequence[Any]) -> _Int4Linear | None:
+        parts = [found for module in modules if (found := cls._single(module))]
+        if len(parts) < len(modules):
+            return None
+        first = parts[0]
+        if not parts[1:]:
+            return first
+        for part in parts:
+            # Whole blocks can stand one after the other.
+            if part.bias is not None or part.group != first.group or part.packed.shape[0] % 64:
+                return None
+            if not _same(part.order, first.order):
+                return None
+        packed = _joined([part.packed for part in parts])
+        scales_and_zeros = torch.cat([part.scales_and_zeros for part in parts], 1)
+        return cls(packed, first.group, scales_and_zeros, first.order, None)
+
+    @classmethod
+    def _single(cls, module: Any) -> _Int4Linear | None:
+        if type(module).__name__ != "TorchAtenLinear" or module.linear_mode != "inference":
+            return None
+        if module.adapter is not None or module.scales_and_zeros.dtype != torch.bfloat16:
+            return None
+        order = module.ret_idx
+        unchanged = torch.equal(order, torch.arange(order.numel(), dtype=order.dtype))
+        return cls(
+            module.qweight,
+            module.group_size,
+            module.scales_and_zeros,
+            None if unchanged else order,
+            module.bias,
+        )
+
+    def native(self, kernels: NativeKernels) -> RowFunction | None:
+        multiply = kernels.int4_linear(self.packed, self.scales_and_zeros, self.group)
+        return multiply and self._around(multiply)
+
+    def torchs(self) -> RowFunction:
+        multiply = torch.ops.aten._weight_int4pack_mm_for_cpu.default
+        packed, group, scales_and_zeros = self.packed, self.group, self.scales_and_zeros
+        return self._around(lambda x: multiply(x, packed, group, scales_and_zeros))
+
+    def _around(self, multiply: RowFunction) -> RowFunction:
+        order, bias = self.order, self.bias
+
+        def run(x: Tensor) -> Tensor:
+            y = multiply(x if order is None else x[:, order])
+            return y if bias is None else y + bias
+
         return run
-    return native.checked(native.floats(weight, bias), run, weight, weight.dtype)
 
 
-def _weight_only(modules: Sequence[Any], native: NativeProducts | None) -> Product | None:
-    if any(
-        type(module) is not Int8WeightOnlyLinear or module.bias is not None for module in modules
-    ):
+@dataclass(frozen=True)
+class _Opaque:
+    """Any other module: it is called, and takes [batch, tokens, in]."""
+
+    module: Module
+
+    def native(self, kernels: NativeKernels) -> RowFunction | None:
         return None
-    if modules[0].weight.device.type != "cpu":
-        return None
-    weight = _joined([module.weight for module in modules])
-    scale = _joined([module.scale for module in modules])
-    multiply = torch._weight_int8pack_mm
 
-    def run(x: Any) -> Any:
-        return multiply(x, weight, scale)
+    def torchs(self) -> RowFunction:
+        module = self.module
 
-    if native is None:
+        def run(x: Tensor) -> Tensor:
+            y: Tensor = module(x[None])[0]
+            return y
+
         return run
-    return native.checked(native.int8(weight, scale), run, weight, scale.dtype)
 
 
-def _joined(tensors: Sequence[Any]) -> Any:
-    """Put tensors one after the other in one storage, of which they become views."""
+@dataclass(frozen=True)
+class _Separate:
+    """Layers that cannot be joined."""
+
+    layers: Sequence[JoinedLinear]
+
+    def native(self, kernels: NativeKernels) -> RowFunction | None:
+        found = [layer.native(kernels) for layer in self.layers]
+        if not any(found):
+            return None
+        return self._side_by_side(
+            [run or layer.torchs() for run, layer in zip(found, self.layers, strict=True)]
+        )
+
+    def torchs(self) -> RowFunction:
+        return self._side_by_side([layer.torchs() for layer in self.layers])
+
+    @staticmethod
+    def _side_by_side(functions: Sequence[RowFunction]) -> RowFunction:
+        return lambda x: torch.cat([function(x) for function in functions], -1)
+
+
+def _joined(tensors: Sequence[Tensor]) -> Tensor:
+    """Put tensors one after the other into one storage, and make them views of it."""
     if (whole := _adjacent(tensors)) is not None:
         return whole
     with torch.no_grad():
@@ -92,8 +208,8 @@ def _joined(tensors: Sequence[Any]) -> Any:
     return whole
 
 
-def _adjacent(tensors: Sequence[Any]) -> Any:
-    """Return tensors that lie one after the other already as one, else None."""
+def _adjacent(tensors: Sequence[Tensor]) -> Tensor | None:
+    """Return tensors that already stand one after the other in memory as one, else None."""
     first = tensors[0].detach()
     end = first.data_ptr()
     for tensor in tensors:
@@ -105,75 +221,9 @@ def _adjacent(tensors: Sequence[Any]) -> Any:
     return first.as_strided((rows, *first.shape[1:]), first.stride())
 
 
-def _int4(module: Any) -> tuple[Any, int, Any, Any, Any] | None:
-    """Packed weight, group size, scales, order of the inputs (None: as they are), bias."""
-    if type(module).__name__ != "TorchAtenLinear" or module.linear_mode != "inference":
-        return None
-    if module.adapter is not None or module.scales_and_zeros.dtype != torch.bfloat16:
-        return None
-    order = module.ret_idx
-    as_it_is = torch.equal(order, torch.arange(order.numel(), dtype=order.dtype))
-    return (
-        module.qweight,
-        module.group_size,
-        module.scales_and_zeros,
-        None if as_it_is else order,
-        module.bias,
-    )
+def _same(one: Tensor | None, other: Tensor | None) -> bool:
+    return one is other or (one is not None and other is not None and torch.equal(one, other))
 
 
-def _int4_together(modules: Sequence[Any], native: NativeProducts | None) -> Product | None:
-    parts = [_int4(module) for module in modules]
-    known = [part for part in parts if part is not None]
-    if len(known) != len(parts) or any(part[4] is not None for part in known):
-        return None
-    _, group, _, order, _ = known[0]
-    for other in known[1:]:
-        same_order = (other[3] is None) == (order is None) and (
-            order is None or torch.equal(other[3], order)
-        )
-        if other[1] != group or not same_order:
-            return None
-    # The kernel packs blocks of 64 outputs: whole blocks can stand one after the other.
-    if any(part[0].shape[0] % 64 for part in known):
-        return None
-    packed = _adjacent([part[0] for part in known])
-    if packed is None:
-        packed = torch.cat([part[0] for part in known])
-    scales_and_zeros = torch.cat([part[2] for part in known], 1)
-    start = 0
-    for module in modules:
-        end = start + module.qweight.shape[0]
-        module.qweight = packed[start:end]
-        start = end
-    return _int4_product(packed, group, scales_and_zeros, order, None, native)
-
-
-def _int4_product(
-    packed: Any,
-    group: int,
-    scales_and_zeros: Any,
-    order: Any,
-    bias: Any,
-    native: NativeProducts | None,
-) -> Product:
-    multiply = torch.ops.aten._weight_int4pack_mm_for_cpu.default
-
-    def torchs(x: Any) -> Any:
-        return multiply(x, packed, group, scales_and_zeros)
-
-    own: Product = torchs
-    if native:
-        made = native.int4(packed, scales_and_zeros, group)
-        no_rows = scales_and_zeros.new_empty(0, scales_and_zeros.shape[0] * group)
-        own = native.checked(made, torchs, no_rows, scales_and_zeros.dtype)
-
-    def run(x: Any) -> Any:
-        y = own(x if order is None else x[:, order])
-        return y if bias is None else y + bias
-
-    return run
-
-
-def _hooked(module: Any) -> bool:
+def _hooked(module: Module) -> bool:
     return bool(module._forward_hooks or module._forward_pre_hooks)

@@ -1,17 +1,17 @@
-"""Which ways of capturing a decode step can be tried for a model, the fastest first."""
+"""The ways to capture a model's decode step in a CUDA graph."""
 
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from playground.engine.cuda_graph.compiled_layers import compiled_layers, keep_compiled_programs
 from playground.engine.cuda_graph.graph_step import (
     Capture,
     EagerRunner,
-    FixedRead,
+    FixedPrefill,
     FixedStep,
     GraphRunner,
     StepRunner,
@@ -19,25 +19,25 @@ from playground.engine.cuda_graph.graph_step import (
 from playground.engine.decoding.decoder import Tell, silent
 
 
-def captures_for(model: Any) -> tuple[list[Capture], str]:
-    """Return the ways, and why there are none on a device that captures ("" elsewhere)."""
+def captures_for(model: PreTrainedModel) -> tuple[list[Capture], str]:
+    """Return the ways to try, and why there are none on a CUDA device ("" elsewhere)."""
     if model.device.type != "cuda":
         return [], ""
     if reason := waits_for_host(model):
         return [], f"The decode step is not captured in a CUDA graph: {reason}."
-    torch.cuda.set_device(model.device)  # graphs are captured and run on the present one
-    return [_compiled(model), _as_it_is], ""
+    torch.cuda.set_device(model.device)  # graphs are captured and run on the current one
+    return [_compiled(model), _plain], ""
 
 
-def capture_reading(step: FixedRead) -> StepRunner:
-    """The runner for short prompts: nothing is compiled for it, which would take as long again."""
+def capture_prefill(step: FixedPrefill) -> StepRunner:
+    """Return the runner for short prompts. It is not compiled, which would double the time."""
     if step.device.type != "cuda":
         return EagerRunner(step)
     return GraphRunner(step, "", nullcontext(), silent)
 
 
-def waits_for_host(model: Any) -> str:
-    """Return what in the model's layers waits for the host in each step; "" where nothing does."""
+def waits_for_host(model: torch.nn.Module) -> str:
+    """Return what in the model's layers waits for the host at each step; "" where nothing does."""
     for module in model.modules():
         threshold = getattr(getattr(module, "state", None), "threshold", 0.0)
         if type(module).__name__ == "Linear8bitLt" and threshold > 0:
@@ -45,23 +45,23 @@ def waits_for_host(model: Any) -> str:
     return ""
 
 
-def _compiled(model: Any) -> Capture:
+def _compiled(model: PreTrainedModel) -> Capture:
     def capture(step: FixedStep, tell: Tell) -> StepRunner:
         keep_compiled_programs()
         tell("compiling the layers")
-        name = "own loop, compiled layers in a CUDA graph"
+        name = "CUDA-graph loop, compiled layers"
         return GraphRunner(step, name, compiled_layers(model, step), tell)
 
     return capture
 
 
-def _as_it_is(step: FixedStep, tell: Tell) -> StepRunner:
-    """Kernels that no compiler sees into are captured as they are launched."""
-    return GraphRunner(step, "own loop, CUDA graph", nullcontext(), tell)
+def _plain(step: FixedStep, tell: Tell) -> StepRunner:
+    """Capture the kernels as the model launches them."""
+    return GraphRunner(step, "CUDA-graph loop, model's kernels", nullcontext(), tell)
 
 
-def still_works(device: Any) -> bool:
-    """Whether the device goes on after a failure: some leave it unusable."""
+def still_works(device: torch.device) -> bool:
+    """Return whether the device is usable after a failure."""
     if device.type != "cuda":
         return True
     try:

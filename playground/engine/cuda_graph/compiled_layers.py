@@ -1,29 +1,30 @@
-"""Compiling the step by its layers: all of a model's layers are one program, compiled once.
+"""Compiles a decode step layer by layer: all layers of a model share one compiled program.
 
-A whole model takes a minute to compile and a layer seconds. What compiling as a whole would
-add is little once the step is a CUDA graph, in which calls from Python cost nothing.
+Compiling a whole model takes a minute, a layer seconds. Compiling it whole would gain little
+in a CUDA graph, where calls from Python cost nothing.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from transformers import PreTrainedModel
 
 from playground.core.system.paths import cache_dir
 from playground.engine.cuda_graph.graph_step import FixedStep
 from playground.engine.decoding.interruption import decoder_layers
 
-#: A layer and a head for each cache bucket of each model in the process, and more.
+#: More than a layer and a head for each cache bucket of each model in the process.
 _PROGRAMS = 64
 
 
 def keep_compiled_programs() -> None:
-    """Have compiled kernels on disk between starts; before the first compilation."""
+    """Keep compiled kernels on disk between starts. Call before the first compilation."""
     folder = cache_dir() / "compiled"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
     os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
@@ -34,11 +35,13 @@ def _run_layer(layer: Any, arguments: tuple[Any, ...], keywords: dict[str, Any])
 
 
 @contextmanager
-def compiled_layers(model: Any, step: FixedStep, backend: str = "inductor") -> Iterator[None]:
+def compiled_layers(
+    model: PreTrainedModel, step: FixedStep, backend: str | Callable[..., Any] = "inductor"
+) -> Iterator[None]:
     """Inside, the model's layers and its head run compiled, on the caches of `step`.
 
-    Raises whatever the compiler raises, at the first run inside. Outside, and so for reading
-    prompts of any length, the model is as it was.
+    Raises whatever the compiler raises, at the first run inside. Outside, and so in the prefill,
+    the model is as it was.
     """
     run = torch.compile(_run_layer, backend=backend, fullgraph=True, dynamic=False)
     layers = decoder_layers(model)
@@ -47,8 +50,8 @@ def compiled_layers(model: Any, step: FixedStep, backend: str = "inductor") -> I
         layer._compiled_call_impl = _on_own_cache(run, layer, cache, step.cache.whole)
     head._compiled_call_impl = lambda *arguments: run(head, arguments, {})
     try:
-        # Products of one row become reductions that read the weight once, and attention one
-        # over the cache, both made by the compiler.
+        # The compiler makes reductions of matrix-vector products, which read the weight once, and
+        # of attention over the cache.
         with (
             torch._inductor.config.patch(coordinate_descent_tuning=True),
             torch._dynamo.config.patch(
@@ -63,9 +66,10 @@ def compiled_layers(model: Any, step: FixedStep, backend: str = "inductor") -> I
 
 
 def _on_own_cache(run: Any, layer: Any, own: Any, whole: Any) -> Any:
-    """A layer's call, with its own cache in place of the model's.
+    """Return a layer's call with its own cache in place of the model's.
 
-    Looked up by number in the model's cache, every layer would be a program of its own.
+    With the model's cache, where a layer looks itself up by number, every layer would become a
+    program of its own.
     """
 
     def call(*arguments: Any, **keywords: Any) -> Any:

@@ -1,26 +1,27 @@
-"""The own decode loop where a step is captured: the host one step behind the device."""
+"""The CUDA-graph loop: decodes with a captured step, the host one step behind the device."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 
 from playground.core.generation import GenerationOptions
 from playground.core.model.kv_cache import cache_bucket
-from playground.engine.cuda_graph.captures import capture_reading, still_works
+from playground.engine.cuda_graph.captures import capture_prefill, still_works
 from playground.engine.cuda_graph.graph_step import (
-    READ_TOKENS,
+    CHUNK_TOKENS,
     Capture,
-    FixedRead,
+    FixedPrefill,
     FixedStep,
     StepRunner,
     uncaptured,
 )
 from playground.engine.cuda_graph.token_readback import TokenReadback, token_readback
+from playground.engine.decoding.cached_loop import ForwardStep
 from playground.engine.decoding.decoder import Decoded, OnToken, Tell, silent
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
@@ -32,13 +33,14 @@ from playground.engine.decoding.kv_cache import KVCache
 from playground.engine.decoding.sampling import Sampler
 from playground.engine.machine.errors import is_out_of_memory
 
-#: New tokens that are prepared for before a text begins; a longer one stops for a capture there.
+#: New tokens whose buckets are captured before a text begins; a longer text pauses to capture.
 _AHEAD = 4096
-#: Up to so many captured reads a prompt is read in them: the model's own way through Python
-#: takes longer than the device. Longer ones take it in one go.
-_READS = 3
-_CHECK_PROMPT = 12  # tokens, less than one read
+#: Prompts of up to three chunks are prefilled by the captured graph, where Python overhead
+#: dominates; longer ones by one ordinary forward.
+_CHUNKS = 3
+_CHECK_PROMPT = 12  # tokens, less than one chunk
 _CHECK_STEPS = 3
+_TIMED_STEPS = 4
 #: Largest relative difference between a step's logits and the model's own. Rounding differs
 #: where kernels do, by a few percent in 16 bits; whatever is really wrong differs by about 1.
 _CHECK_BOUND = 0.1
@@ -46,40 +48,44 @@ _CHECK_BOUND = 0.1
 
 @dataclass(frozen=True)
 class _Bucket:
-    """A cache of fixed size with the step that was captured on it."""
+    """A cache of fixed size with the step and prefill captured on it."""
 
     slots: int
     cache: KVCache
     step: FixedStep
     run: StepRunner
-    read: FixedRead
-    run_read: StepRunner
+    prefill: FixedPrefill
+    run_prefill: StepRunner
 
 
 class GraphDecoder:
-    """Reads the prompt with the model's forward, then runs a captured step on fixed buffers.
+    """Prefills, then runs a captured step on fixed buffers.
 
-    Every cache bucket that was ever needed is kept with its step, since capturing takes
-    seconds; the texts' states are in one of them.
+    Every cache bucket that was needed once is kept with its step, since capturing takes
+    seconds; one of them holds the states of the text so far.
     """
 
     def __init__(
         self,
-        model: Any,
+        model: PreTrainedModel,
         eos_ids: frozenset[int],
         context: int,
         capture: Capture,
         tell: Tell = silent,
-        link: TokenReadback | None = None,
+        readback: TokenReadback | None = None,
     ) -> None:
-        """Capture the smallest bucket. Raises what capturing raises, and RuntimeError where
-        the captured step's logits are not the model's."""
+        """Capture the smallest bucket.
+
+        Raises what capturing raises, and RuntimeError where the captured step's logits are not
+        the model's.
+        """
         self._model = model
+        self._forward = ForwardStep(model)
         self._eos_ids = eos_ids
         self._context = context
         self._capture = capture
         self._layers = decoder_layers(model)
-        self._link = link or token_readback(model.device)
+        self._readback = readback or token_readback(model.device)
         self._buckets: dict[int, _Bucket] = {}
         self._bucket = self._make(self._slots(1), capture, tell)
         self._buckets[self._bucket.slots] = self._bucket
@@ -93,7 +99,7 @@ class GraphDecoder:
     ) -> str:
         """Capture every bucket that a text of this length goes through.
 
-        Return the reason to stop, "" where everything is there.
+        Return the reason to stop, "" where everything is ready.
         """
         ask = _asking(tell, should_stop)
         slots, last = (self._slots(prompt_tokens + more) for more in (1, min(new_tokens, _AHEAD)))
@@ -107,6 +113,22 @@ class GraphDecoder:
         return ""
 
     @torch.no_grad()
+    def time_steps(self) -> list[float]:
+        """Return the seconds of a few steps in a row, each until its token is on the host.
+
+        The cache must be empty: its first slots are overwritten.
+        """
+        step, times = self._bucket.step, []
+        step.reset()
+        for _ in range(min(_TIMED_STEPS, self._bucket.slots)):
+            began = time.perf_counter()
+            self._bucket.run()
+            self._readback.send(step.token)
+            self._readback.receive()
+            times.append(time.perf_counter() - began)
+        return times
+
+    @torch.no_grad()
     def decode(
         self,
         ids: Sequence[int],
@@ -118,34 +140,34 @@ class GraphDecoder:
     ) -> Decoded:
         """Continue `ids` by at most `limit` tokens; seeds the sampling from the options.
 
-        With `reuse` the start that `ids` shares with what the cache holds is not read again.
+        With `reuse` the start that `ids` shares with the cached tokens is not read again.
         """
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
-        # Every slot is read at each step, so it begins in the smallest cache.
+        # A step reads every slot, so that a text begins in the smallest bucket.
         bucket = self._bucket_for(len(ids) + 1)
         torch.manual_seed(options.seed)
         began = time.monotonic()
-        # The last token is always read: its logits are wanted.
-        held = self._bucket.cache
-        reused = min(held.common_prefix(ids), len(ids) - 1) if reuse else 0
-        held.truncate(reused)
+        # The last token is always read: its logits are needed.
+        present = self._bucket.cache
+        reused = min(present.common_prefix(ids), len(ids) - 1) if reuse else 0
+        present.truncate(reused)
         self._move_to(bucket)
         try:
-            logits = self._read(ids[reused:], should_stop)
+            logits = self._prefill(ids[reused:], should_stop)
         except InterruptedForwardError as interrupted:
             return Decoded(str(interrupted), began, reused)
-        chooser = Sampler(self._model, ids, options)
-        first = chooser.choose(logits)
+        sampler = Sampler(self._model, ids, options)
+        first = sampler.sample(logits)
         self._bucket.step.place(first, len(ids))
-        self._link.send(first)
+        self._readback.send(first)
         left = limit
         try:
             while True:
-                # The next step is under way before the host waits for the last one's token; of
-                # a text that stops there it is the one too many, whose token nobody looks at.
+                # The next step is queued before the host waits for this one's token. Where the
+                # text stops at this token, the next is dropped.
                 if left > 1:
-                    self._queue_step(chooser, len(ids) + limit - left)
-                token = self._link.receive()
+                    self._queue_step(sampler, len(ids) + limit - left)
+                token = self._readback.receive()
                 on_token(token, time.monotonic())
                 left -= 1
                 reason = "eos" if token in eos_ids else should_stop() or ("" if left else "length")
@@ -153,62 +175,54 @@ class GraphDecoder:
                     return Decoded(reason, began, reused)
                 self._bucket.cache.append([token])
         finally:
-            self._link.clear()
+            self._readback.clear()
 
-    def _queue_step(self, chooser: Sampler, position: int) -> None:
-        """Make the token after the one at `position`, and send it."""
+    def _queue_step(self, sampler: Sampler, position: int) -> None:
+        """Queue the step from the token at `position`, and the readback of the next token."""
         if position >= self._bucket.slots:
-            # The step on other buffers begins where this one's ended.
+            # The step on the larger buffers begins where this one ended.
             token = self._bucket.step.token.clone()
             self._move_to(self._bucket_for(position + 1), position)
             self._bucket.step.place(token, position)
         step = self._bucket.step
         self._bucket.run()
-        if not chooser.takes_likeliest:
-            step.token.copy_(chooser.choose(step.logits)[:, None])
-        # What the graph itself has done, the layers' own count has to follow.
+        if not sampler.is_argmax:
+            step.token.copy_(sampler.sample(step.logits)[:, None])
+        # The graph has written the states; the layers' lengths have to follow.
         for layer in self._bucket.cache.layers:
             layer.length = position + 1
-        self._link.send(step.token)
+        self._readback.send(step.token)
 
-    def _read(self, ids: Sequence[int], should_stop: ShouldStop) -> Any:
-        """Return logits [1, vocabulary] after the prompt's rest."""
+    def _prefill(self, ids: Sequence[int], should_stop: ShouldStop) -> torch.Tensor:
+        """Return logits [1, vocabulary] after the rest of the prompt."""
         cache = self._bucket.cache
-        kept = len(cache.ids)
-        reads = -(-len(ids) // READ_TOKENS)
-        few = reads <= _READS and kept + reads * READ_TOKENS <= self._bucket.slots
+        cached = len(cache.ids)
+        chunks = -(-len(ids) // CHUNK_TOKENS)
+        short = chunks <= _CHUNKS and cached + chunks * CHUNK_TOKENS <= self._bucket.slots
         try:
-            if few:
-                logits = self._read_captured(self._bucket, ids, kept, should_stop)
+            if short:
+                logits = self._captured_prefill(self._bucket, ids, cached, should_stop)
             else:
                 with interruptible(self._layers, should_stop):
-                    logits = self._forward(cache, ids)
+                    logits = self._forward.read(ids, cache)
         except BaseException:
             # Some layers have the new tokens, others do not.
-            cache.truncate(kept)
+            cache.truncate(cached)
             raise
         cache.append(ids)
         return logits
 
-    def _read_captured(
-        self, bucket: _Bucket, ids: Sequence[int], kept: int, should_stop: ShouldStop
-    ) -> Any:
-        for start in range(0, len(ids), READ_TOKENS):
+    def _captured_prefill(
+        self, bucket: _Bucket, ids: Sequence[int], cached: int, should_stop: ShouldStop
+    ) -> torch.Tensor:
+        for start in range(0, len(ids), CHUNK_TOKENS):
             if reason := should_stop():
                 raise InterruptedForwardError(reason)
-            bucket.read.place(ids[start : start + READ_TOKENS], kept + start)
-            bucket.run_read()
+            bucket.prefill.place(ids[start : start + CHUNK_TOKENS], cached + start)
+            bucket.run_prefill()
         for layer in bucket.cache.layers:
-            layer.length = kept + len(ids)
-        return bucket.read.logits
-
-    def _forward(self, cache: KVCache, ids: Sequence[int]) -> Any:
-        """Return logits [1, vocabulary] after `ids`, whose states go into the cache."""
-        input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
-        output = self._model(
-            input_ids=input_ids, use_cache=True, logits_to_keep=1, **cache.argument
-        )
-        return output.logits[:, -1]
+            layer.length = cached + len(ids)
+        return bucket.prefill.logits
 
     # Buckets
 
@@ -228,7 +242,7 @@ class GraphDecoder:
                     or not still_works(self._model.device)
                 ):
                     raise
-                # The stamp says so: the smaller buckets' way did not work on this one.
+                # The smaller buckets' way fails on this one: it runs uncaptured, as the stamp says.
                 bucket = self._make(slots, uncaptured, tell)
             self._buckets[slots] = bucket
         return self._buckets[slots]
@@ -238,34 +252,34 @@ class GraphDecoder:
         tell(f"room for {slots:,} tokens")
         cache = KVCache(self._model, self._context)
         # Its first states give every layer its buffers.
-        self._forward(cache, [0])
+        self._forward(0, cache)
         cache.reserve(min(slots, self._context) if self._context else slots)
         cache.truncate(0)
-        step, read = FixedStep(self._model, cache), FixedRead(self._model, cache)
+        step, prefill = FixedStep(self._model, cache), FixedPrefill(self._model, cache)
         run = capture(step, tell)
-        bucket = _Bucket(step.cache.slots, cache, step, run, read, capture_reading(read))
+        bucket = _Bucket(step.cache.slots, cache, step, run, prefill, capture_prefill(prefill))
         tell("comparing with the model's own forward")
         self._check(bucket)
         return bucket
 
     def _check(self, bucket: _Bucket) -> None:
-        """Raise RuntimeError where captured logits are not those of the model's forward."""
+        """Raise RuntimeError where the captured logits are not those of the model's forward."""
         cache, step = bucket.cache, bucket.step
         vocabulary = step.logits.shape[-1]
         room = self._context or bucket.slots
         ids = [(7 * i + 3) % vocabulary for i in range(min(_CHECK_PROMPT, room - 1))]
-        logits = self._forward(cache, ids)
-        _compare(self._read_captured(bucket, ids, 0, lambda: ""), logits)
+        logits = self._forward.read(ids, cache)
+        _compare(self._captured_prefill(bucket, ids, 0, lambda: ""), logits)
         for position in range(len(ids), min(len(ids) + _CHECK_STEPS, room)):
             token = int(logits.argmax())
-            logits = self._forward(cache, [token])
+            logits = self._forward(token, cache)
             step.place(token, position)
             bucket.run()
             _compare(step.logits, logits)
         cache.truncate(0)
 
     def _move_to(self, bucket: _Bucket, tokens: int | None = None) -> None:
-        """Take what the present cache holds along; `tokens` counts states not noted yet."""
+        """Move to a bucket with all states; `tokens` counts them where ids are not noted yet."""
         present = self._bucket
         if bucket is present:
             return
@@ -280,15 +294,15 @@ class GraphDecoder:
         self._bucket = bucket
 
 
-def _compare(found: Any, own: Any) -> None:
-    own = own.float()
-    difference = float((found.float() - own).norm() / own.norm())
+def _compare(found: torch.Tensor, expected: torch.Tensor) -> None:
+    expected = expected.float()
+    difference = float((found.float() - expected).norm() / expected.norm())
     if not difference <= _CHECK_BOUND:  # a NaN is no match either
         raise RuntimeError(f"its logits differ from the model's by {difference:.0%}")
 
 
 def _asking(tell: Tell, should_stop: ShouldStop) -> Callable[[str], None]:
-    """Ask whether to stop before anything new is begun."""
+    """Return a Tell that asks first whether to stop. It raises InterruptedForwardError."""
 
     def ask(what: str) -> None:
         if reason := should_stop():

@@ -1,44 +1,45 @@
-"""One decode step on buffers that never move, and the ways to run it again and again."""
+"""The CUDA-graph step: one decode step on buffers that never move, and its runners."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
+from transformers import PreTrainedModel
 
 from playground.engine.cuda_graph.static_cache import StaticCache
 from playground.engine.decoding.decoder import Tell
 from playground.engine.decoding.kv_cache import KVCache
 
-#: Runs before the capture: compilation, tuning and libraries' workspaces happen in them.
+#: Runs before the capture, in which kernels are compiled and tuned and workspaces allocated.
 _WARM_UPS = 3
-#: Tokens of a prompt that are read at once: few enough for a product to be bound by its weights.
-READ_TOKENS = 16
+#: Prompt tokens in one captured forward: few enough for it to be bound by reading the weights.
+CHUNK_TOKENS = 16
 
 
 class _Fixed:
     """A forward on buffers that never move.
 
-    Reads `token` int64 [1, n] at `position` int64 [n], leaves `logits` [1, vocabulary] in the
-    model's dtype.
+    Its input is `token` int64 [1, n] at `position` int64 [n], its output `logits` [1, vocabulary]
+    in the model's dtype.
     """
 
-    def __init__(self, model: Any, kept: KVCache, tokens: int) -> None:
-        """`kept` has its buffers, and they will not grow."""
+    def __init__(self, model: PreTrainedModel, cache: KVCache, tokens: int) -> None:
+        """`cache` has its buffers, at their final size."""
         self.device = model.device
         vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self._model = model
         self.token = torch.zeros((1, tokens), dtype=torch.long, device=self.device)
         self.position = torch.zeros(tokens, dtype=torch.long, device=self.device)
         self.logits = torch.zeros((1, vocabulary), dtype=model.dtype, device=self.device)
-        self.cache = StaticCache(kept, self.position)
+        self.cache = StaticCache(cache, self.position)
         self._range = torch.arange(self.cache.slots, device=self.device)
 
-    def _forward(self, logits_to_keep: Any) -> None:
-        # A mask of four dimensions is taken as it is: models make their own from lengths that
-        # they read, and for one query leave it out.
+    def _forward(self, logits_to_keep: int | torch.Tensor) -> None:
+        # Models take a mask of four dimensions as it is. Their own they would make from lengths
+        # on the host, and leave it out for one query.
         mask = (self._range <= self.position[:, None])[None, None]
         output = self._model(
             input_ids=self.token,
@@ -52,13 +53,13 @@ class _Fixed:
 
 
 class FixedStep(_Fixed):
-    """One token: leaves the likeliest next id in `token`, and `position` one further on."""
+    """One token: leaves the likeliest next id in `token`, and advances `position`."""
 
-    def __init__(self, model: Any, kept: KVCache) -> None:
-        super().__init__(model, kept, 1)
+    def __init__(self, model: PreTrainedModel, cache: KVCache) -> None:
+        super().__init__(model, cache, 1)
 
-    def place(self, token: Any, position: int) -> None:
-        """Put an id (an int, or an int64 tensor of one element) at a position."""
+    def place(self, token: int | torch.Tensor, position: int) -> None:
+        """Set the next input: an id (an int, or int64 of one element) and its position."""
         if isinstance(token, int):
             self.token.fill_(token)
         else:
@@ -66,7 +67,7 @@ class FixedStep(_Fixed):
         self.position.fill_(position)
 
     def reset(self) -> None:
-        """Any token in the first slot."""
+        """Set any token at the first slot."""
         self.place(0, 0)
 
     def __call__(self) -> None:
@@ -75,27 +76,27 @@ class FixedStep(_Fixed):
         self.position.add_(1)
 
 
-class FixedRead(_Fixed):
-    """A few tokens of a prompt at once; what is missing to their number is filled up.
+class FixedPrefill(_Fixed):
+    """A chunk of CHUNK_TOKENS prompt tokens at once; a shorter one is padded.
 
-    The slots behind the last token then hold nothing of meaning, until later tokens take them;
-    nothing looks at them before.
+    The padding fills the slots behind the last token with meaningless states. Nothing attends to
+    them before later tokens overwrite them.
     """
 
-    def __init__(self, model: Any, kept: KVCache) -> None:
-        super().__init__(model, kept, READ_TOKENS)
+    def __init__(self, model: PreTrainedModel, cache: KVCache) -> None:
+        super().__init__(model, cache, CHUNK_TOKENS)
         self._last = torch.zeros(1, dtype=torch.long, device=self.device)
-        self._each = torch.arange(READ_TOKENS, device=self.device)
+        self._each = torch.arange(CHUNK_TOKENS, device=self.device)
 
     def place(self, ids: Sequence[int], position: int) -> None:
-        """Put at most READ_TOKENS ids at positions from this one on."""
-        filled = [*ids, *[0] * (READ_TOKENS - len(ids))]
-        self.token.copy_(torch.tensor([filled], dtype=torch.long))
+        """Set the next input: at most CHUNK_TOKENS ids, and the position of the first."""
+        padded = [*ids, *[0] * (CHUNK_TOKENS - len(ids))]
+        self.token.copy_(torch.tensor([padded], dtype=torch.long))
         torch.add(self._each, position, out=self.position)
         self._last.fill_(len(ids) - 1)
 
     def reset(self) -> None:
-        """Any tokens in the first slots."""
+        """Set any tokens at the first slots."""
         self.place([0], 0)
 
     def __call__(self) -> None:
@@ -113,11 +114,11 @@ class StepRunner(Protocol):
 
 
 class EagerRunner:
-    """Runs the step as it is."""
+    """Runs the step without a graph."""
 
-    name = "own loop, fixed step"
+    name = "CUDA-graph loop, not captured"
 
-    def __init__(self, step: FixedStep | FixedRead) -> None:
+    def __init__(self, step: FixedStep | FixedPrefill) -> None:
         self._step = step
 
     def __call__(self) -> None:
@@ -125,16 +126,16 @@ class EagerRunner:
 
 
 class GraphRunner:
-    """A CUDA graph of the step; `around` is entered while it is warmed up and captured."""
+    """Replays a CUDA graph of the step; `around` is entered for its warm-up and capture."""
 
     def __init__(
         self,
-        step: FixedStep | FixedRead,
+        step: FixedStep | FixedPrefill,
         name: str,
         around: AbstractContextManager[object],
         tell: Tell,
     ) -> None:
-        """Warm up and capture. The cache must be empty: its first slots are written to."""
+        """Warm up and capture. The cache must be empty: its first slots are overwritten."""
         self.name = name
         stream = torch.cuda.Stream(step.device)
         stream.wait_stream(torch.cuda.current_stream(step.device))
@@ -156,10 +157,10 @@ class GraphRunner:
         self._graph.replay()
 
 
-#: Makes the runner of a step whose cache is empty.
+#: Makes the runner of a step with an empty cache.
 Capture = Callable[[FixedStep, Tell], StepRunner]
 
 
-def uncaptured(step: FixedStep | FixedRead, tell: Tell) -> StepRunner:
-    """Nothing is captured: on a CPU there is no launch to save."""
+def uncaptured(step: FixedStep | FixedPrefill, tell: Tell) -> StepRunner:
+    """Capture nothing: a CPU has no launches to save."""
     return EagerRunner(step)

@@ -1,1 +1,1 @@
-"""Decoders: transformers' `generate`, and a cached loop with sampling and a KV cache of its own."""
+"""Decoders: transformers' `generate`, and the cached loop with its own sampling and KV cache."""

@@ -1,12 +1,13 @@
-"""The project's own decode loop: a kept cache, and a lean step where there is one."""
+"""The cached loop: decodes on a KV cache that outlives the prompt, one step a token."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
+from transformers import PreTrainedModel
 
 from playground.core.generation import GenerationOptions
 from playground.engine.decoding.decoder import Decoded, OnToken, Unprepared
@@ -21,27 +22,56 @@ from playground.engine.decoding.sampling import Sampler
 
 
 class Step(Protocol):
-    """Computes one token's logits on the KV cache, faster than the model's forward does."""
+    """Computes one token's logits on the KV cache. `name` goes into the stamp."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
 
     def __call__(self, token: int, cache: KVCache) -> torch.Tensor:
         """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
         ...
 
 
+class ForwardStep:
+    """The model's own forward."""
+
+    name = "model's forward"
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        self._model = model
+
+    def __call__(self, token: int, cache: KVCache) -> torch.Tensor:
+        """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
+        return self.read([token], cache)
+
+    def read(self, ids: Sequence[int], cache: KVCache) -> torch.Tensor:
+        """Return logits [1, vocabulary] after `ids`, whose states go into the cache."""
+        input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
+        output = self._model(
+            input_ids=input_ids, use_cache=True, logits_to_keep=1, **cache.argument
+        )
+        logits: torch.Tensor = output.logits[:, -1]
+        return logits
+
+
 class CachedDecoder(Unprepared):
-    """Reads the prompt with the model's forward, then makes token after token."""
+    """Prefills with the model's forward, then decodes token by token."""
 
     def __init__(
-        self, model: Any, eos_ids: frozenset[int], context: int, step: Step | None
+        self,
+        model: PreTrainedModel,
+        eos_ids: frozenset[int],
+        context: int,
+        step: Step | None = None,
     ) -> None:
-        self.name = f"own loop, {step.name if step else 'kept cache'}"
+        """`step` is the model's forward where none is given."""
+        self._forward = ForwardStep(model)
+        self._step = step or self._forward
+        self.name = f"cached loop, {self._step.name}"
         self._model = model
         self._eos_ids = eos_ids
         self._layers = decoder_layers(model)
         self._cache = KVCache(model, context)
-        self._step = step
 
     @torch.inference_mode()
     def decode(
@@ -55,51 +85,40 @@ class CachedDecoder(Unprepared):
     ) -> Decoded:
         """Continue `ids` by at most `limit` tokens; seeds the sampling from the options.
 
-        With `reuse` the start that `ids` shares with what the cache holds is not read again.
+        With `reuse` the start that `ids` shares with the cached tokens is not read again.
         """
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
         began = time.monotonic()
-        # The last token is always read: its logits are wanted.
+        # The last token is always read: its logits are needed.
         reused = min(self._cache.common_prefix(ids), len(ids) - 1) if reuse else 0
         self._cache.truncate(reused)
         try:
-            logits = self._read(ids[reused:], should_stop)
+            logits = self._prefill(ids[reused:], should_stop)
         except InterruptedForwardError as interrupted:
             return Decoded(str(interrupted), began, reused)
-        chooser = Sampler(self._model, ids, options)
+        sampler = Sampler(self._model, ids, options)
         left = limit
         while True:
-            token = int(chooser.choose(logits))
+            token = int(sampler.sample(logits))
             on_token(token, time.monotonic())
             left -= 1
             if token in eos_ids:
                 return Decoded("eos", began, reused)
             if reason := should_stop() or ("" if left else "length"):
                 return Decoded(reason, began, reused)
-            logits = self._advance(token)
+            logits = self._step(token, self._cache)
+            self._cache.append([token])
 
-    def _read(self, ids: Sequence[int], should_stop: ShouldStop) -> Any:
-        """Return logits [1, vocabulary] after the prompt's rest."""
-        kept = len(self._cache.ids)
+    def _prefill(self, ids: Sequence[int], should_stop: ShouldStop) -> torch.Tensor:
+        """Return logits [1, vocabulary] after the rest of the prompt."""
+        cached = len(self._cache.ids)
         try:
             with interruptible(self._layers, should_stop):
-                logits = self._forward(ids)
+                logits = self._forward.read(ids, self._cache)
         except BaseException:
             # Some layers have the new tokens, others do not.
-            self._cache.truncate(kept)
+            self._cache.truncate(cached)
             raise
         self._cache.append(ids)
         return logits
-
-    def _advance(self, token: int) -> Any:
-        logits = self._step(token, self._cache) if self._step else self._forward([token])
-        self._cache.append([token])
-        return logits
-
-    def _forward(self, ids: Sequence[int]) -> Any:
-        input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
-        output = self._model(
-            input_ids=input_ids, use_cache=True, logits_to_keep=1, **self._cache.argument
-        )
-        return output.logits[:, -1]

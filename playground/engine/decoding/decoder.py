@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from playground.core.generation import GenerationOptions
-from playground.engine.decoding.interruption import (
-    ShouldStop,
-)
+from playground.engine.decoding.interruption import ShouldStop
 
 #: Called with each token's id and the time.monotonic() at which it was on the host.
 OnToken = Callable[[int, float], None]
@@ -17,9 +15,10 @@ OnToken = Callable[[int, float], None]
 
 @dataclass(frozen=True)
 class Decoded:
-    """How a decoding ended. `began` is the time.monotonic() at which the model's work began.
+    """How a generation ended.
 
-    `reused` counts the prompt's tokens that were not read again.
+    `began` is the time.monotonic() at which the model's work began; `reused` counts the prompt's
+    tokens that were in the KV cache already.
     """
 
     stop_reason: str  # "length", "eos", or what ShouldStop said
@@ -27,16 +26,16 @@ class Decoded:
     reused: int = 0
 
 
-#: Told what is done next while a decoder prepares itself. May raise, to leave off.
+#: Called with what a decoder does next while it prepares itself. May raise, to stop it.
 Tell = Callable[[str], None]
 
 
 def silent(what: str) -> None:
-    """Tells nobody."""
+    """Report to nobody."""
 
 
 class Decoder(Protocol):
-    """Makes tokens. `name` goes into the stamp."""
+    """Generates tokens. `name` goes into the stamp."""
 
     @property
     def name(self) -> str: ...
@@ -44,9 +43,9 @@ class Decoder(Protocol):
     def prepare(
         self, prompt_tokens: int, new_tokens: int, tell: Tell, should_stop: ShouldStop
     ) -> str:
-        """Do what a text of this length needs to be done once, before its time counts.
+        """Do what the first text of this length needs, before its time counts.
 
-        Return the reason to stop, "" where everything is there.
+        Return the reason to stop, "" where everything is ready.
         """
         ...
 
@@ -72,5 +71,5 @@ class Unprepared:
     def prepare(
         self, prompt_tokens: int, new_tokens: int, tell: Tell, should_stop: ShouldStop
     ) -> str:
-        """Everything is there."""
+        """Return "": everything is ready."""
         return ""

@@ -1,4 +1,4 @@
-"""Decodes with transformers' own `generate`."""
+"""Decoding with transformers' own `generate`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
-from transformers import GenerationConfig, StoppingCriteria, StoppingCriteriaList
+from transformers import (
+    GenerationConfig,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+    StoppingCriteria,
+    StoppingCriteriaList,
+)
 
 from playground.core.generation import GenerationOptions
 from playground.engine.decoding.decoder import Decoded, OnToken, Unprepared
@@ -25,7 +31,7 @@ class GenerateDecoder(Unprepared):
 
     name = "transformers generate"
 
-    def __init__(self, model: Any, eos_ids: frozenset[int]) -> None:
+    def __init__(self, model: PreTrainedModel, eos_ids: frozenset[int]) -> None:
         self._model = model
         self._eos_ids = eos_ids
         self._layers = decoder_layers(model)
@@ -39,7 +45,7 @@ class GenerateDecoder(Unprepared):
         should_stop: ShouldStop,
         reuse: bool = False,
     ) -> Decoded:
-        """Continue `ids` by at most `limit` tokens; `reuse` is nothing that `generate` can do."""
+        """Continue `ids` by at most `limit` tokens; `generate` cannot `reuse` any."""
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
         began = time.monotonic()
@@ -47,7 +53,7 @@ class GenerateDecoder(Unprepared):
         try:
             with interruptible(self._layers, should_stop) as end_of_prompt:
                 tap = _TokenTap(limit, eos_ids, on_token, should_stop, end_of_prompt)
-                self._model.generate(
+                self._model.generate(  # type: ignore[operator]
                     input_ids=input_ids,
                     attention_mask=torch.ones_like(input_ids),
                     generation_config=generation_config(options, limit),
@@ -60,10 +66,10 @@ class GenerateDecoder(Unprepared):
 
 
 class _TokenTap(StoppingCriteria):
-    """Sees each token right after it was chosen, and decides whether there shall be another.
+    """Sees each token right after it was sampled, and decides whether to go on.
 
-    It takes the place of a streamer: `generate` asks it before its streamer, so a stop here
-    costs no token too many. Reading the id waits for the device.
+    `generate` asks its stopping criteria before its streamer, so that a stop here costs no extra
+    token. Reading the id waits for the device.
     """
 
     def __init__(
@@ -82,7 +88,9 @@ class _TokenTap(StoppingCriteria):
         self._first = True
         self.reason = ""
 
-    def __call__(self, input_ids: Any, scores: Any, **kwargs: Any) -> Any:
+    def __call__(
+        self, input_ids: torch.Tensor, scores: torch.Tensor, **kwargs: Any
+    ) -> torch.Tensor:
         token_id = int(input_ids[0, -1])
         now = time.monotonic()
         if self._first:
@@ -98,8 +106,8 @@ class _TokenTap(StoppingCriteria):
         return torch.full((input_ids.shape[0],), done, device=input_ids.device, dtype=torch.bool)
 
 
-def generation_config(options: GenerationOptions, limit: int) -> Any:
-    """The options alone; `strip_model_defaults` saw to it that nothing else gets in."""
+def generation_config(options: GenerationOptions, limit: int) -> GenerationConfig:
+    """Return the options alone; `strip_model_defaults` removes what else would get in."""
     values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": not options.greedy}
     if not options.greedy:
         values |= compat.sampling(options)[0]
@@ -109,15 +117,17 @@ def generation_config(options: GenerationOptions, limit: int) -> Any:
 
 
 def _arguments(options: GenerationOptions) -> dict[str, Any]:
-    """What `generate` takes beside its configuration."""
+    """Return what `generate` takes beside its configuration."""
     return {} if options.greedy else compat.sampling(options)[1]
 
 
-def strip_model_defaults(model: Any, tokenizer: Any) -> frozenset[int]:
-    """Take the sampling values that came with the model away; return its end-of-text ids.
+def strip_model_defaults(
+    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
+) -> frozenset[int]:
+    """Remove the sampling values that came with the model; return its end-of-text ids.
 
-    Two lanes with the same options must do the same, and a checkpoint's own temperature or
-    penalty would be filled in silently. Tokens it must never say stay forbidden.
+    `generate` would fill in a checkpoint's own temperature or penalty silently, and lanes with
+    the same options must do the same. Suppressed tokens stay suppressed.
     """
     own = model.generation_config
     eos = own.eos_token_id

@@ -1,15 +1,14 @@
-"""Leaving a forward pass in its middle: a long prompt takes seconds in one."""
+"""Stopping in the middle of a forward pass, which takes seconds for a long prompt."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 import torch
 
-#: Asked after each token, and between layers while the prompt is read; "" means go on,
-#: everything else is the reason to stop.
+#: Asked after each token, and between layers during the prefill. Returns the reason to stop,
+#: "" to go on.
 ShouldStop = Callable[[], str]
 
 
@@ -18,10 +17,13 @@ class InterruptedForwardError(Exception):
 
 
 @contextmanager
-def interruptible(layers: Sequence[Any], should_stop: ShouldStop) -> Iterator[Callable[[], None]]:
-    """Ask before each layer whether to stop, until the function yielded is called.
+def interruptible(
+    layers: Sequence[torch.nn.Module], should_stop: ShouldStop
+) -> Iterator[Callable[[], None]]:
+    """Ask before each layer whether to stop, until the yielded function is called.
 
-    While decoding, when every hook would cost time in each token, there are none.
+    That function removes the hooks, which would cost time at every decoded token.
+    Raises InterruptedForwardError inside.
     """
 
     def ask(*_: object) -> None:
@@ -41,7 +43,7 @@ def interruptible(layers: Sequence[Any], should_stop: ShouldStop) -> Iterator[Ca
         remove()
 
 
-def decoder_layers(model: Any) -> list[Any]:
-    """The repeated blocks: the longest list of modules there is."""
+def decoder_layers(model: torch.nn.Module) -> list[torch.nn.Module]:
+    """Return the repeated blocks: the longest list of modules in the model."""
     lists = [list(m) for m in model.modules() if isinstance(m, torch.nn.ModuleList)]
     return max(lists, key=len, default=[])

@@ -1,4 +1,4 @@
-"""A KV cache that is kept between tokens and between prompts, and grows in buckets."""
+"""The KV cache: it outlives the prompt, and grows in buckets."""
 
 from __future__ import annotations
 
@@ -7,16 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 
 import torch
-from transformers import Cache, DynamicCache
+from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
 from playground.core.model.kv_cache import cache_bucket
 
 
 class KVCacheLayer(CacheLayerMixin):
-    """One layer's keys and values, each [1, heads, slots, head_dim], of which `length` count.
+    """One layer's keys and values, each [1, heads, slots, head_dim]; the first `length` are filled.
 
-    `update` writes in place and returns views of what counts: nothing is concatenated, and
+    `update` writes in place and returns views of the filled slots: nothing is concatenated, and
     attention reads no empty slot.
     """
 
@@ -28,20 +28,22 @@ class KVCacheLayer(CacheLayerMixin):
         self.length = 0
         self._context = context
 
-    def lazy_initialization(self, key_states: Any, value_states: Any) -> None:
-        """Make the buffers, with the shapes and dtype of the first states."""
+    def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
+        """Allocate the buffers, with the shapes and dtype of the first states."""
         slots = cache_bucket(key_states.shape[-2], self._context)
         self.keys = _slots_like(key_states, slots)
         self.values = _slots_like(value_states, slots)
         self.is_initialized = True
 
     @property
-    def buffers(self) -> tuple[Any, Any]:
-        """Keys and values with all their slots; None before the first states."""
+    def buffers(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Keys and values with all their slots. Raises RuntimeError before the first states."""
+        if self.keys is None or self.values is None:
+            raise RuntimeError("the cache has no buffers yet")
         return self.keys, self.values
 
     def reserve(self, tokens: int) -> None:
-        """Have slots for `tokens`; what is there stays."""
+        """Grow to at least `tokens` slots; what they hold stays."""
         if self.keys is None or self.values is None or tokens <= self.keys.shape[-2]:
             return
         slots = cache_bucket(tokens, self._context)
@@ -52,9 +54,9 @@ class KVCacheLayer(CacheLayerMixin):
             setattr(self, name, new)
 
     def update(
-        self, key_states: Any, value_states: Any, *args: Any, **kwargs: Any
-    ) -> tuple[Any, Any]:
-        """Append states [1, heads, n, head_dim]; return all that count."""
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Append states [1, heads, n, head_dim]; return all filled slots."""
         if not self.is_initialized:
             self.lazy_initialization(key_states, value_states)
         end = self.length + key_states.shape[-2]
@@ -66,7 +68,7 @@ class KVCacheLayer(CacheLayerMixin):
         return keys[:, :, :end], values[:, :, :end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Length and offset of the keys that a query of this length sees."""
+        """Return length and offset of the keys that a query of this length sees."""
         return self.length + query_length, 0
 
     def get_seq_length(self, *args: Any) -> int:
@@ -74,7 +76,7 @@ class KVCacheLayer(CacheLayerMixin):
         return self.length
 
     def get_max_length(self) -> int:
-        """Without a bound: it grows."""
+        """Return -1: it grows without a bound."""
         return -1
 
     def reset(self) -> None:
@@ -83,39 +85,39 @@ class KVCacheLayer(CacheLayerMixin):
 
 
 class KVCache:
-    """The layers' caches of one model, and the tokens that they hold."""
+    """One model's cache layers, and the ids of the tokens that they hold."""
 
-    def __init__(self, model: Any, context: int) -> None:
+    def __init__(self, model: PreTrainedModel, context: int) -> None:
         layers = len(DynamicCache(config=model.config.get_text_config()).layers)
         self.layers = [KVCacheLayer(context) for _ in range(layers)]
         self.ids: list[int] = []
         self._cache = Cache(layers=list(self.layers))
         parameters = inspect.signature(model.forward).parameters
-        # transformers 5.23 calls it `cache`, 5.17 by its older name.
+        # transformers 5.23 renamed the argument.
         self._argument = "cache" if "cache" in parameters else "past_key_values"
 
     @property
     def argument(self) -> dict[str, Any]:
-        """What the model's forward takes."""
+        """The keyword argument of the model's forward."""
         return {self._argument: self._cache}
 
     def truncate(self, tokens: int) -> None:
-        """Keep the first `tokens` only."""
+        """Forget all but the first `tokens`."""
         del self.ids[tokens:]
         for layer in self.layers:
             layer.length = min(layer.length, tokens)
 
     def reserve(self, tokens: int) -> None:
-        """Have slots for `tokens` in every layer that has been used."""
+        """Grow every layer that has been used to at least `tokens` slots."""
         for layer in self.layers:
             layer.reserve(tokens)
 
     def append(self, ids: Sequence[int]) -> None:
-        """Note tokens whose states every layer has by now."""
+        """Note the ids of tokens whose states every layer has."""
         self.ids += ids
 
     def common_prefix(self, ids: Sequence[int]) -> int:
-        """How many tokens at the start of `ids` are here already."""
+        """Return how many tokens at the start of `ids` are in the cache."""
         count = 0
         for mine, theirs in zip(self.ids, ids, strict=False):
             if mine != theirs:
@@ -124,13 +126,13 @@ class KVCache:
         return count
 
 
-def can_keep_cache(model: Any) -> str:
-    """Return why the own loop cannot serve this model; "" where it can."""
+def can_keep_cache(model: PreTrainedModel) -> str:
+    """Return what in this model the cache cannot serve; "" where it can."""
     config = model.config
     text = config.get_text_config()
     if config.is_encoder_decoder:
         return "an encoder-decoder model"
-    if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():
+    if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():  # type: ignore[operator]
         return "a model with a state of its own"
     if not _takes_text_alone(config):
         return "a model of more than text"
@@ -144,11 +146,11 @@ def can_keep_cache(model: Any) -> str:
     return ""
 
 
-def _takes_text_alone(config: Any) -> bool:
+def _takes_text_alone(config: PreTrainedConfig) -> bool:
     return config.get_text_config() is config
 
 
-def _slots_like(states: Any, slots: int) -> Any:
+def _slots_like(states: torch.Tensor, slots: int) -> torch.Tensor:
     return torch.zeros(
         (*states.shape[:2], slots, states.shape[3]), dtype=states.dtype, device=states.device
     )

@@ -1,14 +1,14 @@
-"""From logits to the next token, with the processors that transformers' `generate` uses."""
+"""Sampling: from logits to the next token, with the processors of transformers' `generate`."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from transformers import (
     LogitsProcessorList,
     MinPLogitsWarper,
+    PreTrainedModel,
     RepetitionPenaltyLogitsProcessor,
     SuppressTokensAtBeginLogitsProcessor,
     SuppressTokensLogitsProcessor,
@@ -21,29 +21,31 @@ from playground.core.generation import GenerationOptions
 
 
 class Sampler:
-    """Chooses tokens after a prompt, in the order and with the random draws of `generate`."""
+    """Samples tokens after a prompt, in the order and with the random draws of `generate`."""
 
-    def __init__(self, model: Any, ids: Sequence[int], options: GenerationOptions) -> None:
+    def __init__(
+        self, model: PreTrainedModel, ids: Sequence[int], options: GenerationOptions
+    ) -> None:
         self._greedy = options.greedy
         self._processors = _processors(model, len(ids), options)
-        # Processors look at the text so far only where there are any.
-        self._ids: Any = torch.tensor([ids], dtype=torch.long, device=model.device)
+        # The text so far is kept up to date only for processors.
+        self._ids = torch.tensor([ids], dtype=torch.long, device=model.device)
 
     @property
-    def takes_likeliest(self) -> bool:
-        """Whether the choice is the largest of the logits as they are."""
+    def is_argmax(self) -> bool:
+        """Whether the next token is the largest of the logits as they are."""
         return self._greedy and not self._processors
 
-    def choose(self, logits: Any) -> Any:
+    def sample(self, logits: torch.Tensor) -> torch.Tensor:
         """Return the next token, an int64 tensor [1], from logits [1, vocabulary]."""
         scores = logits.float()
         if self._processors:
-            scores = self._processors(self._ids, scores)
+            scores = self._processors(self._ids, scores)  # type: ignore[arg-type]
         if self._greedy:
             token = scores.argmax(-1)
         else:
-            # torch.multinomial's own way to one draw, without its check of the probabilities:
-            # for that the host would wait for the device.
+            # One draw as torch.multinomial makes it, without its check of the probabilities, for
+            # which the host would wait for the device.
             probabilities = torch.softmax(scores, -1)
             token = (probabilities / torch.empty_like(probabilities).exponential_(1)).argmax(-1)
         if self._processors:
@@ -51,17 +53,19 @@ class Sampler:
         return token
 
 
-def _processors(model: Any, prompt_tokens: int, options: GenerationOptions) -> LogitsProcessorList:
+def _processors(
+    model: PreTrainedModel, prompt_tokens: int, options: GenerationOptions
+) -> LogitsProcessorList:
     found = LogitsProcessorList()
     if options.repetition_penalty != 1.0:
         found.append(RepetitionPenaltyLogitsProcessor(options.repetition_penalty))
     forbidden = model.generation_config
     if forbidden.suppress_tokens:
-        found.append(SuppressTokensLogitsProcessor(forbidden.suppress_tokens, model.device))
+        found.append(SuppressTokensLogitsProcessor(forbidden.suppress_tokens, str(model.device)))
     if forbidden.begin_suppress_tokens:
         found.append(
             SuppressTokensAtBeginLogitsProcessor(
-                forbidden.begin_suppress_tokens, prompt_tokens, model.device
+                forbidden.begin_suppress_tokens, prompt_tokens, str(model.device)
             )
         )
     if options.greedy:

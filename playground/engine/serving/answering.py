@@ -144,6 +144,7 @@ class Answering:
             verified=loaded.verified,
             kernel=loaded.kernel,
             decoder=self._session.decoder.name,
+            step_seconds=loaded.step_seconds,
             device=loaded.request.device,
             device_name=loaded.device_name,
             threads=torch.get_num_threads(),

@@ -102,13 +102,11 @@ class Runtime:
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at their first call.
             _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
-            decoder, note = choose_decoder(
-                model, eos_ids, context, request.decoder, progress.detail
-            )
+            chosen = choose_decoder(model, eos_ids, context, request.decoder, progress.detail)
             if request.warm_up:
-                _warm_up(decoder, vocabulary, _WARM_UP_TOKENS)
-        if note:
-            weights.notes.append(note)
+                _warm_up(chosen.decoder, vocabulary, _WARM_UP_TOKENS)
+        if chosen.note:
+            weights.notes.append(chosen.note)
         on_cpu = request.device == "cpu"
         # Before the floor is counted: measuring a device's bandwidth takes memory too.
         peak = memory.peak("cpu") if on_cpu else torch.cuda.max_memory_reserved(request.device)
@@ -133,8 +131,9 @@ class Runtime:
             predicted_peak_bytes=predicted,
             notes=tuple(weights.notes),
             floor=floor,
+            step_seconds=chosen.step_seconds,
         )
-        return Session(model, tokenizer, decoder, loaded, versions())
+        return Session(model, tokenizer, chosen.decoder, loaded, versions())
 
 
 def _warm_up(decoder: Decoder, vocabulary: int, tokens: int) -> None:

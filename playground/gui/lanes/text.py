@@ -176,7 +176,7 @@ def stamp_text(answer: Answer) -> str:
         f"{stamp.requested_precision.label} (requested)",
         f"Weights: {size_text(stamp.verified.weight_bytes)}",
         f"Kernel: {stamp.kernel}",
-        f"Decoder: {stamp.decoder}",
+        f"Decoder: {stamp.decoder_text}",
         *([f"Environment: {stamp.environment}"] if stamp.environment else []),
         *([f"The model's own code of commit {stamp.own_code}"] if stamp.own_code else []),
         f"Device: {stamp.device_name} ({stamp.device}), {stamp.threads} threads",

@@ -1,15 +1,14 @@
-"""The native products, and where they can be tried."""
+"""The native kernels, and where they can be tried."""
 
 from __future__ import annotations
 
 import shutil
 import sys
-from pathlib import Path
 
 import pytest
 
 from playground.engine.cpu_step.build import library
-from playground.engine.cpu_step.kernels import NativeProducts
+from playground.engine.cpu_step.kernels import NativeKernels
 
 COMPILER = shutil.which("g++")
 needs_compiler = pytest.mark.skipif(
@@ -17,17 +16,7 @@ needs_compiler = pytest.mark.skipif(
 )
 
 
-def native_products(exact: bool) -> NativeProducts:
+def native_kernels() -> NativeKernels:
     found = library()
     assert found is not None
-    return NativeProducts(found, exact)
-
-
-def _knows_order() -> bool:
-    """Whether the exact products have this processor's orders of sums, and so must agree."""
-    facts = Path("/proc/cpuinfo")
-    text = facts.read_text("utf-8") if facts.is_file() else ""
-    return all(word in text for word in ("AuthenticAMD", "avx512_bf16"))
-
-
-KNOWN_ORDER = _knows_order()
+    return NativeKernels(found)

@@ -1,4 +1,4 @@
-"""The loop around a captured step: on the CPU, where the step runs as it is or compiled."""
+"""The CUDA-graph loop on the CPU, where the step runs uncaptured or compiled."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from playground.engine.cuda_graph.graph_step import Capture, FixedStep, StepRunn
 from playground.engine.decoding.decoder import Decoder, Tell
 from playground.engine.serving.choose_decoder import choose_decoder
 from tests.engine.decoders import (
-    LEAN,
+    FUSIBLE,
+    assert_as_generate,
     check_a_common_start,
+    check_greedy,
     check_sampling,
     decoder_for,
     ids_of,
@@ -41,42 +43,40 @@ def one_thread() -> Iterator[None]:
 def captured(
     model: Any, eos: frozenset[int] = frozenset(), capture: Capture = uncaptured
 ) -> Decoder:
-    decoder, note = choose_decoder(model, eos, CONTEXT, "auto", captures=[capture])
-    assert isinstance(decoder, GraphDecoder)
-    assert note == ""
-    return decoder
+    chosen = choose_decoder(model, eos, CONTEXT, "auto", captures=[capture])
+    assert isinstance(chosen.decoder, GraphDecoder)
+    assert chosen.note == ""
+    return chosen.decoder
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16, torch.float32])
-@pytest.mark.parametrize("name", list(LEAN))
+@pytest.mark.parametrize("name", list(FUSIBLE))
 def test_it_chooses_what_generate_chooses(name: str, dtype: torch.dtype) -> None:
-    model = make(LEAN[name](), dtype)
-    own, generate = captured(model), decoder_for(model, "generate")
-    assert own.name == "own loop, fixed step"
+    model = make(FUSIBLE[name](), dtype)
+    decoder = captured(model)
+    assert decoder.name == "CUDA-graph loop, not captured"
     for length in (1, 17):
-        prompt = prompt_of(length)
-        assert ids_of(own, prompt, 40)[0] == ids_of(generate, prompt, 40)[0]
+        check_greedy(decoder, model, prompt_of(length), 40)
 
 
 def test_a_text_goes_from_bucket_to_bucket() -> None:
-    model = make(LEAN["llama"]())
-    own, generate = captured(model), decoder_for(model, "generate")
+    model = make(FUSIBLE["llama"]())
+    decoder = captured(model)
     prompt = prompt_of(500)
-    expected = ids_of(generate, prompt, 30)[0]
     told: list[str] = []
     # Once unprepared, so that it grows in the middle of the text, and once prepared.
-    assert ids_of(own, prompt, 30)[0] == expected
-    assert own.prepare(500, 30, told.append, lambda: "") == ""
+    check_greedy(decoder, model, prompt, 30)
+    assert decoder.prepare(500, 30, told.append, lambda: "") == ""
     assert told == []
-    assert ids_of(own, prompt_of(5), 30)[0] == ids_of(generate, prompt_of(5), 30)[0]
-    assert ids_of(own, prompt, 30)[0] == expected
-    # The longer cache takes a conversation on, and so does the shorter one from a longer.
+    check_greedy(decoder, model, prompt_of(5), 30)
+    check_greedy(decoder, model, prompt, 30)
+    # A conversation moves to the longer cache, and from the longer one to the shorter.
     first = prompt_of(40)
-    answer = ids_of(own, first, 10)[0]
+    answer = ids_of(decoder, first, 10)[0]
     for length in (600, 700, 20):
         longer = [*first, *answer, *prompt_of(length, start=9)]
-        found, decoded = ids_of(own, longer, 10, reuse=True)
-        assert found == ids_of(generate, longer, 10)[0]
+        found, decoded = ids_of(decoder, longer, 10, reuse=True)
+        assert_as_generate(model, longer, found)
         assert decoded.reused >= len(first) + len(answer) - 1
 
 
@@ -88,41 +88,41 @@ def test_what_a_text_needs_is_captured_before_it_and_told() -> None:
         made.append(step.cache.slots)
         return uncaptured(step, tell)
 
-    own = captured(make(LEAN["llama"]()), capture=noted)
+    decoder = captured(make(FUSIBLE["llama"]()), capture=noted)
     assert made == [512]
     told: list[str] = []
-    assert own.prepare(10, 100, told.append, lambda: "") == ""
+    assert decoder.prepare(10, 100, told.append, lambda: "") == ""
     assert told == []
-    assert own.prepare(10, 1500, told.append, lambda: "") == ""
+    assert decoder.prepare(10, 1500, told.append, lambda: "") == ""
     assert made == [512, 1024, 2048]
     each = ["capturing", "comparing with the model's own forward"]
     assert told == ["room for 1,024 tokens", *each, "room for 2,048 tokens", *each]
-    ids_of(own, prompt_of(1000), 40)
+    ids_of(decoder, prompt_of(1000), 40)
     assert made == [512, 1024, 2048]
 
 
 def test_preparing_can_be_stopped_and_done_again() -> None:
-    own = captured(make(LEAN["llama"]()))
+    decoder = captured(make(FUSIBLE["llama"]()))
     asked = iter(["", "", "cancelled"])
     told: list[str] = []
-    assert own.prepare(700, 10, told.append, lambda: next(asked, "")) == ""  # only two steps
+    assert decoder.prepare(700, 10, told.append, lambda: next(asked, "")) == ""  # only two steps
     asked = iter(["", "cancelled"])
-    assert own.prepare(1100, 10, told.append, lambda: next(asked)) == "cancelled"
-    assert own.prepare(1100, 10, told.append, lambda: "") == ""
+    assert decoder.prepare(1100, 10, told.append, lambda: next(asked)) == "cancelled"
+    assert decoder.prepare(1100, 10, told.append, lambda: "") == ""
 
 
 def test_a_common_start_is_not_read_again() -> None:
-    model = make(LEAN["llama"](), torch.float32)
-    check_a_common_start(captured(model), decoder_for(model, "generate"))
+    model = make(FUSIBLE["llama"](), torch.float32)
+    check_a_common_start(captured(model), model)
 
 
 def test_sampling_draws_what_generate_draws() -> None:
-    model = make(LEAN["qwen2"](), torch.float32)
+    model = make(FUSIBLE["qwen2"](), torch.float32)
     check_sampling(captured(model), decoder_for(model, "generate"))
 
 
 def test_stops_are_those_of_the_uncaptured_loop() -> None:
-    model = make(LEAN["llama"]())
+    model = make(FUSIBLE["llama"](), torch.float32)
     prompt = prompt_of(11)
     whole = ids_of(decoder_for(model), prompt, 12)[0]
     eos = frozenset({whole[4], 299})
@@ -147,28 +147,27 @@ def test_stops_are_those_of_the_uncaptured_loop() -> None:
 
 
 def test_a_short_rest_is_read_where_there_is_room_for_it() -> None:
-    model = make(LEAN["qwen3"](), torch.float32)
-    own, generate = captured(model), decoder_for(model, "generate")
+    model = make(FUSIBLE["qwen3"](), torch.float32)
+    decoder = captured(model)
     for length in (16, 32, 48, 49):
-        prompt = prompt_of(length)
-        assert ids_of(own, prompt, 5)[0] == ids_of(generate, prompt, 5)[0]
-    # The rest is two tokens, and less than a whole read fits behind what is kept.
+        check_greedy(decoder, model, prompt_of(length), 5)
+    # The rest is two tokens, and less than a whole chunk fits behind what is cached.
     first = prompt_of(498)
-    answer = ids_of(own, first, 4)[0]
+    answer = ids_of(decoder, first, 4)[0]
     longer = [*first, *answer, *prompt_of(2, start=90)]
-    found, decoded = ids_of(own, longer, 5, reuse=True)
+    found, decoded = ids_of(decoder, longer, 5, reuse=True)
     assert decoded.reused == 498 + 4 - 1
-    assert found == ids_of(generate, longer, 5)[0]
+    assert_as_generate(model, longer, found)
 
 
 def test_an_interrupted_prompt_leaves_a_usable_cache() -> None:
-    model = make(LEAN["llama"]())
-    own, prompt = captured(model), prompt_of(40)
-    expected = ids_of(own, prompt, 10)[0]
+    model = make(FUSIBLE["llama"]())
+    decoder, prompt = captured(model), prompt_of(40)
+    expected = ids_of(decoder, prompt, 10)[0]
     asked = iter(["", "cancelled"])
-    found, decoded = ids_of(own, prompt_of(40, start=9), 10, should_stop=lambda: next(asked))
+    found, decoded = ids_of(decoder, prompt_of(40, start=9), 10, should_stop=lambda: next(asked))
     assert (found, decoded.stop_reason) == ([], "cancelled")
-    assert ids_of(own, prompt, 10, reuse=True)[0] == expected
+    assert ids_of(decoder, prompt, 10, reuse=True)[0] == expected
 
 
 # Compiled layers
@@ -191,18 +190,17 @@ class Compiled:
 def test_all_layers_are_one_program_without_a_break(name: str) -> None:
     """fullgraph raises at a break, and each further program would be one more call of the
     backend: there is one for all three layers, and one for the head."""
-    model = make(LEAN[name]())
+    model = make(FUSIBLE[name]())
     programs: list[Any] = []
 
     def backend(graph: Any, inputs: Any) -> Any:
         programs.append(graph)
         return graph
 
-    own = captured(model, capture=lambda step, tell: Compiled(model, step, backend))
+    decoder = captured(model, capture=lambda step, tell: Compiled(model, step, backend))
     assert len(programs) == 2
     prompt = prompt_of(9)
-    expected = ids_of(decoder_for(model, "generate"), prompt, 6)[0]
-    assert ids_of(own, prompt, 6)[0] == expected
+    check_greedy(decoder, model, prompt, 6)
     assert len(programs) == 2
     # Outside the step nothing is compiled.
     assert ids_of(decoder_for(model, "generate"), prompt_of(23), 3)[0]
@@ -210,10 +208,9 @@ def test_all_layers_are_one_program_without_a_break(name: str) -> None:
 
 
 def test_the_program_survives_the_lowering_to_aten() -> None:
-    model = make(LEAN["llama"]())
-    own = captured(model, capture=lambda step, tell: Compiled(model, step, "aot_eager"))
-    prompt = prompt_of(9)
-    assert ids_of(own, prompt, 3)[0] == ids_of(decoder_for(model, "generate"), prompt, 3)[0]
+    model = make(FUSIBLE["llama"]())
+    decoder = captured(model, capture=lambda step, tell: Compiled(model, step, "aot_eager"))
+    check_greedy(decoder, model, prompt_of(9), 3)
 
 
 # Ways that fail
@@ -233,42 +230,88 @@ def test_where_no_capture_works_the_loop_runs_uncaptured_and_says_so() -> None:
 
         return Runner()
 
-    model = make(LEAN["llama"]())
-    decoder, note = choose_decoder(model, frozenset(), CONTEXT, "auto", captures=[fails, wrong])
-    assert decoder.name.startswith("own loop, lean step")
-    assert "no such kernel" in note
-    assert "and more" not in note
-    assert "differ from the model's by 200%" in note
-    expected = ids_of(decoder_for(model, "generate"), prompt_of(9), 10)[0]
-    assert ids_of(decoder, prompt_of(9), 10)[0] == expected
-    decoder, note = choose_decoder(
-        model, frozenset(), CONTEXT, "auto", captures=[fails, uncaptured]
-    )
-    assert decoder.name == "own loop, fixed step"
-    assert "no such kernel" in note
+    model = make(FUSIBLE["llama"]())
+    chosen = choose_decoder(model, frozenset(), CONTEXT, "auto", captures=[fails, wrong])
+    assert chosen.decoder.name.startswith("cached loop, ")
+    assert "no such kernel" in chosen.note
+    assert "and more" not in chosen.note
+    assert "differ from the model's by 200%" in chosen.note
+    check_greedy(chosen.decoder, model, prompt_of(9), 10)
+    chosen = choose_decoder(model, frozenset(), CONTEXT, "auto", captures=[fails, uncaptured])
+    assert chosen.decoder.name == "CUDA-graph loop, not captured"
+    assert "no such kernel" in chosen.note
+
+
+class Named:
+    """Runs the step under a name."""
+
+    def __init__(self, name: str, step: FixedStep) -> None:
+        self.name = name
+        self._step = step
+
+    def __call__(self) -> None:
+        self._step()
+
+
+def under_name(name: str) -> Capture:
+    return lambda step, tell: Named(name, step)
+
+
+def test_the_fastest_of_the_captured_steps_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(FUSIBLE["llama"]())
+    seconds = {"slow": [0.3, 0.2], "quick": [0.9, 0.1]}
+    monkeypatch.setattr(GraphDecoder, "time_steps", lambda self: seconds[self.name])
+    told: list[str] = []
+    for names in (("slow", "quick"), ("quick", "slow")):
+        captures = list(map(under_name, names))
+        chosen = choose_decoder(model, frozenset(), CONTEXT, "auto", told.append, captures)
+        assert chosen.decoder.name == "quick"
+        assert chosen.note == ""
+        assert chosen.step_seconds == {"slow": 0.2, "quick": 0.1}
+        assert told[-1] == "timing the captured steps"
+
+
+def test_timing_leaves_a_usable_cache() -> None:
+    model = make(FUSIBLE["llama"]())
+    captures = [under_name("one"), under_name("other")]
+    chosen = choose_decoder(model, frozenset(), CONTEXT, "auto", captures=captures)
+    assert set(chosen.step_seconds) == {"one", "other"}
+    assert all(seconds > 0 for seconds in chosen.step_seconds.values())
+    check_greedy(chosen.decoder, model, prompt_of(9), 10)
+
+
+def test_a_captured_step_that_fails_when_timed_steps_aside() -> None:
+    model = make(FUSIBLE["llama"]())
+
+    class Breaking(Named):
+        runs = 0
+
+        def __call__(self) -> None:
+            self.runs += 1
+            if self.runs > 3:  # the check is over
+                raise RuntimeError("lost its graph")
+            super().__call__()
+
+    def breaks(step: FixedStep, tell: Tell) -> StepRunner:
+        return Breaking("breaking", step)
+
+    chosen = choose_decoder(model, frozenset(), CONTEXT, "auto", captures=[breaks, uncaptured])
+    assert chosen.decoder.name == "CUDA-graph loop, not captured"
+    assert "lost its graph" in chosen.note
+    assert list(chosen.step_seconds) == ["CUDA-graph loop, not captured"]
 
 
 def test_a_bucket_that_cannot_be_captured_runs_as_it_is() -> None:
-    class Named:
-        name = "captured"
-
-        def __init__(self, step: FixedStep) -> None:
-            self._step = step
-
-        def __call__(self) -> None:
-            self._step()
-
     def small_only(step: FixedStep, tell: Tell) -> StepRunner:
         if step.cache.slots > 512:
             raise RuntimeError("too large")
-        return Named(step)
+        return Named("captured", step)
 
-    model = make(LEAN["llama"]())
-    own = captured(model, capture=small_only)
-    assert own.name == "captured"
-    prompt = prompt_of(600)
-    assert ids_of(own, prompt, 5)[0] == ids_of(decoder_for(model, "generate"), prompt, 5)[0]
-    assert own.name == "own loop, fixed step"
+    model = make(FUSIBLE["llama"]())
+    decoder = captured(model, capture=small_only)
+    assert decoder.name == "captured"
+    check_greedy(decoder, model, prompt_of(600), 5)
+    assert decoder.name == "CUDA-graph loop, not captured"
 
 
 def test_the_exact_int8_product_is_known_to_wait_for_the_host() -> None:
@@ -305,8 +348,8 @@ class Device:
             self.work.popleft()()
 
 
-class QueueLink:
-    """The link to it: copies wait their turn in the same queue."""
+class QueuedReadback:
+    """The readback from it: copies wait their turn in the same queue."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -330,9 +373,9 @@ class QueueLink:
 
 
 def test_the_host_is_one_step_behind_and_one_token_too_many_is_dropped() -> None:
-    model = make(LEAN["llama"]())
+    model = make(FUSIBLE["llama"](), torch.float32)
     device = Device()
-    link = QueueLink(device)
+    readback = QueuedReadback(device)
     working = False
 
     class Queued:
@@ -350,19 +393,19 @@ def test_the_host_is_one_step_behind_and_one_token_too_many_is_dropped() -> None
     prompt = prompt_of(13)
     whole = ids_of(decoder_for(model, "generate"), prompt, 20)[0]
     eos = frozenset({whole[7]})
-    own = GraphDecoder(model, eos, CONTEXT, lambda step, tell: Queued(step), link=link)
+    decoder = GraphDecoder(model, eos, CONTEXT, lambda step, tell: Queued(step), readback=readback)
     working = True
     free = GenerationOptions(ignore_eos=True)
-    assert ids_of(own, prompt, 20, free)[0] == whole
+    assert ids_of(decoder, prompt, 20, free)[0] == whole
     # At each token but the last the next step was given already.
-    assert link.ahead == [1] * 19 + [0]
+    assert readback.ahead == [1] * 19 + [0]
     assert device.steps_given == 19
-    assert link.dropped == 0
-    found, decoded = ids_of(own, prompt, 20)
+    assert readback.dropped == 0
+    found, decoded = ids_of(decoder, prompt, 20)
     assert (found, decoded.stop_reason) == (whole[: whole.index(whole[7]) + 1], "eos")
-    assert link.dropped == 1
+    assert readback.dropped == 1
     # The step too many has left nothing behind.
     longer = [*prompt, *found, *prompt_of(4, start=50)]
-    again, decoded = ids_of(own, longer, 12, free, reuse=True)
+    again, decoded = ids_of(decoder, longer, 12, free, reuse=True)
     assert decoded.reused == len(prompt) + len(found) - 1
     assert again == ids_of(decoder_for(model, "generate"), longer, 12)[0]

@@ -1,4 +1,4 @@
-"""The captured loop on the bundled model and on quantized layers, and what an engine tells."""
+"""The CUDA-graph loop on the bundled model and quantized layers, and what an engine tells."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ from playground.core.protocol import (
 )
 from playground.engine.cuda_graph.compiled_layers import compiled_layers
 from playground.engine.cuda_graph.graph_step import FixedStep, uncaptured
+from playground.engine.decoding.cached_loop import CachedDecoder
 from playground.engine.decoding.decoder import Decoder
-from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.kv_cache import KVCache
 from playground.engine.loading.gptq_int4 import Int4Linear, unpack
 from playground.engine.loading.verify import verify
@@ -37,7 +37,7 @@ from playground.engine.serving.choose_decoder import choose_decoder
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.sender import Sender
 from tests.benchmarks import device_models
-from tests.engine.decoders import ids_of
+from tests.engine.decoders import assert_as_generate, check_greedy, ids_of
 from tests.engine.driver import PROMPTS
 
 
@@ -80,10 +80,10 @@ def bundled_gptq(folder: Path) -> Any:
 
 
 def captured(model: Any) -> Decoder:
-    decoder, note = choose_decoder(model, frozenset(), 1024, "auto", captures=[uncaptured])
-    assert note == ""
-    assert decoder.name == "own loop, fixed step"
-    return decoder
+    chosen = choose_decoder(model, frozenset(), 1024, "auto", captures=[uncaptured])
+    assert chosen.note == ""
+    assert chosen.decoder.name == "CUDA-graph loop, not captured"
+    return chosen.decoder
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32], ids=str)
@@ -97,36 +97,22 @@ def test_so_does_the_bundled_gptq_checkpoint(gptq_folder: Path) -> None:
     verified, kernel = verify(model)
     assert verified.precision is Precision.GPTQ
     assert kernel == "torch _weight_int4pack_mm"
-    # Attention over all slots rounds differently, which this model's near ties show.
-    check_prompts(model, tokenizer, near_tie=0.1)
+    check_prompts(model, tokenizer)
 
 
-def check_prompts(model: Any, tokenizer: Any, near_tie: float = 0.0) -> None:
-    own, generate = captured(model), GenerateDecoder(model, frozenset())
-
-    def check(ids: list[int], found: list[int]) -> None:
-        """Equal, or parting where the model holds both tokens for as good as equally likely:
-        at most `near_tie` standard deviations of the logits apart."""
-        expected = ids_of(generate, ids, len(found))[0]
-        if found == expected:
-            return
-        assert near_tie, (found, expected)
-        at = next(i for i, pair in enumerate(zip(found, expected, strict=True)) if len({*pair}) > 1)
-        with torch.no_grad():
-            logits = model(torch.tensor([[*ids, *expected[:at]]])).logits[0, -1].float()
-        assert (logits[found[at]] - logits[expected[at]]).abs() <= near_tie * logits.std()
-
+def check_prompts(model: Any, tokenizer: Any) -> None:
+    decoder = captured(model)
     prompts = [tokenizer(text)["input_ids"] for text in PROMPTS]
     # A prompt of its own, the other, the first again, and one that outgrows the first cache.
     long = (prompts[0] * 60)[:500]
     for ids in (*prompts, prompts[0], long):
-        check(ids, ids_of(own, ids, 24)[0])
+        check_greedy(decoder, model, ids, 24)
     # A conversation goes on from the longer cache.
-    answer = ids_of(own, prompts[1], 24)[0]
+    answer = ids_of(decoder, prompts[1], 24)[0]
     turn = [*prompts[1], *answer, *prompts[0]]
-    found, decoded = ids_of(own, turn, 24, reuse=True)
+    found, decoded = ids_of(decoder, turn, 24, reuse=True)
     assert decoded.reused == len(prompts[1]) + 24 - 1
-    check(turn, found)
+    assert_as_generate(model, turn, found)
 
 
 @pytest.mark.parametrize(
@@ -144,10 +130,10 @@ def test_quantized_layers_compile_without_a_break(precision: Precision) -> None:
 
     with torch.no_grad():
         model(torch.tensor([[1, 2, 3]]))  # some kernels repack their weights at the first call
-        kept = KVCache(model, 1024)
-        model(input_ids=torch.tensor([[5]]), use_cache=True, **kept.argument)
-        kept.truncate(0)
-        step = FixedStep(model, kept)
+        cache = KVCache(model, 1024)
+        model(input_ids=torch.tensor([[5]]), use_cache=True, **cache.argument)
+        cache.truncate(0)
+        step = FixedStep(model, cache)
         step.place(7, 0)
         step()
         expected = step.logits.clone()
@@ -207,7 +193,7 @@ def test_a_longer_cache_is_a_warm_up_of_its_own_and_in_no_figure(model_folder: P
     first = events[-1]
     assert isinstance(first, Finished)
     assert first.answer.warm_up_s > 0
-    assert first.answer.stamp.decoder == "own loop, fixed step"
+    assert first.answer.stamp.decoder == "CUDA-graph loop, not captured"
     again = told.run(text, max_new_tokens=400)
     last = again[-1]
     assert isinstance(last, Finished)
@@ -217,9 +203,9 @@ def test_a_longer_cache_is_a_warm_up_of_its_own_and_in_no_figure(model_folder: P
 
 
 def test_stop_strings_end_both_loops_at_the_same_token(model_folder: Path) -> None:
-    model = bundled(model_folder)
+    model = bundled(model_folder, torch.float32)
     texts = []
-    for decoder in (captured(model), choose_decoder(model, frozenset(), 1024, "auto")[0]):
+    for decoder in (captured(model), CachedDecoder(model, frozenset(), 1024)):
         told = Told(model, model_folder, decoder)
         whole = told.run(PROMPTS[0], max_new_tokens=24)[-1]
         assert isinstance(whole, Finished)

@@ -24,7 +24,7 @@ from playground.engine.loading import load as loading
 from playground.engine.loading import verify
 from playground.engine.wire.progress import LoadProgress
 from playground.engine.wire.sender import Sender
-from tests.engine.reference import greedy_text
+from tests.engine.reference import greedy_answer
 
 _IDS = torch.arange(1, 41)[None] * 5 % 256
 _PROMPT = "Alice was beginning to get"
@@ -43,7 +43,7 @@ def main() -> None:
         with torch.no_grad():
             logits = plain(_IDS).logits.float()
         found[name] = {
-            "greedy": vars(greedy_text(plain, ids, 16)),
+            "greedy": greedy_answer(plain, ids, 16),
             "from_source": float((logits - reference).norm() / reference.norm()),
         }
         if name in ("int8", "nf4"):

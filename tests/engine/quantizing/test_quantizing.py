@@ -22,7 +22,8 @@ from playground.core.protocol import Activity, Event, Progress, Quantizing
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import partial_folder, remove_partial
 from playground.hub.local.models import local_models
-from tests.engine.driver import Engine, GreedyText, run_script
+from tests.engine.decoders import assert_as_reference
+from tests.engine.driver import Engine, run_script
 from tests.support.libraries import needs_gptqmodel
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -160,7 +161,7 @@ def test_a_copy_runs_here_as_in_plain_transformers(
     kinds = {"gptq": "GPTQ 4-bit", "int8": "int8 (bitsandbytes)", "nf4": "NF4 (bitsandbytes)"}
     assert loaded.verified.modules[kinds[name]] == 14
     answer = engine.ask(_PROMPT, max_new_tokens=16, greedy=True).answer
-    assert GreedyText(**plain[name]["greedy"]).agrees(answer.token_ids)
+    assert_as_reference(answer, plain[name]["greedy"])
 
 
 def test_saved_weights_are_those_of_quantizing_at_load(plain: dict[str, Any]) -> None:

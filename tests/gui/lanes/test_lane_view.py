@@ -57,7 +57,7 @@ def answer(timing: Timing = "in turn") -> Answer:
         requested_precision=Precision.INT8,
         verified=verified,
         kernel="torch",
-        decoder="own loop",
+        decoder="cached loop, fused step",
         device="cpu",
         device_name="a processor",
         threads=2,
@@ -65,6 +65,7 @@ def answer(timing: Timing = "in turn") -> Answer:
         options=GenerationOptions(),
         timing=timing,
         created="2025-01-01T00:00:00Z",
+        step_seconds={"model's forward": 0.0041, "fused step": 0.00074},
     )
     return Answer(
         text="x",
@@ -254,6 +255,8 @@ def test_stamp_is_shown_plain_and_warns_of_shared_devices(lane: LaneView) -> Non
     assert "0123456789" in stamp_text(answer())
     assert "reached the limit of 128 tokens" in lane.stamp.full_text()
     assert "reached the limit of 128 tokens" in stamp_text(answer())
+    timed = "cached loop, fused step (timed at load, a token: model's forward 4.10 ms, fused step "
+    assert f"Decoder: {timed}0.740 ms)" in stamp_text(answer())
     lane.clear_answer()
     assert lane.stamp.full_text() == ""
 
