@@ -88,14 +88,14 @@ class WarmEngines:
             socket.send_fds(
                 self._control, [json.dumps(dict(env)).encode()], [stdin, stdout, stderr]
             )
-            pid = int(self._control.recv(64))
+            answer = self._control.recv(64)
+            assert answer, "the forking process has ended; its stderr says why"
         for descriptor in (stdin, stdout, stderr):
             os.close(descriptor)
-        return Forked(pid, our_stdin, our_stdout, our_stderr)
+        return Forked(int(answer), our_stdin, our_stdout, our_stderr)
 
     def close(self) -> None:
         """End the forking process."""
-        self._theirs.close()
         self._control.close()
         if self._server is not None:
             self._server.wait()
@@ -109,6 +109,7 @@ class WarmEngines:
             env=self._environment,
             pass_fds=[control],
         )
+        self._theirs.close()
 
 
 @contextlib.contextmanager
@@ -131,9 +132,7 @@ def _fork_on_request(control: socket.socket) -> None:
         answer, answering = os.pipe()
         parent = os.fork()
         if not parent:
-            child = os.fork()
-            if child:
-                os.write(answering, str(child).encode())
+            if os.fork():
                 os._exit(0)
             break
         # Only when its parent is gone the child belongs to the process that asked for it.
@@ -142,6 +141,8 @@ def _fork_on_request(control: socket.socket) -> None:
         for descriptor in (answer, answering, *descriptors):
             os.close(descriptor)
     os.setsid()
+    # Only now: whoever knows its id may kill its group.
+    os.write(answering, str(os.getpid()).encode())
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
     for descriptor in (answer, answering, *descriptors):
