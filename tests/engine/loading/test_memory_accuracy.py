@@ -31,7 +31,10 @@ Case = tuple[str, Precision]
 CASES: list[Case] = [(name, precision) for name in ARCHITECTURES for precision in PRECISIONS]
 PROMPT = 600  # bytes, which are tokens here
 NEW_TOKENS = 8
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="peaks are reset through /proc")
+pytestmark = [
+    pytest.mark.skipif(sys.platform != "linux", reason="peaks are reset through /proc"),
+    pytest.mark.usefixtures("fresh_engines_in_module"),
+]
 
 
 @dataclass(frozen=True)
