@@ -154,7 +154,9 @@ def test_attention(kernels: NativeKernels, sizes: tuple[int, int, int], dtype: t
         (ours, our_keys, our_values), (theirs, their_keys, their_values) = found
         assert torch.equal(our_values, their_values)
         rounding = torch.finfo(dtype).eps
-        assert torch.allclose(our_keys.float(), their_keys.float(), rtol=rounding, atol=16 * rounding)
+        assert torch.allclose(
+            our_keys.float(), their_keys.float(), rtol=rounding, atol=16 * rounding
+        )
         # Weights and scores are rounded too on torch's way, relative to the largest value.
         largest = float(states[1][:, :, :tokens].abs().max())
         allowed = largest * max(8 * rounding, 1e-4)
