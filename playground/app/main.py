@@ -89,16 +89,18 @@ class Playground:
             context, window.lanes, make, self.standby, prepare or self._prepare, window
         )
         self.models = ModelsController(context, lanes, window, prefer_gpu=prefer_gpu)
-        self.remote_code = RemoteCodeController(lanes, context, window)
+        self.remote_code = RemoteCodeController(context, lanes, window)
         self.environments = EnvironmentsController(context, window)
         self.figures = FiguresController(lanes, window.plot, window.table, window)
         self.controller = PromptController(
             self.notify, lanes, self.models, window.prompt, window.options, window
         )
-        self.settings = SettingsController(lanes, context, window, keep=keep_settings)
-        self.quantize = QuantizeEntry(lanes, context, make, window)
+        self.settings = SettingsController(context, lanes, window, keep=keep_settings)
+        self.quantize = QuantizeEntry(context, lanes, make, window)
         entry = EnvironmentsEntry(self.environments, window)
-        self.commands = LaneCommands(lanes, self.models, self.controller, entry, window)
+        self.commands = LaneCommands(
+            lanes, self.models, self.controller, self.remote_code, entry, window
+        )
         connections.connect_prompt(window, self.controller)
         connections.connect_lanes(window, lanes, self.commands, self.controller)
         connections.connect_models(self.models, self.controller, self.quantize)

@@ -1,7 +1,7 @@
 """From a click to a loaded model and to its first token, by phase.
 
 Each round starts the engine anew, and lets another one wait, imported, before the click (a
-spare). Then the weights of a Llama of about 350M parameters are loaded from the page cache
+standby). Then the weights of a Llama of about 350M parameters are loaded from the page cache
 by an engine and by transformers' `from_pretrained` alone. All orders alternate.
 """
 
@@ -35,7 +35,7 @@ from tests.benchmarks.speed import make_model
 ROUNDS = 5
 _PROMPT = RawPrompt("Once upon a time")
 _OPTIONS = GenerationOptions(max_new_tokens=2, ignore_eos=True)
-_FRESH, _STANDBY = "fresh process", "spare"
+_FRESH, _STANDBY = "fresh process", "standby engine"
 _PHASES = (
     Activity.STARTING,
     Activity.IMPORTING,
@@ -121,7 +121,7 @@ def _starts(
     ]
 
 
-def _start(precision: Precision, spare: bool, threads: int) -> dict[str, Any]:
+def _start(precision: Precision, standby: bool, threads: int) -> dict[str, Any]:
     """Load the bundled model once and make two tokens; return phases and totals in seconds."""
     name = "classics-6m-gptq" if precision is Precision.GPTQ else "classics-6m"
     request = LoadRequest(
@@ -133,11 +133,11 @@ def _start(precision: Precision, spare: bool, threads: int) -> dict[str, Any]:
     )
     timeline = _Timeline()
     session = Session(timeline.observe)
-    if not spare:
+    if not standby:
         timeline.mark(Activity.STARTING.value)
     clicked = time.monotonic()
     with session:
-        if spare:
+        if standby:
             session.observe = lambda _: None
             session.ready()
             session.observe = timeline.observe
@@ -163,9 +163,9 @@ def _print_starts(rows: list[dict[str, Any]], console: Console) -> None:
         lines.append((row["precision"], row["way"], *(seconds_text(s) if s else "" for s in cells)))
     for line in table(lines, left=(0, 1)):
         console.print(line)
-    for fresh, spare in zip(rows[::2], rows[1::2], strict=True):
-        gain = ratio(fresh["to_first_token_s"], spare["to_first_token_s"])
-        console.print(f"{fresh['precision']}: {ratio_text(gain)} as fast with a spare.")
+    for fresh, standby in zip(rows[::2], rows[1::2], strict=True):
+        gain = ratio(fresh["to_first_token_s"], standby["to_first_token_s"])
+        console.print(f"{fresh['precision']}: {ratio_text(gain)} as fast with a standby engine.")
 
 
 # Weights

@@ -14,23 +14,23 @@ def test_the_way_to_the_first_token_is_split_by_phase() -> None:
     assert done.returncode == 0, done.stderr
     lines = json_lines(done.stdout)
     runs = {line["way"]: line for line in lines if line["event"] == "run"}
-    assert set(runs) == {"fresh process", "spare"}
-    fresh, spare = runs["fresh process"], runs["spare"]
-    for run in (fresh, spare):
+    assert set(runs) == {"fresh process", "standby engine"}
+    fresh, standby = runs["fresh process"], runs["standby engine"]
+    for run in (fresh, standby):
         assert run["to_first_token_s"] == pytest.approx(run["to_ready_s"] + run["first_token_s"])
         assert run["phases_s"]["reading weights"] > 0
         assert run["phases_s"]["warming up"] > 0
     phases = ("starting", "importing", "reading weights", "warming up")
     assert sum(fresh["phases_s"][name] for name in phases) <= fresh["to_ready_s"] * 1.01
     # That an imported engine waited is the whole difference.
-    assert "importing" not in spare["phases_s"]
+    assert "importing" not in standby["phases_s"]
     assert fresh["phases_s"]["importing"] > 0
     last = lines[-1]
     assert last["event"] == "finished"
     assert last["weights"] is None
     assert [(row["precision"], row["way"]) for row in last["starts"]] == [
         ("bf16", "fresh process"),
-        ("bf16", "spare"),
+        ("bf16", "standby engine"),
     ]
 
 
@@ -38,5 +38,10 @@ def test_the_table_for_people() -> None:
     done = benchmark("start", "--bundled-only", "--rounds", "1", "--precisions", "bf16")
     assert done.returncode == 0, done.stderr
     text = done.stdout.decode()
-    for word in ("importing", "reading weights", "to the first token", "as fast with a spare"):
+    for word in (
+        "importing",
+        "reading weights",
+        "to the first token",
+        "as fast with a standby engine",
+    ):
         assert word in text

@@ -122,12 +122,12 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
         real: bool = False,
         place: HubPlace | None = None,
         environment: Mapping[str, str] | None = None,
-        spare: bool = False,
+        standby: bool = False,
     ) -> Playground:
         store = SettingsStore(tmp_path / "settings.toml")
         if settings is not None:
             store.values = settings
-        store.values = msgspec.structs.replace(store.values, keep_standby=spare)
+        store.values = msgspec.structs.replace(store.values, keep_standby=standby)
         if real:
             window = Playground(store, place=place, environment=environment)
         else:

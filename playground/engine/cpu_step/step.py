@@ -114,7 +114,7 @@ class FusedStep:
 
     @property
     def name(self) -> str:
-        """ "fused step", and what of it is native."""
+        """What of the fused step is native."""
         if len(self.native) == 2:
             return "fused step, native kernels"
         return ", native ".join(("fused step", *self.native))

@@ -13,10 +13,11 @@ from typing import Any
 
 import torch
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers import PreTrainedModel
+from transformers import Cache, PreTrainedModel
 
 from playground.core.system.paths import cache_dir
 from playground.engine.cuda_graph.graph_step import FixedStep
+from playground.engine.cuda_graph.static_cache import StaticCacheLayer
 from playground.engine.decoding.interruption import decoder_layers
 
 #: More than a layer and a head for each cache bucket of each model in the process.
@@ -30,7 +31,7 @@ def keep_compiled_programs() -> None:
     os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
 
 
-def _run_layer(layer: Any, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
+def _run_layer(layer: torch.nn.Module, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> Any:
     return layer.forward(*arguments, **keywords)
 
 
@@ -65,7 +66,9 @@ def compiled_layers(
             module._compiled_call_impl = None
 
 
-def _on_own_cache(run: Any, layer: Any, own: Any, whole: Any) -> Any:
+def _on_own_cache(
+    run: Callable[..., Any], layer: torch.nn.Module, own: StaticCacheLayer, whole: Cache
+) -> Callable[..., Any]:
     """Return a layer's call with its own cache in place of the model's.
 
     With the model's cache, where a layer looks itself up by number, every layer would become a

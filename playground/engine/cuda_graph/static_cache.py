@@ -29,8 +29,7 @@ class StaticCacheLayer(CacheLayerMixin):
     def __init__(self, keys: torch.Tensor, values: torch.Tensor, position: torch.Tensor) -> None:
         """`position` is an int64 tensor [1] that the step advances."""
         super().__init__()  # type: ignore[no-untyped-call]
-        self.keys = keys
-        self.values = values
+        self.keys, self.values = self._buffers = keys, values
         self.position = position
         self.is_initialized = True
 
@@ -41,8 +40,7 @@ class StaticCacheLayer(CacheLayerMixin):
         self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write states [1, heads, 1, head_dim] at the position; return all slots."""
-        keys: Any = self.keys
-        values: Any = self.values
+        keys, values = self._buffers
         keys.index_copy_(2, self.position, key_states)
         values.index_copy_(2, self.position, value_states)
         return keys, values
@@ -57,8 +55,7 @@ class StaticCacheLayer(CacheLayerMixin):
 
     def get_max_length(self) -> int:
         """Return the number of slots."""
-        keys: Any = self.keys
-        return int(keys.shape[-2])
+        return int(self._buffers[0].shape[-2])
 
 
 class StaticCache:

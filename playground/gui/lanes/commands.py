@@ -24,3 +24,4 @@ class LaneCommand(Enum):
     ENLARGE = auto()
     SHOW_MEMORY = auto()
     MANAGE_ENVIRONMENTS = auto()
+    REVIEW_CODE = auto()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt, Signal, Slot
@@ -43,7 +44,6 @@ class LaneView(QFrame):
     """Draws a lane's configuration and state; its header emits the configuration chosen."""
 
     commanded = Signal(object)  # a LaneCommand
-    reviewRequested = Signal()  # of the model's own code
     folderDropped = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -86,7 +86,7 @@ class LaneView(QFrame):
         self.bar = ThinBar()
         self.failure = FailurePanel()
         self.failure.hide()
-        self.failure.reviewRequested.connect(self.reviewRequested)
+        self.failure.reviewRequested.connect(partial(self.commanded.emit, LaneCommand.REVIEW_CODE))
         self.stream = StreamView()
         self.stamp = ElidedLabel()
         self.stamp.setProperty("tone", "muted")

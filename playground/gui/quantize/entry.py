@@ -26,8 +26,8 @@ class QuantizeEntry(QObject):
 
     def __init__(
         self,
-        lanes: LanesController,
         context: AppContext,
+        lanes: LanesController,
         make_engine: EngineFactory,
         window: QWidget,
     ) -> None:

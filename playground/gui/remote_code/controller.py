@@ -33,7 +33,7 @@ class _Review:
 class RemoteCodeController(QObject):
     """Opens the review that a lane's failure offers; a consent loads the lane again."""
 
-    def __init__(self, lanes: LanesController, context: AppContext, window: QWidget) -> None:
+    def __init__(self, context: AppContext, lanes: LanesController, window: QWidget) -> None:
         super().__init__(window)
         self._lanes = lanes
         self._settings = context.settings
@@ -43,13 +43,9 @@ class RemoteCodeController(QObject):
         self._presenter: LanePresenter | None = None
         self._config: LaneConfig | None = None
         self._review: _Review | None = None
-        lanes.added.connect(self._watch)
 
-    @Slot(object)
-    def _watch(self, presenter: LanePresenter) -> None:
-        presenter.view.reviewRequested.connect(partial(self._read_code, presenter))
-
-    def _read_code(self, presenter: LanePresenter) -> None:
+    def review(self, presenter: LanePresenter) -> None:
+        """Read the code that a lane's model brings along, and open the dialog."""
         self._presenter, self._config = presenter, presenter.lane.config
         self._background.start(
             partial(_read, presenter.lane.config, self._settings.values.code_consents),

@@ -26,7 +26,7 @@ class SettingsController(QObject):
     """Keeps theme, panels, prompt, options and lanes across restarts."""
 
     def __init__(
-        self, lanes: LanesController, context: AppContext, window: MainWindow, *, keep: bool
+        self, context: AppContext, lanes: LanesController, window: MainWindow, *, keep: bool
     ) -> None:
         """Without `keep` nothing is written: the user has not chosen what a screenshot shows."""
         super().__init__(window)

@@ -14,6 +14,7 @@ from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.controller import PromptController
+from playground.gui.remote_code.controller import RemoteCodeController
 
 
 class LaneCommands(QObject):
@@ -24,6 +25,7 @@ class LaneCommands(QObject):
         lanes: LanesController,
         models: ModelsController,
         prompt: PromptController,
+        remote_code: RemoteCodeController,
         environments: EnvironmentsEntry,
         parent: QObject | None = None,
     ) -> None:
@@ -31,6 +33,7 @@ class LaneCommands(QObject):
         self._lanes = lanes
         self._models = models
         self._prompt = prompt
+        self._remote_code = remote_code
         self._environments = environments
         lanes.added.connect(self._watch)
 
@@ -51,6 +54,8 @@ class LaneCommands(QObject):
                 self._models.show_memory(presenter)
             case LaneCommand.MANAGE_ENVIRONMENTS:
                 self._environments.open()
+            case LaneCommand.REVIEW_CODE:
+                self._remote_code.review(presenter)
             case LaneCommand.LOAD:
                 presenter.lane.load(insist=True)
             case LaneCommand.UNLOAD:

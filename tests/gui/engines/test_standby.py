@@ -81,7 +81,7 @@ def loaded(qtbot: QtBot, playground: Playground) -> None:
 def test_a_changed_precision_takes_the_standby_engine_and_another_one_waits(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
-    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
+    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), standby=True)
     lane = playground.lanes.lanes[0]
     playground.start_ahead()
     first = wait_for_standby(qtbot, playground.standby)
@@ -103,7 +103,7 @@ def test_a_changed_precision_takes_the_standby_engine_and_another_one_waits(
 def test_a_killed_standby_engine_is_replaced_but_not_for_ever(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
-    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
+    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), standby=True)
     playground.start_ahead()
     standby, lane = playground.standby, playground.lanes.lanes[0]
     first = wait_for_standby(qtbot, standby)
@@ -194,7 +194,7 @@ def test_none_where_memory_is_short(
 def test_switching_it_off_tells_the_memory_and_is_remembered(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
-    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), spare=True)
+    playground = make_window(settings=Settings(lanes=(LaneConfig(),)), standby=True)
     playground.start_ahead()
     pid = wait_for_standby(qtbot, playground.standby)
     with qtbot.waitSignal(playground.notify.message, timeout=LONG) as told:
@@ -211,7 +211,7 @@ def test_a_real_engine_that_waited_loads_without_importing(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     lanes = (LaneConfig(precision=Precision.BF16), LaneConfig(precision=Precision.FP32))
-    playground = make_window(settings=Settings(lanes=lanes), real=True, spare=True)
+    playground = make_window(settings=Settings(lanes=lanes), real=True, standby=True)
     playground.start_ahead()
     qtbot.waitUntil(lambda: playground.standby.ready, timeout=4 * LONG)
     pid = playground.standby.pids[""]

@@ -20,7 +20,7 @@ from tests.support.scripted_engine import scripted_command
 
 
 class Reporter(QObject):
-    """Prints the engines' process ids once, when every lane streams, or a spare waits."""
+    """Prints the engines' process ids once, when every lane streams, or a standby engine waits."""
 
     def __init__(self, playground: Playground) -> None:
         super().__init__()
