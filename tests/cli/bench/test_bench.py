@@ -55,7 +55,6 @@ def test_a_precision_that_cannot_be_had_leaves_the_others(tmp_path: Path) -> Non
     assert "not GPTQ-quantized" in one_sentence(told)
 
 
-@pytest.mark.timeout(1800)  # real loads, perhaps beside other work
 def test_the_founding_comparison_for_people() -> None:
     done = playground("bench", "--founding")
     assert done.returncode == 0, done.stderr

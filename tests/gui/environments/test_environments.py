@@ -40,7 +40,6 @@ def settings(*environments: EngineEnvironment, lane: LaneConfig | None = None) -
     )
 
 
-@pytest.mark.timeout(600)
 def test_a_lane_is_given_another_python_and_keeps_it(
     qtbot: QtBot, make_window: MakeWindow, other_python: Path, tmp_path: Path
 ) -> None:
@@ -144,7 +143,6 @@ def replace_lanes(values: Settings, lanes: tuple[LaneConfig, ...]) -> Settings:
     return msgspec.structs.replace(values, lanes=lanes)
 
 
-@pytest.mark.timeout(600)
 def test_the_dialog_adds_checks_and_removes(
     qtbot: QtBot, make_window: MakeWindow, other_python: Path, tmp_path: Path
 ) -> None:

@@ -39,7 +39,6 @@ def wait_failed(qtbot: QtBot, lane: LaneController) -> None:
     assert lane.state.failure.remote_code, lane.state.failure
 
 
-@pytest.mark.timeout(900)
 def test_nothing_runs_before_somebody_looked_and_agreed(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
 ) -> None:

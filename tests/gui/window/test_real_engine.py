@@ -24,7 +24,6 @@ from tests.gui.support import MakeWindow, shown_text
 PATIENT = 280_000
 
 
-@pytest.mark.timeout(900)
 def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparison(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
