@@ -123,5 +123,5 @@ def test_pickled_weights_are_refused_whoever_agreed(tmp_path: Path, env: dict[st
         *RUN, "--model", str(folder), "--trust-remote-code", "sha256:0123", env=env
     )
     assert refused.returncode == 1
-    assert "pickled weights only" in one_sentence(refused)
+    assert "only pickled weights" in one_sentence(refused)
     assert not (tmp_path / "trace").exists()

@@ -96,6 +96,7 @@ class WarmEngines:
 
     def close(self) -> None:
         """End the forking process."""
+        self._theirs.close()
         self._control.close()
         if self._server is not None:
             self._server.wait()
