@@ -27,6 +27,9 @@ template <class T> T load(const void *from) {
 }
 
 float total(Floats value) {
+#ifdef __AVX512F__
+  return _mm512_reduce_add_ps((__m512)value);
+#endif
   float part[LANES];
   memcpy(part, &value, sizeof part);
   for (long half = LANES / 2; half; half /= 2)
@@ -185,15 +188,27 @@ extern "C" void multiply_fp32(const float *weight, const float *bias, const floa
 
 extern "C" void multiply_bf16(const bf16 *weight, const bf16 *bias, const bf16 *x, bf16 *y,
                               long rows, long columns, int threads) {
+#ifndef __AVX512BF16__
   const float *apart = widened(x, columns, true);
+#endif
   PARALLEL for (long row = 0; row < rows; row++) {
     const bf16 *from = weight + row * columns;
     Floats a = {}, b = {};
+#ifdef __AVX512BF16__
+    auto add = [&](Floats sum, long i) {
+      return (Floats)_mm512_dpbf16_ps((__m512)sum, load<__m512bh>(from + i), load<__m512bh>(x + i));
+    };
+    for (long i = 0; i < columns; i += 2 * BLOCK) {
+      a = add(a, i);
+      if (i + BLOCK < columns) b = add(b, i + BLOCK);
+    }
+#else
     for (long i = 0; i < columns; i += BLOCK) {
       Words pairs = load<Words>(from + i);
       a += (Floats)(pairs << 16) * load<Floats>(apart + i);
       b += (Floats)(pairs & 0xffff0000u) * load<Floats>(apart + i + LANES);
     }
+#endif
     y[row] = rounded(total(a + b) + (bias ? wide(bias[row]) : 0));
   }
 }

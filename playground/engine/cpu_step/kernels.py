@@ -5,7 +5,7 @@ They sum in a different reduction order than torch does. Measured on two cores w
 avx512_bf16, 3072 x 1024 weights that no cache holds: torch's own matrix-vector products read
 14 GB/s, oneDNN's with packed weights 23 (bf16) to 38 (fp32), those that torch.compile generates
 34 to 41, these 48 to 57, which is what a plain sum reads. Without AVX-512 torch's are faster in
-bf16 and int8, so that whoever uses these kernels times them first.
+bf16 and int8: a load times both.
 """
 
 from __future__ import annotations
