@@ -24,8 +24,9 @@ from playground.cli.console import Console, table
 from playground.cli.options import Parser, positive
 from playground.client.session import Session
 from playground.core.comparison import alternating, median, ratio
+from playground.core.decoder_choice import DecoderChoice
 from playground.core.errors import EngineError
-from playground.core.facts import DecoderChoice, LoadRequest
+from playground.core.facts import LoadRequest
 from playground.core.format import ratio_text, seconds_text
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
