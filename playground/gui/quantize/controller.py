@@ -144,6 +144,7 @@ class QuantizeController(QObject):
         if self.state.running:
             self._finish(note=_CANCELLED)
         self._start_when_ready = self._measure_when_ready = False
+        self.request = None  # an event still under way must not start another engine
         self._engine.kill()
 
     def shut_down(self) -> None:
