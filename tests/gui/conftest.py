@@ -112,9 +112,7 @@ def make_lane(qtbot: QtBot, background: Background) -> Iterator[MakeLane]:
 
 
 @pytest.fixture
-def make_window(
-    qtbot: QtBot, tmp_path: Path, warm_engines: WarmEngines
-) -> Iterator[MakeWindow]:
+def make_window(qtbot: QtBot, tmp_path: Path, warm_engines: WarmEngines) -> Iterator[MakeWindow]:
     """Make whole windows on scripted engines; one option list serves every lane."""
     made: list[Playground] = []
 

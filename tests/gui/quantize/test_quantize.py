@@ -176,7 +176,7 @@ def test_closing_asks_and_then_ends_the_engine(
     next(b for b in box.buttons() if b is not box.escapeButton()).click()
     assert not dialog.isVisible()
     # At once again, while the old engine may still be on its way out.
-    again = open_(tiny)
+    open_(tiny)
     assert is_gone(pid)
     assert library() == []
     chosen(qtbot, controller)
@@ -190,6 +190,7 @@ def test_an_engine_that_gets_ready_while_the_dialog_closes_is_the_last_one(
     qtbot: QtBot, background: Background, tiny: Path
 ) -> None:
     started: list[str] = []
+    closed = False
 
     def make(environment: str) -> EngineProcess:
         started.append(environment)
@@ -200,15 +201,17 @@ def test_an_engine_that_gets_ready_while_the_dialog_closes_is_the_last_one(
     chosen(qtbot, controller)
 
     def close() -> None:
+        nonlocal closed
         if controller.state.free_bytes:  # the engine's facts have just arrived
             controller.changed.disconnect(close)
             controller.close()
+            closed = True
 
     controller.changed.connect(close)
-    qtbot.waitUntil(lambda: controller.request is None, timeout=LONG)
-    qtbot.waitUntil(lambda: controller.pid == 0, timeout=LONG)
-    assert started == [""]
+    qtbot.waitUntil(lambda: closed and controller.pid == 0, timeout=LONG)
+    controller.shut_down()
     assert controller.wait(LONG)
+    assert started == [""]
 
 
 @pytest.mark.parametrize(
