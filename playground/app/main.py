@@ -68,9 +68,9 @@ class Playground:
         place: HubPlace | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
-        """`make_engine` and `prepare` replace real engines and models. `place` is the Hub and the
-        cache to choose models from, `environment` that of the download processes, if not the
-        usual ones."""
+        """`make_engine` and `prepare` replace real engines and models. `place` says which Hub and
+        cache to use, `environment` holds the download processes' variables; the defaults are the
+        user's. `prefer_gpu` is that of ModelsController."""
         self.store = store
         self._keeps_settings = keep_settings
         make = make_engine or self._engine
@@ -114,9 +114,9 @@ class Playground:
         self.settings.restore()
 
     def start_ahead(self) -> None:
-        """Let an engine of each environment import its libraries, and resume the downloads.
+        """Start an engine in each environment in use, and resume the downloads.
 
-        What the engines find also says which precisions are available.
+        The facts that the engines report decide which precisions are available.
         """
         first = {lane.config.environment: lane for lane in reversed(self.lanes.lanes)}
         for lane in first.values():
@@ -155,7 +155,7 @@ def main(args: argparse.Namespace) -> int:
     window, notify = playground.window, playground.notify
     UncaughtErrors(notify, str(paths.log_file())).install()
     signals = TerminationSignals(window)
-    signals.asked.connect(window.close)
+    signals.received.connect(window.close)
     if args.size:
         window.resize(*(int(side) for side in args.size.split("x")))
     window.show()

@@ -27,6 +27,11 @@ def printable(text: str) -> str:
     )
 
 
+def device_label(device: str) -> str:
+    """Return a device's id as people write it: "CPU", "cuda:0"."""
+    return "CPU" if device == "cpu" else device
+
+
 def three_digits(value: float) -> str:
     """Format a number with about three significant digits: 0.0123, 1.23, 12.3, 1,234."""
     size = abs(value)

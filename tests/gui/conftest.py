@@ -112,7 +112,7 @@ def make_lane(qtbot: QtBot, background: Background) -> Iterator[MakeLane]:
 
 
 @pytest.fixture
-def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
+def make_window(qtbot: QtBot, tmp_path: Path, warm_engines: WarmEngines) -> Iterator[MakeWindow]:
     """Make whole windows on scripted engines; one option list serves every lane."""
     made: list[Playground] = []
 
@@ -129,6 +129,8 @@ def make_window(qtbot: QtBot, tmp_path: Path) -> Iterator[MakeWindow]:
             store.values = settings
         store.values = msgspec.structs.replace(store.values, keep_standby=standby)
         if real:
+            # A start that waits for the imports would outlast what `end` waits for an engine.
+            warm_engines.prepare()
             window = Playground(store, place=place, environment=environment)
         else:
             window = Playground(

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from playground.app.main import Playground
 from playground.core.facts import EngineFacts, LoadRequest
 from playground.core.lane import LaneConfig
+from playground.gui.engines.standby import StandbyEngines
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.stream_view import StreamView
 from playground.gui.memory.chart import MemoryChart
@@ -24,6 +25,16 @@ def shown_text(view: StreamView) -> str:
     """A lane's whole text, without the breaks that only the view has."""
     document = view.document()
     return paragraphs.text_between(document.begin(), 0, document.characterCount() - 1)
+
+
+def standby_pids(standby: StandbyEngines) -> dict[str, int]:
+    """Return the process ids of the standby engines, by environment."""
+    return {name: engine.pid for name, engine in standby.engines.items()}
+
+
+def standby_ready(standby: StandbyEngines) -> bool:
+    """Whether there are standby engines, and all have imported their libraries."""
+    return bool(standby.engines) and all(e.ready for e in standby.engines.values())
 
 
 def scripted_prepare(config: LaneConfig, _: EngineFacts | None) -> Prepared:

@@ -38,6 +38,7 @@ _READ_LATE = {
     "TORCHINDUCTOR_CACHE_DIR",  # which torch sets when a test imports it
 }
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
+_READY = b"ready"  # the forking process's first message
 
 
 class Forked:
@@ -77,6 +78,12 @@ class WarmEngines:
         has_gpu = Path("/dev/nvidiactl").exists()
         return list(command) == default_command() and differing <= _READ_LATE and not has_gpu
 
+    def prepare(self) -> None:
+        """Block until the forking process has imported the libraries, so that forks are quick."""
+        with self._lock:
+            if self._server is None:
+                self._serve()
+
     def start(self, env: Mapping[str, str]) -> Forked:
         """Fork an engine."""
         (stdin, our_stdin), (our_stdout, stdout), (our_stderr, stderr) = (
@@ -111,6 +118,7 @@ class WarmEngines:
             pass_fds=[control],
         )
         self._theirs.close()
+        assert self._control.recv(64) == _READY, "the forking process has ended; see its stderr"
 
 
 @contextlib.contextmanager
@@ -126,6 +134,7 @@ def _adopting_orphans() -> Iterator[None]:
 
 def _fork_on_request(control: socket.socket) -> None:
     """Return in each forked child only, which has the request's pipes and environment."""
+    control.send(_READY)
     while True:
         request, descriptors, *_ = socket.recv_fds(control, 1 << 20, 3)
         if not request:

@@ -89,7 +89,7 @@ def _details(plan: Deletion, in_use: bool) -> str:
     if plan.keeps:
         sentences.append(plan.keeps)
     if in_use:
-        sentences.append("A lane has this model: it cannot be loaded there again.")
+        sentences.append("A lane uses this model and cannot load it again.")
     return " ".join(sentences)
 
 

@@ -109,10 +109,10 @@ class BrowserFilters(QWidget):
             self.fits,
         )
         self._place()
-        self.search.textChanged.connect(self._typed)
-        self.scope.chosen.connect(self._chosen)
+        self.search.textChanged.connect(self.typed)
+        self.scope.chosen.connect(self.changed)
         for combo in (self.sort, *self._combos):
-            combo.currentIndexChanged.connect(self._chosen)
+            combo.currentIndexChanged.connect(self.changed)
 
     def filters(self) -> SearchFilters:
         """Return the search as it is set."""
@@ -165,12 +165,6 @@ class BrowserFilters(QWidget):
         column.addWidget(self.search)
         column.addLayout(second)
         column.addLayout(third)
-
-    def _typed(self) -> None:
-        self.typed.emit()
-
-    def _chosen(self) -> None:
-        self.changed.emit()
 
 
 def _combo(name: str, choices: Sequence[tuple[str, object]], tip: str = "") -> ElidedComboBox:

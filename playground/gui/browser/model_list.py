@@ -170,8 +170,8 @@ def _with_hub_facts(row: ModelRow, known: Mapping[ModelSpec, ModelRow]) -> Model
 
 
 def _of_hub(shelf: Shelf, filters: SearchFilters, listed: Sequence[ModelRow]) -> list[ModelRow]:
-    """Return the found models that are not `listed` above. A damaged one is in both groups: here
-    it can be downloaded again."""
+    """Return the found models that are not `listed` above. A damaged one is in both
+    groups: from this one it can be downloaded again."""
     above = {row.spec for row in listed if not row.problem}
     rows = [row for row in shelf.found if row.spec not in above]
     return rows if filters.sort.by_hub else sorted_rows(rows, filters.sort)

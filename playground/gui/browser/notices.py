@@ -102,5 +102,5 @@ def summary(lines: list[Line], progress: Progress, sort: Sort) -> str:
     if progress.more and not progress.nothing_new:
         text += ", more on scrolling"
         if not sort.by_hub:
-            text += f". The Hub cannot sort so: its most downloaded, by {sort.value}"
+            text += f". The Hub cannot sort this way: its most downloaded models, by {sort.value}"
     return text

@@ -85,7 +85,7 @@ def spoken(entry: Entry) -> str:
 
 
 def tip(entry: Entry) -> str:
-    """Return everything known of a row, a fact a line, as strangers wrote it."""
+    """Return everything known of a row, one fact a line. The texts are untrusted."""
     row = entry.row
     lines = [row.name, where(row) + (f": {row.folder}" if row.folder else "")]
     lines += [row.problem]

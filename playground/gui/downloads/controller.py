@@ -57,7 +57,7 @@ class DownloadsController(QObject):
         self._item_changed.connect(self._on_item_changed, Qt.ConnectionType.QueuedConnection)
 
     def start(self) -> None:
-        """Resume the downloads that the last window left unfinished, and say so."""
+        """Resume the downloads that the last window left unfinished, and report them."""
         left = [item for item in self._opened().items() if not item.state.is_over]
         self._refresh()
         if left:
@@ -82,17 +82,17 @@ class DownloadsController(QObject):
         self._refresh()
         return item
 
-    def want(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
-        """Store with these entries, and with no others, the lanes that wait for them."""
+    def set_pending_lanes(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
+        """Store the lanes that wait for these entries of the queue; no other entry keeps any."""
         if self._queue is not None:
-            self._queue.want(keys, lanes)
+            self._queue.set_pending_lanes(keys, lanes)
 
     def attach(self, panel: DownloadsPanel) -> None:
         """Let a panel show and change the queue while the panel exists."""
         panel.cancelRequested.connect(self.cancel)
         panel.retryRequested.connect(self.retry)
         panel.removeRequested.connect(self.remove)
-        panel.clearRequested.connect(self.clear)
+        panel.clear_button.clicked.connect(self.clear)
         panel.loginRequested.connect(self.ask_login)
         self.listed.connect(panel.show_items)
         self.changed.connect(panel.show_item)

@@ -47,7 +47,6 @@ class DownloadsPanel(QFrame):
     cancelRequested = Signal(str)  # an entry's key, here and below
     retryRequested = Signal(str)
     removeRequested = Signal(str)
-    clearRequested = Signal()
     loginRequested = Signal(QWidget)  # the window to ask in
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -82,7 +81,6 @@ class DownloadsPanel(QFrame):
         column.addLayout(head)
         column.addWidget(self._nothing)
         column.addWidget(self._area, 1)
-        self.clear_button.clicked.connect(self.clearRequested)
         # Waiting times count down while nothing else changes.
         self._clock = QTimer(self, interval=1000)
         self._clock.timeout.connect(self._tick)
@@ -230,7 +228,7 @@ class DownloadRow(QFrame):
 
 
 class DownloadsWindow(QDialog):
-    """The queue in a window of its own; closing it does not affect the downloads."""
+    """The queue in a separate window; closing it does not affect the downloads."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)

@@ -16,7 +16,7 @@ from playground.gui.engines.worker import EngineEnd, EngineWorker
 EngineFactory = Callable[[str], Engine]
 
 
-class LaneEngine(QObject):
+class EngineSlot(QObject):
     """Runs engines one after the other; `facts` are those of the last one that was ready."""
 
     received = Signal(object)  # every Event but Tokens
@@ -27,8 +27,8 @@ class LaneEngine(QObject):
         super().__init__(parent)
         self.facts: EngineFacts | None = None
         self.environment = OWN  # of the process, and of the facts
-        self.ready = False  # it can take a load
-        self.consumed = False  # it has taken one, or is ending
+        self.ready = False  # it accepts a load
+        self.consumed = False  # it has accepted one, or is ending
         self.progress: Progress | None = None
         self._make = make
         self._worker: EngineWorker | None = None
@@ -40,7 +40,7 @@ class LaneEngine(QObject):
 
     @property
     def alive(self) -> bool:
-        """Whether the process runs, and nobody has told it to end."""
+        """Whether the process runs, and has not been asked to end."""
         return self._worker is not None and not self.consumed and not self._worker.process.ended
 
     @property

@@ -1,4 +1,4 @@
-"""Reads one engine process on a QThread of its own and emits its events as signals."""
+"""Reads one engine process on a QThread and emits its events as signals."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class EngineWorker(QObject):
     """
 
     received = Signal(object)  # every Event but Tokens
-    failed = Signal(object)  # a Failure: it could not be started, or wrote garbage
+    failed = Signal(object)  # a Failure: it could not be started, or sent invalid data
     ended = Signal(object)  # an EngineEnd
 
     def __init__(self, process: Engine) -> None:

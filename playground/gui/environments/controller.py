@@ -41,19 +41,19 @@ class EnvironmentsController(QObject):
 
     changed = Signal()
     building_changed = Signal(bool)
-    progressed = Signal(str, float)  # the step of the installation, and the fraction done
+    #: The step of the installation and the fraction done; emitted on the builder's thread, too.
+    progressed = Signal(str, float)
     known = Signal(str, object)  # an environment's name and its EngineFacts
-    _progress_reported = Signal(str, float)  # from the builder's thread
 
     def __init__(self, context: AppContext, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.notify = context.notify
+        self._context = context
         self._settings = context.settings
         self._background = context.background
         self._builder: Builder | None = None
         self._states: dict[str, EnvironmentState] = {}
         self._adding: EngineEnvironment | None = None  # being checked, not in the list yet
-        self._progress_reported.connect(self.progressed)  # crosses to the GUI thread
 
     @property
     def building(self) -> bool:
@@ -113,7 +113,7 @@ class EnvironmentsController(QObject):
         self._builder = Builder()
         self.building_changed.emit(True)
         self._background.start(
-            partial(_build, self._builder, self._progress_reported.emit),
+            partial(_build, self._builder, self.progressed.emit),
             self._built,
             self._build_failed,
         )
@@ -164,7 +164,7 @@ class EnvironmentsController(QObject):
             self._states.pop(name, None)
             self.changed.emit()
         else:
-            self._keep((*self._settings.values.environments, environment))
+            self._append(environment)
             self._looked(found)
         if isinstance(what, PlaygroundError):
             self.notify.error(what)
@@ -175,7 +175,7 @@ class EnvironmentsController(QObject):
         if environment is None:
             self.notify.info("The installation was cancelled.", "Its files were deleted.")
             return
-        self._keep((*self._settings.values.environments, environment))
+        self._append(environment)
         self.notify.info(
             f"The environment {environment.name} is ready.", "Choose it in a lane's menu."
         )
@@ -188,7 +188,10 @@ class EnvironmentsController(QObject):
 
     @Slot(object)
     def _removed(self, name: str) -> None:
-        self._forget(name)
+        left = tuple(e for e in self._settings.values.environments if e.name != name)
+        self._context.change_settings(environments=left)
+        self._states.pop(name, None)
+        self.changed.emit()
 
     @Slot(object)
     def _not_removed(self, error: PlaygroundError) -> None:
@@ -202,20 +205,17 @@ class EnvironmentsController(QObject):
         self._builder = None
         self.building_changed.emit(False)
 
-    def _forget(self, name: str) -> None:
-        self._keep(tuple(e for e in self._settings.values.environments if e.name != name))
-        self._states.pop(name, None)
-        self.changed.emit()
+    def _append(self, environment: EngineEnvironment) -> None:
+        known = self._settings.values.environments
+        self._context.change_settings(environments=(*known, environment))
+
+    def _append(self, environment: EngineEnvironment) -> None:
+        known = self._settings.values.environments
+        self._context.change_settings(environments=(*known, environment))
 
     def _set(self, state: EnvironmentState) -> None:
         self._states[state.environment.name] = state
         self.changed.emit()
-
-    def _keep(self, environments: tuple[EngineEnvironment, ...]) -> None:
-        try:
-            self._settings.change(environments=environments)
-        except PlaygroundError as error:  # the change holds until the window is closed
-            self.notify.error(error)
 
 
 def _look(environment: EngineEnvironment) -> _Found:

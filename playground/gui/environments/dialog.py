@@ -36,13 +36,15 @@ from playground.gui.toolkit.widgets import (
 )
 
 _EXPLANATION = (
-    "Other Pythons in which a lane's engine can run, for libraries that cannot be installed "
-    "together with the playground's own. Choose one for a lane in the lane's menu."
+    "Other Python environments in which a lane's engine can run, for libraries that cannot be "
+    "installed together with the playground's. Choose one for a lane in the lane's menu."
 )
 _NONE_YET = (
     f"There is none yet. “Install {AUTO_GPTQ}” sets up the original auto-gptq with the versions "
-    "it needs; “Add a Python” takes an environment of yours."
+    "it needs; “Add a Python” adds an existing environment."
 )
+
+_TONES = {"warning": "warning", "error": "danger"}
 
 
 class EnvironmentsDialog(QDialog):
@@ -194,7 +196,7 @@ class EnvironmentsDialog(QDialog):
     @Slot(str, str, str)
     def _show_message(self, text: str, level: str, remedy: str) -> None:
         self.note.setText(f"{text} {remedy}".strip())
-        set_kind(self.note, "tone", "danger" if level == "error" else "")
+        set_kind(self.note, "tone", _TONES.get(level, ""))
         self.note.show()
 
     # What the user asks for
@@ -245,7 +247,7 @@ def details_text(state: EnvironmentState) -> str:
     if state.problem:
         return state.problem
     if state.facts is None:
-        return "Not checked yet. “Check” starts an engine in it, which takes some seconds."
+        return "Not checked yet. “Check” starts an engine in it, which takes a few seconds."
     libraries = ", ".join(f"{name} {v}" for name, v in shown_versions(state.facts).items())
     reasons = precisions(state.facts)
     supported = ", ".join(one.label for one, reason in reasons.items() if not reason)
@@ -254,7 +256,7 @@ def details_text(state: EnvironmentState) -> str:
         if reason:
             missing.setdefault(reason, []).append(precision.label)
     lines = [f"Python {state.facts.python}, {libraries}", f"Runs {supported or 'nothing'}."]
-    lines += [f"Not {', '.join(labels)}: {reason}" for reason, labels in missing.items()]
+    lines += [f"Cannot run {', '.join(labels)}: {reason}" for reason, labels in missing.items()]
     return "\n".join(lines)
 
 

@@ -52,7 +52,7 @@ class FiguresController(QObject):
     def _show(self, presenter: LanePresenter) -> None:
         """Show a lane's name and figures; what it generated with another model is not shown."""
         if presenter not in self._lanes.presenters:
-            return  # the last news of a lane that was removed
+            return  # a last change of a lane that was removed
         index = self._lanes.presenters.index(presenter)
         self._plot.set_lane(index, presenter.name)
         generation = presenter.generation

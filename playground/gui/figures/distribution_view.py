@@ -19,7 +19,7 @@ from playground.gui.toolkit import theme
 _INTERVAL = 0.5
 
 
-class SpreadView(QWidget):
+class DistributionView(QWidget):
     """Histograms of all lanes with common bins, and each lane's p50 and p95."""
 
     def __init__(self, parent: QWidget | None = None) -> None:

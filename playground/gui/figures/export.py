@@ -92,17 +92,17 @@ def _save_svg(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
 def _paint(painter: QPainter, size: QSize, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
     painter.setFont(theme.ui_font())
     metrics = painter.fontMetrics()
-    room = (size.width() - 16) // max(1, len(lanes))
+    width = (size.width() - 16) // max(1, len(lanes))
     for number, lane in enumerate(lanes):
-        left = 8 + number * room
+        left = 8 + number * width
         pen = theme.lane_pen(lane.index)
         pen.setWidth(2)
         painter.setPen(pen)
         painter.drawLine(left, _HEAD // 2, left + 28, _HEAD // 2)
         painter.setPen(theme.color("text"))
-        name = metrics.elidedText(lane.name, Qt.TextElideMode.ElideMiddle, room - 44)
+        name = metrics.elidedText(lane.name, Qt.TextElideMode.ElideMiddle, width - 44)
         painter.drawText(
-            QRect(left + 36, 0, room - 44, _HEAD), int(Qt.AlignmentFlag.AlignVCenter), name
+            QRect(left + 36, 0, width - 44, _HEAD), int(Qt.AlignmentFlag.AlignVCenter), name
         )
     target = QRectF(0, _HEAD, size.width(), size.height() - _HEAD)
     canvas.plot.render(painter, target, canvas.plot.viewport().rect())

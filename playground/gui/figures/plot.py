@@ -22,7 +22,7 @@ from playground.core.errors import PlaygroundError
 from playground.core.floor import Floor
 from playground.core.trace import LatencyTrace
 from playground.gui.figures import export
-from playground.gui.figures.distribution_view import SpreadView
+from playground.gui.figures.distribution_view import DistributionView
 from playground.gui.figures.plot_data import Series
 from playground.gui.figures.token_view import TokenView
 from playground.gui.toolkit import theme
@@ -49,12 +49,12 @@ class LatencyPlot(QFrame):
         self._pending.timeout.connect(self._draw_now)
         self._chips: dict[int, _Chip] = {}
         self.tokens = TokenView()
-        self.spread = SpreadView()
-        for view in (self.tokens, self.spread):
+        self.distribution = DistributionView()
+        for view in (self.tokens, self.distribution):
             view.canvas.reset.connect(self.follow)
         self._stack = _Stack(_EMPTY)
         self._stack.addWidget(self.tokens)
-        self._stack.addWidget(self.spread)
+        self._stack.addWidget(self.distribution)
 
         self.views = Segments(
             "View of the latencies",
@@ -65,7 +65,7 @@ class LatencyPlot(QFrame):
         )
         self.views.chosen.connect(self._show_view)
         self.cumulative = _toggle("cumulative", "Cumulative", "Share of tokens up to each latency")
-        self.cumulative.toggled.connect(self.spread.set_cumulative)
+        self.cumulative.toggled.connect(self.distribution.set_cumulative)
         self.floor = _toggle(
             "floor", "Floor", "The memory-bandwidth bound of each token: bytes read ÷ bandwidth"
         )
@@ -164,11 +164,11 @@ class LatencyPlot(QFrame):
     def follow(self) -> None:
         """Show everything again instead of a range that the user chose."""
         self.tokens.follow()
-        self.spread.follow()
+        self.distribution.follow()
 
     def focus_plot(self) -> None:
         """Give the plot the keyboard focus, so that the arrow keys read values."""
-        current = self.tokens if self.view() == VIEWS[0] else self.spread
+        current = self.tokens if self.view() == VIEWS[0] else self.distribution
         current.canvas.plot.setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     # Export
@@ -180,7 +180,7 @@ class LatencyPlot(QFrame):
         """
         self._draw_now()
         lanes = [lane for lane in self._lanes.values() if lane.shown and lane.count]
-        current = self.tokens if self.view() == VIEWS[0] else self.spread
+        current = self.tokens if self.view() == VIEWS[0] else self.distribution
         export.export(Path(path), current.canvas, lanes)
 
     def ask_export(self) -> None:
@@ -217,26 +217,26 @@ class LatencyPlot(QFrame):
         if empty == self._stack.hint.isHidden() or not self._drawn:
             self._drawn = True
             self._stack.hint.setVisible(empty)
-            for view in (self.tokens, self.spread):
+            for view in (self.tokens, self.distribution):
                 view.canvas.set_empty(empty)
         if self.view() == VIEWS[0]:
             self.tokens.draw(self._lanes)
         else:
-            self.spread.draw(self._lanes)
+            self.distribution.draw(self._lanes)
 
     def _show_view(self) -> None:
         over_tokens = self.view() == VIEWS[0]
-        self._stack.setCurrentWidget(self.tokens if over_tokens else self.spread)
+        self._stack.setCurrentWidget(self.tokens if over_tokens else self.distribution)
         self.cumulative.setVisible(not over_tokens)
         self.floor.setVisible(over_tokens)
         self._stack.hint.raise_()
         self._draw_now()
         if not over_tokens:
-            self.spread.draw(self._lanes, force=True)
+            self.distribution.draw(self._lanes, force=True)
 
     def _set_log(self, on: bool) -> None:
         self.tokens.set_log(on)
-        self.spread.set_log(on)
+        self.distribution.set_log(on)
 
     def _chip_toggled(self) -> None:
         for index, chip in self._chips.items():
@@ -271,7 +271,7 @@ class _Chip(ElidedButton):
         self.setChecked(True)
         self.setProperty("kind", "chip")
         self.setIconSize(QSize(24, 12))
-        self.set_room(48)
+        self.reserve(48)
         # As wide as its name, or narrower where all names together do not fit.
         self.setSizePolicy(QSizePolicy.Policy.Maximum, QSizePolicy.Policy.Fixed)
         theme.theme_changed.connect(self._tint)

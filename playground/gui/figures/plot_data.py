@@ -115,8 +115,8 @@ def decimate(
 ) -> tuple[FloatArray, FloatArray]:
     """Return least and greatest value of each pixel column between `left` and `right`.
 
-    That are at most about 2 × `columns` points, which draw the same picture, peaks included.
-    `numbers` increase by one.
+    At most about 2 × `columns` points draw the same picture, peaks included. `numbers` increase
+    by one.
     """
     if not len(numbers):
         return numbers, values

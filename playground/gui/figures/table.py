@@ -35,7 +35,7 @@ from playground.core.format import (
 from playground.core.trace import FORMULAS, LatencyFigures
 from playground.gui.toolkit import theme
 
-#: Pixels left and right of a cell's text: the style sheet's, Qt's own, and one for rounding.
+#: Pixels left and right of a cell's text: the style sheet's padding, Qt's, and one for rounding.
 _PADDING = 15
 #: Least width (pixels) of the names, enough for the bundled model; the table scrolls below it.
 _NAME = 192
@@ -177,10 +177,10 @@ class FiguresTable(QTableWidget):
         ]
         left = self.viewport().width() - sum(needed)
         name = max(_NAME, self.sizeHintForColumn(0))
-        spare = max(0, left - name) // (len(_COLUMNS) + 4)
-        self.setColumnWidth(0, max(_NAME, left - spare * len(_COLUMNS)))
+        extra = max(0, left - name) // (len(_COLUMNS) + 4)
+        self.setColumnWidth(0, max(_NAME, left - extra * len(_COLUMNS)))
         for place, width in enumerate(needed, start=1):
-            self.setColumnWidth(place, width + spare)
+            self.setColumnWidth(place, width + extra)
 
     def _new_row(self, index: int) -> list[QTableWidgetItem]:
         row = sum(1 for lane in self._lanes if lane < index)

@@ -115,7 +115,7 @@ class LanesArea(QWidget):
         focus = self.window().focusWidget()
         inside = focus is not None and (focus is view or view.isAncestorOf(focus))
         if inside or (self._enlarged is not None and self._enlarged is not view):
-            view.commanded.emit(LaneCommand.ENLARGE)
+            view.header.commands[LaneCommand.ENLARGE].trigger()
         if view.isVisible():
             view.focus_first()
 
@@ -133,7 +133,7 @@ class LanesArea(QWidget):
         self._chain()
 
     def _chain(self) -> None:
-        """Let the Tab key visit the lanes from left to right, in whatever order they came."""
+        """Let the Tab key visit the lanes in the order in which they are shown."""
         previous = self._before
         for view in self._views:
             for widget in view.findChildren(QWidget):

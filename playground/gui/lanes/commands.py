@@ -6,7 +6,7 @@ from enum import Enum, auto
 
 
 class LaneCommand(Enum):
-    """A lane's own buttons and menu give these to it, the window's menus to the current lane."""
+    """Commands of a lane's buttons and menu; the window's menus give them to the current lane."""
 
     CHOOSE_MODEL = auto()
     OPEN_FOLDER = auto()

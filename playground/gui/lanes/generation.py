@@ -9,13 +9,13 @@ from playground.core.facts import Answer
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import LaneConfig
-from playground.core.protocol import Tokens
+from playground.core.protocol import Generate, Tokens
 from playground.core.trace import LatencyFigures, LatencyTrace
 
 
 @dataclass
 class Generation:
-    """A generation that runs, or has run: what was asked, and what has come of it so far."""
+    """A generation that runs, or has run: its request, and its tokens so far."""
 
     request_id: int
     config: LaneConfig
@@ -25,9 +25,19 @@ class Generation:
     floor: Floor | None = None
     trace: LatencyTrace = field(default_factory=LatencyTrace)
     prompt_tokens: int = 0
-    started: bool = False  # the engine has said so; its tokens count from then on
+    started: bool = False  # its Started event has arrived; tokens count from then on
     ended: bool = False  # with an answer, or without
     answer: Answer | None = None
+
+    def command(self, sent_at: float) -> Generate:
+        """Return the command that asks an engine for it; `sent_at` is in monotonic seconds."""
+        return Generate(
+            request_id=self.request_id,
+            prompt=self.prompt,
+            options=self.options,
+            timing=self.timing,
+            sent_at=sent_at,
+        )
 
     def figures(self) -> LatencyFigures:
         """Return the figures of the tokens so far."""

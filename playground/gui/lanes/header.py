@@ -11,6 +11,7 @@ from PySide6.QtGui import QAction, QActionGroup, QStandardItem, QStandardItemMod
 from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWidget
 
 from playground.core.environments import OWN, OWN_LABEL
+from playground.core.format import device_label
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.gui.lanes.availability import Availability
@@ -64,7 +65,7 @@ class LaneHeader(QWidget):
         self.swatch = LaneSwatch()
         self.model = ElidedButton()
         self.model.setProperty("kind", "model")
-        self.model.set_room(14)
+        self.model.reserve(14)
         self.model.clicked.connect(self.commands[LaneCommand.CHOOSE_MODEL].trigger)
         self.enlarge_button = tool_button("enlarge", "Enlarge the lane")
         self.enlarge_button.clicked.connect(self.commands[LaneCommand.ENLARGE].trigger)
@@ -75,7 +76,7 @@ class LaneHeader(QWidget):
         self.environment.setProperty("kind", "chip")
         self.environment.setAccessibleName("Engine environment")
         self.environment.setToolTip("Engine environment")
-        self.environment.set_room(34)
+        self.environment.reserve(34)
         self.environment.clicked.connect(self._open_environments)
         self.environment.hide()
 
@@ -147,7 +148,7 @@ class LaneHeader(QWidget):
         self._show_environments(config.environment, available.environments)
 
     def _show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
-        """Offer the engine environments in the menu; one other than our own gets a line."""
+        """Offer the engine environments in the menu; a button shows one other than the default."""
         if (chosen, choices) == self._shown_environments:
             return
         self._shown_environments = chosen, choices
@@ -229,7 +230,7 @@ class LaneHeader(QWidget):
     def _fill_devices(self) -> None:
         self.device.clear()
         for identity, name in self._devices:
-            short = "CPU" if identity == "cpu" else identity
+            short = device_label(identity)
             self.device.addItem(f"{short} — {name}" if name else short, identity)
             row = self.device.count() - 1
             self.device.setItemData(row, short, ElidedComboBox.SHORT)

@@ -26,8 +26,8 @@ from playground.core.lane import (
     advance,
 )
 from playground.core.memory.headroom import free_bytes
-from playground.core.protocol import Cancel, Event, Failed, Finished, Generate, Ready, Started
-from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
+from playground.core.protocol import Cancel, Event, Failed, Finished, Ready, Started
+from playground.gui.engines.engine_slot import EngineFactory, EngineSlot
 from playground.gui.engines.worker import EngineEnd
 from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.outcomes import no_environment, process_ended
@@ -38,7 +38,7 @@ log = logging.getLogger(__name__)
 
 #: How long an engine may take to react to a stop before ending its process is offered.
 STOP_WAIT_MS = 2000
-TakeStandby = Callable[[str], LaneEngine | None]
+TakeStandby = Callable[[str], EngineSlot | None]
 _UNRESPONSIVE = "the engine does not respond; stop once more to end its process"
 
 
@@ -74,11 +74,11 @@ class LaneController(QObject):
         self.generation: Generation | None = None
         self._free = free
         self._take_standby = take_standby
-        self._engine = self._listen_to(LaneEngine(make_engine, self))
+        self._engine = self._listen_to(EngineSlot(make_engine, self))
         self._preparation = LanePreparation(background, prepare, free, self)
         self._preparation.done.connect(self._send_load)
         self._preparation.refused.connect(self._on_refused)
-        self._load_next = False  # once the present process is gone
+        self._load_next = False  # once the present process has ended
         self._ahead_next = False
         self._closing = False
         self._requests = 0
@@ -206,15 +206,7 @@ class LaneController(QObject):
         floor = self.state.loaded.floor if self.state.loaded else None
         self.generation = Generation(self._requests, self.config, prompt, options, timing, floor)
         self._apply(GenerateSent())
-        self._engine.send(
-            Generate(
-                request_id=self._requests,
-                prompt=prompt,
-                options=options,
-                timing=timing,
-                sent_at=time.monotonic(),
-            )
-        )
+        self._engine.send(self.generation.command(time.monotonic()))
         return True
 
     def shut_down(self) -> None:
@@ -326,7 +318,7 @@ class LaneController(QObject):
             self.state = replace(self.state, detail=_UNRESPONSIVE)
             self.state_changed.emit(self)
 
-    # Parts
+    # Helpers
 
     @property
     def _in_its_environment(self) -> bool:
@@ -350,7 +342,7 @@ class LaneController(QObject):
         if standby.ready:
             self.facts_arrived.emit(self)
 
-    def _listen_to(self, engine: LaneEngine) -> LaneEngine:
+    def _listen_to(self, engine: EngineSlot) -> EngineSlot:
         engine.received.connect(self._on_event)
         engine.failed.connect(self._on_failed)
         engine.ended.connect(self._on_ended)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 
 from PySide6.QtCore import QPoint, Qt, Signal, Slot
@@ -61,7 +60,7 @@ class LaneView(QFrame):
         self.header.command_group.triggered.connect(self._command_triggered)
         commands = self.header.commands
         self.badge = ElidedButton()
-        self.badge.set_room(20)
+        self.badge.reserve(20)
         self.badge.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
         self.badge.setProperty("kind", "badge")
         self.badge.setCursor(Qt.CursorShape.WhatsThisCursor)
@@ -86,7 +85,7 @@ class LaneView(QFrame):
         self.bar = ThinBar()
         self.failure = FailurePanel()
         self.failure.hide()
-        self.failure.reviewRequested.connect(partial(self.commanded.emit, LaneCommand.REVIEW_CODE))
+        self.failure.review_button.clicked.connect(commands[LaneCommand.REVIEW_CODE].trigger)
         self.stream = StreamView()
         self.stamp = ElidedLabel()
         self.stamp.setProperty("tone", "muted")

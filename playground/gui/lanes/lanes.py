@@ -21,7 +21,8 @@ from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.lanes.presenter import LanePresenter
 
-#: The views get new text at every tick (ms), the clocks and the figures at every so many ticks.
+#: Milliseconds between ticks. Each tick shows new text; the figures and the clocks follow at
+#: every fifth and every third tick.
 TICK_MS = 33
 FIGURES_EVERY = 5
 _CLOCK_EVERY = 3

@@ -22,7 +22,8 @@ from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
 
 
 class LanePresenter(QObject):
-    """One lane on the screen. Only the text that this presenter's `ask` caused is shown."""
+    """One lane on the screen. Only answers to this presenter's `ask` are shown, not those of hidden
+    measurements in the same lane."""
 
     changed = Signal(object)  # this presenter: its name or its answer changed
 
@@ -42,7 +43,7 @@ class LanePresenter(QObject):
 
     @property
     def name(self) -> str:
-        """The model, the precision and an environment other than our own."""
+        """The model, the precision, and the environment unless it is the default."""
         config = self.lane.config
         parts = (self.available.model, config.precision.short_label, config.environment)
         return " · ".join(part for part in parts if part)

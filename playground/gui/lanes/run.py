@@ -31,7 +31,7 @@ class RunController(QObject):
 
     begun = Signal()
     finished = Signal(object)  # a RunResult; always comes after `begun`
-    waits = Signal(object, bool)  # a lane, and whether it waits for its turn in this run
+    waiting_changed = Signal(object, bool)  # a lane, and whether it waits for its turn in this run
     stepped = Signal(object)  # the GenerateStep that begins
     answered = Signal(object, object, object)  # a GenerateStep, its lane, the Answer
 
@@ -67,7 +67,7 @@ class RunController(QObject):
         if not self.running:
             return
         self._stopped = True
-        self._let_wait(())
+        self._set_waiting(())
         for lane in list(self._lanes):
             lane.cancel()
         self._advance()
@@ -79,7 +79,7 @@ class RunController(QObject):
         lane.state_changed.disconnect(self._advance)
         self._lanes.remove(lane)
         self._generations.pop(lane, None)
-        self._let_wait([other for other in self._waiting if other is not lane])
+        self._set_waiting([other for other in self._waiting if other is not lane])
         self._advance()
 
     @Slot()
@@ -115,17 +115,17 @@ class RunController(QObject):
 
     def _load(self, step: LoadStep[LaneController]) -> None:
         lanes = self._present(step.lanes)
-        self._let_wait(lanes)
+        self._set_waiting(lanes)
         for lane in lanes:
             if lane.state.stage in _WITHOUT_MODEL:
                 lane.load()
 
     def _is_busy(self, step: Step[LaneController]) -> bool:
-        """Whether a lane of the step loads, for the run or as its model was changed meanwhile."""
+        """Whether a lane of the step is loading, for the run or since its model was changed."""
         return any(lane.state.stage in _BUSY for lane in self._present(step.lanes))
 
     def _generate(self, step: GenerateStep[LaneController]) -> None:
-        self._let_wait(self._present(step.waiting))
+        self._set_waiting(self._present(step.waiting))
         self.stepped.emit(step)
         for lane in self._present(step.lanes):
             if not lane.state.can_generate:
@@ -135,7 +135,7 @@ class RunController(QObject):
                 self._generations[lane] = lane.generation
 
     def _take_answers(self, step: Step[LaneController]) -> dict[LaneController, Answer]:
-        """The answers to a step whose generations have ended."""
+        """Return the answers to a step whose generations have ended."""
         generations, self._generations = self._generations, {}
         answers = {lane: g.answer for lane, g in generations.items() if g.answer is not None}
         for lane, answer in answers.items():
@@ -144,14 +144,14 @@ class RunController(QObject):
         return answers
 
     def _present(self, lanes: Sequence[LaneController]) -> list[LaneController]:
-        """Those of the lanes that have not been removed."""
+        """Return those of the lanes that have not been removed."""
         return [lane for lane in lanes if lane in self._lanes]
 
-    def _let_wait(self, lanes: Sequence[LaneController]) -> None:
+    def _set_waiting(self, lanes: Sequence[LaneController]) -> None:
         before, self._waiting = self._waiting, list(lanes)
         for lane in dict.fromkeys((*before, *lanes)):
             if (lane in before) != (lane in self._waiting):
-                self.waits.emit(lane, lane in self._waiting)
+                self.waiting_changed.emit(lane, lane in self._waiting)
 
     def _finish(self) -> None:
         lanes, self._lanes, self._work = self._lanes, [], None

@@ -127,7 +127,7 @@ class StreamView(QPlainTextEdit):
     # Overrides
 
     def minimumSizeHint(self) -> QSize:
-        """Leave room for the whole hint while it is shown, at the narrowest width."""
+        """Leave space for the whole hint while it is shown, at the narrowest width."""
         if not self._shows_hint():
             return _LEAST + _BORDER
         narrowest = QRect(0, 0, _LEAST.width(), 10_000).marginsRemoved(_AROUND_HINT)

@@ -61,7 +61,7 @@ def hint_text(state: LaneState, queued: bool) -> str:
         case Stage.UNLOADING:
             return "Freeing the memory …"
         case _:
-            return "Loading. The first load takes some seconds."
+            return "Loading. The first load takes a few seconds."
 
 
 def shows_progress(state: LaneState) -> bool:
@@ -143,7 +143,7 @@ def timing_text(timing: Timing) -> str:
 
 
 def stamp_line(answer: Answer) -> str:
-    """Return the stamp in one line: how the answer ended and what made it."""
+    """Return the stamp in one line: how the answer ended and what produced it."""
     stamp = answer.stamp
     verified = stamp.verified.precision
     precision = verified.short_label if verified else "unknown precision"

@@ -33,7 +33,7 @@ def items_text(plan: MemoryPlan) -> str:
         f"weights {size_text(plan.weights.total)}",
         f"cache for {plan.context:,} tokens {size_text(plan.cache)}",
         f"process and libraries {size_text(plan.process)}",
-        f"reading the prompt {size_text(plan.workspace)}",
+        f"prefill {size_text(plan.workspace)}",
     ]
     if plan.loading:
         parts.append(f"converting layers {size_text(plan.loading)}")

@@ -12,7 +12,7 @@ from playground.core.memory.plan import Fit
 from playground.core.memory.table import MemoryRow, MemoryTable
 from playground.core.precision import Precision
 from playground.gui.memory.bars import ITEM_NAMES, LegendSquare, MemoryBar, items_text
-from playground.gui.memory.table import MemoryFigures, longest_text
+from playground.gui.memory.table import MemoryFigures, longest_text, precision_text
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import (
     h_box,
@@ -208,8 +208,7 @@ class _Row:
         self.verdict.setText(row.fit.value if row.fit else "")
         set_kind(self.verdict, "tone", _TONES[row.fit] if row.fit else "")
         self.longest.setText(longest_text(row))
-        star = " *" if row.needs_gptq else ""
-        self._name.setText(self.precision.short_label + star)
+        self._name.setText(precision_text(row))
 
 
 def _full(table: MemoryTable) -> int:
@@ -240,5 +239,5 @@ def _notes(table: MemoryTable) -> str:
     if not table.cache_known:
         notes.append("The cache is left out, since the config does not say how large it is.")
     if any(row.needs_gptq for row in table.rows):
-        notes.append("* as a GPTQ version of the model, which is a separate checkpoint.")
+        notes.append("* needs a GPTQ version of the model, which is a separate checkpoint.")
     return " ".join(notes)

@@ -25,11 +25,11 @@ _COLUMNS = (
     ("Weights", "linear layers at the precision, everything else at 16 bits (fp32: 32)"),
     ("Cache", "keys and values of every token of the context"),
     ("Process", "the engine with its libraries; on a GPU, CUDA's context"),
-    ("Prompt", "what reading a prompt as long as the context takes while it lasts"),
-    ("Load", "what converting the layers takes on a GPU"),
+    ("Prefill", "the working memory for a prompt as long as the context"),
+    ("Load", "the working memory for converting the layers on a GPU"),
     ("Learned", "the correction that earlier loads on this machine have shown"),
-    ("Pages", "of the files, mapped and no longer needed; the system can reclaim them"),
-    ("Peak", "what is measured as the peak: everything needed, and those pages"),
+    ("Pages", "mapped pages of the files, no longer needed; the system can reclaim them"),
+    ("Peak", "the peak that is measured: everything needed, and those pages"),
 )
 _ROW = 26
 
@@ -84,6 +84,11 @@ class MemoryFigures(QTableWidget):
         return QSize(400, _ROW * shown + self.horizontalHeader().sizeHint().height() + bar + 4)
 
 
+def precision_text(row: MemoryRow) -> str:
+    """Return the precision's name, with a star where it needs another checkpoint."""
+    return row.precision.short_label + (" *" if row.needs_gptq else "")
+
+
 def longest_text(row: MemoryRow) -> str:
     """Return the longest context that fits, in words."""
     if row.longest is None:
@@ -94,7 +99,7 @@ def longest_text(row: MemoryRow) -> str:
 def _texts(row: MemoryRow, plan: MemoryPlan) -> list[str]:
     learned = f"{'−' if plan.correction < 0 else '+'}{size_text(abs(plan.correction))}"
     return [
-        row.precision.short_label,
+        precision_text(row),
         size_text(plan.needed),
         row.fit.value if row.fit else NOTHING,
         longest_text(row),

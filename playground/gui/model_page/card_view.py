@@ -13,14 +13,14 @@ from playground.gui.toolkit import theme
 
 
 class CardView(QTextBrowser):
-    """Draws Markdown that a stranger wrote; a click on a link only emits `link_clicked`."""
+    """Draws untrusted Markdown; a click on a link only emits `link_clicked`."""
 
     link_clicked = Signal(str)  # the address, fully encoded
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._markdown = ""
-        self._card: QTextDocument | None = None  # of those made here; Qt deletes its own
+        self._card: QTextDocument | None = None  # the one created here; Qt deletes its own
         self._blank = QImage(QSize(1, 1), QImage.Format.Format_ARGB32_Premultiplied)
         self._blank.fill(Qt.GlobalColor.transparent)
         self.setProperty("kind", "card")

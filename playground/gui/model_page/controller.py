@@ -236,7 +236,9 @@ class ModelPageController(QObject):
         if plan is None:
             versions.show_state("No lane can run this version beside bf16.")
         else:
-            versions.show_state(f"Downloads {plan.first} first." if plan.first else "All is here.")
+            versions.show_state(
+                f"Downloads {plan.first} first." if plan.first else "Everything is on this machine."
+            )
 
     def _no_versions(self) -> str:
         if self.page is not None and not self.page.page_url:

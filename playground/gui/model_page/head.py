@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFrame, QGridLayout, QVBoxLayout, QWidget
 
+from playground.gui.model_page.text import FOLDER
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.widgets import (
@@ -83,7 +84,7 @@ class PageHead(QWidget):
         for place, name in enumerate(names):
             across, down = divmod(place, rows)
             value = self.values[name] = ElidedLabel()
-            if name == "Folder":
+            if name == FOLDER:
                 value.elide_mode = Qt.TextElideMode.ElideMiddle
             self._grid.addWidget(muted_label(name), down, 2 * across)
             self._grid.addWidget(value, down, 2 * across + 1)

@@ -14,7 +14,8 @@ from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow
 
 @dataclass(frozen=True)
 class LanePlan:
-    """Lanes to set up. `first` names what is downloaded before; "" where everything is here."""
+    """Lanes to set up. `label` names their precisions, `first` what is downloaded before; "" where
+    everything is on this machine."""
 
     label: str
     lanes: tuple[LaneChoice, ...]
@@ -87,8 +88,7 @@ def _with_base(page: ModelPage) -> LanePlan | None:
 
 
 def _plan(lanes: Sequence[LaneChoice], rows: Sequence[ModelRow]) -> LanePlan:
-    names = [precision.label.partition(" ")[0] for _, precision in lanes]
-    label = f"Compare {' and '.join(names)}" if len(names) > 1 else f"Run in {names[0]}"
+    label = " and ".join(precision.label.partition(" ")[0] for _, precision in lanes)
     return LanePlan(label, tuple(lanes), _needs(rows))
 
 

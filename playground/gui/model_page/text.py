@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from playground.core.format import NOTHING, human_count, plain_line, size_text
 from playground.hub.catalog import DerivativeGroup, EvaluationResult, Gate, ModelPage, ModelRow
 
@@ -22,9 +20,10 @@ _RELATIONS = {
     "adapter": "An adapter to",
     "merge": "Merged from",
 }
-_UNREAD = " could not be read: "
 RESULT_COLUMNS = ("Benchmark", "Value", "Precision", "Measured on", "Source")
 FILE_COLUMNS = ("File", "Size", "Needed to load")
+#: The label of a local model's path among its facts.
+FOLDER = "Folder"
 VERSION_COLUMNS = ("Version", "Stored as", "Size", "Downloads", "")
 
 
@@ -43,7 +42,7 @@ def fact_lines(page: ModelPage) -> list[tuple[str, str]]:
         ("Access", _GATES[page.gate] if page.page_url else "on this machine"),
         ("Chat template", _chat(page)),
         ("Tokenizer", page.tokenizer_class),
-        ("Version", page.commit[:12]) if page.commit else ("Folder", str(row.folder or "")),
+        ("Version", page.commit[:12]) if page.commit else (FOLDER, str(row.folder or "")),
     ]
     return [(name, plain_line(value) or unknown) for name, value in facts]
 
@@ -73,23 +72,7 @@ def warnings(page: ModelPage) -> list[str]:
         sentences.append(page.row.problem or page.cannot_load)
     if page.remote_code:
         sentences.append("It brings Python code of its own, which runs only if you agree to it.")
-    return [plain_line(text) for text in [*sentences, *_gathered(page.notes)]]
-
-
-def _gathered(notes: Sequence[str]) -> list[str]:
-    """Return the notes, with the files that one reason keeps unread in one sentence."""
-    unread: dict[str, list[str]] = {}
-    others = []
-    for note in notes:
-        name, found, reason = note.partition(_UNREAD)
-        if found:
-            unread.setdefault(reason, []).append(name)
-        else:
-            others.append(note)
-    for reason, names in unread.items():
-        shown = " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
-        others.append(f"{shown}{_UNREAD}{reason}")
-    return others
+    return [plain_line(text) for text in [*sentences, *page.notes]]
 
 
 def origin(page: ModelPage) -> str:

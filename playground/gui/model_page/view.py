@@ -162,11 +162,11 @@ class ModelPageView(QFrame):
         set_kind(self.download_button, "kind", "primary" if primary and enabled else None)
 
     def show_compare(self, label: str, first: str) -> None:
-        """Offer two lanes; `first` is what is downloaded before. "" hides the button."""
-        self.compare_button.setText(label.replace("bf16", "&bf16", 1))
+        """Offer to compare two precisions; `label` names them ("": no button), and `first` what
+        is downloaded before."""
+        self.compare_button.setText(f"Compare &{label}")
         self.compare_button.setVisible(bool(label))
-        comparing = label.replace("Compare", "Comparing", 1)
-        self.first.setText(f"{comparing} downloads {first} first." if label and first else "")
+        self.first.setText(f"Comparing {label} downloads {first} first." if label and first else "")
         self.first.setVisible(bool(self.first.text()))
 
     @Slot(str)

@@ -166,7 +166,7 @@ class ModelsController(QObject):
         dialog.open()
 
     def _free_memory(self, lane: LaneController) -> FreeMemory:
-        """Return the memory for another model in this lane, with what its own gives back."""
+        """Return the memory for another model in this lane, once its present one is unloaded."""
         device = lane.config.device
         # A GPU's memory was measured when the lane's engine started: it held nothing then.
         free = free_bytes(device, self._engine_of(lane))

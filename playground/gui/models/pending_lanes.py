@@ -54,7 +54,7 @@ class PendingLanes(QObject):
             if item.lanes == requested and item.state is not DownloadState.FINISHED
         ]
         if any(item.state is DownloadState.CANCELLED for item in unfinished):
-            self._context.downloads.want((), ())
+            self._context.downloads.set_pending_lanes((), ())
         elif unfinished:
             self._wait(requested, unfinished)
         else:  # all downloads had finished when the window closed
@@ -64,7 +64,7 @@ class PendingLanes(QObject):
         """Set up lanes: one in `target` (else the current lane), several from the left."""
         self._requested, self._target = tuple(lanes)[:MAX_LANES], target
         self._awaited.clear()
-        self._context.downloads.want((), ())
+        self._context.downloads.set_pending_lanes((), ())
         work = partial(_missing, self._requested, self._context.hub)
         self._context.background.start(work, self._looked, self._failed)
 
@@ -77,14 +77,14 @@ class PendingLanes(QObject):
             self._set_up()
             return
         items = [item for item in map(self._context.downloads.add, absent) if item is not None]
-        if len(items) < len(absent):  # a name is wrong; the user has been told
+        if len(items) < len(absent):  # a name is invalid, as a message has said
             self._requested = ()
             return
         self._wait(requested, items)
 
     def _wait(self, requested: _Lanes, items: Sequence[DownloadItem]) -> None:
         self._requested, self._awaited = requested, {item.key for item in items}
-        self._context.downloads.want(self._awaited, requested)
+        self._context.downloads.set_pending_lanes(self._awaited, requested)
         coming = [item.spec for item in items if not item.state.is_over]
         if not coming:
             return  # they failed, and can be retried
@@ -122,12 +122,14 @@ class PendingLanes(QObject):
     def _give_up(self, key: str) -> None:
         self._awaited.clear()
         self._requested = ()
-        self._context.downloads.want((), ())
-        self._context.notify.info(f"Without {key} the lanes stay as they are.")
+        self._context.downloads.set_pending_lanes((), ())
+        self._context.notify.info(
+            f"{key} is no longer being downloaded; the lanes stay as they are."
+        )
 
     def _finished(self) -> None:
         requested = self._requested
-        self._context.downloads.want((), ())
+        self._context.downloads.set_pending_lanes((), ())
         if self._set_up():
             models = list(dict.fromkeys(spec for spec, _ in requested))
             are = "is" if len(models) == 1 else "are"
@@ -141,18 +143,18 @@ class PendingLanes(QObject):
         presenters = self._lanes.presenters
         if len(requested) == 1:
             target = self._target if self._target in presenters else self._lanes.current
-            return self._give(target, requested[0])
+            return self._assign(target, requested[0])
         while len(presenters) < len(requested):
             self._lanes.add()
         for presenter, choice in zip(presenters, requested, strict=False):
-            self._give(presenter, choice)
+            self._assign(presenter, choice)
         # Further lanes stay where they hold something.
         for presenter in presenters[len(requested) :]:
             if presenter.lane.state.stage is Stage.EMPTY and presenter.conversation.last is None:
                 self._lanes.remove(presenter)
         return True
 
-    def _give(self, presenter: LanePresenter | None, choice: LaneChoice) -> bool:
+    def _assign(self, presenter: LanePresenter | None, choice: LaneChoice) -> bool:
         if presenter is None:
             return False
         spec, precision = choice

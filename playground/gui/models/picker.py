@@ -138,16 +138,13 @@ class ModelPicker(QDialog):
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if _dropped_folder(event) is not None:
             event.acceptProposedAction()
-            self.page.setProperty("dropping", True)
-            self._restyle_card()
+            set_kind(self.page, "dropping", True)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
-        self.page.setProperty("dropping", False)
-        self._restyle_card()
+        set_kind(self.page, "dropping", False)
 
     def dropEvent(self, event: QDropEvent) -> None:
-        self.page.setProperty("dropping", False)
-        self._restyle_card()
+        set_kind(self.page, "dropping", False)
         folder = _dropped_folder(event)
         if folder is not None:
             event.acceptProposedAction()
@@ -283,10 +280,6 @@ class ModelPicker(QDialog):
         set_kind(self._state, "tone", "danger" if bad else "muted")
         self._state.set_full_text(text)
         announce(self, text)
-
-    def _restyle_card(self) -> None:
-        self.page.style().unpolish(self.page)
-        self.page.style().polish(self.page)
 
 
 def _dropped_folder(event: QDropEvent) -> str | None:

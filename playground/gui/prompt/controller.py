@@ -31,7 +31,7 @@ _COPIED = {
 
 
 class PromptController(QObject):
-    """Carries out what concerns all lanes at once, and the answers of one."""
+    """Runs the prompt in every lane; copies or regenerates the answer of one."""
 
     running_changed = Signal(bool)
     finished = Signal(object)  # a RunResult, when everything shown is up to date
@@ -57,7 +57,7 @@ class PromptController(QObject):
         self._last_options: GenerationOptions | None = None
         self.run_controller.begun.connect(self._begun)
         self.run_controller.finished.connect(self._finished)
-        self.run_controller.waits.connect(self._waits)
+        self.run_controller.waiting_changed.connect(self._show_waiting)
         lanes.added.connect(self._added)
         lanes.removed.connect(self._removed)
         lanes.arranged.connect(self.check_chat)
@@ -79,12 +79,12 @@ class PromptController(QObject):
         mode, system = self._prompt.mode(), clean_system(self._prompt.system_prompt())
         reason = self.chat_reason() if mode == "chat" else ""
         if reason:
-            self._notify.warning(PlaygroundError(reason, "Switch to continuing text."))
+            self._notify.warning(PlaygroundError(reason, "Switch the mode to Continue text."))
             return
         replacing = self._replace_last
 
         def prompt_for(lane: LaneController) -> Prompt:
-            # The prompt is taken only now: where no lane can answer, the text typed is kept.
+            # Only now a lane can answer: the text typed is kept where none can.
             self._replace_last = False
             if mode == "chat" and self._prompt.prompt_text() == as_typed:
                 self._prompt.set_prompt_text("")
@@ -111,7 +111,7 @@ class PromptController(QObject):
         self._regenerate(self._lanes.presenters)
 
     def regenerate_in(self, presenter: LanePresenter) -> None:
-        """Run one lane's last prompt again, likewise."""
+        """Run one lane's last prompt again in the same way."""
         self._regenerate([presenter])
 
     @Slot()
@@ -252,7 +252,7 @@ class PromptController(QObject):
         self.running_changed.emit(True)
 
     @Slot(object, bool)
-    def _waits(self, lane: LaneController, waits: bool) -> None:
+    def _show_waiting(self, lane: LaneController, waits: bool) -> None:
         if presenter := self._lanes.presenter_of(lane):
             presenter.show_queued(waits)
 

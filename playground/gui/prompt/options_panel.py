@@ -21,7 +21,13 @@ from PySide6.QtWidgets import (
 
 from playground.core.generation import LABELS, RANGES, GenerationOptions, Timing
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import set_name, tool_button
+from playground.gui.toolkit.widgets import (
+    indent_text,
+    label_for,
+    plain_label,
+    set_name,
+    tool_button,
+)
 
 _TIPS = {
     "max_new_tokens": "The most tokens that each lane generates",
@@ -48,10 +54,9 @@ class OptionsPanel(QWidget):
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
 
-        title = QLabel("Generation")
-        title.setProperty("tone", "heading")
+        title = plain_label("Generation", "heading")
         self.choice = Segments(
-            "Choice of the next token",
+            "Decoding",
             (
                 ("greedy", "&Greedy", "Always the likeliest token: the same text every time"),
                 ("sample", "Sam&ple", "Draw the next token at random, by its probability"),
@@ -230,12 +235,12 @@ def _shape(field: QSpinBox | QDoubleSpinBox) -> None:
     field.setMinimumWidth(72)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
     field.setKeyboardTracking(True)
+    indent_text(field)
 
 
 def _label(text: str, buddy: QWidget) -> QLabel:
-    label = QLabel(text)
+    label = label_for(text, buddy)
     label.setProperty("tone", "muted")
-    label.setBuddy(buddy)
     return label
 
 

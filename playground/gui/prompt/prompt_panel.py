@@ -9,7 +9,6 @@ from PySide6.QtCore import QMimeData, Qt
 from PySide6.QtGui import QAction, QKeyEvent
 from PySide6.QtWidgets import (
     QHBoxLayout,
-    QLabel,
     QMenu,
     QPlainTextEdit,
     QPushButton,
@@ -23,7 +22,7 @@ from playground.core.system.resources import resource
 from playground.gui.lanes.conversation import Mode
 from playground.gui.toolkit import paragraphs, theme
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import muted_label, only_text, tool_button
+from playground.gui.toolkit.widgets import muted_label, only_text, plain_label, tool_button
 
 log = logging.getLogger(__name__)
 
@@ -89,8 +88,7 @@ class PromptPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setAccessibleName("Prompt")
-        title = QLabel("Prompt")
-        title.setProperty("tone", "heading")
+        title = plain_label("Prompt", "heading")
         self.modes = Segments(
             "Mode",
             (
@@ -119,10 +117,7 @@ class PromptPanel(QWidget):
         self.edit.setMaximumHeight(560)
         self.edit.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
 
-        self.notice = QLabel()
-        self.notice.setTextFormat(Qt.TextFormat.PlainText)
-        self.notice.setProperty("tone", "warning")
-        self.notice.setWordWrap(True)
+        self.notice = plain_label("", "warning", wrap=True)
         self.notice.setAccessibleName("Notice on the prompt")
         self.notice.hide()
 

@@ -1,4 +1,4 @@
-"""Makes a quantized copy in an engine of its own, after measuring what it takes."""
+"""Makes a quantized copy in a separate engine, after measuring what it takes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from playground.core.quantizing.plan import (
     remove_partial,
     rough_estimate,
 )
-from playground.gui.engines.engine_slot import EngineFactory, LaneEngine
+from playground.gui.engines.engine_slot import EngineFactory, EngineSlot
 from playground.gui.engines.worker import EngineEnd
 from playground.gui.quantize.state import QuantizeStage, QuantizeState
 from playground.gui.toolkit.background import Background, Task
@@ -58,7 +58,7 @@ class QuantizeController(QObject):
         self.state = QuantizeState()
         self.request: QuantizeRequest | None = None
         self._background = background
-        self._engine = LaneEngine(make_engine, self)
+        self._engine = EngineSlot(make_engine, self)
         self._engine.received.connect(self._on_event)
         self._engine.failed.connect(self._on_engine_failed)
         self._engine.ended.connect(self._on_ended)
@@ -111,6 +111,7 @@ class QuantizeController(QObject):
         self.request = request
         self._consider()
 
+    @Slot()
     def start(self) -> None:
         """Start writing the copy."""
         if self.request is None or not self.state.can_start or self._closing:
@@ -123,6 +124,7 @@ class QuantizeController(QObject):
         self._engine.start()
         self._begin()
 
+    @Slot()
     def cancel(self) -> None:
         """Cancel the copy; its files are deleted."""
         if not self.state.running or self.state.stopping:
@@ -144,6 +146,7 @@ class QuantizeController(QObject):
         if self.state.running:
             self._finish(note=_CANCELLED)
         self._start_when_ready = self._measure_when_ready = False
+        self.request = None  # an event still under way must not start another engine
         self._engine.kill()
 
     def shut_down(self) -> None:

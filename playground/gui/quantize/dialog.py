@@ -8,6 +8,7 @@ from PySide6.QtCore import QTimer, Signal, Slot
 from PySide6.QtGui import QCloseEvent
 from PySide6.QtWidgets import QDialog, QFrame, QPushButton, QWidget
 
+from playground.core.format import device_label
 from playground.gui.quantize.controller import QuantizeController
 from playground.gui.quantize.options import QuantizeOptions
 from playground.gui.quantize.text import (
@@ -63,8 +64,7 @@ class QuantizeDialog(QDialog):
         name = request.name if request is not None else "…"
         self.title.setText(name)
         if request is not None:
-            device = "CPU" if request.device == "cpu" else request.device
-            self.where.setText(f"{device} · {request.commit[:19]}")
+            self.where.setText(f"{device_label(request.device)} · {request.commit[:19]}")
             self.options.show_request(request)
         else:
             self.where.clear()
@@ -106,14 +106,6 @@ class QuantizeDialog(QDialog):
         self._leave()
         super().closeEvent(event)
 
-    @Slot()
-    def start(self) -> None:
-        self._controller.start()
-
-    @Slot()
-    def cancel(self) -> None:
-        self._controller.cancel()
-
     def _build(self) -> None:
         self.title = plain_label("", "heading")
         self.where = muted_label("")
@@ -134,10 +126,10 @@ class QuantizeDialog(QDialog):
         self.start_button = QPushButton()
         self.start_button.setProperty("kind", "primary")
         self.start_button.setDefault(True)
-        self.start_button.clicked.connect(self.start)
+        self.start_button.clicked.connect(self._controller.start)
         # Far from the start button, so that a double click there does not cancel.
         self.cancel_button = push_button("&Cancel", kind="danger")
-        self.cancel_button.clicked.connect(self.cancel)
+        self.cancel_button.clicked.connect(self._controller.cancel)
         self.load_button = QPushButton("&Load it in a lane")
         self.load_button.setProperty("kind", "primary")
         self.load_button.clicked.connect(self._load)

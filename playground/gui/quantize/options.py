@@ -31,7 +31,7 @@ from playground.gui.toolkit.widgets import (
     v_box,
 )
 
-_SAMPLE = "the included sample (English prose)"
+_INCLUDED = "the included text (English prose)"
 
 
 class QuantizeOptions(QWidget):
@@ -58,17 +58,17 @@ class QuantizeOptions(QWidget):
         for box, tip in ((self.order, TIPS["order"]), (self.symmetric, TIPS["symmetric"])):
             box.setToolTip(tip)
             box.toggled.connect(self._emit)
-        self.samples = spin_box("Pieces of text", TIPS["samples"], SAMPLES, 16)
-        self.length = spin_box("Tokens of each piece", TIPS["length"], LENGTHS, 128)
+        self.samples = spin_box("Calibration samples", TIPS["samples"], SAMPLES, 16)
+        self.length = spin_box("Tokens per sample", TIPS["length"], LENGTHS, 128)
         for combo in (self.bits, self.group):
             combo.currentIndexChanged.connect(self._emit)
         for spin in (self.samples, self.length):
             spin.valueChanged.connect(self._emit)
-        self.text = ElidedLabel(_SAMPLE)
+        self.text = ElidedLabel(_INCLUDED)
         self.text.setToolTip(TIPS["calibration"])
         self.choose = push_button("Choose a &text…", TIPS["calibration"])
         self.choose.clicked.connect(self._choose_text)
-        self.sample = push_button("Use the sa&mple")
+        self.sample = push_button("&Use the included text")
         self.sample.clicked.connect(self._use_sample)
         self.name = QLineEdit()
         self.name.setAccessibleName("Name of the new folder")
@@ -96,7 +96,7 @@ class QuantizeOptions(QWidget):
         for field, was in zip(fields, blocked, strict=True):
             field.blockSignals(was)
         self._calibration = request.calibration
-        self.text.set_full_text(request.calibration or _SAMPLE)
+        self.text.set_full_text(request.calibration or _INCLUDED)
         self.sample.setEnabled(bool(request.calibration))
         self._output = Path(request.output)
         if self.name.text() != self._output.name:
@@ -113,7 +113,7 @@ class QuantizeOptions(QWidget):
             grid.setColumnStretch(place, 1)
         rows: tuple[tuple[str, QWidget, str, QWidget], ...] = (
             ("&Bits", self.bits, "G&roup size", self.group),
-            ("&Pieces of text", self.samples, "Tokens of &each", self.length),
+            ("Sam&ples", self.samples, "Tokens p&er sample", self.length),
         )
         for row, (left, first, right, second) in enumerate(rows):
             grid.addWidget(label_for(left, first), row, 0)
@@ -134,7 +134,7 @@ class QuantizeOptions(QWidget):
         name.addWidget(self.name, 0, 1)
         name.addWidget(self.place, 1, 1)
         # The fields of both grids are aligned.
-        widest = QLabel("Pieces of text").sizeHint().width()
+        widest = QLabel("Calibration").sizeHint().width()
         for above in (grid, name):
             above.setColumnMinimumWidth(0, widest)
         name.setColumnStretch(1, 1)

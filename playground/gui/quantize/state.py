@@ -13,7 +13,7 @@ from playground.core.quantize import Estimate, LayerProgress, QuantizedModel
 class QuantizeStage(StrEnum):
     """Where the dialog is between reading the model and having a copy."""
 
-    LOOKING = "looking at the model"
+    READING = "reading the model"
     CHOOSING = "choosing"
     RUNNING = "running"
     DONE = "done"
@@ -28,7 +28,7 @@ class QuantizeState:
     been sent. `note` is a sentence on how the last copy ended without a failure.
     """
 
-    stage: QuantizeStage = QuantizeStage.LOOKING
+    stage: QuantizeStage = QuantizeStage.READING
     checkpoint: Checkpoint | None = None
     activity: str = ""
     fraction: float | None = None
@@ -51,7 +51,7 @@ class QuantizeState:
         failure: Failure | None = None,
         note: str = "",
     ) -> QuantizeState:
-        """Return the state at the beginning of a stage, with nothing left of the copy before."""
+        """Return the state at the beginning of a stage, without the results of an earlier copy."""
         return replace(
             self,
             stage=stage,

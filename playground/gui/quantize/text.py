@@ -32,8 +32,8 @@ TIPS = {
     "kernels",
     "symmetric": "No zero points, which every kernel can read. Otherwise the newer format gptq_v2",
     "calibration": "A plain UTF-8 text like those that the model will read",
-    "samples": "How many pieces of the text each layer reads; more take longer",
-    "length": "Tokens of each piece",
+    "samples": "Calibration samples that each layer reads; more samples take longer",
+    "length": "Tokens in each calibration sample",
     "name": "The folder's name in the model library",
 }
 
@@ -99,7 +99,7 @@ def start_text(request: QuantizeRequest | None) -> str:
 
 def shows_progress(state: QuantizeState) -> bool:
     """Whether the progress bar is shown."""
-    return bool(state.activity) or state.stage is QuantizeStage.LOOKING
+    return bool(state.activity) or state.stage is QuantizeStage.READING
 
 
 def _duration(estimate: Estimate, measured: bool) -> str:

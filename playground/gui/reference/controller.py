@@ -94,7 +94,7 @@ class FoundingController(QObject):
         self.finished.emit(why)
 
     def _missing(self) -> str:
-        """Why precisions were not measured, a sentence or two each."""
+        """Return why precisions were not measured, in a sentence or two for each."""
         reasons = []
         for lane in self._lanes:
             precision, failure = lane.config.precision, lane.state.failure

@@ -12,7 +12,6 @@ from PySide6.QtWidgets import (
     QLabel,
     QProgressBar,
     QPushButton,
-    QSpinBox,
     QTableWidget,
     QTableWidgetItem,
     QVBoxLayout,
@@ -20,11 +19,12 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core import founding
+from playground.core.format import device_label
 from playground.core.lane import LaneConfig
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.reference import table as founding_table
 from playground.gui.reference.controller import FoundingController
-from playground.gui.toolkit.widgets import set_name
+from playground.gui.toolkit.widgets import label_for, plain_label, spin_box
 
 
 class FoundingDialog(QDialog):
@@ -74,14 +74,12 @@ class FoundingDialog(QDialog):
         options = founding.OPTIONS
         what = _plain(
             f"“{founding.PROMPT.text}” with {options.max_new_tokens} new tokens, greedy, on "
-            f"{self._model} ({self._base.device}): bf16, int8 and GPTQ in alternating order after "
-            "an uncounted warm-up."
+            f"{self._model} ({device_label(self._base.device)}): bf16, int8 and GPTQ in alternating "
+            "order after an uncounted warm-up."
         )
-        self.repeats = QSpinBox()
-        self.repeats.setRange(founding.MIN_REPEATS, 1000)
-        set_name(self.repeats, "Repeats")
-        label = QLabel("&Repeats")
-        label.setBuddy(self.repeats)
+        allowed = (founding.MIN_REPEATS, 1000)
+        self.repeats = spin_box("Repeats", "How often each precision is measured", allowed, 1)
+        label = label_for("&Repeats", self.repeats)
         self.start_button = QPushButton("&Start")
         self.start_button.setProperty("kind", "primary")
         self.start_button.setDefault(True)
@@ -99,6 +97,7 @@ class FoundingDialog(QDialog):
         self.table.verticalHeader().hide()
         self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
         self.table.setTabKeyNavigation(False)
+        self.table.setShowGrid(False)
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
@@ -161,7 +160,7 @@ class FoundingDialog(QDialog):
         stamp = stamps[0]
         kernels = ", ".join(dict.fromkeys(s.kernel for s in stamps))
         return (
-            f"Measured: {stamp.model} on {stamp.device_name}, {stamp.threads} thread(s); kernels: "
+            f"Measured: {stamp.model} on {stamp.device_name}, threads: {stamp.threads}; kernels: "
             f"{kernels}; medians of {'–'.join(str(n) for n in sorted(counts))} runs."
         )
 
@@ -174,8 +173,6 @@ def _alignment(column: int) -> Qt.AlignmentFlag:
 
 
 def _plain(text: str) -> QLabel:
-    label = QLabel(text)
-    label.setTextFormat(Qt.TextFormat.PlainText)
-    label.setWordWrap(True)
+    label = plain_label(text, wrap=True)
     label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
     return label

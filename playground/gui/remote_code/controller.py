@@ -8,7 +8,7 @@ from functools import partial
 from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QWidget
 
-from playground.core.errors import ModelError, PlaygroundError
+from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent
 from playground.core.lane import LaneConfig
 from playground.core.model.remote_code import RemoteCode, check_reviewable, read_code, with_consent
@@ -36,9 +36,7 @@ class RemoteCodeController(QObject):
     def __init__(self, context: AppContext, lanes: LanesController, window: QWidget) -> None:
         super().__init__(window)
         self._lanes = lanes
-        self._settings = context.settings
-        self._background = context.background
-        self._notify = context.notify
+        self._context = context
         self._window = window
         self._presenter: LanePresenter | None = None
         self._config: LaneConfig | None = None
@@ -47,10 +45,10 @@ class RemoteCodeController(QObject):
     def review(self, presenter: LanePresenter) -> None:
         """Read the code that a lane's model brings along, and open the dialog."""
         self._presenter, self._config = presenter, presenter.lane.config
-        self._background.start(
-            partial(_read, presenter.lane.config, self._settings.values.code_consents),
+        self._context.background.start(
+            partial(_read, presenter.lane.config, self._context.settings.values.code_consents),
             self._show,
-            self._notify.error,
+            self._context.notify.error,
         )
 
     @Slot(object)
@@ -73,11 +71,8 @@ class RemoteCodeController(QObject):
         review, presenter = self._review, self._presenter
         if review is None:
             return
-        consents = with_consent(self._settings.values.code_consents, review.consent)
-        try:
-            self._settings.change(code_consents=consents)
-        except PlaygroundError as error:  # the consent holds until the window is closed
-            self._notify.error(error)
+        consents = with_consent(self._context.settings.values.code_consents, review.consent)
+        self._context.change_settings(code_consents=consents)
         # The lane may have been removed or changed while its code was being read.
         if presenter is None or presenter not in self._lanes.presenters:
             return

@@ -32,6 +32,7 @@ class SettingsController(QObject):
         super().__init__(window)
         self._window = window
         self._lanes = lanes
+        self._context = context
         self._settings = context.settings
         self._notify = context.notify
         self._keep = keep
@@ -111,7 +112,7 @@ class SettingsController(QObject):
         }
         dialog = SettingsDialog(values, places, window)
         dialog.changed.connect(self.change)
-        dialog.environmentsRequested.connect(window.actions.environments.trigger)
+        dialog.environments_button.clicked.connect(window.actions.environments.trigger)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -131,10 +132,7 @@ class SettingsController(QObject):
             case "keep_standby":
                 window.actions.keep_standby.setChecked(value)
         if self._keep:
-            try:
-                self._settings.change(**{name: value})
-            except PlaygroundError as error:
-                self._notify.warning(error)
+            self._context.change_settings(**{name: value})
 
     @Slot(QAction)
     def _theme_chosen(self, action: QAction) -> None:

@@ -31,7 +31,7 @@ from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import h_box, muted_label, plain_label, push_button, v_box
 
-_FOLDERS = "Their models are in the list of models."
+_FOLDERS = "The list of models shows what they contain."
 _CODE = "Each was reviewed and allowed for one commit; another commit needs another consent."
 _ENGINES = (
     "Some libraries cannot be installed together with the playground's own: the original "
@@ -50,7 +50,6 @@ class SettingsDialog(QDialog):
     """Shows the settings; every change is emitted immediately, and stored by the controller."""
 
     changed = Signal(str, object)  # the name of a setting and its new value
-    environmentsRequested = Signal()
 
     def __init__(
         self, values: Settings, places: Mapping[str, Path], parent: QWidget | None = None
@@ -140,7 +139,6 @@ class SettingsDialog(QDialog):
         text = f"{self._descriptions['environments']} {_ENGINES}"
         column.addWidget(muted_label(text, wrap=True))
         self.environments_button = push_button("&Engine environments…")
-        self.environments_button.clicked.connect(self.environmentsRequested)
         column.addLayout(_left(self.environments_button))
         column.addStretch(1)
         return page

@@ -39,7 +39,7 @@ class Task(QObject):
             result, error = self._work(), None
         except PlaygroundError as known:
             result, error = None, known
-        except Exception as unknown:  # a defect reaches the user as a sentence, too
+        except Exception as unknown:  # a bug reaches the user as a message, too
             log.exception("background work failed")
             text = str(unknown) or type(unknown).__name__
             result, error = None, PlaygroundError(f"Something went wrong: {text}")
@@ -70,7 +70,7 @@ class Background(QObject):
         done: Callable[..., None] | None = None,
         failed: Callable[..., None] | None = None,
     ) -> Task:
-        """Run `work` on a thread of its own.
+        """Run `work` on a new thread.
 
         `done` receives its result, `failed` its PlaygroundError. Both must be methods of
         QObjects, so that Qt calls them on the thread of their object.

@@ -69,7 +69,7 @@ class ElidedButton(QPushButton):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._full = ""
-        self._room = 0
+        self._reserved = 0  # pixels
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def full_text(self) -> str:
@@ -81,16 +81,16 @@ class ElidedButton(QPushButton):
             self.setAccessibleDescription(text)
             self._elide()
 
-    def set_room(self, pixels: int) -> None:
-        """Set the width of padding and icon, which the text cannot use."""
-        self._room = pixels
+    def reserve(self, pixels: int) -> None:
+        """Reserve a part of the width for padding and icon."""
+        self._reserved = pixels
         self._elide()
 
     def minimumSizeHint(self) -> QSize:
         return QSize(48, super().minimumSizeHint().height())
 
     def sizeHint(self) -> QSize:
-        width = self.fontMetrics().horizontalAdvance(self._full) + self._room + 4
+        width = self.fontMetrics().horizontalAdvance(self._full) + self._reserved + 4
         return QSize(width, super().sizeHint().height())
 
     def resizeEvent(self, event: QResizeEvent) -> None:
@@ -98,8 +98,8 @@ class ElidedButton(QPushButton):
         self._elide()
 
     def _elide(self) -> None:
-        room = max(8, self.width() - self._room)
-        shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideMiddle, room)
+        width = max(8, self.width() - self._reserved)
+        shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideMiddle, width)
         # An ampersand in a model's name does not mark a mnemonic.
         shown = shown.replace("&", "&&")
         if shown != self.text():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QSize, Qt, Signal
+from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QResizeEvent
 from PySide6.QtWidgets import QFrame, QScrollArea, QSizePolicy, QVBoxLayout
 
@@ -12,8 +12,6 @@ from playground.gui.toolkit.widgets import message_label, push_button
 
 class FailurePanel(QScrollArea):
     """A panel as high as its text where there is space, and scrolled where there is not."""
-
-    reviewRequested = Signal()
 
     def __init__(self) -> None:
         super().__init__()
@@ -35,7 +33,6 @@ class FailurePanel(QScrollArea):
         self.review_button = push_button(
             "&Review and allow…", "Read the model's own code; it runs only if you agree"
         )
-        self.review_button.clicked.connect(self.reviewRequested)
         column.addWidget(self.review_button, 0, Qt.AlignmentFlag.AlignLeft)
         column.addStretch(1)
         self.setWidget(self._card)

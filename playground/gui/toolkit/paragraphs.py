@@ -12,7 +12,7 @@ from PySide6.QtGui import QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCu
 SOFT_LENGTH = 1_600
 #: … and at this length anywhere.
 HARD_LENGTH = 2_000
-#: Marks the format of a block that such a break began; undo keeps it.
+#: Marks a block that begins after an inserted break; the mark survives undo and redo.
 _BROKEN = QTextFormat.Property.UserProperty + 2
 
 
@@ -32,7 +32,7 @@ def insert(cursor: QTextCursor, text: str, shape: QTextCharFormat | None = None)
 
 
 def insert_line_break(cursor: QTextCursor) -> None:
-    """Begin a line that the text has; Qt's own function would copy the mark of the block."""
+    """Insert a line break of the text, which unlike Qt's does not copy the block's mark."""
     cursor.insertBlock(QTextBlockFormat())
 
 

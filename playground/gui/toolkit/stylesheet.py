@@ -167,7 +167,8 @@ QHeaderView::section {
     background: $surface; color: $muted; border: none; border-bottom: 1px solid $border;
     padding: 4px 8px; font-weight: 600;
 }
-QTableView QHeaderView::section { padding: 4px 11px; }  /* where its cells' texts begin */
+/* Headings begin where the texts of their cells do. */
+QTableView QHeaderView::section, QTreeView QHeaderView::section { padding: 4px 11px; }
 QTableView#figures QHeaderView::section { padding: 4px 7px; }
 QTableCornerButton::section { background: transparent; border: none; }
 

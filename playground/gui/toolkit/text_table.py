@@ -1,4 +1,4 @@
-"""A read-only table of plain texts; texts from strangers are never taken for HTML."""
+"""A read-only table of plain texts; untrusted texts are never interpreted as HTML."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RowsModel(QAbstractTableModel):
     """Rows of cells under headings."""
 
     def __init__(self, headings: Sequence[str], right: Sequence[int] = ()) -> None:
-        """`right` are the columns of numbers."""
+        """`right` are the columns of numbers, which are aligned to the right."""
         super().__init__()
         self._headings = tuple(headings)
         self._right = frozenset(right)
@@ -44,7 +44,7 @@ class RowsModel(QAbstractTableModel):
         self._tips: list[str] = []
 
     def set_rows(self, rows: Sequence[tuple[str, ...]], tips: Sequence[str] = ()) -> None:
-        """Replace the rows; `tips` has one tool tip a row, else a cell's tip is its text."""
+        """Replace the rows; `tips` has a tool tip for each row, instead of each cell's text."""
         self.beginResetModel()
         self._rows, self._tips = list(rows), list(tips)
         self.endResetModel()
@@ -103,9 +103,10 @@ class RowsTable(QTableView):
         right: Sequence[int] = (),
         widths: Mapping[int, int] | None = None,
         wrap: bool = False,
+        stretch: int = 0,
         parent: QWidget | None = None,
     ) -> None:
-        """`right` are the columns of numbers. The first column takes the width that the others
+        """`right` are the columns of numbers. The column `stretch` takes the width that the others
         leave: those in `widths` have fixed pixels, the others what their texts need. With `wrap`
         a row is as high as its texts need, or two lines high where there are very many rows."""
         super().__init__(parent)
@@ -133,7 +134,7 @@ class RowsTable(QTableView):
         header.setMinimumSectionSize(56)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setResizeContentsPrecision(100)  # rows measured for the width
-        header.setSectionResizeMode(0, QHeaderView.ResizeMode.Stretch)
+        header.setSectionResizeMode(stretch, QHeaderView.ResizeMode.Stretch)
         for column, width in (widths or {}).items():
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.Interactive)
             header.resizeSection(column, width)

@@ -147,7 +147,7 @@ class _Theme(QObject):
 
 
 _theme = _Theme()
-#: Emitted after the colours changed; widgets with a paintEvent of their own redraw then.
+#: Emitted after the colours changed; widgets that override paintEvent repaint then.
 theme_changed = _theme.changed
 
 

@@ -12,6 +12,7 @@ from PySide6.QtGui import (
 )
 from PySide6.QtWidgets import (
     QAbstractScrollArea,
+    QAbstractSpinBox,
     QComboBox,
     QHBoxLayout,
     QLabel,
@@ -65,10 +66,10 @@ def announce(widget: QWidget, text: str) -> None:
 
 
 def only_text(data: QMimeData, text: str) -> QMimeData:
-    """Replace the contents of `data`, which Qt made, by `text`.
+    """Replace the contents of `data`, an object that Qt created, by `text`.
 
-    The clipboard outlives the interpreter, and deleting an object that Python made then
-    crashes: only an object that Qt made may go there.
+    The clipboard outlives the interpreter, and deleting an object created in Python crashes
+    then. Only objects created by Qt may be put there.
     """
     data.text()  # Qt fills `data` on first access, and would overwrite what was set before
     data.clear()
@@ -132,8 +133,13 @@ def spin_box(name: str, tip: str, allowed: tuple[int, int], step: int) -> QSpinB
     spin.setSingleStep(step)
     set_name(spin, name)
     spin.setToolTip(tip)
-    spin.lineEdit().setTextMargins(5, 0, 0, 0)  # Qt ignores the style sheet's padding here
+    indent_text(spin)
     return spin
+
+
+def indent_text(spin: QAbstractSpinBox) -> None:
+    """Indent a field's text: Qt ignores the style sheet's padding here."""
+    spin.lineEdit().setTextMargins(5, 0, 0, 0)
 
 
 def wrapping_policy() -> QSizePolicy:

@@ -11,7 +11,7 @@ from playground.gui.toolkit import theme
 
 
 class Actions(QObject):
-    """The actions, connected and enabled by others.
+    """Holds every action; others connect and enable them.
 
     Those in `lane_commands` have a LaneCommand as their data and concern the current lane: the
     one that has, or had last, the focus. Those in `lanes` have a lane's index as their data,

@@ -16,13 +16,13 @@ from playground.gui.window.main_window import MainWindow
 
 
 def connect_messages(window: MainWindow, notify: Notify) -> None:
-    """Messages to the user."""
+    """Connect what reports to the user with the message bar."""
     notify.message.connect(window.messages.show_message)
     window.plot.export_failed.connect(notify.error)
 
 
 def connect_prompt(window: MainWindow, controller: PromptController) -> None:
-    """The prompt: running, stopping, editing and clearing it."""
+    """Connect the prompt's buttons and commands: run, stop, edit, clear."""
     prompt, actions = window.prompt, window.actions
     prompt.run_button.clicked.connect(controller.run)
     prompt.stop_button.clicked.connect(controller.stop)
@@ -43,7 +43,7 @@ def connect_lanes(
     commands: LaneCommands,
     controller: PromptController,
 ) -> None:
-    """The lanes: commands on the current one, and on all of them."""
+    """Connect the commands on the current lane, and on all lanes."""
     actions = window.actions
     actions.lane_commands.triggered.connect(commands.run_in_current)
     actions.add_lane.triggered.connect(lanes.add_lane)
@@ -54,13 +54,13 @@ def connect_lanes(
 def connect_models(
     models: ModelsController, controller: PromptController, quantize: QuantizeEntry
 ) -> None:
-    """The models: what follows from their facts, and from a choice in the picker."""
+    """Connect the models' facts with the chat mode, and the picker with quantizing."""
     models.facts_changed.connect(controller.check_chat)
     models.quantize_requested.connect(quantize.open)
 
 
 def connect_downloads(window: MainWindow, downloads: DownloadsController) -> None:
-    """The downloads: their summary beside the menus, and their window."""
+    """Connect the downloads with their window, and with the summary beside the menus."""
     window.actions.downloads.triggered.connect(downloads.open_window)
     window.indicator.clicked.connect(downloads.open_window)
     downloads.summary_changed.connect(window.indicator.show_summary)
@@ -72,18 +72,18 @@ def connect_environments(
     entry: EnvironmentsEntry,
     models: ModelsController,
 ) -> None:
-    """The engine environments: their dialog, and what the lanes can be set to there."""
+    """Connect the engine environments with their dialog, and with what lanes can be set to."""
     window.actions.environments.triggered.connect(entry.open)
     environments.changed.connect(models.show_all)
     environments.known.connect(models.environment_known)
 
 
 def connect_quantizing(window: MainWindow, quantize: QuantizeEntry) -> None:
-    """The window that makes quantized copies of a model."""
+    """Connect the dialog that makes quantized copies of a model."""
     window.actions.quantize.triggered.connect(quantize.open_current)
     window.closing.connect(quantize.shut_down)
 
 
 def connect_standby(window: MainWindow, standby: StandbyEngines) -> None:
-    """The standby engines."""
+    """Connect the standby engines' switch."""
     window.actions.keep_standby.toggled.connect(standby.set_enabled)

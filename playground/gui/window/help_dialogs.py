@@ -10,18 +10,16 @@ import PySide6
 from PySide6.QtCore import Qt, qVersion
 from PySide6.QtGui import QAction, QKeySequence
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
     QDialogButtonBox,
-    QLabel,
-    QTreeWidget,
-    QTreeWidgetItem,
     QVBoxLayout,
     QWidget,
 )
 
 import playground
 from playground.core.trace import FORMULAS
+from playground.gui.toolkit.text_table import RowsTable
+from playground.gui.toolkit.widgets import plain_label
 
 _FIGURES = (
     "Every time is taken in the engine, after the device has finished the token. Loading and "
@@ -49,22 +47,10 @@ class ListDialog(QDialog):
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
         self.resize(880, 480)
-        head = QLabel(text)
-        head.setTextFormat(Qt.TextFormat.PlainText)
-        head.setWordWrap(True)
-        self.list = QTreeWidget()
-        self.list.setColumnCount(2)
-        self.list.setHeaderHidden(True)
-        self.list.setRootIsDecorated(False)
-        self.list.setWordWrap(True)
-        self.list.setAccessibleName(title)
-        self.list.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        for name, value in rows:
-            item = QTreeWidgetItem([name, value])
-            item.setToolTip(1, value)
-            self.list.addTopLevelItem(item)
-        self.list.resizeColumnToContents(0)
-        self.list.setColumnWidth(0, self.list.columnWidth(0) + 24)
+        head = plain_label(text, wrap=True)
+        self.list = RowsTable(title, ("Name", "Explanation"), wrap=True, stretch=1)
+        self.list.horizontalHeader().hide()
+        self.list.rows.set_rows(rows)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Close)
         buttons.rejected.connect(self.reject)
         column = QVBoxLayout(self)

@@ -58,7 +58,7 @@ class MainWindow(QMainWindow):
         self.indicator = DownloadIndicator()
         self._place()
         self._fill_menus()
-        self._connect_own()
+        self._connect_actions()
         self.lanes.set_tab_start(self.options.last_field())
         self.resize(1280, 720)
         self.setMinimumSize(760, 520)
@@ -120,7 +120,6 @@ class MainWindow(QMainWindow):
         side.addWidget(prompt, 1)
         side.addWidget(line)
         side.addWidget(options, 0)
-        self._options_area = options
 
         self._down = QSplitter(Qt.Orientation.Vertical)
         self._down.setHandleWidth(8)
@@ -189,7 +188,7 @@ class MainWindow(QMainWindow):
                     menu.addAction(entry)
         bar.setCornerWidget(self.indicator)
 
-    def _connect_own(self) -> None:
+    def _connect_actions(self) -> None:
         """Connect what concerns the window alone: focus, visibility, help, closing."""
         a = self.actions
         a.focus_prompt.triggered.connect(self._focus_prompt)

@@ -17,13 +17,13 @@ log = logging.getLogger(__name__)
 
 
 class TerminationSignals(QObject):
-    """Emits `asked` when the process is told to end. Made on the main thread; see `restore`.
+    """Emits `received` for SIGINT and SIGTERM until `restore`. Create it on the main thread.
 
     Python runs signal handlers only between two of its instructions, and an idle event loop
     executes none: the wake-up socket makes the loop run.
     """
 
-    asked = Signal()
+    received = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -48,7 +48,7 @@ class TerminationSignals(QObject):
     def _woken(self) -> None:
         numbers = self._reading.recv(64)
         if any(number in _NUMBERS for number in numbers):
-            self.asked.emit()
+            self.received.emit()
 
 
 class UncaughtErrors:

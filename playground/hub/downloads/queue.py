@@ -118,8 +118,10 @@ class DownloadQueue:
             self._announce(item)
             return item
 
-    def want(self, keys: Collection[str], lanes: tuple[tuple[ModelSpec, Precision], ...]) -> None:
-        """Store with these entries, and with no others, the lanes that wait for them."""
+    def set_pending_lanes(
+        self, keys: Collection[str], lanes: tuple[tuple[ModelSpec, Precision], ...]
+    ) -> None:
+        """Store the lanes that wait for these entries; no other entry keeps any."""
         with self._changed:
             for key, item in self._items.items():
                 changed = msgspec.structs.replace(item, lanes=lanes if key in keys else ())

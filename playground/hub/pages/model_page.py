@@ -128,6 +128,7 @@ def _info(spec: ModelSpec, site: HubSite) -> Mapping[str, object]:
 def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, object], site: HubSite) -> _Found:
     """Read the small files of a commit in parallel; what cannot be read becomes a note."""
     notes: list[str] = []
+    unread: dict[str, list[str]] = {}  # names of files, by the reason
     siblings = [text(mapping(s).get("rfilename")) for s in items(info.get("siblings"))]
 
     def sizes() -> dict[str, int | None]:
@@ -143,7 +144,7 @@ def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, object], site: 
         try:
             return site.get_file(spec.source, commit, name, limit)
         except ModelError as error:
-            notes.append(f"{name} could not be read: {error.message}")
+            unread.setdefault(error.message, []).append(name)
             return None
 
     wanted = [*_FILES]
@@ -154,7 +155,9 @@ def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, object], site: 
         told = pool.submit(sizes)
         contents = {name: pool.submit(content, name, limit) for name, limit in wanted}
         found = {name: future.result() for name, future in contents.items()}
-        return _Found(told.result(), found, texts(info.get("tags")), info, _each_once(notes))
+        all_sizes = told.result()
+        notes += (f"{_listed(names)} could not be read: {why}" for why, names in unread.items())
+        return _Found(all_sizes, found, texts(info.get("tags")), info, _each_once(notes))
 
 
 def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:
@@ -252,6 +255,10 @@ def _chat_template(tokenizer: Mapping[str, object], file: bytes | None) -> str:
 def _one_or_more(value: object) -> tuple[str, ...]:
     found = texts(value) if isinstance(value, list) else (text(value),)
     return tuple(filter(None, found))
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _each_once(values: Iterable[str]) -> tuple[str, ...]:

@@ -20,7 +20,7 @@ from playground.core.protocol import Activity
 from playground.core.settings import Settings
 from playground.gui.engines.standby import KEEP_FREE, START_FREE, StandbyEngines
 from playground.gui.toolkit.notify import Notify
-from tests.gui.support import LONG, MakeWindow
+from tests.gui.support import LONG, MakeWindow, standby_pids, standby_ready
 from tests.support.scripted_engine import scripted_command
 
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
@@ -65,8 +65,8 @@ def make_standby(qtbot: QtBot, memory: Memory) -> Iterator[MakeStandby]:
 
 def wait_for_standby(qtbot: QtBot, standby: StandbyEngines) -> int:
     """Return the process id of the own environment's standby engine, once it can load."""
-    qtbot.waitUntil(lambda: standby.ready and "" in standby.pids, timeout=LONG)
-    return standby.pids[""]
+    qtbot.waitUntil(lambda: standby_ready(standby) and "" in standby_pids(standby), timeout=LONG)
+    return standby_pids(standby)[""]
 
 
 def gone(qtbot: QtBot, pid: int) -> None:
@@ -108,13 +108,13 @@ def test_a_killed_standby_engine_is_replaced_but_not_for_ever(
     standby, lane = playground.standby, playground.lanes.lanes[0]
     first = wait_for_standby(qtbot, standby)
     os.kill(first, signal.SIGKILL)
-    qtbot.waitUntil(lambda: standby.pids.get("", first) != first, timeout=LONG)
+    qtbot.waitUntil(lambda: standby_pids(standby).get("", first) != first, timeout=LONG)
     second = wait_for_standby(qtbot, standby)
     os.kill(second, signal.SIGKILL)
-    qtbot.waitUntil(lambda: not standby.pids, timeout=LONG)
+    qtbot.waitUntil(lambda: not standby_pids(standby), timeout=LONG)
     with qtbot.waitSignal(standby._idle.timeout, timeout=LONG):
         pass
-    assert not standby.pids
+    assert not standby_pids(standby)
     lane.load()  # nobody noticed anything
     loaded(qtbot, playground)
     assert not playground.window.messages.isVisible()
@@ -132,7 +132,7 @@ def test_a_standby_engine_that_has_just_died_is_not_given_away(
     assert engine._worker is not None
     assert engine._worker.process._ended.wait(60)
     assert standby.take("") is None
-    qtbot.waitUntil(lambda: standby.pids.get("") not in (None, pid), timeout=LONG)
+    qtbot.waitUntil(lambda: standby_pids(standby).get("") not in (None, pid), timeout=LONG)
 
 
 def test_what_still_imports_goes_when_a_generation_begins(
@@ -140,10 +140,10 @@ def test_what_still_imports_goes_when_a_generation_begins(
 ) -> None:
     standby = make_standby("--delay", "importing=60")
     standby.update([""], busy=False, generating=False)
-    qtbot.waitUntil(lambda: bool(standby.pids.get("")), timeout=LONG)
-    pid = standby.pids[""]
+    qtbot.waitUntil(lambda: bool(standby_pids(standby).get("")), timeout=LONG)
+    pid = standby_pids(standby)[""]
     standby.update([""], busy=True, generating=True)
-    assert not standby.pids
+    assert not standby_pids(standby)
     gone(qtbot, pid)
     assert not standby._idle.isActive()
 
@@ -153,7 +153,7 @@ def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_standby: Ma
     standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
     standby.update([""], busy=True, generating=True)
-    assert standby.pids == {"": pid}
+    assert standby_pids(standby) == {"": pid}
     engine = standby.take("")
     assert engine is not None
     assert engine.ready
@@ -165,11 +165,13 @@ def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_standby: Ma
 def test_each_environment_in_use_has_one(qtbot: QtBot, make_standby: MakeStandby) -> None:
     standby = make_standby()
     standby.update(["", "other", "", "gone"], busy=False, generating=False)
-    qtbot.waitUntil(lambda: standby.ready and len(standby.pids) == 2, timeout=LONG)
-    pids = standby.pids
+    qtbot.waitUntil(
+        lambda: standby_ready(standby) and len(standby_pids(standby)) == 2, timeout=LONG
+    )
+    pids = standby_pids(standby)
     assert set(pids) == {"", "other"}
     standby.update([""], busy=False, generating=False)
-    assert standby.pids == {"": pids[""]}
+    assert standby_pids(standby) == {"": pids[""]}
     gone(qtbot, pids["other"])
 
 
@@ -181,13 +183,13 @@ def test_none_where_memory_is_short(
     standby.update([""], busy=False, generating=False)
     with qtbot.waitSignal(standby._idle.timeout, timeout=LONG):
         pass
-    assert not standby.pids
+    assert not standby_pids(standby)
     memory.free = START_FREE
     standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
     memory.free = KEEP_FREE - 1
     standby.update([""], busy=True, generating=False)
-    assert not standby.pids
+    assert not standby_pids(standby)
     gone(qtbot, pid)
 
 
@@ -213,8 +215,8 @@ def test_a_real_engine_that_waited_loads_without_importing(
     lanes = (LaneConfig(precision=Precision.BF16), LaneConfig(precision=Precision.FP32))
     playground = make_window(settings=Settings(lanes=lanes), real=True, standby=True)
     playground.start_ahead()
-    qtbot.waitUntil(lambda: playground.standby.ready, timeout=4 * LONG)
-    pid = playground.standby.pids[""]
+    qtbot.waitUntil(lambda: standby_ready(playground.standby), timeout=4 * LONG)
+    pid = standby_pids(playground.standby)[""]
     second = playground.lanes.lanes[1]
     second.load()
     qtbot.waitUntil(lambda: second.state.stage is Stage.READY, timeout=4 * LONG)

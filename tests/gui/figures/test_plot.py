@@ -141,15 +141,15 @@ def test_log_scale_draws_logarithms(plot: LatencyPlot) -> None:
 
 def test_distribution_counts_every_token(plot: LatencyPlot, qtbot: QtBot) -> None:
     plot.views.button("distribution").click()
-    assert plot.spread.isVisible()
+    assert plot.distribution.isVisible()
     assert plot.view() == "distribution"
-    for share in plot.spread._shares.values():
+    for share in plot.distribution._shares.values():
         assert share.sum() == pytest.approx(100)
     plot.cumulative.setChecked(True)
-    for share in plot.spread._shares.values():
+    for share in plot.distribution._shares.values():
         assert share[-1] == pytest.approx(100)
     plot.log.setChecked(True)
-    assert plot.spread._shares[0][-1] == pytest.approx(100)
+    assert plot.distribution._shares[0][-1] == pytest.approx(100)
 
 
 def test_a_lanes_name_is_whole_where_the_others_leave_room(plot: LatencyPlot, qtbot: QtBot) -> None:

@@ -240,6 +240,10 @@ def test_every_entry_of_the_menus_is_a_command(lane: LaneView, qtbot: QtBot) -> 
                 action.trigger()
             assert commanded.args == [action.data()]
             seen.append(action.data())
+    with qtbot.waitSignal(lane.commanded) as commanded:
+        lane.failure.review_button.click()
+    assert commanded.args == [LaneCommand.REVIEW_CODE]
+    seen.append(LaneCommand.REVIEW_CODE)
     buttons = {LaneCommand.CHOOSE_MODEL, LaneCommand.LOAD, LaneCommand.CANCEL}
     assert set(LaneCommand) == {*seen, *buttons, LaneCommand.OPEN_FOLDER}
     assert len(seen) == len(set(seen))

@@ -35,7 +35,7 @@ class Record:
         self.waited: list[set[LaneController]] = []  # at the beginning of each step
         run.stepped.connect(self._on_step)
         run.answered.connect(lambda step, *rest: self.answers.append((step.repeat, *rest)))
-        run.waits.connect(self._on_wait)
+        run.waiting_changed.connect(self._on_wait)
 
     def _on_step(self, step: GenerateStep[LaneController]) -> None:
         self.steps.append(step)

@@ -330,7 +330,7 @@ def test_the_pair_to_compare() -> None:
     groups = [DerivativeGroup("gptq", "GPTQ", True, (first, second))]
     plan = comparison(plain, groups)
     assert plan is not None
-    assert plan.label == "Compare bf16 and GPTQ"
+    assert plan.label == "bf16 and GPTQ"
     assert plan.lanes == (
         (plain.spec, Precision.BF16),
         (second.spec, Precision.GPTQ),  # it is here

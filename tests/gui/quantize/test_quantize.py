@@ -64,7 +64,7 @@ def open_(qtbot: QtBot, controller: QuantizeController) -> Iterator[Open]:
     QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
-def chosen(qtbot: QtBot, dialog: QuantizeDialog, controller: QuantizeController) -> None:
+def chosen(qtbot: QtBot, controller: QuantizeController) -> None:
     """Wait for the model, and choose what is quick."""
     qtbot.waitUntil(lambda: controller.state.stage is QuantizeStage.CHOOSING, timeout=LONG)
     controller.change(group_size=32, samples=8, length=64, threads=1)
@@ -80,9 +80,9 @@ def test_from_options_over_an_estimate_and_layers_to_a_folder(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
-    chosen(qtbot, dialog, controller)
+    chosen(qtbot, controller)
     assert dialog.cost.text().startswith("About 1 s · ")  # calculated: at least and at most
-    assert "nothing is measured yet" in dialog.basis.text()
+    assert "not measured yet" in dialog.basis.text()
     assert dialog.options.name.text() == "tiny-gptq-4bit-32g"
     qtbot.waitUntil(lambda: controller.state.measured, timeout=LONG)
     assert dialog.cost.text().startswith("About ")
@@ -116,7 +116,7 @@ def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
-    chosen(qtbot, dialog, controller)
+    chosen(qtbot, controller)
     controller.change(samples=256, length=256)
     controller.start()
     qtbot.waitUntil(
@@ -140,7 +140,7 @@ def test_an_engine_that_dies_is_a_sentence_and_another_one_takes_over(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
-    chosen(qtbot, dialog, controller)
+    chosen(qtbot, controller)
     controller.change(samples=256, length=256)
     controller.start()
     qtbot.waitUntil(lambda: controller.state.layer is not None, timeout=LONG)
@@ -160,7 +160,7 @@ def test_closing_asks_and_then_ends_the_engine(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
-    chosen(qtbot, dialog, controller)
+    chosen(qtbot, controller)
     controller.start()
     qtbot.waitUntil(lambda: controller.pid > 0, timeout=LONG)
     pid = controller.pid
@@ -176,14 +176,42 @@ def test_closing_asks_and_then_ends_the_engine(
     next(b for b in box.buttons() if b is not box.escapeButton()).click()
     assert not dialog.isVisible()
     # At once again, while the old engine may still be on its way out.
-    again = open_(tiny)
+    open_(tiny)
     assert is_gone(pid)
     assert library() == []
-    chosen(qtbot, again, controller)
+    chosen(qtbot, controller)
     controller.change(to=Precision.NF4)
     with qtbot.waitSignal(controller.finished, timeout=LONG):
         controller.start()
     assert library() == ["tiny-nf4"]
+
+
+def test_an_engine_that_gets_ready_while_the_dialog_closes_is_the_last_one(
+    qtbot: QtBot, background: Background, tiny: Path
+) -> None:
+    started: list[str] = []
+    closed = False
+
+    def make(environment: str) -> EngineProcess:
+        started.append(environment)
+        return EngineProcess()
+
+    controller = QuantizeController(make, background)
+    controller.open(ModelSpec(str(tiny)), "cpu")
+    chosen(qtbot, controller)
+
+    def close() -> None:
+        nonlocal closed
+        if controller.state.free_bytes:  # the engine's facts have just arrived
+            controller.changed.disconnect(close)
+            controller.close()
+            closed = True
+
+    controller.changed.connect(close)
+    qtbot.waitUntil(lambda: closed and controller.pid == 0, timeout=LONG)
+    controller.shut_down()
+    assert controller.wait(LONG)
+    assert started == [""]
 
 
 @pytest.mark.parametrize(
@@ -204,7 +232,7 @@ def test_a_bad_calibration_text_and_a_taken_name_are_reported_before_the_start(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
-    chosen(qtbot, dialog, controller)
+    chosen(qtbot, controller)
     dialog.options.use_text(str(tiny / "model.safetensors"))
     qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
     assert "is no text" in controller.state.failure.message

@@ -15,7 +15,7 @@ from playground.app.main import Playground
 from playground.client.engine_process import EngineProcess
 from playground.core.generation import GenerationOptions
 from playground.core.settings import Settings, SettingsStore
-from tests.gui.support import scripted_prepare
+from tests.gui.support import scripted_prepare, standby_pids, standby_ready
 from tests.support.scripted_engine import scripted_command
 
 
@@ -32,9 +32,10 @@ class Reporter(QObject):
     @Slot()
     def _look(self) -> None:
         presenters, standby = self._playground.lanes.presenters, self._playground.standby
-        if standby.ready or all(presenter.figures()[0].tokens for presenter in presenters):
+        if standby_ready(standby) or all(p.figures()[0].tokens for p in presenters):
             self._timer.stop()
-            pids = [p.lane.pid for p in presenters if p.lane.pid] + list(standby.pids.values())
+            pids = [p.lane.pid for p in presenters if p.lane.pid]
+            pids += standby_pids(standby).values()
             sys.stdout.write(" ".join(map(str, pids)) + "\n")
             sys.stdout.flush()
 
