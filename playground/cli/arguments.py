@@ -20,7 +20,7 @@ from playground.cli.options import (
     precision_list,
 )
 from playground.cli.quantize.arguments import add_quantize
-from playground.core.facts import DecoderChoice
+from playground.core.choices import DecoderChoice
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` lists its options."

@@ -12,8 +12,9 @@ from playground.cli.console import Console
 from playground.cli.figures import loaded_fields, what_runs
 from playground.cli.requests import asked_for_trust, given_consents, local_model, tell_slowness
 from playground.client.session import Session
+from playground.core.choices import DecoderChoice
 from playground.core.errors import PlaygroundError, RemoteCodeError
-from playground.core.facts import DecoderChoice, LoadedModel, ModelSpec
+from playground.core.facts import LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress
 from playground.hub.local.prepare import choose_device, prepare_load

@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from playground.client.environments import bare, check
-from playground.core.environments import AUTO_GPTQ, EngineEnvironment, check_name
+from playground.core.choices import AUTO_GPTQ
+from playground.core.environments import EngineEnvironment, check_name
 from playground.core.errors import EngineError
 from playground.core.format import size_text
 from playground.core.system import paths

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 import msgspec
 
+from playground.core.choices import DecoderChoice
 from playground.core.floor import Floor
 from playground.core.format import seconds_text
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.precision import Precision
-
-DecoderChoice = Literal["auto", "generate"]
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):

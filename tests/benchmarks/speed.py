@@ -23,9 +23,10 @@ from typing import Any
 from playground.cli.console import Console, table
 from playground.cli.options import Parser, positive
 from playground.client.session import Session
+from playground.core.choices import DecoderChoice
 from playground.core.comparison import alternating, median, ratio
 from playground.core.errors import EngineError
-from playground.core.facts import DecoderChoice, LoadRequest
+from playground.core.facts import LoadRequest
 from playground.core.format import ratio_text, seconds_text
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision

@@ -16,7 +16,8 @@ from transformers import (
     Qwen3Config,
 )
 
-from playground.core.facts import Answer, DecoderChoice
+from playground.core.choices import DecoderChoice
+from playground.core.facts import Answer
 from playground.core.generation import GenerationOptions
 from playground.engine.cpu_step.choose_step import summation_noise
 from playground.engine.decoding.decoder import Decoded, Decoder

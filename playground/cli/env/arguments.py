@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from playground.cli.options import Commands, add_json
-
-#: What can be created; repeated here, since importing its module is slow for a help text.
-_KINDS = ("auto-gptq",)
+from playground.core.choices import AUTO_GPTQ
 
 
 def add_env(commands: Commands) -> None:
@@ -25,7 +23,7 @@ def add_env(commands: Commands) -> None:
     add.add_argument("python", type=Path, metavar="PATH", help="its executable")
     add.add_argument("--name", default="", help="default: the folder's name")
     create = actions.add_parser("create", help="make the one with auto-gptq 0.7.1")
-    create.add_argument("kind", choices=_KINDS, metavar="|".join(_KINDS))
+    create.add_argument("kind", choices=(AUTO_GPTQ,), metavar=AUTO_GPTQ)
     create.add_argument("--name", default="", help="default: the kind")
     remove = actions.add_parser(
         "remove", help="forget one, and delete it if `playground env create` made it"

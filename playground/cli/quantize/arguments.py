@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from playground.cli.options import Commands, add_model_options
-from playground.core.quantize_choices import BITS, GROUP_SIZES, TARGETS
+from playground.core.choices import BITS, GROUP_SIZES, TARGETS
 
 
 def add_quantize(commands: Commands) -> None:

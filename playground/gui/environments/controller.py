@@ -11,8 +11,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from playground.client.environment_builder import Builder, Cancelled, remove_folder
 from playground.client.environments import check, look
+from playground.core.choices import AUTO_GPTQ
 from playground.core.environments import (
-    AUTO_GPTQ,
     EngineEnvironment,
     check_new,
     default_name,

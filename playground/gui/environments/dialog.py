@@ -21,7 +21,7 @@ from PySide6.QtWidgets import (
 
 from playground.client.environment_builder import made_folder
 from playground.client.environments import precisions, shown_versions
-from playground.core.environments import AUTO_GPTQ
+from playground.core.choices import AUTO_GPTQ
 from playground.gui.environments.controller import EnvironmentsController, EnvironmentState
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import file_dialog
