@@ -14,6 +14,7 @@ import msgspec
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
+from playground.core.format import human_duration
 from playground.core.precision import Precision
 from playground.hub.downloads import queue_file
 from playground.hub.downloads.download import Download
@@ -375,7 +376,7 @@ class _Watch:
 
     def broken(self) -> Broken:
         return Broken(
-            f"No byte has come for {self._stall_s:.0f} seconds.",
+            f"No byte has arrived for {human_duration(self._stall_s)}.",
             "Check the network; finished files are kept.",
             retryable=True,
         )
