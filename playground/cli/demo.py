@@ -80,10 +80,10 @@ def _compare(args: argparse.Namespace, console: Console) -> dict[Lane, Answer]:
 
         plan = prompt_run(lanes, lambda _: RawPrompt(PROMPT), options, "in turn")
         carry_out(plan, begun, lambda _, lane, answer: answers.update({lane: answer}))
-        if interrupts.asked:
+        if interrupts.requested:
             raise Interrupted
     if not answers:
-        raise EngineError("The bundled model cannot run here.", "`playground doctor` tells why.")
+        raise EngineError("The bundled model cannot run here.", "`playground doctor` says why.")
     return answers
 
 

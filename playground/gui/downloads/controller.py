@@ -82,10 +82,10 @@ class DownloadsController(QObject):
         self._refresh()
         return item
 
-    def want(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
+    def set_pending_lanes(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
         """Store with these entries, and with no others, the lanes that wait for them."""
         if self._queue is not None:
-            self._queue.want(keys, lanes)
+            self._queue.set_pending_lanes(keys, lanes)
 
     def attach(self, panel: DownloadsPanel) -> None:
         """Let a panel show and change the queue while the panel exists."""

@@ -54,7 +54,7 @@ class PendingLanes(QObject):
             if item.lanes == requested and item.state is not DownloadState.FINISHED
         ]
         if any(item.state is DownloadState.CANCELLED for item in unfinished):
-            self._context.downloads.want((), ())
+            self._context.downloads.set_pending_lanes((), ())
         elif unfinished:
             self._wait(requested, unfinished)
         else:  # all downloads had finished when the window closed
@@ -64,7 +64,7 @@ class PendingLanes(QObject):
         """Set up lanes: one in `target` (else the current lane), several from the left."""
         self._requested, self._target = tuple(lanes)[:MAX_LANES], target
         self._awaited.clear()
-        self._context.downloads.want((), ())
+        self._context.downloads.set_pending_lanes((), ())
         work = partial(_missing, self._requested, self._context.hub)
         self._context.background.start(work, self._looked, self._failed)
 
@@ -84,7 +84,7 @@ class PendingLanes(QObject):
 
     def _wait(self, requested: _Lanes, items: Sequence[DownloadItem]) -> None:
         self._requested, self._awaited = requested, {item.key for item in items}
-        self._context.downloads.want(self._awaited, requested)
+        self._context.downloads.set_pending_lanes(self._awaited, requested)
         coming = [item.spec for item in items if not item.state.is_over]
         if not coming:
             return  # they failed, and can be retried
@@ -122,12 +122,12 @@ class PendingLanes(QObject):
     def _give_up(self, key: str) -> None:
         self._awaited.clear()
         self._requested = ()
-        self._context.downloads.want((), ())
+        self._context.downloads.set_pending_lanes((), ())
         self._context.notify.info(f"Without {key} the lanes stay as they are.")
 
     def _finished(self) -> None:
         requested = self._requested
-        self._context.downloads.want((), ())
+        self._context.downloads.set_pending_lanes((), ())
         if self._set_up():
             models = list(dict.fromkeys(spec for spec, _ in requested))
             are = "is" if len(models) == 1 else "are"

@@ -15,7 +15,7 @@ import msgspec
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.format import human_duration
-from playground.core.precision import Precision
+from playground.core.lane import LaneChoice
 from playground.hub.downloads import queue_file
 from playground.hub.downloads.download import Download
 from playground.hub.downloads.events import Advanced, Broken, Completed, DownloadEvent, Planned
@@ -119,7 +119,7 @@ class DownloadQueue:
             self._announce(item)
             return item
 
-    def want(self, keys: Collection[str], lanes: tuple[tuple[ModelSpec, Precision], ...]) -> None:
+    def set_pending_lanes(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
         """Store with these entries, and with no others, the lanes that wait for them."""
         with self._changed:
             for key, item in self._items.items():

@@ -146,15 +146,15 @@ def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, object], site: 
             notes.append(f"{name} could not be read: {error.message}")
             return None
 
-    wanted = [*_FILES]
+    limits = [*_FILES]
     if not info.get("evalResults"):
         results = [n for n in siblings if n.startswith(".eval_results/") and n.endswith(".yaml")]
-        wanted += [(name, _RESULTS_LIMIT) for name in results[:_MOST_RESULT_FILES]]
+        limits += [(name, _RESULTS_LIMIT) for name in results[:_MOST_RESULT_FILES]]
     with ThreadPoolExecutor(4, thread_name_prefix="page") as pool:
-        told = pool.submit(sizes)
-        contents = {name: pool.submit(content, name, limit) for name, limit in wanted}
+        listed = pool.submit(sizes)
+        contents = {name: pool.submit(content, name, limit) for name, limit in limits}
         found = {name: future.result() for name, future in contents.items()}
-        return _Found(told.result(), found, texts(info.get("tags")), info, _each_once(notes))
+        return _Found(listed.result(), found, texts(info.get("tags")), info, _each_once(notes))
 
 
 def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:

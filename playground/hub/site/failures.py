@@ -250,7 +250,7 @@ def _from_disk(error: BaseException, _request: _Request) -> HubError | None:
 def _from_library(error: BaseException, request: _Request) -> HubError | None:
     """Explain what the library itself refuses, by its words where it has no class for it."""
     if isinstance(error, HFValidationError):
-        return HubError(f"“{request.id[:60]}” is no Hub id.", "A Hub id looks like owner/name.")
+        return HubError(f"“{request.id[:60]}” is not a Hub id.", "A Hub id looks like owner/name.")
     if isinstance(error, FileMetadataError | json.JSONDecodeError):
         return no_hub(request.endpoint)
     text = str(error)

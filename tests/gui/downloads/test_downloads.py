@@ -198,7 +198,7 @@ def test_a_failure_says_its_remedy(
     assert panel.row(MODEL.source) is None
     with qtbot.waitSignal(notify.message) as message:
         assert downloads.add(ModelSpec("no id at all")) is None
-    assert "is no Hub id" in message.args[0]
+    assert "is not a Hub id" in message.args[0]
 
 
 def test_offline_mode_is_said(qtbot: QtBot, open_downloads: Open, panel: DownloadsPanel) -> None:
