@@ -1,7 +1,8 @@
-"""What all tests share: engines that start at once, and threads that do not spin."""
+"""Fixtures of all tests: engines that start in milliseconds, and threads that do not spin."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,27 +13,26 @@ from playground.client import engine_process
 from playground.client.engine_process import launch
 from tests.support.warm_engines import Forked, WarmEngines
 
-# Two test processes share the cores: a thread that waits for another one shall give its core away.
+# Test processes share the cores, so a thread that waits for another must not spin.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_engines() -> Iterator[WarmEngines]:
-    """Engines that are forks of a process that has imported their libraries."""
+    """Start engines as forks of one process, which has imported their libraries."""
     warm = WarmEngines()
 
     def start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes] | Forked:
         return warm.start(env) if warm.can_start(command, env) else launch(command, env)
 
-    with pytest.MonkeyPatch.context() as patch:
+    with contextlib.closing(warm), pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_process, "launch", start)
         yield warm
-    warm.close()
 
 
 @pytest.fixture
 def fresh_engines(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Engines that are started as the product starts them: for tests of just that."""
+    """Start engines as the product does, for tests of the start itself."""
     monkeypatch.setattr(engine_process, "launch", launch)
 
 
@@ -46,7 +46,7 @@ def fresh_engines_in_module() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def same_environment() -> Iterator[None]:
-    """Takes back what a library that a test imports does to the environment."""
+    """Undo what a library that a test imports does to the environment."""
     before = dict(os.environ)
     yield
     for name in os.environ.keys() - before.keys():

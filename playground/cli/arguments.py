@@ -1,4 +1,4 @@
-"""What the command line accepts."""
+"""Defines what the command line accepts."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ from playground.cli.bench.arguments import add_bench
 from playground.cli.env.arguments import add_env
 from playground.cli.models.arguments import add_models
 from playground.cli.options import (
+    NEW_TOKENS,
+    PRECISIONS,
+    PROMPT,
     Commands,
     Parser,
     add_json,
@@ -20,7 +23,7 @@ from playground.cli.options import (
     precision_list,
 )
 from playground.cli.quantize.arguments import add_quantize
-from playground.core.decoder_choice import DecoderChoice
+from playground.core.choices import DecoderChoice
 from playground.core.precision import Precision
 
 EPILOG = "Without a command the window opens. `playground COMMAND --help` lists its options."
@@ -53,7 +56,9 @@ def build_parser() -> Parser:
         description="Run the bundled model in bf16, int8 and GPTQ: in the window where there is "
         "a screen, else in the terminal, with a picture of the window in playground.png.",
     )
-    demo.add_argument("--new-tokens", type=positive, default=96, metavar="N")
+    demo.add_argument(
+        "--new-tokens", type=positive, default=96, metavar="N", help=f"{NEW_TOKENS} (96)"
+    )
     return parser
 
 
@@ -61,7 +66,7 @@ def size(text: str) -> str:
     """Read a window's size, WIDTHxHEIGHT."""
     width, _, height = text.lower().partition("x")
     if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"{text!r} is no size: give it as 1280x720")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: give it as 1280x720")
     return f"{int(width)}x{int(height)}"
 
 
@@ -70,13 +75,21 @@ def _add_window_options(parser: Parser) -> None:
     group.add_argument("--autorun", action="store_true", help="run the prompt in all lanes")
     group.add_argument("--prompt", metavar="TEXT", help="the prompt to begin with")
     group.add_argument(
-        "--screenshot", type=Path, metavar="FILE", help="save a picture when done, and quit"
+        "--screenshot",
+        type=Path,
+        metavar="FILE",
+        help="save a picture of the window when done, and quit",
     )
-    group.add_argument("--theme", choices=("system", "light", "dark"))
-    group.add_argument("--new-tokens", type=positive, metavar="N")
+    group.add_argument(
+        "--theme", choices=("system", "light", "dark"), help="default: the stored setting"
+    )
+    group.add_argument("--new-tokens", type=positive, metavar="N", help=NEW_TOKENS)
     group.add_argument("--model", metavar="M", help="a folder, a Hub id, or bundled")
     group.add_argument(
-        "--precisions", metavar="P,P", type=lambda text: ",".join(precision_list(text))
+        "--precisions",
+        metavar="P,P",
+        type=lambda text: ",".join(precision_list(text)),
+        help=f"one lane for each of: {PRECISIONS}",
     )
     group.add_argument("--size", type=size, metavar="WxH", help="such as 1280x720")
 
@@ -87,21 +100,39 @@ def _add_run(commands: Commands) -> None:
         help="stream one answer to the terminal",
         description="Load a model in a precision and stream its answer to a prompt.",
     )
-    run.add_argument("--prompt", required=True, metavar="T", help="- reads it from stdin")
-    run.add_argument("--precision", type=precision, default=Precision.BF16, metavar="P")
+    run.add_argument("--prompt", required=True, metavar="T", help=PROMPT)
+    run.add_argument(
+        "--precision",
+        type=precision,
+        default=Precision.BF16,
+        metavar="P",
+        help=f"{PRECISIONS} (bf16)",
+    )
     add_model_options(run)
     run.add_argument("--chat", action="store_true", help="use the model's chat template")
     run.add_argument("--system", default="", metavar="TEXT", help="system prompt, with --chat")
-    run.add_argument("--new-tokens", type=int, default=128, metavar="N")
-    run.add_argument("--seed", type=int, default=0, metavar="S")
+    run.add_argument("--new-tokens", type=int, default=128, metavar="N", help=f"{NEW_TOKENS} (128)")
+    run.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the sampling (0)")
     choice = run.add_argument_group("sampling (greedy unless one is given)")
-    choice.add_argument("--greedy", action="store_true", help="always the likeliest token")
+    choice.add_argument("--greedy", action="store_true", help="always take the likeliest token")
     choice.add_argument("--temperature", type=float)
     choice.add_argument("--top-k", type=int)
     choice.add_argument("--top-p", type=float)
     choice.add_argument("--min-p", type=float)
-    run.add_argument("--repetition-penalty", type=float, default=1.0, metavar="X")
-    run.add_argument("--stop", action="append", default=[], metavar="TEXT", help="may be repeated")
+    run.add_argument(
+        "--repetition-penalty",
+        type=float,
+        default=1.0,
+        metavar="X",
+        help="above 1 makes repetitions less likely (1)",
+    )
+    run.add_argument(
+        "--stop",
+        action="append",
+        default=[],
+        metavar="TEXT",
+        help="stop at this text; may be repeated",
+    )
     run.add_argument(
         "--decoder",
         choices=get_args(DecoderChoice),
@@ -110,15 +141,20 @@ def _add_run(commands: Commands) -> None:
         "generate: transformers' own loop",
     )
     run.add_argument(
-        "--environment", default="", metavar="NAME", help="another Python, see `playground env`"
+        "--environment",
+        default="",
+        metavar="NAME",
+        help="run in another Python, see `playground env`",
     )
-    run.add_argument("--ignore-eos", action="store_true", help="go on to --new-tokens")
+    run.add_argument(
+        "--ignore-eos", action="store_true", help="do not stop before --new-tokens tokens"
+    )
 
 
 def _add_doctor(commands: Commands) -> None:
     doctor = commands.add_parser(
         "doctor",
-        help="what works here, and the remedy for what does not",
+        help="check what works here, with remedies for what does not",
         description="Check devices, libraries, precisions (each tried with the bundled model), "
         "memory, the screen and the folders. Exit code 1 where the bundled model cannot run.",
     )

@@ -19,7 +19,7 @@ from playground.client.engine_process import child_environment
 from playground.client.session import Interrupted, Session
 from playground.core.errors import EngineError
 from playground.core.facts import Answer, ModelSpec
-from playground.core.format import printable
+from playground.core.format import ms_text, printable
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.protocol import Event, Finished, Tokens
 from playground.core.run_plan import prompt_run
@@ -80,10 +80,10 @@ def _compare(args: argparse.Namespace, console: Console) -> dict[Lane, Answer]:
 
         plan = prompt_run(lanes, lambda _: RawPrompt(PROMPT), options, "in turn")
         carry_out(plan, begun, lambda _, lane, answer: answers.update({lane: answer}))
-        if interrupts.asked:
+        if interrupts.requested:
             raise Interrupted
     if not answers:
-        raise EngineError("The bundled model cannot run here.", "`playground doctor` tells why.")
+        raise EngineError("The bundled model cannot run here.", "`playground doctor` says why.")
     return answers
 
 
@@ -108,7 +108,7 @@ def _print(answers: dict[Lane, Answer], console: Console) -> None:
     console.table(rows)
     highest = max((max(values, default=0.0) for values in gaps.values()), default=0.0)
     console.print()
-    console.print(f"Latency of every token (ITL), over token number, 0 to {highest:.0f} ms:")
+    console.print(f"Latency of every token (ITL), over token number, 0 to {ms_text(highest)}:")
     for lane, values in gaps.items():
         console.print(f"{lane.precision.value:>6} {sparkline(values, highest)}")
     console.print()

@@ -61,7 +61,7 @@ def doctor(args: argparse.Namespace) -> int:
         # bf16 goes first: what it needs, all others need too.
         for precision in _QUICK if args.quick else _in_order():
             trial, found = _try(precision, sessions, console)
-            if interrupts.asked:
+            if interrupts.requested:
                 raise Interrupted
             if facts is None and found is not None:
                 facts = found

@@ -28,7 +28,7 @@ class Interrupts:
     """Whether Ctrl+C was pressed."""
 
     def __init__(self) -> None:
-        self.asked = False
+        self.requested = False
 
 
 @contextlib.contextmanager
@@ -41,7 +41,7 @@ def interrupting(sessions: Sequence[Session]) -> Iterator[Interrupts]:
     interrupts = Interrupts()
 
     def interrupt() -> None:
-        interrupts.asked = True
+        interrupts.requested = True
         for session in sessions:
             session.interrupt()
 

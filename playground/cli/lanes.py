@@ -10,9 +10,9 @@ import msgspec
 
 from playground.cli.console import Console
 from playground.cli.figures import loaded_fields, what_runs
-from playground.cli.requests import asked_for_trust, given_consents, local_model, tell_slowness
+from playground.cli.requests import given_consents, local_model, warn_if_slow, with_trust_remedy
 from playground.client.session import Session
-from playground.core.decoder_choice import DecoderChoice
+from playground.core.choices import DecoderChoice
 from playground.core.errors import PlaygroundError, RemoteCodeError
 from playground.core.facts import LoadedModel, ModelSpec
 from playground.core.precision import Precision
@@ -40,13 +40,13 @@ def load_model(
     device = choose_device(args.device, facts)
     consents = given_consents(args, resolved)
     prepared = prepare_load(resolved, precision, device, facts, consents, environment=environment)
-    tell_slowness(precision, device, facts, console)
+    warn_if_slow(precision, device, facts, console)
     try:
         loaded = session.load(
             msgspec.structs.replace(prepared.request, threads=args.threads, decoder=decoder)
         )
     except RemoteCodeError as error:
-        raise asked_for_trust(error, resolved) from error
+        raise with_trust_remedy(error, resolved) from error
     console.event("loaded", **loaded_fields(loaded))
     for text in (what_runs(loaded), *loaded.notes):
         console.note(f"{prefix}{text}")

@@ -8,6 +8,11 @@ from typing import NoReturn, TypeAlias
 
 from playground.core.precision import Precision
 
+# Help texts of options that several commands have
+PROMPT = "the prompt; - reads it from stdin"
+NEW_TOKENS = "most tokens to generate"
+PRECISIONS = ", ".join(Precision)
+
 
 class Parser(argparse.ArgumentParser):
     """A parser that reports a mistake in one sentence and takes no shortened options."""

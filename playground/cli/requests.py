@@ -1,4 +1,4 @@
-"""Finds the model that a command names, and prints what happens meanwhile."""
+"""Finds or downloads the model that a command names, and handles consents to its code."""
 
 from __future__ import annotations
 
@@ -38,24 +38,24 @@ def model_here(spec: ModelSpec, precision: Precision, console: Console) -> Resol
 
 
 def local_model(spec: ModelSpec, precision: Precision, console: Console) -> Resolved:
-    """Do as `model_here`, and raise ModelError where the model has no such precision."""
+    """Return the folder as `model_here` does. Raises ModelError for a precision it cannot have."""
     resolved = model_here(spec, precision, console)
     check_precision(read_checkpoint(resolved.folder), precision)
     return resolved
 
 
 def show_download(item: DownloadItem, console: Console) -> None:
-    """Show on stderr how a download stands."""
+    """Show the progress of a download on stderr."""
     if item.state is DownloadState.RUNNING:
         left = item.remaining_s
         time = "" if left is None else f" · about {human_duration(left)} left"
         done, total = size_text(item.done_bytes), size_text(item.total_bytes)
         console.status(f"downloading {item.key} · {done} of {total}{time}")
     elif item.state is DownloadState.RETRYING:
-        console.note(f"{item.key}: {item.message} It is tried again by itself.")
+        console.note(f"{item.key}: {item.message} It is retried automatically.")
 
 
-def tell_slowness(precision: Precision, device: str, facts: EngineFacts, console: Console) -> None:
+def warn_if_slow(precision: Precision, device: str, facts: EngineFacts, console: Console) -> None:
     """Warn before a load that the precision is slow on the device, in JSON mode too."""
     capability = next((known.capability for known in facts.devices if known.id == device), "")
     if reason := precision.slowness_on(device, capability):
@@ -68,8 +68,8 @@ def given_consents(args: argparse.Namespace, resolved: Resolved) -> tuple[CodeCo
     return (consent_to_commit(resolved, commit),) if commit else ()
 
 
-def asked_for_trust(error: RemoteCodeError, resolved: Resolved) -> ModelError:
-    """Return the error with what to do about it on a command line."""
+def with_trust_remedy(error: RemoteCodeError, resolved: Resolved) -> ModelError:
+    """Return the error with the remedy for a command line."""
     return ModelError(
         error.message,
         f"Look at the code in {resolved.folder}, and if you trust it, add "

@@ -56,7 +56,7 @@ def run(args: argparse.Namespace) -> int:
     _print_answer(answer, loaded, console)
     if loaded.mismatch:
         console.warn(f"{loaded.mismatch} Choose the precision that really runs.")
-    if interrupts.asked:
+    if interrupts.requested:
         raise KeyboardInterrupt
     return 1 if loaded.mismatch else 0
 

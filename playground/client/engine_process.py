@@ -100,8 +100,8 @@ class EngineProcess:
         self._lock = threading.RLock()
         self._read_lock = threading.Lock()
         self._ended = threading.Event()
-        self._asked_to_end = False
-        self._end_was_asked = False  # `_asked_to_end` at the moment the process exited
+        self._end_requested = False
+        self._end_was_requested = False  # `_end_requested` when the process exited
         self._reason = ""
 
     # Start and end
@@ -129,7 +129,7 @@ class EngineProcess:
         if self._process is None:
             return Outcome(0, expected=True)
         with self._lock:
-            self._asked_to_end = True
+            self._end_requested = True
         self._outgoing.put(encode(Quit()))
         self._outgoing.put(None)
         if not self._ended.wait(QUIT_WAIT_S):
@@ -146,7 +146,7 @@ class EngineProcess:
     def kill(self) -> None:
         """Kill the process group at once; `events` ends soon after. Does not wait."""
         with self._lock:
-            self._asked_to_end = True
+            self._end_requested = True
         self._outgoing.put(None)
         self._signal_group(signal.SIGKILL)
 
@@ -199,9 +199,9 @@ class EngineProcess:
     def outcome(self) -> Outcome:
         """Return how the engine ended, or that it still runs. Does not block."""
         if self._process is None or not self._ended.is_set():
-            return Outcome(None, expected=self._asked_to_end)
+            return Outcome(None, expected=self._end_requested)
         return Outcome(
-            self._process.returncode, self._end_was_asked, self.stderr_tail(), self._reason
+            self._process.returncode, self._end_was_requested, self.stderr_tail(), self._reason
         )
 
     def stderr_tail(self) -> str:
@@ -248,7 +248,7 @@ class EngineProcess:
         # The process is not reaped yet, so that its group's id cannot be reused.
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._lock:
-            self._end_was_asked = self._asked_to_end
+            self._end_was_requested = self._end_requested
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
@@ -261,7 +261,7 @@ class EngineProcess:
 
     def _end_for(self, reason: str) -> None:
         """Kill the engine for a fault of its own; `reason` is a sentence for the user."""
-        if not self._asked_to_end:
+        if not self._end_requested:
             self._reason = reason
         self._signal_group(signal.SIGKILL)
         self._ended.wait()

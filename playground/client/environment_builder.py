@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from playground.client.environments import bare, check
-from playground.core.environments import AUTO_GPTQ, EngineEnvironment, check_name
+from playground.core.choices import AUTO_GPTQ
+from playground.core.environments import EngineEnvironment, check_name
 from playground.core.errors import EngineError
 from playground.core.format import size_text
 from playground.core.system import paths
@@ -42,7 +43,7 @@ _PROGRESS = re.compile(r"^(?:Collecting|Downloading|Installing|Building|Successf
 OnProgress = Callable[[str, float], None]  # what is being done, and the fraction of the steps
 
 
-class Cancelled(Exception):  # noqa: N818  # not an error: somebody wanted to stop
+class Cancelled(Exception):  # noqa: N818  # a request of the user, not an error
     """`Builder.cancel` ended the work; nothing of it is left."""
 
 
@@ -189,7 +190,7 @@ class Builder:
             )
 
 
-def made_folder(environment: EngineEnvironment) -> Path | None:
+def created_folder(environment: EngineEnvironment) -> Path | None:
     """Return the folder of an environment that was created here; None for any other."""
     folder = Path(environment.python).parents[1]
     return folder if folder.parent == _environments() else None
@@ -200,7 +201,7 @@ def remove_folder(environment: EngineEnvironment) -> Path | None:
 
     Raises EngineError where it cannot be deleted.
     """
-    folder = made_folder(environment)
+    folder = created_folder(environment)
     if folder is None:
         return None
     try:

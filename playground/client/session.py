@@ -34,12 +34,12 @@ from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 ResultT = TypeVar("ResultT", Finished, Estimated, Quantized)
 
 
-class Interrupted(Exception):  # noqa: N818  # not an error: somebody wanted to stop
+class Interrupted(Exception):  # noqa: N818  # a request of the user, not an error
     """`Session.interrupt` ended a step before it had a result."""
 
 
 def _ignore(_: Event) -> None:
-    """The observer of somebody who only wants results."""
+    """Observe nothing, where only results count."""
 
 
 class Session:
@@ -157,7 +157,7 @@ class Session:
             self._can_cancel = False
 
     def _next(self) -> Event:
-        """Return the next event that is no failure; progress and tokens also reach `observe`."""
+        """Return the next event; progress and tokens also reach `observe`. Raises for a failure."""
         event = next(self._events, None)
         if event is None:
             if self._interrupted:

@@ -15,8 +15,6 @@ from playground.core.errors import OptionsError
 #: The name of the environment that the playground itself runs in.
 OWN = ""
 OWN_LABEL = "the playground's own"
-#: The environment that `playground env create` builds.
-AUTO_GPTQ = "auto-gptq"
 MAX_ENVIRONMENTS = 20
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from playground.core.decoder_choice import DecoderChoice
+from playground.core.choices import DecoderChoice
 from playground.core.floor import Floor
 from playground.core.format import seconds_text
 from playground.core.generation import GenerationOptions, Timing

@@ -19,12 +19,13 @@ class Precision(StrEnum):
     @property
     def label(self) -> str:
         """The name shown to people."""
-        return _LABELS[self]
+        library = " (bitsandbytes)" if self in _NAMES_LIBRARY else ""
+        return f"{self.short_label}{library}"
 
     @property
     def short_label(self) -> str:
         """The label without the library in brackets, for narrow places: "int8", "NF4 4-bit"."""
-        return self.label.partition(" (")[0]
+        return _SHORT_LABELS[self]
 
     @property
     def explanation(self) -> str:
@@ -54,7 +55,7 @@ class Precision(StrEnum):
     def libraries(self) -> tuple[str, ...]:
         """The import names of the libraries it may need beside torch and transformers.
 
-        Which of them an environment really needs, its engine tells: the ones it probes.
+        An engine probes those that its environment really needs.
         """
         return _LIBRARIES.get(self, ())
 
@@ -65,15 +66,18 @@ _LIBRARIES = {
     Precision.NF4: ("bitsandbytes",),
     Precision.GPTQ: ("gptqmodel", "optimum", "auto_gptq"),
 }
-_LABELS = {
+_SHORT_LABELS = {
     Precision.FP32: "fp32",
     Precision.BF16: "bf16",
     Precision.FP16: "fp16",
-    Precision.INT8: "int8 (bitsandbytes)",
+    Precision.INT8: "int8",
     Precision.INT8_WEIGHT_ONLY: "int8 weight-only",
-    Precision.NF4: "NF4 4-bit (bitsandbytes)",
+    Precision.NF4: "NF4 4-bit",
     Precision.GPTQ: "GPTQ 4-bit",
 }
+#: Precisions whose label names the library that implements them.
+_NAMES_LIBRARY = frozenset({Precision.INT8, Precision.NF4})
+
 _EXPLANATIONS = {
     Precision.FP32: "Full precision: the reference, at twice the memory of bf16.",
     Precision.BF16: "What most models are published in: half the memory of fp32.",

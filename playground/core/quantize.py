@@ -7,9 +7,9 @@ from pathlib import Path
 
 import msgspec
 
+from playground.core.choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES, TARGETS
 from playground.core.errors import OptionsError
 from playground.core.precision import Precision
-from playground.core.quantize_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES, TARGETS
 from playground.core.system.resources import resource
 
 

@@ -47,7 +47,7 @@ def model_spec(source: str, revision: str = "") -> ModelSpec:
     if kind_of(source) is not SourceKind.HUB:
         if revision:
             raise OptionsError(
-                f"{source} is no Hub model and has no revision {revision}.",
+                f"{source} is not a Hub model, so it has no revision {revision}.",
                 "Leave out --revision.",
             )
         return ModelSpec(source)
@@ -81,12 +81,13 @@ def check_hub_id(name: str) -> None:
     shown = name if len(name) <= 60 else name[:57] + "…"
     good = len(parts) <= 2 and all(_NAME.fullmatch(part) for part in parts)
     if not good or ".." in name or "--" in name or name.endswith(".git"):
-        raise ModelError(f"“{shown}” is no Hub id.", _REMEDY)
+        raise ModelError(f"“{shown}” is not a Hub id.", _REMEDY)
 
 
 def check_revision(revision: str) -> None:
-    """Raise ModelError where `revision` can be no branch, tag or commit ("" is the default)."""
+    """Raise ModelError where `revision` cannot be a branch, tag or commit ("" is the default)."""
     if revision and (not _REVISION.fullmatch(revision) or ".." in revision):
         raise ModelError(
-            f"“{revision[:60]}” is no revision.", "Name a branch, a tag or a commit of the model."
+            f"“{revision[:60]}” is not a revision.",
+            "Name a branch, a tag or a commit of the model.",
         )

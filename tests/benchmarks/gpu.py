@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.options import Parser, positive
 from playground.client.engine_process import child_environment
 from playground.core.errors import EngineError, OptionsError
@@ -222,8 +222,7 @@ def _print_founding(rows: list[Row], console: Console) -> None:
 def _table(lines: Sequence[tuple[str, ...]], left: tuple[int, ...], console: Console) -> None:
     if len(lines) > 1:
         console.print()
-        for line in table(lines, left=left):
-            console.print(line)
+        console.table(lines, left=left)
 
 
 def _mark(row: Row) -> str:

@@ -20,11 +20,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.options import Parser, positive
 from playground.client.session import Session
+from playground.core.choices import DecoderChoice
 from playground.core.comparison import alternating, median, ratio
-from playground.core.decoder_choice import DecoderChoice
 from playground.core.errors import EngineError
 from playground.core.facts import LoadRequest
 from playground.core.format import ratio_text, seconds_text
@@ -77,8 +77,7 @@ def bench_speed(args: argparse.Namespace) -> int:
                 reached,
             )
         )
-    for line in table(lines, left=(0, 1, 2)):
-        console.print(line)
+    console.table(lines, left=(0, 1, 2))
     console.print(
         f"Median inter-token latency of {args.rounds} rounds in alternating order, after an "
         f"uncounted one; {NEW_TOKENS} tokens each, {args.threads} threads."

@@ -17,7 +17,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.options import Parser, positive, precision_list
 from playground.client.engine_process import child_environment
 from playground.client.session import Session
@@ -161,8 +161,7 @@ def _print_starts(rows: list[dict[str, Any]], console: Console) -> None:
     for row in rows:
         cells = [row["phases_s"][name] for name in phases] + [row[name] for name in _TOTALS]
         lines.append((row["precision"], row["way"], *(seconds_text(s) if s else "" for s in cells)))
-    for line in table(lines, left=(0, 1)):
-        console.print(line)
+    console.table(lines, left=(0, 1))
     for fresh, standby in zip(rows[::2], rows[1::2], strict=True):
         gain = ratio(fresh["to_first_token_s"], standby["to_first_token_s"])
         console.print(f"{fresh['precision']}: {ratio_text(gain)} as fast with a standby engine.")

@@ -180,7 +180,7 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path) -> None:
     folder.mkdir()
     done = playground("run", "--prompt", "x", "--model", str(folder))
     assert done.returncode == 1
-    assert "bytes that are no text. Rename the folder." in one_sentence(done)
+    assert "bytes that are not text. Rename the folder." in one_sentence(done)
 
 
 def test_a_model_that_was_not_downloaded_while_offline(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from transformers import (
     Qwen3Config,
 )
 
-from playground.core.decoder_choice import DecoderChoice
+from playground.core.choices import DecoderChoice
 from playground.core.facts import Answer
 from playground.core.generation import GenerationOptions
 from playground.engine.cpu_step.choose_step import summation_noise

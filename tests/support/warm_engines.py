@@ -1,8 +1,11 @@
-"""A process that has the engines' libraries imported, and forks an engine wherever one starts.
+"""A server process that has imported the engines' libraries, and forks them where tests start one.
 
-Importing torch and transformers takes an engine five seconds of processor time, and a fork of
-a process that has them takes milliseconds. The child is in every respect what a started
-process would be: a child of this process, in a session of its own, with its own exit code.
+Importing torch and transformers takes an engine five seconds of processor time; a fork of a
+process that has imported them takes milliseconds. A forked engine behaves as a started one: it
+is a child of the test process, in a session of its own, with its own exit code.
+
+The server holds no pipe of an engine, and it ends at the end of its control socket, which is
+when the test process closes it or ends in any way.
 """
 
 from __future__ import annotations
@@ -22,15 +25,15 @@ from pathlib import Path
 
 from playground.client.engine_process import child_environment, default_command
 
-#: What every load needs. None of them runs a parallel region when it is imported: a fork does
-#: not take threads along. (gptqmodel starts some, so that each engine imports it itself.)
+#: What every load needs. None of them may start threads when it is imported, since a fork has
+#: only the thread that forks: gptqmodel starts some, so each engine imports it itself.
 _LIBRARIES = (
     "playground.engine.serving.runtime",
     "playground.engine.quantizing.job",
     "transformers.models.llama.modeling_llama",
     "bitsandbytes",
 )
-#: Variables that are read after the imports, so that an engine may have its own.
+#: Variables that are read after the imports, in which an engine may differ from the server.
 _READ_LATE = {
     "PLAYGROUND_HOME",
     "HF_MODULES_CACHE",
@@ -38,11 +41,10 @@ _READ_LATE = {
     "TORCHINDUCTOR_CACHE_DIR",  # which torch sets when a test imports it
 }
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
-_READY = b"ready"  # the forking process's first message
 
 
 class Forked:
-    """A forked child: what EngineProcess uses of subprocess.Popen."""
+    """A forked engine, with what EngineProcess uses of `subprocess.Popen`."""
 
     def __init__(self, pid: int, stdin: int, stdout: int, stderr: int) -> None:
         self.pid = pid
@@ -58,21 +60,21 @@ class Forked:
 
 
 class WarmEngines:
-    """The forking process, started with the first engine."""
+    """The client of the server, which starts with the first engine."""
 
     def __init__(self) -> None:
         self._environment = child_environment()
-        self._control, self._theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._server: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
         self._lock = threading.Lock()
 
     @property
     def pid(self) -> int:
-        """The forking process's; 0 before the first engine."""
+        """The server's process id; 0 before the first engine."""
         return self._server.pid if self._server else 0
 
     def can_start(self, command: Sequence[str], env: Mapping[str, str]) -> bool:
-        """Whether a fork would be the engine that the command starts in this environment."""
+        """Return whether a fork would be the engine that this command starts in `env`."""
         differing = {name for name, _ in self._environment.items() ^ env.items()}
         # CUDA does not work in the fork of a process that looked for a GPU.
         has_gpu = Path("/dev/nvidiactl").exists()
@@ -81,50 +83,68 @@ class WarmEngines:
     def prepare(self) -> None:
         """Block until the forking process has imported the libraries, so that forks are quick."""
         with self._lock:
-            if self._server is None:
-                self._serve()
+            self._connected()
 
     def start(self, env: Mapping[str, str]) -> Forked:
-        """Fork an engine."""
+        """Fork an engine. Raises OSError where the server cannot; the next call starts another."""
         (stdin, our_stdin), (our_stdout, stdout), (our_stderr, stderr) = (
             os.pipe() for _ in range(3)
         )
-        with self._lock, _adopting_orphans():
-            if self._server is None:
-                self._serve()
-            socket.send_fds(
-                self._control, [json.dumps(dict(env)).encode()], [stdin, stdout, stderr]
-            )
-            answer = self._control.recv(64)
-            assert answer, "the forking process has ended; its stderr says why"
-        for descriptor in (stdin, stdout, stderr):
-            os.close(descriptor)
-        return Forked(int(answer), our_stdin, our_stdout, our_stderr)
+        try:
+            with self._lock:
+                pid = self._fork(env, [stdin, stdout, stderr])
+        except BaseException:
+            for descriptor in (our_stdin, our_stdout, our_stderr):
+                os.close(descriptor)
+            raise
+        finally:
+            for descriptor in (stdin, stdout, stderr):
+                os.close(descriptor)
+        return Forked(pid, our_stdin, our_stdout, our_stderr)
 
     def close(self) -> None:
-        """End the forking process."""
-        self._theirs.close()
-        self._control.close()
+        """End the server. Engines that still run end with their stdin."""
+        if self._control is not None:
+            self._control.close()
         if self._server is not None:
+            self._server.kill()
             self._server.wait()
 
-    def _serve(self) -> None:
-        control = self._theirs.fileno()
-        self._server = subprocess.Popen(
-            [sys.executable, "-X", "faulthandler", "-m", __name__, str(control)],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            env=self._environment,
-            pass_fds=[control],
-        )
-        self._theirs.close()
-        assert self._control.recv(64) == _READY, "the forking process has ended; see its stderr"
+    def _fork(self, env: Mapping[str, str], pipes: Sequence[int]) -> int:
+        control = self._connected()
+        with _adopting_orphans():
+            socket.send_fds(control, [json.dumps(dict(env)).encode()], pipes)
+            answer = control.recv(64)
+        if not answer:
+            self.close()
+            raise OSError("the server of engines has failed; its stderr says why")
+        return int(answer)
+
+    def _connected(self) -> socket.socket:
+        """Return the control socket of a server that is ready; start one where none runs."""
+        if self._control is not None and self._server is not None and self._server.poll() is None:
+            return self._control
+        self.close()
+        self._control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._server = subprocess.Popen(
+                [sys.executable, "-X", "faulthandler", "-m", __name__, str(theirs.fileno())],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                env=self._environment,
+                pass_fds=[theirs.fileno()],
+                start_new_session=True,  # a Ctrl+C in the terminal is for pytest to handle
+            )
+        if not self._control.recv(64):  # after the imports, seconds later
+            self.close()
+            raise OSError("the server of engines did not start; its stderr says why")
+        return self._control
 
 
 @contextlib.contextmanager
 def _adopting_orphans() -> Iterator[None]:
-    """While inside, a process whose parent ends becomes a child of this one."""
-    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    """While inside, a descendant whose parent ends becomes a child of this process."""
+    prctl = ctypes.CDLL(None).prctl
     prctl(_SUBREAPER, 1, 0, 0, 0)
     try:
         yield
@@ -133,8 +153,11 @@ def _adopting_orphans() -> Iterator[None]:
 
 
 def _fork_on_request(control: socket.socket) -> None:
-    """Return in each forked child only, which has the request's pipes and environment."""
-    control.send(_READY)
+    """Serve requests; return in each forked engine only, with the request's pipes and variables.
+
+    A request has the variables as JSON, and three descriptors; the answer is the engine's id.
+    """
+    control.send(b"ready")
     while True:
         request, descriptors, *_ = socket.recv_fds(control, 1 << 20, 3)
         if not request:
@@ -145,13 +168,15 @@ def _fork_on_request(control: socket.socket) -> None:
             if os.fork():
                 os._exit(0)
             break
-        # Only when its parent is gone the child belongs to the process that asked for it.
+        # The engine is the test process's child only when its parent has ended.
         os.waitpid(parent, 0)
-        control.send(os.read(answer, 64))
-        for descriptor in (answer, answering, *descriptors):
+        # Closed first, so that an engine that dies at once is an empty answer.
+        for descriptor in (answering, *descriptors):
             os.close(descriptor)
+        control.send(os.read(answer, 64))
+        os.close(answer)
     os.setsid()
-    # Only now: whoever knows its id may kill its group.
+    # Only now, since whoever knows the id may kill its process group.
     os.write(answering, str(os.getpid()).encode())
     for number, descriptor in enumerate(descriptors):
         os.dup2(descriptor, number)
@@ -162,14 +187,21 @@ def _fork_on_request(control: socket.socket) -> None:
     os.environ.update(json.loads(request))
 
 
+def _threads() -> int:
+    return len(list(Path("/proc/self/task").iterdir()))
+
+
 def main() -> None:
-    """Import the libraries, and be an engine in each fork."""
+    """Import the libraries, serve, and be an engine in each fork."""
+    importlib.import_module("numpy")
+    threads = _threads()  # numpy's BLAS prepares its own for forks
     from playground.engine.serving import server
 
     for name, value in server.ENVIRONMENT.items():
         os.environ.setdefault(name, value)
     for library in _LIBRARIES:
         importlib.import_module(library)
+        assert _threads() == threads, f"{library} started threads, which a fork would not have"
     _fork_on_request(socket.socket(fileno=int(sys.argv[1])))
     modules = os.environ.get("HF_MODULES_CACHE")
     if modules:  # transformers read it when it was imported

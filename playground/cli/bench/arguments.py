@@ -1,8 +1,15 @@
-"""What `playground bench` accepts."""
+"""Defines what `playground bench` accepts."""
 
 from __future__ import annotations
 
-from playground.cli.options import Commands, add_model_options, positive, precision_list
+from playground.cli.options import (
+    PRECISIONS,
+    PROMPT,
+    Commands,
+    add_model_options,
+    positive,
+    precision_list,
+)
 
 
 def add_bench(commands: Commands) -> None:
@@ -13,10 +20,12 @@ def add_bench(commands: Commands) -> None:
         description="Run a prompt in several precisions, in alternating order after an uncounted "
         "warm-up; print medians, and ratios to the first precision.",
     )
-    bench.add_argument("--prompt", metavar="T", help="- reads it from stdin")
-    bench.add_argument("--precisions", type=precision_list, metavar="P,P")
-    bench.add_argument("--new-tokens", type=int, metavar="N")
-    bench.add_argument("--repeats", type=positive, metavar="R")
+    bench.add_argument("--prompt", metavar="T", help=PROMPT)
+    bench.add_argument(
+        "--precisions", type=precision_list, metavar="P,P", help=f"of {PRECISIONS} (bf16,int8,gptq)"
+    )
+    bench.add_argument("--new-tokens", type=int, metavar="N", help="tokens of each answer (64)")
+    bench.add_argument("--repeats", type=positive, metavar="R", help="runs of each precision (5)")
     bench.add_argument(
         "--founding",
         action="store_true",

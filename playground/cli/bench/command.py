@@ -6,7 +6,7 @@ import argparse
 from contextlib import ExitStack
 from typing import Any
 
-from playground.cli.console import Console, table
+from playground.cli.console import Console
 from playground.cli.figures import figures_fields
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
@@ -68,7 +68,7 @@ def bench(args: argparse.Namespace) -> int:
         spec = model_spec(args.model, args.revision)
         lanes = open_lanes(stack, spec, precisions, args, sessions, console)
         answers = measure(lanes, prompt, options, repeats, console)
-        if interrupts.asked:
+        if interrupts.requested:
             raise Interrupted
     rows = [lane_medians(lane, answers[lane]) for lane in lanes if lane.failure is None]
     if not rows:
@@ -159,8 +159,7 @@ def _print(rows: list[dict[str, Any]], repeats: int, console: Console) -> None:
         )
         for row in rows
     ]
-    for line in table(lines):
-        console.print(line)
+    console.table(lines)
     console.print(
         f"Medians of {repeats} runs in alternating order after an uncounted warm-up; the last "
         f"two columns are multiples of {rows[0]['precision']}'s rate and time."
@@ -183,8 +182,7 @@ def _print_founding(rows: list[dict[str, Any]], console: Console) -> None:
     ]
     console.print()
     console.print(f"15 tokens, end to end, beside the figures published in {founding.SOURCE}:")
-    for line in table(lines, left=(0, 5)):
-        console.print(line)
+    console.table(lines, left=(0, 5))
     console.print(founding.CAVEAT)
 
 

@@ -1,13 +1,11 @@
-"""What `playground env` accepts."""
+"""Defines what `playground env` accepts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from playground.cli.options import Commands, add_json
-
-#: What can be created; repeated here, since importing its module is slow for a help text.
-_KINDS = ("auto-gptq",)
+from playground.core.choices import AUTO_GPTQ
 
 
 def add_env(commands: Commands) -> None:
@@ -19,16 +17,18 @@ def add_env(commands: Commands) -> None:
     )
     actions = env.add_subparsers(dest="action", metavar="ACTION", required=True)
     show = actions.add_parser("list", help="list the environments")
-    checked = actions.add_parser("check", help="start an engine in one")
+    checked = actions.add_parser(
+        "check", help="start an engine in an environment and show what it can run"
+    )
     checked.add_argument("name", metavar="NAME")
-    add = actions.add_parser("add", help="name an interpreter that exists")
-    add.add_argument("python", type=Path, metavar="PATH", help="its executable")
+    add = actions.add_parser("add", help="add an existing Python interpreter")
+    add.add_argument("python", type=Path, metavar="PATH", help="the path of its executable")
     add.add_argument("--name", default="", help="default: the folder's name")
-    create = actions.add_parser("create", help="make the one with auto-gptq 0.7.1")
-    create.add_argument("kind", choices=_KINDS, metavar="|".join(_KINDS))
+    create = actions.add_parser("create", help="create an environment with auto-gptq 0.7.1")
+    create.add_argument("kind", choices=(AUTO_GPTQ,), metavar=AUTO_GPTQ)
     create.add_argument("--name", default="", help="default: the kind")
     remove = actions.add_parser(
-        "remove", help="forget one, and delete it if `playground env create` made it"
+        "remove", help="remove an environment; delete its folder if `env create` created it"
     )
     remove.add_argument("name", metavar="NAME")
     add_json(show, checked, add, create, remove)

@@ -54,7 +54,9 @@ def _list(known: tuple[EngineEnvironment, ...], console: Console) -> int:
             "environment", environment=environment.name, python=environment.python, version=version
         )
     if not known:
-        console.print("There are no environments. Make one with `playground env create auto-gptq`.")
+        console.print(
+            "There are no environments. Create one with `playground env create auto-gptq`."
+        )
     else:
         console.table(rows, left=(0, 1, 2))
     return 0

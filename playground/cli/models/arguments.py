@@ -1,4 +1,4 @@
-"""What `playground models` accepts."""
+"""Defines what `playground models` accepts."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def add_models(commands: Commands) -> None:
     )
     actions = models.add_subparsers(dest="action", metavar="ACTION", required=True)
     _add_search(actions)
-    here = actions.add_parser("list", help="list what is on this machine")
-    show = actions.add_parser("show", help="show all that is known of a model")
+    here = actions.add_parser("list", help="list the models on this machine")
+    show = actions.add_parser("show", help="show everything known about a model")
     show.add_argument("model", metavar="M", help="a Hub id, owner/name@revision, or a folder")
     show.add_argument(
         "--context",
@@ -33,12 +33,16 @@ def add_models(commands: Commands) -> None:
         "context, at most 4096",
     )
     show.add_argument("--card", action="store_true", help="show the model card too")
-    download = actions.add_parser("download", help="download what is not here yet")
+    download = actions.add_parser(
+        "download", help="download models that are not on this machine yet"
+    )
     download.add_argument("models", nargs="+", metavar="ID", help="owner/name[@revision]")
     delete = actions.add_parser("delete", help="delete a model from this machine")
     delete.add_argument("model", metavar="M", help="as `playground models list` names it")
     delete.add_argument(
-        "--yes", action="store_true", help="delete it; without, only show what that would free"
+        "--yes",
+        action="store_true",
+        help="delete it; without --yes, only show what that would free",
     )
     add_json(here, show, delete, download)
     for action in (here, show, delete):
@@ -55,7 +59,9 @@ def _add_search(actions: Commands) -> None:
     search = actions.add_parser("search", help="search the Hub")
     search.add_argument("text", nargs="?", default="", help="a part of the id")
     search.add_argument(
-        "--task", default="text-generation", help="the Hub's name of it, '' for any"
+        "--task",
+        default="text-generation",
+        help="the task's name on the Hub (text-generation); '' for any",
     )
     search.add_argument("--author", default="")
     search.add_argument("--min-parameters", type=count, default=0, metavar="N", help="such as 500M")
@@ -66,7 +72,9 @@ def _add_search(actions: Commands) -> None:
     gate.add_argument("--gated", action="store_const", const=True, dest="gated", default=None)
     gate.add_argument("--open", action="store_const", const=False, dest="gated")
     search.add_argument("--sort", choices=SORTS, default="downloads")
-    search.add_argument("--limit", type=_limit, default=30, metavar="N", help="rows (30)")
+    search.add_argument(
+        "--limit", type=_limit, default=30, metavar="N", help="most rows to list (30)"
+    )
     add_json(search)
 
 
@@ -74,13 +82,13 @@ def count(text: str) -> int:
     """Read a number of parameters: 7000000000, 7B, 1.5B, 500M."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMBT]?)", text.strip().upper())
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of parameters: give it as 7B")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of parameters: give it as 7B")
     return int(float(match[1]) * _UNITS[match[2]])
 
 
 def _tokens(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 2**30:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of tokens")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tokens")
     return int(text)
 
 

@@ -36,16 +36,16 @@ def show_memory(page: ModelPage, console: Console, context: int) -> None:
     free = machine_memory().free
     own = processor()
     budget = DeviceBudget(capability=own.capability, corrections=corrections_for(own.name))
-    made = memory_table(sizes, budget=budget, free=free, context=context)
-    console.event("memory", **_fields(made))
+    memory = memory_table(sizes, budget=budget, free=free, context=context)
+    console.event("memory", **_fields(memory))
     console.print(
-        f"\nMemory on the CPU at {made.context:,} tokens; {size_text(free)} are free now."
+        f"\nMemory on the CPU at {memory.context:,} tokens; {size_text(free)} are free now."
     )
-    planned = [row for row in made.rows if row.plan is not None]
+    planned = [row for row in memory.rows if row.plan is not None]
     console.table([_HEAD, *map(_cells, planned)], left=(0, 2))
     if any(row.needs_gptq for row in planned):
         console.note("GPTQ: for a GPTQ version of the model, which is a checkpoint of its own.")
-    if not made.cache_known:
+    if not memory.cache_known:
         console.note("The cache is left out: the config does not give its size.")
 
 
@@ -64,12 +64,12 @@ def _cells(row: MemoryRow) -> tuple[str, ...]:
     )
 
 
-def _fields(made: MemoryTable) -> dict[str, Any]:
+def _fields(memory: MemoryTable) -> dict[str, Any]:
     return {
-        "device": made.device,
-        "free_bytes": made.free,
-        "context": made.context,
-        "precisions": {row.precision.value: _row_fields(row) for row in made.rows},
+        "device": memory.device,
+        "free_bytes": memory.free,
+        "context": memory.context,
+        "precisions": {row.precision.value: _row_fields(row) for row in memory.rows},
     }
 
 

@@ -1,18 +1,18 @@
-"""What `playground quantize` accepts."""
+"""Defines what `playground quantize` accepts."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from playground.cli.options import Commands, add_model_options
-from playground.core.quantize_choices import BITS, GROUP_SIZES, TARGETS
+from playground.core.choices import BITS, GROUP_SIZES, TARGETS
 
 
 def add_quantize(commands: Commands) -> None:
     """Add the command."""
     quantize = commands.add_parser(
         "quantize",
-        help="make a quantized copy of a model",
+        help="write a quantized copy of a model",
         description="Make a GPTQ version of a model, or save it as int8 or NF4 (bitsandbytes), in "
         "a folder that the playground and transformers can load. Ctrl+C cancels and leaves "
         "nothing behind.",
@@ -20,8 +20,8 @@ def add_quantize(commands: Commands) -> None:
     add_model_options(quantize)
     quantize.add_argument("--to", choices=[t.value for t in TARGETS], default=TARGETS[0].value)
     quantize.add_argument(
-        "--output", type=Path, metavar="DIR", help="the folder to make; default: one in the model "
-        "library, named like MODEL-gptq-4bit-128g",
+        "--output", type=Path, metavar="DIR",
+        help="the folder to create; default: MODEL-gptq-4bit-128g or similar in the model library",
     )  # fmt: skip
     gptq = quantize.add_argument_group("GPTQ")
     gptq.add_argument("--bits", type=int, choices=BITS, default=4)
@@ -45,5 +45,5 @@ def add_quantize(commands: Commands) -> None:
         "--estimate", action="store_true", help="print what it would cost, and write nothing"
     )
     quantize.add_argument(
-        "--insist", action="store_true", help="go on where memory seems too small"
+        "--insist", action="store_true", help="continue even if memory seems too small"
     )

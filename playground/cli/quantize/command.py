@@ -10,7 +10,7 @@ import msgspec
 
 from playground.cli.console import Console
 from playground.cli.interrupts import interrupting
-from playground.cli.requests import asked_for_trust, given_consents, model_here
+from playground.cli.requests import given_consents, model_here, with_trust_remedy
 from playground.client.session import Session
 from playground.core.errors import RemoteCodeError
 from playground.core.format import human_duration, seconds_text, size_text
@@ -40,13 +40,13 @@ def quantize(args: argparse.Namespace) -> int:
             if args.estimate:
                 console.event("finished")
                 return 0
-            made = session.quantize(request)
+            model = session.quantize(request)
     except RemoteCodeError as error:
-        raise asked_for_trust(error, resolved) from error
+        raise with_trust_remedy(error, resolved) from error
     finally:
         remove_partial(Path(request.output), session.engine.pid)
     console.end_status()
-    _print_result(made, console)
+    _print_result(model, console)
     return 0
 
 
@@ -110,12 +110,12 @@ def estimate_text(estimate: Estimate) -> str:
     return f"The copy takes about {time}, {costs}."
 
 
-def _print_result(made: QuantizedModel, console: Console) -> None:
-    console.event("finished", **msgspec.to_builtins(made))
-    console.print(made.folder)
+def _print_result(model: QuantizedModel, console: Console) -> None:
+    console.event("finished", **msgspec.to_builtins(model))
+    console.print(model.folder)
     console.note(
-        f"{size_text(made.weight_bytes)} of weights (from {size_text(made.source_bytes)}) in "
-        f"{human_duration(made.seconds)}, at most {size_text(made.peak_memory_bytes)} of memory. "
-        f"Run it: playground run --model {shlex.quote(made.folder)} "
-        f"--precision {made.precision} --prompt …"
+        f"{size_text(model.weight_bytes)} of weights (from {size_text(model.source_bytes)}) in "
+        f"{human_duration(model.seconds)}, at most {size_text(model.peak_memory_bytes)} of memory. "
+        f"Run it: playground run --model {shlex.quote(model.folder)} "
+        f"--precision {model.precision} --prompt …"
     )

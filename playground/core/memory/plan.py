@@ -157,16 +157,15 @@ def verdict(needed: int, free: int) -> Fit:
     return Fit.FITS if needed <= TIGHT * free else Fit.TIGHT
 
 
-def shortage(name: str, made: MemoryPlan, free: int) -> MemoryShortageError:
-    """Return the error that refuses a load for want of memory.
+def shortage(name: str, planned: MemoryPlan, free: int) -> MemoryShortageError:
+    """Return the error that refuses a load because too little memory is free.
 
-    Window and engine both use it, so that they give the same words and figures. `name` is the
-    model's, `free` the bytes free on the plan's device.
+    `name` is the model's, `free` the bytes free on the plan's device.
     """
-    where = "" if made.device == "cpu" else f" on {made.device}"
+    where = "" if planned.device == "cpu" else f" on {planned.device}"
     return MemoryShortageError(
-        f"{name} in {made.precision.label} needs about {size_text(made.needed)} of memory, "
-        f"{size_text(made.weights.total)} of them for the weights, and {size_text(free)} are "
+        f"{name} in {planned.precision.label} needs about {size_text(planned.needed)} of memory, "
+        f"{size_text(planned.weights.total)} of them for the weights, and {size_text(free)} are "
         f"free{where}.",
         "Choose fewer bits or a smaller model, unload another lane, or close other programs.",
     )

@@ -148,7 +148,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     except UnicodeEncodeError as error:
         # The path could not be encoded in a message to the engine.
         raise ModelError(
-            "The path of the model's folder holds bytes that are no text.",
+            "The path of the model's folder contains bytes that are not text.",
             "Rename the folder.",
             repr(folder),
         ) from error

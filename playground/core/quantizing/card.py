@@ -16,13 +16,13 @@ from playground.core.quantize import QuantizedModel, QuantizeRequest
 
 def card(
     request: QuantizeRequest,
-    made: QuantizedModel,
+    model: QuantizedModel,
     computed_in: str,
     device_name: str,
     versions: Mapping[str, str],
 ) -> str:
     """Return the text of README.md: front matter for the Hub, and a page for people."""
-    folder = Path(made.folder).name
+    folder = Path(model.folder).name
     front = [
         "---",
         # A JSON string is a valid YAML string, whatever characters the name has.
@@ -33,18 +33,18 @@ def card(
         "---",
     ]
     how = _gptq(request) if request.to is Precision.GPTQ else _bitsandbytes(request)
-    smaller = made.source_bytes / made.weight_bytes if made.weight_bytes else 0.0
-    took = human_duration(made.seconds)
-    if made.layer_s:
-        took += f" (a layer: {seconds_text(statistics.median(made.layer_s))}, the median of "
-        took += f"{len(made.layer_s)})"
+    smaller = model.source_bytes / model.weight_bytes if model.weight_bytes else 0.0
+    took = human_duration(model.seconds)
+    if model.layer_s:
+        took += f" (a layer: {seconds_text(statistics.median(model.layer_s))}, the median of "
+        took += f"{len(model.layer_s)})"
     facts = [
         f"- **Made from** `{request.name}`, commit `{request.commit or 'unknown'}`.",
         *how,
-        f"- **Size**: {size_text(made.weight_bytes)} of weights, {smaller:.2f} times smaller "
+        f"- **Size**: {size_text(model.weight_bytes)} of weights, {smaller:.2f} times smaller "
         "than the files it was made from.",
         f"- **Took** {took} on {device_name} (`{request.device}`), computed in {computed_in}, "
-        f"with at most {size_text(made.peak_memory_bytes)} of memory.",
+        f"with at most {size_text(model.peak_memory_bytes)} of memory.",
         f"- **Made** {datetime.now(UTC).strftime('%Y-%m-%d %H:%M UTC')} with "
         + ", ".join(f"{name} {version}" for name, version in versions.items())
         + ".",

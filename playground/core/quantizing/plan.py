@@ -98,7 +98,8 @@ def read_calibration(path: Path) -> str:
         text = "\0"
     if "\0" in text:
         raise OptionsError(
-            f"The calibration file {path.name} is no text.", "Choose a plain text file in UTF-8."
+            f"The calibration file {path.name} is not a text file.",
+            "Choose a plain text file in UTF-8.",
         )
     if not text.strip():
         raise OptionsError(

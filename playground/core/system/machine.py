@@ -75,8 +75,8 @@ def _meminfo(root: Path) -> dict[str, int]:
         lines = (root / "proc/meminfo").read_text("ascii").splitlines()
     except OSError:
         return {}
-    wanted = (line.split() for line in lines if line.startswith(_MEMINFO))
-    return {name.rstrip(":"): int(kib) * 1024 for name, kib, _ in wanted}
+    fields = (line.split() for line in lines if line.startswith(_MEMINFO))
+    return {name.rstrip(":"): int(kib) * 1024 for name, kib, _ in fields}
 
 
 def _container_memory(root: Path, system: MachineMemory) -> MachineMemory | None:

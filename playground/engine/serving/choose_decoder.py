@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedModel
 
-    from playground.core.decoder_choice import DecoderChoice
+    from playground.core.choices import DecoderChoice
     from playground.engine.cuda_graph.graph_step import Capture
 
 

@@ -129,7 +129,7 @@ class BrowserController(QObject):
 
     def may_delete(self, row: ModelRow | None) -> bool:
         """Whether a row's files belong to the user, who may delete them."""
-        return row is not None and row.key in self._here.own
+        return row is not None and row.key in self._here.deletable
 
     def close(self) -> None:
         """Stop asking, and drop answers that are still to come."""

@@ -35,14 +35,13 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core.facts import ModelSpec
-from playground.core.format import plain_line
+from playground.core.format import NOTHING, plain_line
 from playground.gui.browser.list_model import LINE, BrowserModel
 from playground.gui.browser.model_list import Entry, Heading, Line
 from playground.gui.browser.text import (
     COLUMN_SORTS,
     COLUMNS,
     FIT_TONES,
-    UNKNOWN,
     badges,
     cells,
     headings,
@@ -260,7 +259,7 @@ class _RowDelegate(QStyledItemDelegate):
         if entry.row.problem:
             painter.setPen(ink if selected else theme.color("danger"))
             _draw_text(painter, rect, plain_line(entry.row.problem), side)
-        elif set(texts) == {UNKNOWN}:
+        elif set(texts) == {NOTHING}:
             _draw_text(painter, rect, "No details are known yet", side)
         else:
             tone = FIT_TONES[entry.fit] if entry.fit is not None and not selected else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from playground.core.format import age, plain_line, short_count, size_text
+from playground.core.format import NOTHING, age, plain_line, short_count, size_text
 from playground.core.memory.plan import Fit
 from playground.gui.browser.model_list import Entry
 from playground.hub.catalog import ModelRow, Sort, Where
@@ -28,7 +28,6 @@ COLUMN_SORTS = {
     "Updated": Sort.UPDATED,
 }
 FIT_TONES = {Fit.FITS: "success", Fit.TIGHT: "warning", Fit.TOO_LARGE: "danger"}
-UNKNOWN = "–"
 
 
 def headings(sort: Sort) -> tuple[str, ...]:
@@ -42,16 +41,16 @@ def headings(sort: Sort) -> tuple[str, ...]:
 def cells(
     entry: Entry, now: datetime | None = None, sort: Sort = Sort.DOWNLOADS
 ) -> tuple[str, ...]:
-    """Return the text of each column, UNKNOWN where nothing is known."""
+    """Return the text of each column, NOTHING where nothing is known."""
     row = entry.row
     return (
-        short_count(row.parameters) or UNKNOWN,
-        plain_line(row.stored) or UNKNOWN,
-        size_text(row.size) if row.size is not None else UNKNOWN,
-        plain_line(row.licence) or UNKNOWN,
-        short_count(row.likes if sort is Sort.LIKES else row.downloads) or UNKNOWN,
-        age(row.updated, now) or UNKNOWN,
-        entry.fit.value if entry.fit is not None else UNKNOWN,
+        short_count(row.parameters) or NOTHING,
+        plain_line(row.stored) or NOTHING,
+        size_text(row.size),
+        plain_line(row.licence) or NOTHING,
+        short_count(row.likes if sort is Sort.LIKES else row.downloads) or NOTHING,
+        age(row.updated, now) or NOTHING,
+        entry.fit.value if entry.fit is not None else NOTHING,
     )
 
 
@@ -79,7 +78,7 @@ def spoken(entry: Entry) -> str:
     parts += [
         f"{heading.lower()} {text}"
         for (heading, _), text in zip(COLUMNS, cells(entry), strict=True)
-        if text != UNKNOWN
+        if text != NOTHING
     ]
     return ", ".join(filter(None, parts))
 
@@ -90,7 +89,7 @@ def tip(entry: Entry) -> str:
     lines = [row.name, where(row) + (f": {row.folder}" if row.folder else "")]
     lines += [row.problem]
     for (heading, _), text in zip(COLUMNS, cells(entry), strict=True):
-        if text != UNKNOWN:
+        if text != NOTHING:
             lines.append(f"{heading}: {text}")
     if entry.fit is not None:
         lines[-1] += " (weights against the free memory; its page counts the rest)"

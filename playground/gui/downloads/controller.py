@@ -83,7 +83,7 @@ class DownloadsController(QObject):
         return item
 
     def set_pending_lanes(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
-        """Store the lanes that wait for these entries of the queue; no other entry keeps any."""
+        """Store with these entries, and with no others, the lanes that wait for them."""
         if self._queue is not None:
             self._queue.set_pending_lanes(keys, lanes)
 

@@ -11,8 +11,8 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from playground.client.environment_builder import Builder, Cancelled, remove_folder
 from playground.client.environments import check, look
+from playground.core.choices import AUTO_GPTQ
 from playground.core.environments import (
-    AUTO_GPTQ,
     EngineEnvironment,
     check_new,
     default_name,
@@ -204,10 +204,6 @@ class EnvironmentsController(QObject):
     def _end_building(self) -> None:
         self._builder = None
         self.building_changed.emit(False)
-
-    def _append(self, environment: EngineEnvironment) -> None:
-        known = self._settings.values.environments
-        self._context.change_settings(environments=(*known, environment))
 
     def _append(self, environment: EngineEnvironment) -> None:
         known = self._settings.values.environments

@@ -19,9 +19,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from playground.client.environment_builder import made_folder
+from playground.client.environment_builder import created_folder
 from playground.client.environments import precisions, shown_versions
-from playground.core.environments import AUTO_GPTQ
+from playground.core.choices import AUTO_GPTQ
 from playground.gui.environments.controller import EnvironmentsController, EnvironmentState
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import file_dialog
@@ -262,6 +262,6 @@ def details_text(state: EnvironmentState) -> str:
 
 def removal_text(state: EnvironmentState) -> str:
     """Return what removing an environment means for its files and for lanes."""
-    folder = made_folder(state.environment)
+    folder = created_folder(state.environment)
     files = f"Its folder {folder} is deleted." if folder else "Its files stay as they are."
     return f"{files} Lanes that use it need another one."

@@ -14,9 +14,9 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.core.choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES
 from playground.core.precision import Precision
 from playground.core.quantize import QuantizeRequest
-from playground.core.quantize_choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES
 from playground.gui.quantize.text import KINDS, TIPS
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import file_dialog

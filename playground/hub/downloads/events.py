@@ -22,16 +22,6 @@ class Advanced(msgspec.Struct, frozen=True, tag="advanced", kw_only=True):
     bytes_per_s: float  # over the last seconds
     quiet_s: float  # since the last byte
 
-    @property
-    def fraction(self) -> float:
-        return self.done_bytes / self.total_bytes if self.total_bytes else 1.0
-
-    @property
-    def remaining_s(self) -> float | None:
-        """Seconds left at this rate, None where nothing moves."""
-        left = self.total_bytes - self.done_bytes
-        return left / self.bytes_per_s if self.bytes_per_s > 0 else None
-
 
 class Completed(msgspec.Struct, frozen=True, tag="completed"):
     """All files are here."""

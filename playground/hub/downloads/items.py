@@ -7,14 +7,16 @@ from enum import StrEnum
 import msgspec
 
 from playground.core.facts import ModelSpec
-from playground.core.precision import Precision
+from playground.core.lane import LaneChoice
 
 
 class DownloadState(StrEnum):
+    """The stages of a queue entry; stored by value."""
+
     WAITING = "waiting"  # until those before it are over
     PLANNING = "planning"  # asking the Hub for the files and their sizes
     RUNNING = "running"
-    RETRYING = "retrying"  # waiting until `retry_at` to go on by itself
+    RETRYING = "retrying"  # waiting until `retry_at` to resume by itself
     FINISHED = "finished"
     FAILED = "failed"  # `message` and `remedy` say why; `retry` starts it again
     CANCELLED = "cancelled"
@@ -58,7 +60,7 @@ class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
     needs_login: bool = False
     folder: str = ""  # of the finished model
     added: float = 0.0
-    lanes: tuple[tuple[ModelSpec, Precision], ...] = ()
+    lanes: tuple[LaneChoice, ...] = ()
 
     @property
     def fraction(self) -> float | None:

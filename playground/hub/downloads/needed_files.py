@@ -31,7 +31,9 @@ def needed_files(id_: str, names: Iterable[str]) -> list[str]:
     files = set(names)
     weights = _weights(files)
     if "config.json" not in files:
-        raise ModelError(f"{id_} is no model that can be loaded. {_without_config(files)}", _OTHER)
+        raise ModelError(
+            f"{id_} is not a model that can be loaded. {_without_config(files)}", _OTHER
+        )
     if not weights:
         raise ModelError(f"{id_} has no safetensors weights. {_without_weights(files)}", _OTHER)
     small = {

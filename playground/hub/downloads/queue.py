@@ -14,7 +14,8 @@ import msgspec
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
-from playground.core.precision import Precision
+from playground.core.format import human_duration
+from playground.core.lane import LaneChoice
 from playground.hub.downloads import queue_file
 from playground.hub.downloads.download import Download
 from playground.hub.downloads.events import Advanced, Broken, Completed, DownloadEvent, Planned
@@ -118,10 +119,8 @@ class DownloadQueue:
             self._announce(item)
             return item
 
-    def set_pending_lanes(
-        self, keys: Collection[str], lanes: tuple[tuple[ModelSpec, Precision], ...]
-    ) -> None:
-        """Store the lanes that wait for these entries; no other entry keeps any."""
+    def set_pending_lanes(self, keys: Collection[str], lanes: tuple[LaneChoice, ...]) -> None:
+        """Store with these entries, and with no others, the lanes that wait for them."""
         with self._changed:
             for key, item in self._items.items():
                 changed = msgspec.structs.replace(item, lanes=lanes if key in keys else ())
@@ -377,7 +376,7 @@ class _Watch:
 
     def broken(self) -> Broken:
         return Broken(
-            f"No byte has come for {self._stall_s:.0f} seconds.",
+            f"No byte has arrived for {human_duration(self._stall_s)}.",
             "Check the network; finished files are kept.",
             retryable=True,
         )

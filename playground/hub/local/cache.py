@@ -59,9 +59,9 @@ def find_cached(id_: str, revision: str = "", cache: Path | None = None) -> Cach
     """
     repository = (cache or cache_folder()) / (_PREFIX + id_.replace("/", "--"))
     snapshots = repository_snapshots(repository)
-    wanted = revision or "main"
+    ref = revision or "main"
     for model in snapshots:
-        if wanted == model.commit or wanted in model.refs:
+        if ref == model.commit or ref in model.refs:
             return model
     if revision:
         return None

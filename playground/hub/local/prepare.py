@@ -146,10 +146,10 @@ def prepare_load(
 
 def memory_failure(prepared: Prepared, free: int | None) -> Failure | None:
     """Return the failure to show where not even a short text fits into `free` bytes."""
-    made = prepared.plan
-    if free is None or made is None or made.needed <= free:
+    planned = prepared.plan
+    if free is None or planned is None or planned.needed <= free:
         return None
-    refusal = shortage(prepared.request.name, made, free)
+    refusal = shortage(prepared.request.name, planned, free)
     return Failure(refusal.message, refusal.remedy, may_insist=True)
 
 

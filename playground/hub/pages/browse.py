@@ -25,12 +25,12 @@ if TYPE_CHECKING:
 class Here:
     """The models on this machine.
 
-    `own` are the keys of those that may be deleted: in the cache and the model folders, but not
-    in folders that were only opened.
+    `deletable` are the keys of those that may be deleted: in the cache and the model folders,
+    but not in folders that were only opened.
     """
 
     rows: tuple[ModelRow, ...] = ()
-    own: frozenset[str] = frozenset()
+    deletable: frozenset[str] = frozenset()
 
 
 def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPlace) -> Here:
@@ -41,7 +41,7 @@ def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPla
     from playground.hub.local.models import folder_row, local_models
 
     rows = local_models([Path(folder) for folder in folders], place.cache)
-    own = frozenset(row.key for row in rows if row.is_deletable)
+    deletable = frozenset(row.key for row in rows if row.is_deletable)
     listed = {row.key for row in rows}
     for spec in opened:
         if kind_of(spec.source) is SourceKind.FOLDER:
@@ -50,7 +50,7 @@ def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPla
             if row.key not in listed:
                 listed.add(row.key)
                 rows.append(row)
-    return Here(tuple(rows), own)
+    return Here(tuple(rows), deletable)
 
 
 class HubPages:

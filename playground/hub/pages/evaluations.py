@@ -80,7 +80,7 @@ def _of_result(result: Mapping[str, object], measured_on: str) -> Iterator[Evalu
             continue
         kind = text(metric.get("name")) or text(metric.get("type"))
         settings = {**mapping(dataset.get("args")), **mapping(metric.get("args"))}
-        notes = ", ".join(f"{name}={told}" for name, told in settings.items())[:200]
+        notes = ", ".join(f"{name}={setting}" for name, setting in settings.items())[:200]
         yield EvaluationResult(
             task=text(task.get("name")) or text(task.get("type")),
             dataset=text(dataset.get("name")) or text(dataset.get("type")),
@@ -96,8 +96,8 @@ def _of_result(result: Mapping[str, object], measured_on: str) -> Iterator[Evalu
         )
 
 
-def _stated_precision(told: str) -> str:
-    found = _PRECISION.search(told)
+def _stated_precision(words: str) -> str:
+    found = _PRECISION.search(words)
     return found[1].lower() if found else ""
 
 

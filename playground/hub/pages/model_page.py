@@ -147,15 +147,15 @@ def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, object], site: 
             unread.setdefault(error.message, []).append(name)
             return None
 
-    wanted = [*_FILES]
+    limits = [*_FILES]
     if not info.get("evalResults"):
         results = [n for n in siblings if n.startswith(".eval_results/") and n.endswith(".yaml")]
-        wanted += [(name, _RESULTS_LIMIT) for name in results[:_MOST_RESULT_FILES]]
+        limits += [(name, _RESULTS_LIMIT) for name in results[:_MOST_RESULT_FILES]]
     with ThreadPoolExecutor(4, thread_name_prefix="page") as pool:
-        told = pool.submit(sizes)
-        contents = {name: pool.submit(content, name, limit) for name, limit in wanted}
+        listed = pool.submit(sizes)
+        contents = {name: pool.submit(content, name, limit) for name, limit in limits}
         found = {name: future.result() for name, future in contents.items()}
-        all_sizes = told.result()
+        all_sizes = listed.result()
         notes += (f"{_listed(names)} could not be read: {why}" for why, names in unread.items())
         return _Found(all_sizes, found, texts(info.get("tags")), info, _each_once(notes))
 

@@ -34,7 +34,7 @@ _MOST_PAGES = 20
 def read_tensors(spec: ModelSpec, site: HubSite, commit: str = "") -> TensorTable:
     """Read a model's tensor table, from this machine if that version is here, else from the Hub.
 
-    Offline, any copy on this machine serves. `commit` is the version wanted, "" the spec's
+    Offline, any copy on this machine serves. `commit` is the version to read, "" the spec's
     revision. Raises ModelError, also where the repository holds nothing that can be loaded.
     """
     if kind_of(spec.source) is not SourceKind.HUB:
@@ -110,7 +110,7 @@ def _hub_config(
 def _header(id_: str, commit: str, name: str, site: HubSite) -> list[StoredTensor]:
     beginning = site.get_file(id_, commit, name, _FIRST)
     damaged = ModelError(
-        f"{name} of {id_} is no safetensors file.", "Choose another repository of the model."
+        f"{name} of {id_} is not a safetensors file.", "Choose another repository of the model."
     )
     if beginning is None or len(beginning) < 8:
         raise damaged

@@ -42,7 +42,7 @@ def login(token: str) -> str:
     token = token.strip()
     if not token or not token.isascii() or len(token.split()) != 1:
         raise PlaygroundError(
-            "That is no token of the Hub: a token is one word of letters and digits.",
+            "That is not a token of the Hub: a token is one word of letters and digits.",
             f"Make one at {token_page()}; the right to read is enough.",
         )
     name = _whose(token)
@@ -89,9 +89,8 @@ def _whose(token: str) -> str:
 
 
 def _not_stored(error: Exception, token: str) -> PlaygroundError:
-    told = redact(str(error)).replace(token, "…")
     return PlaygroundError(
         "The token is good, but it could not be stored.",
         f"Make {constants.HF_TOKEN_PATH} writable.",
-        told,
+        redact(str(error)).replace(token, "…"),
     )

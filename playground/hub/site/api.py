@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 from huggingface_hub import constants, get_session, hf_raise_for_status
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # made lazily
 
+from playground.core.errors import ModelError
 from playground.hub.errors import HubError, HubProblem
 from playground.hub.site.failures import explain, no_hub
 
@@ -51,7 +52,7 @@ class HubSite:
         `address` is a path, or the next address of an earlier page. `id_` and `revision` name the
         model in an error's text.
         """
-        url = self._own(address)
+        url = self._url(address)
         try:
             response = get_session().get(
                 url,
@@ -62,8 +63,7 @@ class HubSite:
             hf_raise_for_status(response)
             value = response.json()
         except Exception as error:
-            told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
-            raise told from error
+            raise self._explained(error, id_, revision) from error
         if not isinstance(value, list):
             raise no_hub(self.endpoint)
         return value, str(response.links.get("next", {}).get("url", ""))
@@ -72,7 +72,7 @@ class HubSite:
         self, path: str, id_: str, revision: str = "", params: Params | None = None
     ) -> object:
         """Return the JSON at a path. `id_` and `revision` name the model in an error's text."""
-        data = self._read(self._own(path), id_, revision, _JSON_LIMIT, params)
+        data = self._read(self._url(path), id_, revision, _JSON_LIMIT, params)
         try:
             return json.loads(data)
         except (ValueError, RecursionError) as error:
@@ -88,7 +88,7 @@ class HubSite:
         path = f"/{id_}/resolve/{quote(commit, safe='')}/{quote(name)}"
         part = f"bytes={start}-{start + limit - 1}"
         try:
-            return self._read(self._own(path), id_, commit, limit, part=part, start=start)
+            return self._read(self._url(path), id_, commit, limit, part=part, start=start)
         except HubError as error:
             if error.problem is HubProblem.NO_FILE:
                 return None
@@ -127,17 +127,19 @@ class HubSite:
                     if len(data) > limit:
                         break
         except Exception as error:
-            told = explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
-            raise told from error
+            raise self._explained(error, id_, revision) from error
         if len(data) > limit and not part:
             raise no_hub(self.endpoint, f"more than {limit} bytes")
         return bytes(data[:limit])
+
+    def _explained(self, error: Exception, id_: str, revision: str) -> ModelError:
+        return explain(error, id_, revision, downloading=False, endpoint=self.endpoint)
 
     def _headers(self) -> dict[str, str]:
         headers: dict[str, str] = build_hf_headers(token=self._token)
         return headers
 
-    def _own(self, address: str) -> str:
+    def _url(self, address: str) -> str:
         """Return an address on this Hub. Raises HubError for other hosts: no token may go there."""
         if address.startswith("/"):
             return self.endpoint + address

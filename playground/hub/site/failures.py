@@ -26,11 +26,10 @@ from huggingface_hub.errors import (
 )
 
 from playground.core.errors import ModelError
+from playground.core.format import human_duration
 from playground.hub.errors import HubError, HubProblem
 from playground.hub.redaction import redact
 
-_AGAIN = "Try again."
-_AGAIN_KEPT = "Try again; finished files are kept."
 _LONGEST_WAIT_S = 24 * 3600.0
 
 
@@ -50,18 +49,16 @@ def explain(
     if isinstance(error, ModelError):
         return error
     chain = list(_chain(error))
-    asked = _Asked(id_ or "this search", revision, endpoint or constants.ENDPOINT)
+    again = "Try again; finished files are kept." if downloading else "Try again."
+    request = _Request(id_ or "this search", revision, endpoint or constants.ENDPOINT, again)
     for explainer in (_from_answer, _from_network, _from_disk, _from_library):
         for cause in chain:
-            found = explainer(cause, asked)
+            found = explainer(cause, request)
             if found is not None:
                 found.detail = redact(_trace(error))
-                if downloading and found.remedy == _AGAIN:
-                    found.remedy = _AGAIN_KEPT
                 return found
     done = "downloaded" if downloading else "read from the Hub"
-    remedy = _AGAIN_KEPT if downloading else _AGAIN
-    return HubError(f"{id_ or 'The list'} could not be {done}.", remedy, redact(_trace(error)))
+    return HubError(f"{id_ or 'The list'} could not be {done}.", again, redact(_trace(error)))
 
 
 def offline_mode() -> HubError:
@@ -84,58 +81,61 @@ def no_hub(endpoint: str, detail: str = "") -> HubError:
 
 
 @dataclass(frozen=True)
-class _Asked:
+class _Request:
+    """What was requested, for the words of its failure; `id` may be "this search"."""
+
     id: str
     revision: str
     endpoint: str
+    again: str  # the remedy where the same request may succeed later
 
 
-def _from_answer(error: BaseException, asked: _Asked) -> HubError | None:
+def _from_answer(error: BaseException, request: _Request) -> HubError | None:
     """Explain an answer of the Hub that is an error."""
     if not isinstance(error, HfHubHTTPError):
         return None
-    found = _from_kind(error, asked) or _from_status(error, asked.id)
+    found = _from_kind(error, request) or _from_status(error, request)
     found.status = error.response.status_code
     return found
 
 
-def _from_kind(error: HfHubHTTPError, asked: _Asked) -> HubError | None:
+def _from_kind(error: HfHubHTTPError, request: _Request) -> HubError | None:
     """Explain an answer by the library's class. GatedRepoError is a RepositoryNotFoundError."""
     if isinstance(error, GatedRepoError):
-        page = f"{asked.endpoint}/{asked.id}"
+        page = f"{request.endpoint}/{request.id}"
         if error.response.status_code == 403:
             return HubError(
-                f"{asked.id} is gated, and your account has no access to it yet.",
+                f"{request.id} is gated, and your account has no access to it yet.",
                 f"Ask for access at {page}, wait until it is granted, then try again.",
                 problem=HubProblem.GATED,
                 ask_at=page,
             )
         return HubError(
-            f"{asked.id} is gated: its authors want to know who uses it.",
+            f"{request.id} is gated: its authors want to know who uses it.",
             f"Ask for access at {page}, log in with `hf auth login`, then try again.",
             problem=HubProblem.GATED_LOGGED_OUT,
             ask_at=page,
         )
     if isinstance(error, RevisionNotFoundError):
         return HubError(
-            f"{asked.id} has no revision “{asked.revision or 'main'}”.",
+            f"{request.id} has no revision “{request.revision or 'main'}”.",
             "Name a branch, a tag or a commit that its page lists, or none.",
             problem=HubProblem.NO_REVISION,
         )
     if isinstance(error, EntryNotFoundError):
         return HubError(
-            f"A file of {asked.id} is not on the Hub.", _AGAIN, problem=HubProblem.NO_FILE
+            f"A file of {request.id} is not on the Hub.", request.again, problem=HubProblem.NO_FILE
         )
     if isinstance(error, DisabledRepoError):
         return HubError(
-            f"The Hub has closed access to {asked.id}.",
+            f"The Hub has closed access to {request.id}.",
             "Choose another model.",
             problem=HubProblem.DISABLED,
         )
     return None
 
 
-def _from_status(error: HfHubHTTPError, id_: str) -> HubError:
+def _from_status(error: HfHubHTTPError, request: _Request) -> HubError:
     """Explain an answer by its HTTP status."""
     status, headers = error.response.status_code, error.response.headers
     # The Hub tells a bad token from a private model in words only.
@@ -148,22 +148,22 @@ def _from_status(error: HfHubHTTPError, id_: str) -> HubError:
         )
     if isinstance(error, RepositoryNotFoundError) or status in (401, 404):
         return HubError(
-            f"The Hub knows no model {id_}, or it is private.",
+            f"The Hub knows no model {request.id}, or it is private.",
             "Check the spelling; for a private model log in with `hf auth login`.",
             problem=HubProblem.NO_MODEL,
         )
     if status == 403:
         return HubError(
-            f"The Hub refuses access to {id_}.",
+            f"The Hub refuses access to {request.id}.",
             "Check what your token may read, and log in again with `hf auth login`.",
             problem=HubProblem.FORBIDDEN,
         )
     if status == 429:
         wait = retry_after(headers)
-        when = f"in {wait:.0f} seconds" if wait else "in some minutes"
+        when = f"in {human_duration(wait)}" if wait else "in some minutes"
         return HubError(
-            "The Hub answers no more requests from here for now (429, too many).",
-            f"Try again {when}; whoever is logged in (`hf auth login`) may ask more often.",
+            "The Hub refuses further requests for now: there were too many (HTTP 429).",
+            f"Try again {when}; users who are logged in (`hf auth login`) may send more requests.",
             problem=HubProblem.RATE_LIMITED,
             wait_s=wait,
         )
@@ -174,17 +174,17 @@ def _from_status(error: HfHubHTTPError, id_: str) -> HubError:
             problem=HubProblem.HUB_TROUBLE,
             wait_s=retry_after(headers),
         )
-    return HubError(f"The Hub answered with an error (HTTP {status}).", _AGAIN)
+    return HubError(f"The Hub answered with an error (HTTP {status}).", request.again)
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
     """Return the seconds that an answer asks to wait (Retry-After or RateLimit), 0 for none."""
-    told = headers.get("Retry-After", "").strip()
-    if told.isdecimal():
-        return min(float(told), _LONGEST_WAIT_S)
-    if told:
+    stated = headers.get("Retry-After", "").strip()
+    if stated.isdecimal():
+        return min(float(stated), _LONGEST_WAIT_S)
+    if stated:
         try:
-            wait = parsedate_to_datetime(told).timestamp() - time.time()
+            wait = parsedate_to_datetime(stated).timestamp() - time.time()
         except (ValueError, OverflowError):
             return 0.0
         return min(max(wait, 0.0), _LONGEST_WAIT_S)
@@ -192,15 +192,15 @@ def retry_after(headers: Mapping[str, str]) -> float:
     return min(float(limit[1]), _LONGEST_WAIT_S) if limit else 0.0
 
 
-def _from_network(error: BaseException, asked: _Asked) -> HubError | None:
+def _from_network(error: BaseException, request: _Request) -> HubError | None:
     """Explain a request without an answer.
 
-    The HTTP library's classes are told by name, since its package changes between versions.
+    The HTTP library's classes are recognized by name, since its package changes between versions.
     """
     if isinstance(error, OfflineModeIsEnabled):
         return offline_mode()
     names = {kind.__name__ for kind in type(error).__mro__}
-    host = asked.endpoint
+    host = request.endpoint
     if "ProxyError" in names:
         return HubError(
             "The proxy does not let the request through.",
@@ -217,17 +217,17 @@ def _from_network(error: BaseException, asked: _Asked) -> HubError | None:
         )
     unreachable = HubProblem.UNREACHABLE
     if "TimeoutException" in names and "ConnectTimeout" not in names:
-        return HubError(f"{host} stopped answering.", _AGAIN, problem=unreachable)
+        return HubError(f"{host} stopped answering.", request.again, problem=unreachable)
     if "ConnectError" in names or "ConnectTimeout" in names:
         return HubError(
             f"{host} cannot be reached.",
             "Check the network; models that are already on this machine can be used offline.",
             problem=unreachable,
         )
-    return HubError(f"The connection to {host} broke off.", _AGAIN, problem=unreachable)
+    return HubError(f"The connection to {host} broke off.", request.again, problem=unreachable)
 
 
-def _from_disk(error: BaseException, _asked: _Asked) -> HubError | None:
+def _from_disk(error: BaseException, _request: _Request) -> HubError | None:
     """Explain an error of the disk that holds the cache."""
     if not isinstance(error, OSError) or isinstance(error, HfHubHTTPError):
         return None
@@ -247,20 +247,22 @@ def _from_disk(error: BaseException, _asked: _Asked) -> HubError | None:
     return None
 
 
-def _from_library(error: BaseException, asked: _Asked) -> HubError | None:
+def _from_library(error: BaseException, request: _Request) -> HubError | None:
     """Explain what the library itself refuses, by its words where it has no class for it."""
     if isinstance(error, HFValidationError):
-        return HubError(f"“{asked.id[:60]}” is no Hub id.", "A Hub id looks like owner/name.")
+        return HubError(f"“{request.id[:60]}” is not a Hub id.", "A Hub id looks like owner/name.")
     if isinstance(error, FileMetadataError | json.JSONDecodeError):
-        return no_hub(asked.endpoint)
+        return no_hub(request.endpoint)
     text = str(error)
     if "onsistency check failed" in text:
         return HubError(
-            f"A file of {asked.id} arrived incomplete.", _AGAIN, problem=HubProblem.INCOMPLETE
+            f"A file of {request.id} arrived incomplete.",
+            request.again,
+            problem=HubProblem.INCOMPLETE,
         )
     if "hf_xet" in text and "too large" in text:
         return HubError(
-            f"{asked.id} has files above 50 GB, which need the package hf_xet.",
+            f"{request.id} has files above 50 GB, which need the package hf_xet.",
             "Install it with `pip install hf_xet`.",
         )
     return None

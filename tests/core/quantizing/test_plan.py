@@ -68,9 +68,9 @@ def test_bad_requests_are_refused_with_a_remedy(
     [
         (b"", "is empty"),
         (b" \n\t ", "is empty"),
-        (b"\x89PNG\r\n\x1a\n\x00\x00", "is no text"),
-        (b"text with a \x00 in it", "is no text"),
-        ("naïve".encode("latin-1"), "is no text"),
+        (b"\x89PNG\r\n\x1a\n\x00\x00", "is not a text file"),
+        (b"text with a \x00 in it", "is not a text file"),
+        ("naïve".encode("latin-1"), "is not a text file"),
     ],
 )
 def test_unusable_calibration_files_are_refused(tmp_path: Path, data: bytes, words: str) -> None:

@@ -14,7 +14,7 @@ from transformers import (
     PreTrainedConfig,
 )
 
-from playground.core.decoder_choice import DecoderChoice
+from playground.core.choices import DecoderChoice
 from playground.core.generation import GenerationOptions
 from playground.core.model.kv_cache import cache_bucket
 from playground.engine.cpu_step.choose_step import Trial, fused_steps

@@ -272,7 +272,7 @@ def test_too_many_requests_and_then_again_by_itself(
     with qtbot.waitSignal(picker.browser.answered, timeout=LONG):
         pass
     assert "429" in notice(picker).text
-    assert "in 1 seconds" in notice(picker).remedy
+    assert "in 1 s;" in notice(picker).remedy
     assert "automatically" in notice(picker).remedy
     qtbot.waitUntil(lambda: names(picker, "On the Hub") == ["owner/model"], timeout=LONG)
     assert not notice(picker).text

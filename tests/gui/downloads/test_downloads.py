@@ -180,7 +180,7 @@ def test_a_stall_is_seen_and_tried_again(
     downloads = open_downloads(RetryPolicy(attempts=3, first_wait_s=3600, stall_s=4))
     downloads.add(MODEL)
     qtbot.waitUntil(hold.reached.is_set, timeout=LONG)
-    wait_for(qtbot, panel, "No byte has come for 4 seconds. Resumes automatically in 5 min.")
+    wait_for(qtbot, panel, "No byte has arrived for 4 s. Resumes automatically in 5 min.")
     assert shown_buttons(row(panel)) == ["Try now", "Cancel"]
     assert not unfinished(home)
     click(qtbot, row(panel).retry_button)
@@ -198,7 +198,7 @@ def test_a_failure_says_its_remedy(
     assert panel.row(MODEL.source) is None
     with qtbot.waitSignal(notify.message) as message:
         assert downloads.add(ModelSpec("no id at all")) is None
-    assert "is no Hub id" in message.args[0]
+    assert "is not a Hub id" in message.args[0]
 
 
 def test_offline_mode_is_said(qtbot: QtBot, open_downloads: Open, panel: DownloadsPanel) -> None:

@@ -176,7 +176,7 @@ def test_the_latest_request_counts(qtbot: QtBot, both: HubServer, window: Playgr
     assert configs(window) == [(ModelSpec(), Precision.NF4)]
     with qtbot.waitSignal(window.context.notify.message, timeout=LONG) as told:
         window.models.pending.request([(ModelSpec("not an id"), Precision.BF16)])
-    assert "is no Hub id" in told.args[0]
+    assert "is not a Hub id" in told.args[0]
 
 
 def test_a_download_outlives_its_window(

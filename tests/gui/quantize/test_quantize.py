@@ -235,7 +235,7 @@ def test_a_bad_calibration_text_and_a_taken_name_are_reported_before_the_start(
     chosen(qtbot, controller)
     dialog.options.use_text(str(tiny / "model.safetensors"))
     qtbot.waitUntil(lambda: controller.state.failure is not None, timeout=LONG)
-    assert "is no text" in controller.state.failure.message
+    assert "is not a text file" in controller.state.failure.message
     qtbot.mouseClick(dialog.options.sample, Qt.MouseButton.LeftButton)
     assert controller.state.failure is None
     (paths.library_dir() / "taken").mkdir(parents=True)

@@ -87,7 +87,7 @@ def test_wrong_choices_are_told_before_any_file(
 @pytest.mark.parametrize(
     ("fault", "said", "remedy"),
     [
-        (Fault("GET /api/models", 429, {"Retry-After": "37"}), "429", "in 37 seconds"),
+        (Fault("GET /api/models", 429, {"Retry-After": "37"}), "429", "in 37 s;"),
         (Fault("GET /api/models", 503), "trouble of its own (HTTP 503)", "some minutes"),
         (Fault("GET /api/models", 403), "refuses access", "hf auth login"),
         (Fault("GET /api/models", 418), "HTTP 418", "again"),

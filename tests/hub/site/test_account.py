@@ -57,7 +57,7 @@ def test_a_token_that_the_hub_refuses_is_not_stored(hub: HubServer, home: Path) 
 
 def test_what_can_be_no_token_is_not_sent(hub: HubServer, home: Path) -> None:
     for text in ("", "two words", "hf_ä"):
-        assert logged_in(hub, home, text)[0].startswith("That is no token")
+        assert logged_in(hub, home, text)[0].startswith("That is not a token")
     assert not hub.requests
 
 

@@ -165,8 +165,8 @@ def test_cancelled_while_the_hub_is_slow(hub: HubServer, home: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "said", "remedy"),
     [
-        (Fault("GET", 429, {"Retry-After": "37"}), "429", "in 37 seconds"),
-        (Fault("GET", 429, {"RateLimit": '"api";r=0;t=55'}), "429", "in 55 seconds"),
+        (Fault("GET", 429, {"Retry-After": "37"}), "429", "in 37 s;"),
+        (Fault("GET", 429, {"RateLimit": '"api";r=0;t=55'}), "429", "in 55 s;"),
         (Fault("GET", 429), "429", "in some minutes"),
         (Fault("GET", 500), "HTTP 500", "some minutes"),
         (Fault("GET", 200, {}, b"<html>Welcome to the airport"), "does not answer", "HF_ENDPOINT"),
