@@ -46,15 +46,12 @@ class _FloatLinear:
     bias: Tensor | None
 
     @classmethod
-    def of(cls, modules: Sequence[Any]) -> _FloatLinear | None:
-        if any(type(module) is not torch.nn.Linear or _hooked(module) for module in modules):
+    def of(cls, modules: Sequence[Module]) -> _FloatLinear | None:
+        linear = [m for m in modules if type(m) is torch.nn.Linear and not _hooked(m)]
+        biases = [m.bias for m in linear if m.bias is not None]
+        if len(linear) < len(modules) or len(biases) not in (0, len(modules)):
             return None
-        biases = [module.bias for module in modules if module.bias is not None]
-        if biases and len(biases) < len(modules):
-            return None
-        return cls(
-            _joined([module.weight for module in modules]), _joined(biases) if biases else None
-        )
+        return cls(_joined([m.weight for m in linear]), _joined(biases) if biases else None)
 
     def native(self, kernels: NativeKernels) -> RowFunction | None:
         return kernels.linear(self.weight, self.bias)
@@ -72,12 +69,11 @@ class _Int8Linear:
     scale: Tensor
 
     @classmethod
-    def of(cls, modules: Sequence[Any]) -> _Int8Linear | None:
-        for module in modules:
-            if type(module) is not Int8WeightOnlyLinear or module.bias is not None:
-                return None
-        weights, scales = [m.weight for m in modules], [m.scale for m in modules]
-        return cls(_joined(weights), _joined(scales))
+    def of(cls, modules: Sequence[Module]) -> _Int8Linear | None:
+        layers = [m for m in modules if isinstance(m, Int8WeightOnlyLinear) and m.bias is None]
+        if len(layers) < len(modules):
+            return None
+        return cls(_joined([m.weight for m in layers]), _joined([m.scale for m in layers]))
 
     def native(self, kernels: NativeKernels) -> RowFunction | None:
         return kernels.int8_linear(self.weight, self.scale)
@@ -102,7 +98,7 @@ class _Int4Linear:
     bias: Tensor | None
 
     @classmethod
-    def of(cls, modules: Sequence[Any]) -> _Int4Linear | None:
+    def of(cls, modules: Sequence[Module]) -> _Int4Linear | None:
         parts = [found for module in modules if (found := cls._single(module))]
         if len(parts) < len(modules):
             return None
@@ -120,7 +116,7 @@ class _Int4Linear:
         return cls(packed, first.group, scales_and_zeros, first.order, None)
 
     @classmethod
-    def _single(cls, module: Any) -> _Int4Linear | None:
+    def _single(cls, module: Any) -> _Int4Linear | None:  # gptqmodel has no annotations
         if type(module).__name__ != "TorchAtenLinear" or module.linear_mode != "inference":
             return None
         if module.adapter is not None or module.scales_and_zeros.dtype != torch.bfloat16:
