@@ -228,11 +228,11 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
 def _check_memory(request: LoadRequest, checkpoint: Checkpoint, device: DeviceFacts) -> None:
     """Raise MemoryShortageError if the model cannot fit: the system would kill this process."""
     # The plan includes what this process uses already, which is not free any more.
-    held = memory.resident() if device.id == "cpu" else 0
-    budget = device_budget(device, held)
+    used = memory.resident() if device.id == "cpu" else 0
+    budget = device_budget(device, used)
     plan = memory_plan.plan(checkpoint.sizes, request.precision, budget, memory_plan.SHORTEST)
-    if device.free_bytes and plan.needed > devices.available_bytes(device) + held:
-        raise memory_plan.shortage(request.name, plan, device.free_bytes + held)
+    if device.free_bytes and plan.needed > devices.available_bytes(device) + used:
+        raise memory_plan.shortage(request.name, plan, device.free_bytes + used)
 
 
 def compare(weights: Weights, precision: Precision, tokens: int, before: int, peak: int) -> int:

@@ -67,7 +67,7 @@ class StopFilter:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
         self._longest = max(map(len, self._stops), default=0)
-        self._held = ""
+        self._withheld = ""
         self.stopped = False
 
     def feed(self, piece: str) -> str:
@@ -76,20 +76,20 @@ class StopFilter:
             return piece
         if self.stopped or not piece:
             return ""
-        text = self._held + piece
+        text = self._withheld + piece
         ends = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
         if ends:
             self.stopped = True
-            self._held = ""
+            self._withheld = ""
             return text[: min(ends)]
-        held = self._possible_start(text)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held]
+        length = self._possible_start(text)
+        self._withheld = text[len(text) - length :]
+        return text[: len(text) - length]
 
     def flush(self) -> str:
         """Return what was held back for a stop string that did not come."""
-        held, self._held = self._held, ""
-        return held
+        withheld, self._withheld = self._withheld, ""
+        return withheld
 
     def _possible_start(self, text: str) -> int:
         for length in range(min(len(text), self._longest - 1), 0, -1):
