@@ -1,4 +1,4 @@
-"""Starts the engine process, and reserves its pipes for the protocol before anything prints."""
+"""Starts the engine process; reserves stdin and stdout for the protocol before anything prints."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def engine(empty_engine: Engine, model_folder: Path) -> Engine:
 
 @pytest.fixture(scope="session")
 def reference(model_folder: Path, gptq_folder: Path) -> dict[str, Any]:
-    """What plain transformers makes of PROMPTS at every precision, in a process of its own."""
+    """The answers of plain transformers to PROMPTS at each precision, from a separate process."""
     job = {
         "model": str(model_folder),
         "gptq": str(gptq_folder),

@@ -1,4 +1,4 @@
-"""Small models made here, and what every decode loop of them must do as `generate` does."""
+"""Small random models, and checks that a decoder's results are those of `generate`."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def make(config: PreTrainedConfig, dtype: torch.dtype = torch.bfloat16) -> Any:
     model = AutoModelForCausalLM.from_config(config, dtype=dtype, attn_implementation="sdpa")
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            # As they are made, biases are 0 and norms 1: neither would be seen if left out.
+            # Initial biases are 0 and norms 1: a step that leaves one out would go unnoticed.
             if name.endswith("bias") or "norm" in name:
                 parameter.uniform_(0.5, 1.5)
     model.generation_config.eos_token_id = None
@@ -94,10 +94,10 @@ def generate(model: PreTrainedModel, prompt: list[int], count: int) -> list[int]
 def assert_greedy(
     found: Sequence[int], expected: Sequence[int], likeliest: Callable[[int], Collection[int]]
 ) -> None:
-    """Greedy tokens are the expected ones, except where logits are closer than rounding.
+    """Assert that greedy tokens are the expected ones, up to the first near tie.
 
-    `likeliest(n)` are the tokens that rounding may put in the place of `expected[n]`. Behind
-    such a place the texts are different ones.
+    `likeliest(n)` are the tokens that rounding may choose instead of `expected[n]`. After such a
+    token the texts diverge, and are not compared.
     """
     for at, (ours, theirs) in enumerate(zip(found, expected, strict=False)):
         if ours != theirs:
@@ -107,14 +107,16 @@ def assert_greedy(
 
 
 def assert_as_reference(answer: Answer, reference: dict[str, Any]) -> None:
-    """An engine's answer is that of tests/engine/reference.py, as `assert_greedy` says."""
+    """Assert that an engine's answer is that of tests/engine/reference.py, by `assert_greedy`."""
     likeliest = reference["likeliest"]
     assert_greedy(answer.token_ids, reference["ids"], lambda at: likeliest[at])
 
 
 def within_rounding(model: PreTrainedModel, logits: torch.Tensor, scores: torch.Tensor) -> set[int]:
-    """Return the tokens whose scores are as good as the best, if both may move by the rounding
-    of `logits`; both [1, vocabulary]."""
+    """Return the tokens that are the most likely ones within the rounding of `logits`.
+
+    Logits and scores (logits after the processors) are [1, vocabulary].
+    """
     noise = summation_noise(model, logits.to(model.dtype))
     best = scores.float().max()
     return set((scores[0].float() >= best - 2 * noise).nonzero().flatten().tolist())
@@ -126,7 +128,7 @@ def assert_as_generate(
     found: list[int],
     generated: list[int] | None = None,
 ) -> None:
-    """The tokens after the prompt are those of `generate`, as `assert_greedy` says."""
+    """Assert that the tokens after the prompt are those of `generate`, by `assert_greedy`."""
     expected = generated or generate(model, prompt, len(found))
 
     def likeliest(at: int) -> set[int]:
@@ -138,23 +140,23 @@ def assert_as_generate(
 
 
 def check_greedy(decoder: Decoder, model: PreTrainedModel, prompt: list[int], count: int) -> None:
-    """The decoder's greedy tokens after the prompt are those of `generate`."""
+    """Assert that the decoder's greedy tokens after the prompt are those of `generate`."""
     found = ids_of(decoder, prompt, count)[0]
     assert len(found) == count
     assert_as_generate(model, prompt, found)
 
 
 def check_a_common_start(decoder: Decoder, model: PreTrainedModel) -> None:
-    """What a conversation's turns share is not read again, and the texts are those without."""
+    """Assert that a shared prefix is reused, and that reuse changes no token."""
     first = prompt_of(30)
     answer, decoded = ids_of(decoder, first, 10)
     assert decoded.reused == 0
     longer = [*first, *answer, *prompt_of(6, start=40)]
     again, decoded = ids_of(decoder, longer, 10, reuse=True)
-    # The last token of the answer was sampled, but never read.
+    # The answer's last token was sampled, but is not in the cache.
     assert decoded.reused == 30 + 10 - 1
     assert_as_generate(model, longer, again)
-    # Another conversation shares its first tokens only.
+    # Another conversation shares only its first tokens.
     other = [*first[:12], *prompt_of(9, start=77)]
     found, decoded = ids_of(decoder, other, 10, reuse=True)
     assert decoded.reused == 12
@@ -162,7 +164,7 @@ def check_a_common_start(decoder: Decoder, model: PreTrainedModel) -> None:
 
 
 def check_sampling(decoder: Decoder, generate: Decoder) -> None:
-    """The same draws from the same seeds, whatever the processors."""
+    """Assert that equal seeds give equal tokens, for all kinds of processors."""
     for seed, changes in enumerate(
         [
             {},

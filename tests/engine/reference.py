@@ -1,6 +1,6 @@
-"""Prints what plain transformers generates: the reference that the engine is held to.
+"""Prints the answers of plain transformers, with which tests compare the engine's.
 
-Greedy answers come with the tokens that rounding may put in each place, see `assert_greedy`.
+Greedy answers include the tokens that rounding may choose at each position, see `assert_greedy`.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ SEED = 7
 def greedy_answer(
     model: PreTrainedModel, input_ids: torch.Tensor, count: int, **how: Any
 ) -> dict[str, Any]:
-    """Return what the model's `generate` continues `input_ids` [1, n] with, and the near ties."""
+    """Return `generate`'s continuation of `input_ids` [1, n], and its near ties."""
     output: Any = model.generate(  # type: ignore[operator]  # transformers types it as a tensor
         input_ids,
         max_new_tokens=count,

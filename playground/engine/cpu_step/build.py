@@ -1,4 +1,4 @@
-"""Compiles the native kernels once on this machine, and keeps the library in the cache folder."""
+"""Compiles the native kernels once per machine, and caches the library."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ _FLAGS = (
     *("-fopenmp", "-shared", "-fPIC", "-w"),
 )
 _UNFINISHED = "compiling-"
-_COMPILE_S = 120.0  # a compiler that takes longer is taken to hang
+_COMPILE_S = 120.0  # a compiler that takes longer hangs
 
 
 @functools.cache
 def library() -> ctypes.CDLL | None:
-    """Return the native kernels, compiled where they are missing; None where that fails."""
+    """Return the native kernels, compiled unless cached; None where that fails."""
     if sys.platform != "linux" or platform.machine() != "x86_64":
         return None
     compiler = next(filter(None, map(shutil.which, ("g++", "c++", "clang++"))), None)
@@ -68,6 +68,6 @@ def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
 
 
 def _processor() -> str:
-    """Return what -march=native depends on: several machines may share a home folder."""
+    """Return what -march=native depends on. Several machines may share the cache folder."""
     lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
     return "\n".join(sorted({line for line in lines if line.startswith(("flags", "model name"))}))

@@ -1,4 +1,4 @@
-"""The choice of a decode step on the CPU: checked against the model's forward, and timed."""
+"""Chooses the decode step on the CPU: checks candidates against the model's forward, times them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ from playground.engine.decoding.kv_cache import KVCache
 
 log = logging.getLogger(__name__)
 
-_PROMPT = 12  # tokens
+_PROMPT = 12  # tokens before the timed steps
 _STEPS = 3
 
 
 class DisagreementError(Exception):
-    """A step's logits are not the model's."""
+    """A step's logits differ from the model's by more than rounding."""
 
 
 def choose_step(model: PreTrainedModel, context: int) -> Choice[Step]:
-    """Return the fastest step whose logits agree with the model's forward, which is one of them.
+    """Return the fastest step whose logits agree with the model's forward, itself a candidate.
 
-    The model's forward has run before: some kernels repack their weights at their first call.
-    Raises what the model's forward raises.
+    The model's forward must have run once: some kernels repack their weights at the first call.
+    Nothing is timed where no fused step exists, or where `context` (in tokens, 0: unknown) is
+    shorter than a trial. Raises what the model's forward raises.
     """
     forward = ForwardStep(model)
     if not is_fusible(model) or (context and context < _PROMPT + _STEPS):
@@ -41,7 +42,10 @@ def choose_step(model: PreTrainedModel, context: int) -> Choice[Step]:
 
 
 def fused_steps(model: PreTrainedModel, context: int) -> list[Step]:
-    """Return the fused steps there are, from torch's operations to native kernels throughout."""
+    """Return the fused steps of a fusible model, from all torch operations to all native kernels.
+
+    Joins the model's linear layers: their weights become views of joined ones.
+    """
     joined, compiled = JoinedModel(model), library()
     kernels = NativeKernels(compiled) if compiled else None
     steps = [
@@ -49,15 +53,15 @@ def fused_steps(model: PreTrainedModel, context: int) -> list[Step]:
         FusedStep(joined, context, attention=kernels),
         FusedStep(joined, context, linear=kernels, attention=kernels),
     ]
-    # Where no kernel takes a model's tensors, two of them are the same.
+    # Steps of one name are the same: no kernel takes the model's tensors, or none is compiled.
     return list({step.name: step for step in steps}.values())
 
 
 class Trial:
-    """Runs a few steps: returns the seconds of each, and compares logits with the forward's."""
+    """Runs a few decode steps, checks their logits against the model's forward, and times them."""
 
     def __init__(self, model: PreTrainedModel, context: int, forward: ForwardStep) -> None:
-        """Raises what the model's forward raises."""
+        """Compute the expected logits. Raises what the model's forward raises."""
         self._model = model
         self._forward = forward
         vocabulary = int(model.config.vocab_size)
@@ -70,22 +74,23 @@ class Trial:
 
     @torch.inference_mode()
     def __call__(self, step: Step) -> list[float]:
-        """Raises DisagreementError, and what the step raises."""
+        """Return the seconds of each step. Raises DisagreementError, and what the step raises."""
         if step is self._forward and self._forward_times:
             times, self._forward_times = self._forward_times, []
             return times
-        found, times = self._run(step)
-        for ours, theirs in zip(found, self._expected, strict=True):
-            apart = float((ours.float() - theirs.float()).abs().max())
-            allowed = summation_noise(self._model, theirs)
-            if not apart <= allowed:  # so that NaN fails
+        logits, times = self._run(step)
+        for found, expected in zip(logits, self._expected, strict=True):
+            difference = float((found.float() - expected.float()).abs().max())
+            allowed = summation_noise(self._model, expected)
+            if not difference <= allowed:  # NaN fails too
                 raise DisagreementError(
-                    f"its logits differ from the model's by {apart:.3g}, rounding by {allowed:.3g}"
+                    f"its logits differ from the model's by {difference:.3g}, "
+                    f"and rounding explains {allowed:.3g}"
                 )
         return times
 
     def _run(self, step: Step) -> tuple[list[Tensor], list[float]]:
-        """Return the logits after each token, and the seconds it took."""
+        """Return the logits after each token, and the seconds of each step."""
         self._cache.truncate(_PROMPT)
         logits, times = [], []
         for token in self._tokens:
@@ -96,14 +101,14 @@ class Trial:
 
 
 def summation_noise(model: PreTrainedModel, logits: Tensor) -> float:
-    """Return how far two reduction orders may put logits [1, vocabulary] apart.
+    """Return how far logits [1, vocabulary] may differ between two reduction orders.
 
-    A sum of n terms in fp32 differs by about the root of n roundings of fp32 (2 ** -24), and
-    its result by one rounding of the model's dtype (bf16: 2 ** -8). Every layer computes four
-    such results one after the other (attention and its output, gate_up and down), and
-    independent errors add up as the root of their number. Relative to the largest logit.
-    Measured on random Llamas of 2 to 30 layers: up to 0.6 of this in bf16, 0.1 in fp32; a wrong
-    layer is off by the logits' size.
+    A sum of n terms in fp32 has an error of about sqrt(n) roundings (2 ** -24 each), and its
+    result one rounding of the model's dtype (bf16: 2 ** -8). Each layer computes four such results
+    in sequence (attention, its output, gate_up, down); independent errors add up as the root of
+    their number (N. Higham, Accuracy and Stability of Numerical Algorithms, 2002, section 2.8).
+    Scaled by the largest logit. Measured on random Llamas of 2 to 30 layers: up to 0.6 of this in
+    bf16, 0.1 in fp32; a wrong layer differs by about the logits' size.
     """
     config = model.config
     terms = max(int(config.hidden_size), int(config.intermediate_size))

@@ -1,10 +1,9 @@
-"""The functions of a fused step: native kernels where asked for, else torch's operations."""
+"""The functions that a fused step calls: native kernels or torch's operations."""
 
 from __future__ import annotations
 
-from typing import Any
-
 import torch
+from transformers.models.llama.modeling_llama import LlamaRMSNorm
 
 from playground.engine.cpu_step.kernels import Attention, NativeKernels, RowFunction, Tensor
 from playground.engine.cpu_step.linear import JoinedLinear
@@ -13,10 +12,11 @@ LINEAR, ATTENTION = "linear layers", "attention"
 
 
 class Functions:
-    """Makes the functions of one step.
+    """Returns the functions of one step.
 
-    `linear` are the native kernels for linear layers, `attention` those for attention and norms;
-    None, and what no kernel takes, becomes torch's. `native` names the kinds that became native.
+    `linear` are the native kernels for linear layers, `attention` those for attention and norms.
+    Where they are None, or no kernel takes the tensors, torch computes. `native` names the kinds
+    of functions that are native.
     """
 
     def __init__(self, linear: NativeKernels | None, attention: NativeKernels | None) -> None:
@@ -25,29 +25,29 @@ class Functions:
         self.native: set[str] = set()
 
     def linear(self, layer: JoinedLinear) -> RowFunction:
-        """Joined linear layers, [1, in] to [1, out]."""
+        """Return the function of joined linear layers, [1, in] to [1, out]."""
         if self._linear and (found := layer.native(self._linear)):
             self.native.add(LINEAR)
             return found
         return layer.torchs()
 
-    def norm(self, module: Any) -> RowFunction:
-        """The RMSNorm of a module of transformers, over a row [1, size]."""
-        weight, epsilon = module.weight.detach(), float(module.variance_epsilon)
+    def norm(self, module: LlamaRMSNorm) -> RowFunction:
+        """Return the RMSNorm of a row [1, size]."""
+        weight, epsilon = module.weight.detach(), module.variance_epsilon
         if self._attention and (found := self._attention.norm(weight, epsilon)):
             self.native.add(ATTENTION)
             return found
         return torchs_norm(weight, epsilon)
 
     @staticmethod
-    def heads_norm(module: Any) -> RowFunction:
-        """The RMSNorm of every head, over states [1, heads, 1, size]; torch's always."""
-        return torchs_norm(module.weight.detach(), float(module.variance_epsilon))
+    def heads_norm(module: LlamaRMSNorm) -> RowFunction:
+        """Return the RMSNorm of each head, over states [1, heads, 1, size]; no kernel has it."""
+        return torchs_norm(module.weight.detach(), module.variance_epsilon)
 
     def attention(
         self, heads: int, kv_heads: int, size: int, scale: float, dtype: torch.dtype
     ) -> Attention:
-        """Rotary embedding, cache update and attention over heads of `size` values each."""
+        """Return rotary embedding, cache update and attention, over heads of `size` values."""
         sizes = (heads, kv_heads, size, scale)
         if self._attention and (found := self._attention.attention(*sizes, dtype)):
             self.native.add(ATTENTION)
@@ -56,7 +56,7 @@ class Functions:
 
 
 def torchs_norm(weight: Tensor, epsilon: float) -> RowFunction:
-    """RMSNorm as transformers does it over the last dimension: in fp32, rounded, then weighted."""
+    """Return RMSNorm as in transformers, over the last dimension: in fp32, rounded, weighted."""
     shape, dtype = tuple(weight.shape), weight.dtype
     normalize = torch.rms_norm
 
@@ -70,8 +70,8 @@ def torchs_norm(weight: Tensor, epsilon: float) -> RowFunction:
 
 
 def torchs_attention(heads: int, kv_heads: int, size: int, scale: float) -> Attention:
-    """The same as the native attention in torch's operations, in any dtype."""
-    # nn.functional's name for it is a Python function around this one.
+    """Return `Attention` in torch's operations, for any dtype."""
+    # nn.functional wraps this in a Python function.
     attend = torch._C._nn.scaled_dot_product_attention
     half, grouped = size // 2, heads != kv_heads
 

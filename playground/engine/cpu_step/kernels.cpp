@@ -1,8 +1,7 @@
-// The arithmetic of one decode step: matrix-vector products over the weights as they are stored,
-// RMSNorm, rotary embedding and attention.
+// The kernels of one decode step: GEMV on the stored weights, RMSNorm, rotary embedding, attention.
 //
-// Weights [rows, columns] are row-major; columns are a multiple of 32. Sums are kept in fp32, in
-// whatever order is fastest. Vectors use the notation of GCC and Clang and compile for any width;
+// Weights [rows, columns] are row-major; columns are a multiple of 32. Sums are in fp32, in
+// the fastest order. Vectors use the notation of GCC and Clang and compile for any width;
 // the compiler contracts `a += b * c` into fused multiply-adds where the processor has them.
 
 #include <cmath>
@@ -85,7 +84,7 @@ template <class T> void rotate(const T *x, const T *cos, const T *sin, T *to, lo
   }
 }
 
-// RMSNorm as transformers does it: normalized in fp32, rounded, then weighted.
+// RMSNorm as in transformers: normalized in fp32, rounded, then weighted.
 template <class T>
 void normalize(const T *x, const T *weight, T *y, long columns, float epsilon) {
   Floats squares = {};
@@ -144,7 +143,7 @@ void attend(const T *queries_keys, const T *new_values, const T *cos, const T *s
   }
 }
 
-// The input in fp32. With `apart`, each block has its elements of even index first, then the odd.
+// The input in fp32. With `apart`, each block has its even elements first, then the odd ones.
 const float *widened(const bf16 *x, long columns, bool apart) {
   static thread_local std::vector<float> buffer;
   buffer.resize(columns);
@@ -245,7 +244,7 @@ extern "C" void multiply_int4(const uint8_t *weight, const bf16 *scales_and_zero
     first[i] = i / 4 + (i & 2) * 16;
     second[i] = first[i] + 16;
   }
-  // The index has five bits, of which the upper one is not ours.
+  // The index has five bits, of which four are the code: the table repeats.
   for (int i = 0; i < 32; i++) values[i] = rounded(i % 16 - 8);
   const __m512i pick_first = _mm512_load_si512(first), pick_second = _mm512_load_si512(second);
   const __m512i table = _mm512_load_si512(values);

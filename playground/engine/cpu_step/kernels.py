@@ -1,25 +1,24 @@
-"""The native kernels of one decode step, as Python functions over torch tensors.
+"""The native kernels of a decode step, as Python functions of torch tensors.
 
-They are called through ctypes and read the weights where they are stored: nothing is copied.
-They sum in a different reduction order than torch does. Measured on two cores with
-avx512_bf16, 3072 x 1024 weights that no cache holds: torch's own matrix-vector products read
-14 GB/s, oneDNN's with packed weights 23 (bf16) to 38 (fp32), those that torch.compile generates
-34 to 41, these 48 to 57, which is what a plain sum reads. Without AVX-512 torch's are faster in
-bf16 and int8: a load times both.
+They are called through ctypes and read the weights in place. Their reduction order differs from
+torch's. Measured on two cores with avx512_bf16 and 3072 x 1024 weights outside the caches: torch's
+GEMV reads 14 GB/s, oneDNN's with packed weights 23 (bf16) to 38 (fp32), torch.compile's 34 to 41,
+these 48 to 57, the rate of a plain sum. Without AVX-512, torch's is faster in bf16 and int8: time
+both before choosing.
 """
 
 from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import torch
 
-_BLOCK = 32  # columns that a matrix-vector product reads at once
+_BLOCK = 32  # columns that a GEMV kernel reads at once
 _LANES = 16  # values that attention reads at once
 _INT4_ROWS = 64  # rows that torch packs together
 _POINTER, _LONG, _INT, _FLOAT = ctypes.c_void_p, ctypes.c_long, ctypes.c_int, ctypes.c_float
+_Number = type[ctypes.c_int | ctypes.c_float]
 _FLOATS = {torch.float32: "fp32", torch.bfloat16: "bf16"}
 
 Tensor = torch.Tensor
@@ -34,23 +33,23 @@ Attention = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, int], Tens
 
 
 class NativeKernels:
-    """Makes functions of one token's row; None where no kernel takes the tensors.
+    """Returns functions of one token's row; None where no kernel takes the tensors.
 
-    A function keeps its weights alive.
+    A function keeps its weights alive, and uses the number of threads that torch has now.
     """
 
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
 
     def linear(self, weight: Tensor, bias: Tensor | None) -> RowFunction | None:
-        """A linear layer in fp32 or bf16: weight [out, in], bias [out] or None."""
+        """Return a linear layer in fp32 or bf16: weight [out, in], bias [out] or None."""
         name = _FLOATS.get(weight.dtype)
         if name is None or (bias is not None and bias.dtype != weight.dtype):
             return None
         return self._multiply(name, weight, bias, weight.dtype, weight.shape)
 
     def int8_linear(self, weight: Tensor, scale: Tensor) -> RowFunction | None:
-        """A weight int8 [out, in] with scale bf16 [out]; the input is bf16."""
+        """Return a linear layer with weight int8 [out, in], scale bf16 [out]; input bf16."""
         if weight.dtype != torch.int8 or scale.dtype != torch.bfloat16:
             return None
         return self._multiply("int8", weight, scale, torch.bfloat16, weight.shape)
@@ -58,10 +57,10 @@ class NativeKernels:
     def int4_linear(
         self, packed: Tensor, scales_and_zeros: Tensor, group: int
     ) -> RowFunction | None:
-        """A weight as torch packs it for `_weight_int4pack_mm_for_cpu`; the input is bf16.
+        """Return a linear layer with a weight packed for torch's `_weight_int4pack_mm_for_cpu`.
 
-        Scales and zeros [in / group, out, 2], bf16. How torch packs depends on the processor:
-        the kernel reads its AVX-512 format only.
+        Scales and zeros bf16 [in / group, out, 2]; input bf16. Torch's packing depends on the
+        processor: the kernel reads the AVX-512 format only.
         """
         groups, rows, _ = scales_and_zeros.shape
         if torch.backends.cpu.get_cpu_capability() != "AVX512" or rows % _INT4_ROWS or group % 2:
@@ -72,7 +71,7 @@ class NativeKernels:
         return self._multiply("int4", packed, scales_and_zeros, torch.bfloat16, shape, group)
 
     def norm(self, weight: Tensor, epsilon: float) -> RowFunction | None:
-        """RMSNorm of a row [1, size] as transformers does it, weight [size]."""
+        """Return RMSNorm as in transformers, of a row [1, size], weight [size]."""
         dtype, size = weight.dtype, weight.numel()
         if dtype not in _FLOATS or size % _BLOCK or not weight.is_contiguous():
             return None
@@ -90,7 +89,7 @@ class NativeKernels:
     def attention(
         self, heads: int, kv_heads: int, size: int, scale: float, dtype: torch.dtype
     ) -> Attention | None:
-        """Attention over heads of `size` values each, in fp32 or bf16."""
+        """Return `Attention` over heads of `size` values, in fp32 or bf16."""
         if dtype not in _FLOATS or size % _LANES or heads % kv_heads:
             return None
         function = self._function(f"attend_{_FLOATS[dtype]}", 7, 5, _FLOAT, _INT)
@@ -137,7 +136,7 @@ class NativeKernels:
         shape: Sequence[int],
         *more: int,
     ) -> RowFunction | None:
-        """A matrix-vector product; `second` is the bias or the scales."""
+        """Return a GEMV; `second` is the bias or the scales, `more` further sizes."""
         rows, columns = shape
         both = [tensor for tensor in (weight, second) if tensor is not None]
         if columns % _BLOCK or not all(t.is_contiguous() for t in both):
@@ -154,7 +153,7 @@ class NativeKernels:
         def run(x: Tensor) -> Tensor:
             x = x.to(dtype).contiguous()
             y = empty((1, rows), dtype=dtype)
-            # Asking the tensors for their addresses each time keeps them alive.
+            # The closure keeps the tensors, not only their addresses.
             function(
                 weight.data_ptr(),
                 None if second is None else second.data_ptr(),
@@ -166,8 +165,11 @@ class NativeKernels:
 
         return run
 
-    def _function(self, name: str, pointers: int, sizes: int, *more: Any) -> Callable[..., None]:
-        function: Callable[..., None] = getattr(self._library, name)
-        function.argtypes = [*[_POINTER] * pointers, *[_LONG] * sizes, *more]  # type: ignore[attr-defined]
-        function.restype = None  # type: ignore[attr-defined]
+    def _function(
+        self, name: str, pointers: int, sizes: int, *more: _Number
+    ) -> Callable[..., None]:
+        """Return a C function without a result; its arguments: pointers, longs, then `more`."""
+        function = self._library[name]
+        function.argtypes = [*[_POINTER] * pointers, *[_LONG] * sizes, *more]
+        function.restype = None
         return function

@@ -1,7 +1,7 @@
-"""The linear layers of a decode step: weights joined where layers share their input.
+"""The linear layers of a fused step: layers that share their input are joined into one GEMV.
 
-A step calls functions of one row, [1, in] to [1, out], instead of modules. Layers that share
-their input become one matrix-vector product, whose outputs stand one after the other.
+A step calls functions of one row, [1, in] to [1, out], instead of modules. The outputs of joined
+layers are concatenated.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ Module = torch.nn.Module
 
 
 class JoinedLinear(Protocol):
-    """Linear layers of one input, with their outputs one after the other."""
+    """Linear layers that share their input; their outputs are concatenated."""
 
     def native(self, kernels: NativeKernels) -> RowFunction | None:
         """Return the native function; None where no kernel takes these weights."""
         ...
 
     def torchs(self) -> RowFunction:
-        """Return the function that torch's operations or the modules themselves compute."""
+        """Return the function in torch's operations, or that calls the modules."""
         ...
 
 
 def join(modules: Sequence[Module]) -> JoinedLinear:
-    """Join linear layers that share their input. Their weights become views of the joined ones."""
+    """Join linear layers that share their input; their weights become views of the joined one."""
     for kind in (_FloatLinear, _Int8Linear, _Int4Linear):
         if found := kind.of(modules):
             return found
@@ -40,21 +40,18 @@ def join(modules: Sequence[Module]) -> JoinedLinear:
 
 @dataclass(frozen=True)
 class _FloatLinear:
-    """torch.nn.Linear in a float type: weight [out, in], bias [out] or None."""
+    """torch.nn.Linear: weight [out, in], bias [out] or None, in a floating-point dtype."""
 
     weight: Tensor
     bias: Tensor | None
 
     @classmethod
-    def of(cls, modules: Sequence[Any]) -> _FloatLinear | None:
-        if any(type(module) is not torch.nn.Linear or _hooked(module) for module in modules):
+    def of(cls, modules: Sequence[Module]) -> _FloatLinear | None:
+        linear = [m for m in modules if type(m) is torch.nn.Linear and not _hooked(m)]
+        biases = [m.bias for m in linear if m.bias is not None]
+        if len(linear) < len(modules) or len(biases) not in (0, len(modules)):
             return None
-        biases = [module.bias for module in modules if module.bias is not None]
-        if biases and len(biases) < len(modules):
-            return None
-        return cls(
-            _joined([module.weight for module in modules]), _joined(biases) if biases else None
-        )
+        return cls(_joined([m.weight for m in linear]), _joined(biases) if biases else None)
 
     def native(self, kernels: NativeKernels) -> RowFunction | None:
         return kernels.linear(self.weight, self.bias)
@@ -72,12 +69,11 @@ class _Int8Linear:
     scale: Tensor
 
     @classmethod
-    def of(cls, modules: Sequence[Any]) -> _Int8Linear | None:
-        for module in modules:
-            if type(module) is not Int8WeightOnlyLinear or module.bias is not None:
-                return None
-        weights, scales = [m.weight for m in modules], [m.scale for m in modules]
-        return cls(_joined(weights), _joined(scales))
+    def of(cls, modules: Sequence[Module]) -> _Int8Linear | None:
+        layers = [m for m in modules if isinstance(m, Int8WeightOnlyLinear) and m.bias is None]
+        if len(layers) < len(modules):
+            return None
+        return cls(_joined([m.weight for m in layers]), _joined([m.scale for m in layers]))
 
     def native(self, kernels: NativeKernels) -> RowFunction | None:
         return kernels.int8_linear(self.weight, self.scale)
@@ -91,8 +87,8 @@ class _Int8Linear:
 class _Int4Linear:
     """gptqmodel's int4 layer on torch's kernel, weights packed in blocks of 64 rows.
 
-    Scales and zeros bf16 [in / group, out, 2]; `order` int64 [in] permutes the inputs, None
-    leaves them as they are.
+    Scales and zeros bf16 [in / group, out, 2]. `order` int64 [in] permutes the inputs; None: as
+    they are.
     """
 
     packed: Tensor
@@ -102,7 +98,7 @@ class _Int4Linear:
     bias: Tensor | None
 
     @classmethod
-    def of(cls, modules: Sequence[Any]) -> _Int4Linear | None:
+    def of(cls, modules: Sequence[Module]) -> _Int4Linear | None:
         parts = [found for module in modules if (found := cls._single(module))]
         if len(parts) < len(modules):
             return None
@@ -110,7 +106,7 @@ class _Int4Linear:
         if not parts[1:]:
             return first
         for part in parts:
-            # Whole blocks can stand one after the other.
+            # Weights of whole blocks can be concatenated.
             if part.bias is not None or part.group != first.group or part.packed.shape[0] % 64:
                 return None
             if not _same(part.order, first.order):
@@ -120,7 +116,7 @@ class _Int4Linear:
         return cls(packed, first.group, scales_and_zeros, first.order, None)
 
     @classmethod
-    def _single(cls, module: Any) -> _Int4Linear | None:
+    def _single(cls, module: Any) -> _Int4Linear | None:  # gptqmodel has no annotations
         if type(module).__name__ != "TorchAtenLinear" or module.linear_mode != "inference":
             return None
         if module.adapter is not None or module.scales_and_zeros.dtype != torch.bfloat16:
@@ -156,7 +152,7 @@ class _Int4Linear:
 
 @dataclass(frozen=True)
 class _Opaque:
-    """Any other module: it is called, and takes [batch, tokens, in]."""
+    """Any other module: it is called with [batch, tokens, in]."""
 
     module: Module
 
@@ -175,28 +171,28 @@ class _Opaque:
 
 @dataclass(frozen=True)
 class _Separate:
-    """Layers that cannot be joined."""
+    """Layers that cannot be joined: they run one after the other."""
 
     layers: Sequence[JoinedLinear]
 
     def native(self, kernels: NativeKernels) -> RowFunction | None:
-        found = [layer.native(kernels) for layer in self.layers]
-        if not any(found):
+        functions = [layer.native(kernels) for layer in self.layers]
+        if not any(functions):
             return None
-        return self._side_by_side(
-            [run or layer.torchs() for run, layer in zip(found, self.layers, strict=True)]
+        return _concatenated(
+            [native or layer.torchs() for native, layer in zip(functions, self.layers, strict=True)]
         )
 
     def torchs(self) -> RowFunction:
-        return self._side_by_side([layer.torchs() for layer in self.layers])
+        return _concatenated([layer.torchs() for layer in self.layers])
 
-    @staticmethod
-    def _side_by_side(functions: Sequence[RowFunction]) -> RowFunction:
-        return lambda x: torch.cat([function(x) for function in functions], -1)
+
+def _concatenated(functions: Sequence[RowFunction]) -> RowFunction:
+    return lambda x: torch.cat([function(x) for function in functions], -1)
 
 
 def _joined(tensors: Sequence[Tensor]) -> Tensor:
-    """Put tensors one after the other into one storage, and make them views of it."""
+    """Concatenate tensors along their first dimension, and make them views of the result."""
     if (whole := _adjacent(tensors)) is not None:
         return whole
     with torch.no_grad():
@@ -209,7 +205,7 @@ def _joined(tensors: Sequence[Tensor]) -> Tensor:
 
 
 def _adjacent(tensors: Sequence[Tensor]) -> Tensor | None:
-    """Return tensors that already stand one after the other in memory as one, else None."""
+    """Return tensors as one if they are adjacent in one storage, else None."""
     first = tensors[0].detach()
     end = first.data_ptr()
     for tensor in tensors:

@@ -1,17 +1,18 @@
-"""One decode step of a Llama-like model on the CPU, without the modules around the arithmetic.
+"""The fused CPU step: one decode step of a Llama-like model, without calls of its modules.
 
-On a small model Python's way through the modules takes longer than the arithmetic; on a large
-one torch's matrix-vector products read the weights below the memory's speed. The step calls one
-function for each operation, over the weights as they are stored: a native kernel or torch's own.
+On a small model the Python overhead of the modules exceeds the arithmetic. On a large one torch's
+GEMV reads the weights below the memory's bandwidth. The step calls one function per operation,
+native or torch's, on the weights in place.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import cast
 
 import torch
 from transformers import PreTrainedModel
+from transformers.models.llama.modeling_llama import LlamaDecoderLayer, LlamaModel
 
 from playground.core.model.kv_cache import cache_bucket
 from playground.engine.cpu_step.functions import Functions
@@ -45,16 +46,17 @@ class _LayerWeights:
 
 
 class JoinedModel:
-    """A model whose linear layers are joined where they share their input, once for all steps."""
+    """A model whose linear layers are joined where they share their input; serves several steps."""
 
     def __init__(self, model: PreTrainedModel) -> None:
         self.model = model
-        self.base: Any = model.model  # its modules are known by name only
+        self.base: LlamaModel = model.model  # or one of the same structure
         self.head = join([model.get_output_embeddings()])
-        self.layers = [_join_layer(layer) for layer in self.base.layers]
+        self.modules = [cast(LlamaDecoderLayer, layer) for layer in self.base.layers]
+        self.layers = [_join_layer(layer) for layer in self.modules]
 
 
-def _join_layer(layer: Any) -> _LayerWeights:
+def _join_layer(layer: LlamaDecoderLayer) -> _LayerWeights:
     attention, mlp = layer.self_attn, layer.mlp
     return _LayerWeights(
         qkv=join([attention.q_proj, attention.k_proj, attention.v_proj]),
@@ -77,11 +79,9 @@ class _Layer:
 
 
 class FusedStep:
-    """Computes logits from one token.
+    """Computes the logits after one token; `linear`, `attention` and `native` as in `Functions`.
 
-    `linear` are the native kernels for its linear layers, `attention` those for attention and
-    norms; None, and what no kernel takes, is left to torch's operations. `native` names the kinds
-    of functions that became native.
+    Weights must not change after construction.
     """
 
     def __init__(
@@ -97,13 +97,13 @@ class FusedStep:
         self._heads = int(config.num_attention_heads)
         self._kv_heads = int(config.num_key_value_heads)
         self._inner = int(config.intermediate_size)
-        first = base.layers[0].self_attn
+        first = joined.modules[0].self_attn
         self._head_dim = int(first.head_dim)
         self._rotary = base.rotary_emb
         self._embedding: Tensor = base.embed_tokens.weight.detach()
         self._layers = [
             _layer(module, weights, functions)
-            for module, weights in zip(base.layers, joined.layers, strict=True)
+            for module, weights in zip(joined.modules, joined.layers, strict=True)
         ]
         self._norm = functions.norm(base.norm)
         sizes = (self._heads, self._kv_heads, self._head_dim)
@@ -114,13 +114,13 @@ class FusedStep:
 
     @property
     def name(self) -> str:
-        """What of the fused step is native."""
+        """The fused step, and which of its functions are native."""
         if len(self.native) == 2:
             return "fused step, native kernels"
         return ", native ".join(("fused step", *self.native))
 
     def __call__(self, token: int, cache: KVCache) -> Tensor:
-        """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
+        """Return logits [1, vocabulary] after `token`; add its keys and values to the cache."""
         position = cache.layers[0].length
         if position >= len(self._cos):
             self._make_rotations(cache_bucket(position + 1, self._context))
@@ -144,14 +144,14 @@ class FusedStep:
         return self._head(self._norm(x))
 
     def _make_rotations(self, slots: int) -> None:
-        """Make cos and sin [slots, head_dim], the sign of rotate_half in the sin."""
+        """Compute cos and sin [slots, head_dim]; the sin carries the sign of rotate_half."""
         cos, sin = self._rotary(self._embedding[:1], torch.arange(slots)[None])
         sin = sin[0].clone()
         sin[:, : self._head_dim // 2].neg_()
         self._cos, self._sin = cos[0], sin
 
 
-def _layer(module: Any, weights: _LayerWeights, functions: Functions) -> _Layer:
+def _layer(module: LlamaDecoderLayer, weights: _LayerWeights, functions: Functions) -> _Layer:
     attention = module.self_attn
     query_norm, key_norm = (getattr(attention, name, None) for name in ("q_norm", "k_norm"))
     return _Layer(

@@ -20,24 +20,24 @@ from playground.engine.decoding.decoder import Tell, silent
 
 
 def captures_for(model: PreTrainedModel) -> tuple[list[Capture], str]:
-    """Return the ways to try, and why there are none on a CUDA device ("" elsewhere)."""
+    """Return the ways to try, and a note for the user if a CUDA device has none ("" otherwise)."""
     if model.device.type != "cuda":
         return [], ""
     if reason := waits_for_host(model):
         return [], f"The decode step is not captured in a CUDA graph: {reason}."
-    torch.cuda.set_device(model.device)  # graphs are captured and run on the current one
+    torch.cuda.set_device(model.device)  # the one on which graphs are captured and run
     return [_compiled(model), _plain], ""
 
 
 def capture_prefill(step: FixedPrefill) -> StepRunner:
-    """Return the runner for short prompts. It is not compiled, which would double the time."""
+    """Return the runner for short prompts, uncompiled: compiling would double the capture time."""
     if step.device.type != "cuda":
         return EagerRunner(step)
     return GraphRunner(step, "", nullcontext(), silent)
 
 
 def waits_for_host(model: torch.nn.Module) -> str:
-    """Return what in the model's layers waits for the host at each step; "" where nothing does."""
+    """Return what makes each step wait for the host, for the user; "" if nothing does."""
     for module in model.modules():
         threshold = getattr(getattr(module, "state", None), "threshold", 0.0)
         if type(module).__name__ == "Linear8bitLt" and threshold > 0:
@@ -61,7 +61,7 @@ def _plain(step: FixedStep, tell: Tell) -> StepRunner:
 
 
 def still_works(device: torch.device) -> bool:
-    """Return whether the device is usable after a failure."""
+    """Return whether the device is usable after a failure: a CUDA context may be lost."""
     if device.type != "cuda":
         return True
     try:

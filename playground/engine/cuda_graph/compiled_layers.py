@@ -1,7 +1,7 @@
 """Compiles a decode step layer by layer: all layers of a model share one compiled program.
 
-Compiling a whole model takes a minute, a layer seconds. Compiling it whole would gain little
-in a CUDA graph, where calls from Python cost nothing.
+Compiling one layer takes seconds, a whole model a minute. In a CUDA graph the whole would gain
+little: calls from Python cost nothing there.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from playground.engine.cuda_graph.graph_step import FixedStep
 from playground.engine.cuda_graph.static_cache import StaticCacheLayer
 from playground.engine.decoding.interruption import decoder_layers
 
-#: More than a layer and a head for each cache bucket of each model in the process.
+#: Dynamo's recompile limit: a layer and a head for each cache bucket, with room to spare.
 _PROGRAMS = 64
 
 
 def keep_compiled_programs() -> None:
-    """Keep compiled kernels on disk between starts. Call before the first compilation."""
+    """Cache compiled kernels on disk, for later engines. Call before the first compilation."""
     folder = cache_dir() / "compiled"
     os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", str(folder / "inductor"))
     os.environ.setdefault("TRITON_CACHE_DIR", str(folder / "triton"))
@@ -39,10 +39,10 @@ def _run_layer(layer: torch.nn.Module, arguments: tuple[Any, ...], keywords: dic
 def compiled_layers(
     model: PreTrainedModel, step: FixedStep, backend: str | Callable[..., Any] = "inductor"
 ) -> Iterator[None]:
-    """Inside, the model's layers and its head run compiled, on the caches of `step`.
+    """Inside the block, run the model's layers and head compiled, on the caches of `step`.
 
-    Raises whatever the compiler raises, at the first run inside. Outside, and so in the prefill,
-    the model is as it was.
+    The first run inside compiles, and raises what the compiler raises. Outside the block, for
+    example in the prefill, nothing is compiled.
     """
     run = torch.compile(_run_layer, backend=backend, fullgraph=True, dynamic=False)
     layers = decoder_layers(model)
@@ -51,8 +51,8 @@ def compiled_layers(
         layer._compiled_call_impl = _on_own_cache(run, layer, cache, step.cache.whole)
     head._compiled_call_impl = lambda *arguments: run(head, arguments, {})
     try:
-        # The compiler makes reductions of matrix-vector products, which read the weight once, and
-        # of attention over the cache.
+        # These settings make the compiler generate reductions for matrix-vector products, which
+        # read each weight once, and for attention over the cache.
         with (
             torch._inductor.config.patch(coordinate_descent_tuning=True),
             torch._dynamo.config.patch(
@@ -69,10 +69,10 @@ def compiled_layers(
 def _on_own_cache(
     run: Callable[..., Any], layer: torch.nn.Module, own: StaticCacheLayer, whole: Cache
 ) -> Callable[..., Any]:
-    """Return a layer's call with its own cache in place of the model's.
+    """Return a call of `layer` that replaces the model's cache by the layer's own.
 
-    With the model's cache, where a layer looks itself up by number, every layer would become a
-    program of its own.
+    The model's cache is indexed by the layer's number, a constant for the compiler: each layer
+    would be compiled separately.
     """
 
     def call(*arguments: Any, **keywords: Any) -> Any:

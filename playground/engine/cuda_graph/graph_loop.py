@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -33,7 +33,7 @@ from playground.engine.decoding.kv_cache import KVCache
 from playground.engine.decoding.sampling import Sampler
 from playground.engine.machine.errors import is_out_of_memory
 
-#: New tokens whose buckets are captured before a text begins; a longer text pauses to capture.
+#: `prepare` captures the buckets of at most this many new tokens. A longer text pauses to capture.
 _AHEAD = 4096
 #: Prompts of up to three chunks are prefilled by the captured graph, where Python overhead
 #: dominates; longer ones by one ordinary forward.
@@ -41,14 +41,14 @@ _CHUNKS = 3
 _CHECK_PROMPT = 12  # tokens, less than one chunk
 _CHECK_STEPS = 3
 _TIMED_STEPS = 4
-#: Largest relative difference between a step's logits and the model's own. Rounding differs
-#: where kernels do, by a few percent in 16 bits; whatever is really wrong differs by about 1.
+#: Largest relative difference (L2 norm) between a step's logits and the model's. Different kernels
+#: round differently, by a few percent in 16 bits; a wrong result differs by about 1.
 _CHECK_BOUND = 0.1
 
 
 @dataclass(frozen=True)
 class _Bucket:
-    """A cache of fixed size with the step and prefill captured on it."""
+    """A KV cache of fixed size, with the step and the prefill captured on it."""
 
     slots: int
     cache: KVCache
@@ -61,8 +61,8 @@ class _Bucket:
 class GraphDecoder:
     """Prefills, then runs a captured step on fixed buffers.
 
-    Every cache bucket that was needed once is kept with its step, since capturing takes
-    seconds; one of them holds the states of the text so far.
+    Capturing takes seconds, so each cache bucket is kept with its captured step once it was
+    needed. The current bucket holds the keys and values of the text so far.
     """
 
     def __init__(
@@ -74,10 +74,10 @@ class GraphDecoder:
         tell: Tell = silent,
         readback: TokenReadback | None = None,
     ) -> None:
-        """Capture the smallest bucket.
+        """Capture the smallest bucket. `context` in tokens, 0: unknown.
 
-        Raises what capturing raises, and RuntimeError where the captured step's logits are not
-        the model's.
+        Raises what capturing raises, and RuntimeError where the captured step's logits differ
+        from the model's.
         """
         self._model = model
         self._forward = ForwardStep(model)
@@ -99,24 +99,25 @@ class GraphDecoder:
     ) -> str:
         """Capture every bucket that a text of this length goes through.
 
-        Return the reason to stop, "" where everything is ready.
+        Return the reason to stop, "" if all are captured.
         """
-        ask = _asking(tell, should_stop)
-        slots, last = (self._slots(prompt_tokens + more) for more in (1, min(new_tokens, _AHEAD)))
+        interruptible_tell = _interruptible(tell, should_stop)
+        slots = self._slots(prompt_tokens + 1)
+        last = self._slots(prompt_tokens + min(new_tokens, _AHEAD))
         try:
-            self._bucket_for(slots, ask)
+            self._bucket_for(slots, interruptible_tell)
             while slots < last:
                 slots = self._slots(slots + 1)
-                self._bucket_for(slots, ask)
+                self._bucket_for(slots, interruptible_tell)
         except InterruptedForwardError as interrupted:
             return str(interrupted)
         return ""
 
     @torch.no_grad()
     def time_steps(self) -> list[float]:
-        """Return the seconds of a few steps in a row, each until its token is on the host.
+        """Run a few steps; return the seconds of each, until its token is on the host.
 
-        The cache must be empty: its first slots are overwritten.
+        Overwrites the first slots: the cache must be empty.
         """
         step, times = self._bucket.step, []
         step.reset()
@@ -138,19 +139,12 @@ class GraphDecoder:
         should_stop: ShouldStop,
         reuse: bool = False,
     ) -> Decoded:
-        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options.
-
-        With `reuse` the start that `ids` shares with the cached tokens is not read again.
-        """
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
-        # A step reads every slot, so that a text begins in the smallest bucket.
+        # A step reads every slot, so a text begins in the smallest bucket that fits.
         bucket = self._bucket_for(len(ids) + 1)
         torch.manual_seed(options.seed)
         began = time.monotonic()
-        # The last token is always read: its logits are needed.
-        present = self._bucket.cache
-        reused = min(present.common_prefix(ids), len(ids) - 1) if reuse else 0
-        present.truncate(reused)
+        reused = self._bucket.cache.keep_prefix(ids if reuse else ())
         self._move_to(bucket)
         try:
             logits = self._prefill(ids[reused:], should_stop)
@@ -163,8 +157,8 @@ class GraphDecoder:
         left = limit
         try:
             while True:
-                # The next step is queued before the host waits for this one's token. Where the
-                # text stops at this token, the next is dropped.
+                # The next step is queued before the host waits for this token. If the text stops
+                # at this token, the next one is dropped.
                 if left > 1:
                     self._queue_step(sampler, len(ids) + limit - left)
                 token = self._readback.receive()
@@ -180,7 +174,7 @@ class GraphDecoder:
     def _queue_step(self, sampler: Sampler, position: int) -> None:
         """Queue the step from the token at `position`, and the readback of the next token."""
         if position >= self._bucket.slots:
-            # The step on the larger buffers begins where this one ended.
+            # The larger bucket's step continues from this one's token.
             token = self._bucket.step.token.clone()
             self._move_to(self._bucket_for(position + 1), position)
             self._bucket.step.place(token, position)
@@ -188,17 +182,19 @@ class GraphDecoder:
         self._bucket.run()
         if not sampler.is_argmax:
             step.token.copy_(sampler.sample(step.logits)[:, None])
-        # The graph has written the states; the layers' lengths have to follow.
+        # The graph writes keys and values, but does not update the lengths.
         for layer in self._bucket.cache.layers:
             layer.length = position + 1
         self._readback.send(step.token)
 
     def _prefill(self, ids: Sequence[int], should_stop: ShouldStop) -> torch.Tensor:
-        """Return logits [1, vocabulary] after the rest of the prompt."""
+        """Return logits [1, vocabulary] after `ids`, the part of the prompt that is not cached."""
         cache = self._bucket.cache
         cached = len(cache.ids)
         chunks = -(-len(ids) // CHUNK_TOKENS)
-        short = chunks <= _CHUNKS and cached + chunks * CHUNK_TOKENS <= self._bucket.slots
+        # The last chunk is padded, and its positions must fit too.
+        room = min(self._bucket.slots, self._context or self._bucket.slots)
+        short = chunks <= _CHUNKS and cached + chunks * CHUNK_TOKENS <= room
         try:
             if short:
                 logits = self._captured_prefill(self._bucket, ids, cached, should_stop)
@@ -206,7 +202,7 @@ class GraphDecoder:
                 with interruptible(self._layers, should_stop):
                     logits = self._forward.read(ids, cache)
         except BaseException:
-            # Some layers have the new tokens, others do not.
+            # Some layers may have the new tokens already.
             cache.truncate(cached)
             raise
         cache.append(ids)
@@ -242,7 +238,7 @@ class GraphDecoder:
                     or not still_works(self._model.device)
                 ):
                     raise
-                # The smaller buckets' way fails on this one: it runs uncaptured, as the stamp says.
+                # Only smaller buckets can be captured: this one runs uncaptured, as the stamp says.
                 bucket = self._make(slots, uncaptured, tell)
             self._buckets[slots] = bucket
         return self._buckets[slots]
@@ -251,7 +247,7 @@ class GraphDecoder:
     def _make(self, slots: int, capture: Capture, tell: Tell) -> _Bucket:
         tell(f"room for {slots:,} tokens")
         cache = KVCache(self._model, self._context)
-        # Its first states give every layer its buffers.
+        # The first forward allocates each layer's buffers.
         self._forward(0, cache)
         cache.reserve(min(slots, self._context) if self._context else slots)
         cache.truncate(0)
@@ -263,7 +259,7 @@ class GraphDecoder:
         return bucket
 
     def _check(self, bucket: _Bucket) -> None:
-        """Raise RuntimeError where the captured logits are not those of the model's forward."""
+        """Raise RuntimeError where captured logits differ from those of the model's forward."""
         cache, step = bucket.cache, bucket.step
         vocabulary = step.logits.shape[-1]
         room = self._context or bucket.slots
@@ -279,34 +275,35 @@ class GraphDecoder:
         cache.truncate(0)
 
     def _move_to(self, bucket: _Bucket, tokens: int | None = None) -> None:
-        """Move to a bucket with all states; `tokens` counts them where ids are not noted yet."""
-        present = self._bucket
-        if bucket is present:
+        """Make `bucket` current, and copy the keys and values of `tokens` tokens (None: of all)."""
+        if bucket is self._bucket:
             return
-        count = len(present.cache.ids) if tokens is None else tokens
-        bucket.cache.truncate(0)
-        for mine, theirs in zip(present.cache.layers, bucket.cache.layers, strict=True):
-            for source, target in zip(mine.buffers, theirs.buffers, strict=True):
+        old, new = self._bucket.cache, bucket.cache
+        count = len(old.ids) if tokens is None else tokens
+        new.truncate(0)
+        for old_layer, new_layer in zip(old.layers, new.layers, strict=True):
+            for source, target in zip(old_layer.buffers, new_layer.buffers, strict=True):
                 target[:, :, :count] = source[:, :, :count]
-            theirs.length = count
-        bucket.cache.append(present.cache.ids[:count])
-        present.cache.truncate(0)
+            new_layer.length = count
+        new.append(old.ids[:count])
+        old.truncate(0)
         self._bucket = bucket
 
 
 def _compare(found: torch.Tensor, expected: torch.Tensor) -> None:
+    """Raise RuntimeError where logits differ by more than _CHECK_BOUND."""
     expected = expected.float()
     difference = float((found.float() - expected).norm() / expected.norm())
-    if not difference <= _CHECK_BOUND:  # a NaN is no match either
+    if not difference <= _CHECK_BOUND:  # NaN fails too
         raise RuntimeError(f"its logits differ from the model's by {difference:.0%}")
 
 
-def _asking(tell: Tell, should_stop: ShouldStop) -> Callable[[str], None]:
-    """Return a Tell that asks first whether to stop. It raises InterruptedForwardError."""
+def _interruptible(tell: Tell, should_stop: ShouldStop) -> Tell:
+    """Return `tell`, raising InterruptedForwardError once `should_stop` says so."""
 
-    def ask(what: str) -> None:
+    def check_and_tell(what: str) -> None:
         if reason := should_stop():
             raise InterruptedForwardError(reason)
         tell(what)
 
-    return ask
+    return check_and_tell

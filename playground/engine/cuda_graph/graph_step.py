@@ -1,4 +1,4 @@
-"""The CUDA-graph step: one decode step on buffers that never move, and its runners."""
+"""The CUDA-graph step: one decode step on buffers with fixed addresses, and its runners."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ from playground.engine.cuda_graph.static_cache import StaticCache
 from playground.engine.decoding.decoder import Tell
 from playground.engine.decoding.kv_cache import KVCache
 
-#: Runs before the capture, in which kernels are compiled and tuned and workspaces allocated.
+#: Runs before the capture: they compile and tune kernels, and allocate workspaces.
 _WARM_UPS = 3
-#: Prompt tokens in one captured forward: few enough for it to be bound by reading the weights.
+#: Prompt tokens in one captured forward: few enough that it stays memory-bound.
 CHUNK_TOKENS = 16
 
 
 class _Fixed:
-    """A forward on buffers that never move.
+    """A forward on buffers with fixed addresses.
 
-    Its input is `token` int64 [1, n] at `position` int64 [n], its output `logits` [1, vocabulary]
-    in the model's dtype.
+    Input: `token` int64 [1, n] and `position` int64 [n]. Output: `logits` [1, vocabulary] in the
+    model's dtype.
     """
 
     def __init__(self, model: PreTrainedModel, cache: KVCache, tokens: int) -> None:
-        """`cache` has its buffers, at their final size."""
+        """`cache` must have its buffers, at their final size."""
         self.device = model.device
         vocabulary = int(model.get_output_embeddings().weight.shape[0])
         self._model = model
@@ -38,8 +38,8 @@ class _Fixed:
         self._range = torch.arange(self.cache.slots, device=self.device)
 
     def _forward(self, logits_to_keep: int | torch.Tensor) -> None:
-        # Models take a mask of four dimensions as it is. Their own they would make from lengths
-        # on the host, and leave it out for one query.
+        # A mask of four dimensions is used as it is. Models would build theirs from lengths on the
+        # host, and none for a single query.
         mask = (self._range <= self.position[:, None])[None, None]
         output = self._model(
             input_ids=self.token,
@@ -53,7 +53,7 @@ class _Fixed:
 
 
 class FixedStep(_Fixed):
-    """One token: leaves the likeliest next id in `token`, and advances `position`."""
+    """Reads one token; leaves the most likely next id in `token`, and advances `position`."""
 
     def __init__(self, model: PreTrainedModel, cache: KVCache) -> None:
         super().__init__(model, cache, 1)
@@ -67,7 +67,7 @@ class FixedStep(_Fixed):
         self.position.fill_(position)
 
     def reset(self) -> None:
-        """Set any token at the first slot."""
+        """Place some token at position 0."""
         self.place(0, 0)
 
     def __call__(self) -> None:
@@ -77,10 +77,10 @@ class FixedStep(_Fixed):
 
 
 class FixedPrefill(_Fixed):
-    """A chunk of CHUNK_TOKENS prompt tokens at once; a shorter one is padded.
+    """Reads a chunk of CHUNK_TOKENS prompt tokens; a shorter one is padded.
 
-    The padding fills the slots behind the last token with meaningless states. Nothing attends to
-    them before later tokens overwrite them.
+    The padding writes meaningless keys and values behind the last token. Later tokens overwrite
+    them before anything attends to them.
     """
 
     def __init__(self, model: PreTrainedModel, cache: KVCache) -> None:
@@ -96,7 +96,7 @@ class FixedPrefill(_Fixed):
         self._last.fill_(len(ids) - 1)
 
     def reset(self) -> None:
-        """Set any tokens at the first slots."""
+        """Place some token at position 0."""
         self.place([0], 0)
 
     def __call__(self) -> None:
@@ -126,7 +126,7 @@ class EagerRunner:
 
 
 class GraphRunner:
-    """Replays a CUDA graph of the step; `around` is entered for its warm-up and capture."""
+    """Replays a CUDA graph of the step. Warm-up and capture run inside the context `around`."""
 
     def __init__(
         self,
@@ -135,7 +135,7 @@ class GraphRunner:
         around: AbstractContextManager[object],
         tell: Tell,
     ) -> None:
-        """Warm up and capture. The cache must be empty: its first slots are overwritten."""
+        """Warm up and capture. Overwrites the first slots: the cache must be empty."""
         self.name = name
         stream = torch.cuda.Stream(step.device)
         stream.wait_stream(torch.cuda.current_stream(step.device))
@@ -149,7 +149,7 @@ class GraphRunner:
             tell("capturing the step")
             step.reset()
             self._graph = torch.cuda.CUDAGraph()
-            # Other threads of the engine may call the driver meanwhile.
+            # Other threads of the engine may call the driver during the capture.
             with torch.cuda.graph(self._graph, capture_error_mode="thread_local"):
                 step()
 
@@ -157,10 +157,10 @@ class GraphRunner:
         self._graph.replay()
 
 
-#: Makes the runner of a step with an empty cache.
+#: Returns the runner of a step, whose cache is empty.
 Capture = Callable[[FixedStep, Tell], StepRunner]
 
 
 def uncaptured(step: FixedStep | FixedPrefill, tell: Tell) -> StepRunner:
-    """Capture nothing: a CPU has no launches to save."""
+    """Return a runner without a graph."""
     return EagerRunner(step)

@@ -1,8 +1,8 @@
-"""The static cache: a KV cache as a CUDA graph needs it, with fixed buffers and all slots visible.
+"""The static cache: a KV cache for CUDA graphs, which need fixed addresses and shapes.
 
-The prefill goes through `KVCache`, whose layers return views of the filled slots, so that its
-attention is that of `generate`. A captured step needs the same addresses and shapes at every
-token: it writes into the same buffers at `position`, and reads all slots behind a mask.
+The prefill uses `KVCache`, whose layers return views of the filled slots: its attention is that
+of `generate`. The captured step writes into the same buffers at `position`, and attends to all
+slots through a mask.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from playground.engine.decoding.kv_cache import KVCache
 
 
 class StaticCacheLayer(CacheLayerMixin):
-    """One layer's whole buffers, each [1, heads, slots, head_dim].
+    """One layer's keys and values, each [1, heads, slots, head_dim], with all slots visible.
 
-    It also stands in for the model's whole cache: attention calls `update` with the layer's
-    number, which a single layer ignores.
+    It can also replace the model's whole cache: attention passes the layer's number to `update`,
+    and a single layer ignores it.
     """
 
     is_sliding = False
@@ -34,10 +34,10 @@ class StaticCacheLayer(CacheLayerMixin):
         self.is_initialized = True
 
     def lazy_initialization(self, key_states: torch.Tensor, value_states: torch.Tensor) -> None:
-        """Do nothing: the buffers exist from the beginning."""
+        """Do nothing: the buffers exist already."""
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Write states [1, heads, 1, head_dim] at the position; return all slots."""
         keys, values = self._buffers
@@ -46,11 +46,11 @@ class StaticCacheLayer(CacheLayerMixin):
         return keys, values
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return length and offset of the keys that a query sees: all slots."""
+        """Return the number and offset of the keys that a query attends to: all slots."""
         return self.get_max_length(), 0
 
-    def get_seq_length(self, *args: Any) -> Any:
-        """Return the number of tokens as a tensor [1]: reading it would wait for the device."""
+    def get_seq_length(self, *args: object) -> Any:
+        """Return the number of tokens, a tensor [1]: an int would make the host wait."""
         return self.position
 
     def get_max_length(self) -> int:
@@ -59,7 +59,7 @@ class StaticCacheLayer(CacheLayerMixin):
 
 
 class StaticCache:
-    """The layers of a KV cache whose buffers have their final size."""
+    """A model's static layers, over the buffers of a KV cache that has its final size."""
 
     def __init__(self, cache: KVCache, position: torch.Tensor) -> None:
         self.layers = [StaticCacheLayer(*layer.buffers, position) for layer in cache.layers]

@@ -1,4 +1,4 @@
-"""Token readback: ids travel from the device to the host while the device goes on."""
+"""Token readback: copies ids from the device to the host while the device continues."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Protocol
 
 import torch
 
-#: More than a loop that is one step behind ever has in flight.
+#: A loop that is one step behind has at most two ids in flight.
 _SLOTS = 4
 
 
@@ -15,20 +15,20 @@ class TokenReadback(Protocol):
     """A queue of token ids from the device to the host."""
 
     def send(self, token: torch.Tensor) -> None:
-        """Queue the id in an int64 tensor of one element, as it is after all work queued so far."""
+        """Queue a copy of the id, an int64 tensor of one element, behind the work queued so far."""
         ...
 
     def receive(self) -> int:
-        """Return the oldest id sent; waits until the device has computed it."""
+        """Return the oldest id in flight; wait until the device has computed it."""
         ...
 
     def clear(self) -> None:
-        """Forget what is in flight."""
+        """Drop the ids in flight."""
         ...
 
 
 class DirectReadback:
-    """For the CPU, where an operation is done when its call returns."""
+    """For the CPU, where an operation has finished when its call returns."""
 
     def __init__(self) -> None:
         self._ids: deque[int] = deque()
@@ -44,10 +44,10 @@ class DirectReadback:
 
 
 class PinnedReadback:
-    """CUDA: each id is copied into a slot of pinned memory, behind an event.
+    """For CUDA: copies each id into a slot of pinned memory, and records an event.
 
-    The copy is queued behind the step that computes the id, and the next step behind the copy:
-    the host waits for the event alone, while the device goes on.
+    The copy is queued between the step that computes the id and the next step. The host waits
+    for the event only, while the device runs the next step.
     """
 
     def __init__(self, device: torch.device) -> None:

@@ -1,1 +1,1 @@
-"""Decoders: transformers' `generate`, and the cached loop with its own sampling and KV cache."""
+"""Decoders: transformers' `generate`, and the cached loop with its sampling and KV cache."""

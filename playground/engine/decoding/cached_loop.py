@@ -1,4 +1,4 @@
-"""The cached loop: decodes on a KV cache that outlives the prompt, one step a token."""
+"""The cached loop: decodes one token a step, on a KV cache that later prompts reuse."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from playground.engine.decoding.sampling import Sampler
 
 
 class Step(Protocol):
-    """Computes one token's logits on the KV cache. `name` goes into the stamp."""
+    """A decode step: computes the logits after one token. `name` goes into the stamp."""
 
     @property
     def name(self) -> str: ...
 
     def __call__(self, token: int, cache: KVCache) -> torch.Tensor:
-        """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
+        """Return logits [1, vocabulary] after `token`; add its keys and values to the cache."""
         ...
 
 
 class ForwardStep:
-    """The model's own forward."""
+    """Computes logits with the model's forward."""
 
     name = "model's forward"
 
@@ -41,11 +41,10 @@ class ForwardStep:
         self._model = model
 
     def __call__(self, token: int, cache: KVCache) -> torch.Tensor:
-        """Return logits [1, vocabulary] after `token`, whose states go into the cache."""
         return self.read([token], cache)
 
     def read(self, ids: Sequence[int], cache: KVCache) -> torch.Tensor:
-        """Return logits [1, vocabulary] after `ids`, whose states go into the cache."""
+        """Return logits [1, vocabulary] after `ids`; add their keys and values to the cache."""
         input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
         output = self._model(
             input_ids=input_ids, use_cache=True, logits_to_keep=1, **cache.argument
@@ -55,7 +54,7 @@ class ForwardStep:
 
 
 class CachedDecoder(Unprepared):
-    """Prefills with the model's forward, then decodes token by token."""
+    """Prefills with the model's forward, and decodes with `step`."""
 
     def __init__(
         self,
@@ -64,7 +63,7 @@ class CachedDecoder(Unprepared):
         context: int,
         step: Step | None = None,
     ) -> None:
-        """`step` is the model's forward where none is given."""
+        """Decode with the model's forward where `step` is None. `context` in tokens, 0: unknown."""
         self._forward = ForwardStep(model)
         self._step = step or self._forward
         self.name = f"cached loop, {self._step.name}"
@@ -83,16 +82,10 @@ class CachedDecoder(Unprepared):
         should_stop: ShouldStop,
         reuse: bool = False,
     ) -> Decoded:
-        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options.
-
-        With `reuse` the start that `ids` shares with the cached tokens is not read again.
-        """
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
         began = time.monotonic()
-        # The last token is always read: its logits are needed.
-        reused = min(self._cache.common_prefix(ids), len(ids) - 1) if reuse else 0
-        self._cache.truncate(reused)
+        reused = self._cache.keep_prefix(ids if reuse else ())
         try:
             logits = self._prefill(ids[reused:], should_stop)
         except InterruptedForwardError as interrupted:
@@ -111,13 +104,13 @@ class CachedDecoder(Unprepared):
             self._cache.append([token])
 
     def _prefill(self, ids: Sequence[int], should_stop: ShouldStop) -> torch.Tensor:
-        """Return logits [1, vocabulary] after the rest of the prompt."""
+        """Return logits [1, vocabulary] after `ids`, the part of the prompt that is not cached."""
         cached = len(self._cache.ids)
         try:
             with interruptible(self._layers, should_stop):
                 logits = self._forward.read(ids, self._cache)
         except BaseException:
-            # Some layers have the new tokens, others do not.
+            # Some layers may have the new tokens already.
             self._cache.truncate(cached)
             raise
         self._cache.append(ids)

@@ -1,4 +1,4 @@
-"""Decoders: from a prompt's ids to new tokens, one at a time, each with the time it was ready."""
+"""What a decoder is: it continues a prompt's ids, and reports each token with its time."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ OnToken = Callable[[int, float], None]
 class Decoded:
     """How a generation ended.
 
-    `began` is the time.monotonic() at which the model's work began; `reused` counts the prompt's
-    tokens that were in the KV cache already.
+    `began` is the time.monotonic() at which the prefill began; `reused` counts the prompt's
+    tokens that were in the KV cache.
     """
 
-    stop_reason: str  # "length", "eos", or what ShouldStop said
+    stop_reason: str  # "length", "eos", or what ShouldStop returned
     began: float
     reused: int = 0
 
 
-#: Called with what a decoder does next while it prepares itself. May raise, to stop it.
+#: Called with what a decoder's preparation does next, for the user. May raise to stop it.
 Tell = Callable[[str], None]
 
 
 def silent(what: str) -> None:
-    """Report to nobody."""
+    """Report nothing."""
 
 
 class Decoder(Protocol):
@@ -43,9 +43,9 @@ class Decoder(Protocol):
     def prepare(
         self, prompt_tokens: int, new_tokens: int, tell: Tell, should_stop: ShouldStop
     ) -> str:
-        """Do what the first text of this length needs, before its time counts.
+        """Do one-time work, such as capturing, for texts of this length, before timing begins.
 
-        Return the reason to stop, "" where everything is ready.
+        Return the reason to stop, "" if the decoder is ready.
         """
         ...
 
@@ -58,18 +58,19 @@ class Decoder(Protocol):
         should_stop: ShouldStop,
         reuse: bool = False,
     ) -> Decoded:
-        """Continue `ids` by at most `limit` tokens; seeds the sampling from the options.
+        """Continue `ids` by at most `limit` tokens; seed the sampling from the options.
 
-        With `reuse` the start that `ids` shares with the last call need not be read again.
+        With `reuse`, a decoder with a KV cache skips the prefix that `ids` shares with the last
+        call's tokens.
         """
         ...
 
 
 class Unprepared:
-    """A decoder that has nothing to prepare."""
+    """Base of decoders that need no preparation."""
 
     def prepare(
         self, prompt_tokens: int, new_tokens: int, tell: Tell, should_stop: ShouldStop
     ) -> str:
-        """Return "": everything is ready."""
+        """Return "": the decoder is ready."""
         return ""

@@ -1,6 +1,6 @@
-"""The choice among ways to compute a decode step: each is tried, the fastest that works is taken.
+"""Takes the fastest of several implementations of a decode step, by timing each.
 
-Which is fastest depends on the processor, the model and the precision, so it is measured at load.
+Which one is fastest depends on the processor, the model and the precision.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
 _ROUNDS = 5
-_SECONDS = 0.2  # after which no further round begins
-_HOPELESS = 2.0  # times the fastest: a candidate as slow as that is not tried again
-_MARGIN = 0.05  # the share of its time that a later candidate must save
+_BUDGET_S = 0.2  # no round begins later
+_TOO_SLOW = 2.0  # a candidate that takes this many times the fastest's time is dropped
+_MARGIN = 0.05  # a candidate must be faster than earlier ones by this share
 
 
 class Named(Protocol):
@@ -29,9 +29,10 @@ Candidate = TypeVar("Candidate", bound=Named)
 
 @dataclass(frozen=True)
 class Choice(Generic[Candidate]):
-    """The outcome: `seconds` a step of each candidate that worked, `failures` of the others.
+    """The fastest candidate, None where all fail.
 
-    Both by name. `taken` is None where no candidate works.
+    `seconds` has each working candidate's shortest step, `failures` the errors of the others; both
+    by name.
     """
 
     taken: Candidate | None
@@ -42,11 +43,11 @@ class Choice(Generic[Candidate]):
 def fastest(
     candidates: Sequence[Candidate], trial: Callable[[Candidate], Sequence[float]]
 ) -> Choice[Candidate]:
-    """Try candidates in alternating order, and take the fastest.
+    """Time the candidates in turn, for several rounds, and return the fastest.
 
     `trial` runs a few steps and returns the seconds of each; it raises where the candidate fails
-    or its results are wrong. The shortest step of each counts, which other programs disturb
-    least. Candidates come in the order of preference: a later one must be clearly faster.
+    or its results are wrong. A candidate's shortest step counts: it excludes the cold first step
+    and what other programs add. Candidates come in order of preference, under different names.
     """
     seconds: dict[str, float] = {}
     failures: dict[str, Exception] = {}
@@ -58,11 +59,12 @@ def fastest(
             try:
                 seconds[name] = min(seconds.get(name, math.inf), *trial(candidate))
             except Exception as error:
-                failures[name] = error
+                # The frames of its traceback would keep every candidate alive.
+                failures[name] = error.with_traceback(None)
                 seconds.pop(name, None)
-        limit = _HOPELESS * min(seconds.values(), default=0.0)
+        limit = _TOO_SLOW * min(seconds.values(), default=0.0)
         remaining = [c for c in remaining if seconds.get(c.name, math.inf) <= limit]
-        if len(remaining) < 2 or time.monotonic() - began > _SECONDS:
+        if len(remaining) < 2 or time.monotonic() - began > _BUDGET_S:
             break
     taken: Candidate | None = None
     for candidate in candidates:

@@ -27,7 +27,7 @@ from playground.engine.machine import compat
 
 
 class GenerateDecoder(Unprepared):
-    """transformers' own `generate`, one sequence at a time."""
+    """transformers' own `generate`, one sequence at a time. It ignores `reuse`."""
 
     name = "transformers generate"
 
@@ -45,7 +45,6 @@ class GenerateDecoder(Unprepared):
         should_stop: ShouldStop,
         reuse: bool = False,
     ) -> Decoded:
-        """Continue `ids` by at most `limit` tokens; `generate` cannot `reuse` any."""
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
         began = time.monotonic()
@@ -66,10 +65,10 @@ class GenerateDecoder(Unprepared):
 
 
 class _TokenTap(StoppingCriteria):
-    """Sees each token right after it was sampled, and decides whether to go on.
+    """A stopping criterion that reports each sampled token and decides whether to stop.
 
-    `generate` asks its stopping criteria before its streamer, so that a stop here costs no extra
-    token. Reading the id waits for the device.
+    `generate` calls stopping criteria before its streamer: a stop here costs no extra token.
+    Reading the id synchronizes with the device.
     """
 
     def __init__(
@@ -107,7 +106,7 @@ class _TokenTap(StoppingCriteria):
 
 
 def generation_config(options: GenerationOptions, limit: int) -> GenerationConfig:
-    """Return the options alone; `strip_model_defaults` removes what else would get in."""
+    """Return these options alone; `strip_model_defaults` removes the model's own."""
     values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": not options.greedy}
     if not options.greedy:
         values |= compat.sampling(options)[0]
@@ -117,17 +116,17 @@ def generation_config(options: GenerationOptions, limit: int) -> GenerationConfi
 
 
 def _arguments(options: GenerationOptions) -> dict[str, Any]:
-    """Return what `generate` takes beside its configuration."""
+    """Return the keyword arguments of `generate` that its configuration cannot hold."""
     return {} if options.greedy else compat.sampling(options)[1]
 
 
 def strip_model_defaults(
     model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
 ) -> frozenset[int]:
-    """Remove the sampling values that came with the model; return its end-of-text ids.
+    """Remove the model's default sampling options; return its end-of-text ids.
 
-    `generate` would fill in a checkpoint's own temperature or penalty silently, and lanes with
-    the same options must do the same. Suppressed tokens stay suppressed.
+    `generate` would silently apply a checkpoint's temperature or penalty, and lanes with the same
+    options must sample alike. Suppressed tokens stay suppressed.
     """
     own = model.generation_config
     eos = own.eos_token_id

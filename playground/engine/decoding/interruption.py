@@ -1,4 +1,4 @@
-"""Stopping in the middle of a forward pass, which takes seconds for a long prompt."""
+"""Stops a forward pass between two layers: a long prompt's prefill takes seconds."""
 
 from __future__ import annotations
 
@@ -7,30 +7,29 @@ from contextlib import contextmanager
 
 import torch
 
-#: Asked after each token, and between layers during the prefill. Returns the reason to stop,
-#: "" to go on.
+#: Called after each token, and before each layer during the prefill. Returns the reason to stop,
+#: "" to continue.
 ShouldStop = Callable[[], str]
 
 
 class InterruptedForwardError(Exception):
-    """Leaves a forward pass; carries the reason."""
+    """Raised inside a forward pass to stop it; its text is the reason."""
 
 
 @contextmanager
 def interruptible(
     layers: Sequence[torch.nn.Module], should_stop: ShouldStop
 ) -> Iterator[Callable[[], None]]:
-    """Ask before each layer whether to stop, until the yielded function is called.
+    """Inside the block, raise InterruptedForwardError before a layer once `should_stop` says so.
 
-    That function removes the hooks, which would cost time at every decoded token.
-    Raises InterruptedForwardError inside.
+    Yields a function that removes the hooks early: they would cost time at every decoded token.
     """
 
-    def ask(*_: object) -> None:
+    def check(*_: object) -> None:
         if reason := should_stop():
             raise InterruptedForwardError(reason)
 
-    handles = [layer.register_forward_pre_hook(ask) for layer in layers]
+    handles = [layer.register_forward_pre_hook(check) for layer in layers]
 
     def remove() -> None:
         for handle in handles:
@@ -44,6 +43,6 @@ def interruptible(
 
 
 def decoder_layers(model: torch.nn.Module) -> list[torch.nn.Module]:
-    """Return the repeated blocks: the longest list of modules in the model."""
+    """Return the decoder layers: the longest ModuleList of the model, [] if it has none."""
     lists = [list(m) for m in model.modules() if isinstance(m, torch.nn.ModuleList)]
     return max(lists, key=len, default=[])

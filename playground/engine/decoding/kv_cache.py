@@ -1,20 +1,19 @@
-"""The KV cache: it outlives the prompt, and grows in buckets."""
+"""A KV cache that later prompts reuse, and that grows in buckets."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from typing import Any
 
 import torch
-from transformers import Cache, DynamicCache, PreTrainedConfig, PreTrainedModel
+from transformers import Cache, DynamicCache, PreTrainedModel
 from transformers.cache_utils import CacheLayerMixin, DynamicLayer
 
 from playground.core.model.kv_cache import cache_bucket
 
 
 class KVCacheLayer(CacheLayerMixin):
-    """One layer's keys and values, each [1, heads, slots, head_dim]; the first `length` are filled.
+    """One layer's keys and values, each [1, heads, slots, head_dim], the first `length` filled.
 
     `update` writes in place and returns views of the filled slots: nothing is concatenated, and
     attention reads no empty slot.
@@ -24,6 +23,7 @@ class KVCacheLayer(CacheLayerMixin):
     is_croppable = True
 
     def __init__(self, context: int) -> None:
+        """`context`: the model's, in tokens; 0: unknown."""
         super().__init__()  # type: ignore[no-untyped-call]
         self.length = 0
         self._context = context
@@ -43,18 +43,19 @@ class KVCacheLayer(CacheLayerMixin):
         return self.keys, self.values
 
     def reserve(self, tokens: int) -> None:
-        """Grow to at least `tokens` slots; what they hold stays."""
+        """Grow to at least `tokens` slots, keeping the filled ones. No effect before `update`."""
         if self.keys is None or self.values is None or tokens <= self.keys.shape[-2]:
             return
         slots = cache_bucket(tokens, self._context)
-        for name in ("keys", "values"):
-            old = getattr(self, name)
-            new = _slots_like(old, slots)
-            new[:, :, : self.length] = old[:, :, : self.length]
-            setattr(self, name, new)
+        self.keys, self.values = self._grown(self.keys, slots), self._grown(self.values, slots)
+
+    def _grown(self, states: torch.Tensor, slots: int) -> torch.Tensor:
+        grown = _slots_like(states, slots)
+        grown[:, :, : self.length] = states[:, :, : self.length]
+        return grown
 
     def update(
-        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: Any, **kwargs: Any
+        self, key_states: torch.Tensor, value_states: torch.Tensor, *args: object, **kwargs: object
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Append states [1, heads, n, head_dim]; return all filled slots."""
         if not self.is_initialized:
@@ -68,24 +69,24 @@ class KVCacheLayer(CacheLayerMixin):
         return keys[:, :, :end], values[:, :, :end]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:
-        """Return length and offset of the keys that a query of this length sees."""
+        """Return the number and offset of the keys that a query of this length attends to."""
         return self.length + query_length, 0
 
-    def get_seq_length(self, *args: Any) -> int:
-        """How many tokens count."""
+    def get_seq_length(self, *args: object) -> int:
+        """Return the number of filled slots."""
         return self.length
 
     def get_max_length(self) -> int:
-        """Return -1: it grows without a bound."""
+        """Return -1: no bound."""
         return -1
 
     def reset(self) -> None:
-        """Forget all tokens, keep the slots."""
+        """Forget all tokens, but keep the buffers."""
         self.length = 0
 
 
 class KVCache:
-    """One model's cache layers, and the ids of the tokens that they hold."""
+    """A model's cache layers, and the ids of the cached tokens."""
 
     def __init__(self, model: PreTrainedModel, context: int) -> None:
         layers = len(DynamicCache(config=model.config.get_text_config()).layers)
@@ -97,44 +98,48 @@ class KVCache:
         self._argument = "cache" if "cache" in parameters else "past_key_values"
 
     @property
-    def argument(self) -> dict[str, Any]:
-        """The keyword argument of the model's forward."""
+    def argument(self) -> dict[str, Cache]:
+        """The cache as a keyword argument of the model's forward."""
         return {self._argument: self._cache}
 
     def truncate(self, tokens: int) -> None:
-        """Forget all but the first `tokens`."""
+        """Forget all but the first `tokens` tokens."""
         del self.ids[tokens:]
         for layer in self.layers:
             layer.length = min(layer.length, tokens)
 
     def reserve(self, tokens: int) -> None:
-        """Grow every layer that has been used to at least `tokens` slots."""
+        """Grow each layer to at least `tokens` slots. No effect before the first forward."""
         for layer in self.layers:
             layer.reserve(tokens)
 
     def append(self, ids: Sequence[int]) -> None:
-        """Note the ids of tokens whose states every layer has."""
+        """Record the ids of tokens that a forward has just added to every layer."""
         self.ids += ids
 
-    def common_prefix(self, ids: Sequence[int]) -> int:
-        """Return how many tokens at the start of `ids` are in the cache."""
-        count = 0
-        for mine, theirs in zip(self.ids, ids, strict=False):
-            if mine != theirs:
+    def keep_prefix(self, ids: Sequence[int]) -> int:
+        """Forget what is not a prefix of the prompt `ids`; return the number of tokens left.
+
+        The prompt's last token is never kept: the prefill needs it for its logits.
+        """
+        shared = 0
+        for cached, new in zip(self.ids, ids[:-1], strict=False):
+            if cached != new:
                 break
-            count += 1
-        return count
+            shared += 1
+        self.truncate(shared)
+        return shared
 
 
 def can_keep_cache(model: PreTrainedModel) -> str:
-    """Return what in this model the cache cannot serve; "" where it can."""
+    """Return why the cache cannot serve this model, as a noun phrase; "" if it can."""
     config = model.config
     text = config.get_text_config()
     if config.is_encoder_decoder:
         return "an encoder-decoder model"
     if getattr(model, "_is_stateful", False) or not model._supports_default_dynamic_cache():  # type: ignore[operator]
         return "a model with a state of its own"
-    if not _takes_text_alone(config):
+    if text is not config:
         return "a model of more than text"
     layers = DynamicCache(config=text).layers
     if not layers or any(type(layer) is not DynamicLayer for layer in layers):
@@ -144,10 +149,6 @@ def can_keep_cache(model: PreTrainedModel) -> str:
     if kinds & {"dynamic", "longrope"}:
         return "position scaling that depends on the length"
     return ""
-
-
-def _takes_text_alone(config: PreTrainedConfig) -> bool:
-    return config.get_text_config() is config
 
 
 def _slots_like(states: torch.Tensor, slots: int) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Sampling: from logits to the next token, with the processors of transformers' `generate`."""
+"""Samples the next token from logits, with the logits processors of transformers' `generate`."""
 
 from __future__ import annotations
 
@@ -21,19 +21,18 @@ from playground.core.generation import GenerationOptions
 
 
 class Sampler:
-    """Samples tokens after a prompt, in the order and with the random draws of `generate`."""
+    """Samples the tokens after one prompt: the same processors and random draws as `generate`."""
 
     def __init__(
         self, model: PreTrainedModel, ids: Sequence[int], options: GenerationOptions
     ) -> None:
         self._greedy = options.greedy
         self._processors = _processors(model, len(ids), options)
-        # The text so far is kept up to date only for processors.
         self._ids = torch.tensor([ids], dtype=torch.long, device=model.device)
 
     @property
     def is_argmax(self) -> bool:
-        """Whether the next token is the largest of the logits as they are."""
+        """Whether sampling is a plain argmax: greedy, without processors."""
         return self._greedy and not self._processors
 
     def sample(self, logits: torch.Tensor) -> torch.Tensor:
@@ -44,11 +43,11 @@ class Sampler:
         if self._greedy:
             token = scores.argmax(-1)
         else:
-            # One draw as torch.multinomial makes it, without its check of the probabilities, for
-            # which the host would wait for the device.
+            # torch.multinomial's draw, without its check of the probabilities, which would make the
+            # host wait for the device.
             probabilities = torch.softmax(scores, -1)
             token = (probabilities / torch.empty_like(probabilities).exponential_(1)).argmax(-1)
-        if self._processors:
+        if self._processors:  # nothing else reads the ids
             self._ids = torch.cat((self._ids, token[:, None]), -1)
         return token
 

@@ -1,1 +1,1 @@
-"""Loads checkpoints at a precision, and counts what was really loaded."""
+"""Loads checkpoints at a precision, and verifies what was loaded."""

@@ -62,7 +62,7 @@ def load(
     model: PreTrainedModel = wrapped.model
     missing = _missing(folder, model)
     for name, module in model.named_modules():
-        # auto-gptq gives every packed layer a bias, of zeros where the files have none.
+        # auto-gptq adds a bias of zeros to each packed layer that has none in the files.
         if type(module).__module__.startswith("auto_gptq.") and f"{name}.bias" in missing:
             missing.discard(f"{name}.bias")
             packed: Any = module  # auto-gptq has no annotations
@@ -72,7 +72,7 @@ def load(
 
 
 def check_missing(names: Iterable[str]) -> None:
-    """Raise ModelError where weights are missing: libraries fill them with random values."""
+    """Raise ModelError if weights are missing: libraries initialize them at random."""
     missing = sorted(names)
     if missing:
         raise ModelError(
@@ -83,10 +83,10 @@ def check_missing(names: Iterable[str]) -> None:
 
 
 def _missing(folder: Path, model: PreTrainedModel) -> set[str]:
-    """Return the names of weights that no file holds, and fill tied ones.
+    """Return the names of weights that are in no file; load tied weights.
 
-    auto-gptq does not report missing weights. A tied weight is stored under one of its names,
-    and accelerate 0.30 may keep the memory of the other, which nothing has filled.
+    auto-gptq does not report missing weights. A tied weight is stored under one of its names, and
+    accelerate 0.30 may keep the memory of the other name, uninitialized.
     """
     index, files = weight_files(folder)
     if index is not None:

@@ -1,4 +1,4 @@
-"""Presents a checkpoint's folder in the form that a library expects, by links and new files."""
+"""Presents a checkpoint's folder as the installed libraries expect it, by links and new files."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def readable(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _mirror(folder: Path, texts: Mapping[str, str], names: Mapping[str, str]) -> Iterator[Path]:
-    """Yield a temporary folder of links: `texts` replaces files, `names` renames some."""
+    """Yield a temporary folder of links: `texts` replaces files, `names` maps old names to new."""
     with tempfile.TemporaryDirectory(prefix="playground-model-") as temporary:
         mirror = Path(temporary)
         for path in folder.iterdir():

@@ -18,21 +18,21 @@ from playground.core.model.checkpoint import weight_files
 from playground.engine.loading.gptq_int4 import Int4Linear
 from playground.engine.machine import cuda_compiler
 
-#: The file in which AutoGPTQ stored what belongs into config.json.
+#: The file in which AutoGPTQ stored the settings, instead of config.json.
 SETTINGS_FILE = "quantize_config.json"
 _WEIGHTS, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _ATEN = "gptq_torch_aten"
 _MARLIN = "gptq_marlin"
 _TRITON = "gptq_triton"
 _TORCH = "gptq_torch"  # runs anywhere, but unpacks each weight at each call
-#: What gptqmodel's torch kernel takes; AutoGPTQ wrote 2, 3, 4 and 8 bits.
+#: Bits that gptqmodel's torch kernel supports; AutoGPTQ wrote 2, 3, 4 and 8.
 BITS = (2, 3, 4, 5, 6, 7, 8)
 GROUP_SIZES = (16, 32, 64, 128, 256, 512, 1024)
 
 
 @dataclass(frozen=True)
 class GptqSettings:
-    """How a checkpoint was quantized; `stored` holds the settings as the file has them."""
+    """How a checkpoint was quantized; `stored` is the JSON object of the file."""
 
     bits: int
     group_size: int
@@ -91,7 +91,7 @@ def _check_packing(bits: int, group_size: int, stored: dict[str, Any]) -> None:
 class Kernel:
     """A kernel that can run here: gptqmodel's name for it, and a note for the user.
 
-    With `int4` the loaded layers are repacked for torch's int4 product.
+    With `int4` the loaded layers are repacked for torch's int4 matmul.
     """
 
     backend: str
@@ -103,7 +103,7 @@ class Kernel:
 def kernels(settings: GptqSettings, device: str) -> list[Kernel]:
     """Return the kernels that can run on a device, the fastest first.
 
-    gptqmodel's automatic choice checks less: it takes Marlin even where nothing can compile it.
+    gptqmodel's automatic choice checks less: it takes Marlin even without a compiler for it.
     """
     slow = "GPTQ runs on the slow torch kernel, which unpacks each weight at each call."
     if device == "cpu":
@@ -125,11 +125,10 @@ def kernels(settings: GptqSettings, device: str) -> list[Kernel]:
 
 
 def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
-    """Return what transformers needs to read a folder that AutoGPTQ wrote: texts and names.
+    """Return new texts by file name, and new file names by old ones, for a folder of AutoGPTQ.
 
-    AutoGPTQ named the weights after the quantization and stored the settings in a file of their
-    own, and transformers looks at neither. The first dictionary has new texts by file name, the
-    second new names by old ones; both are empty for any other folder.
+    AutoGPTQ named the weights after the quantization, and stored the settings in SETTINGS_FILE;
+    transformers reads neither. Both dictionaries are empty for any other folder.
     """
     config = json.loads((folder / "config.json").read_text("utf-8"))
     texts: dict[str, str] = {}
@@ -149,7 +148,7 @@ def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
 
 
 def try_kernel(model: PreTrainedModel) -> None:
-    """Run one quantized layer, so that a kernel that cannot run here fails now, at the load."""
+    """Run one quantized layer: a kernel that cannot run here fails at the load, not later."""
     for module in model.modules():
         packed: Any = module  # gptqmodel's layers have no annotations
         gptqmodel = type(packed).__module__.startswith("gptqmodel.nn_modules.qlinear")

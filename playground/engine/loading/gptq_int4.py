@@ -1,7 +1,7 @@
-"""Repacks 4-bit GPTQ weights for torch's int4 product, which every CUDA build has.
+"""Repacks 4-bit GPTQ weights for torch's int4 matmul, which every CUDA build has.
 
-GPTQ means `scale * (code - zero)`, the product `scale * (code - 8) + offset`: the same with
-`offset = scale * (8 - zero)`. Scales and offsets are rounded to bf16.
+A GPTQ weight is `scale * (code - zero)`, a weight of the matmul `scale * (code - 8) + offset`: they
+are equal with `offset = scale * (8 - zero)`. Scales and offsets are rounded to bf16.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-#: Group sizes that the product takes, the largest first.
+#: Group sizes that the matmul supports, the largest first.
 _GROUPS = (256, 128, 64, 32)
 _PACKED = 8  # codes in an int32
 _CHECK_ROWS = 4
@@ -21,11 +21,11 @@ _CHECK_BOUND = 0.02
 
 @dataclass(frozen=True)
 class Int4Weight:
-    """A weight's integers: `scale * (code - zero)`, group after group.
+    """A quantized weight; each group of columns is `scale * (code - zero)`.
 
     `codes` uint8 [out, in], `zeros` uint8 and `scales` float, both [in / group_size, out].
-    `order` int64 [in] holds the input that each column of `codes` belongs to; None where the
-    columns are in the order of the inputs.
+    `order` int64 [in] is the input of each column of `codes`; None: the columns are in the order
+    of the inputs.
     """
 
     codes: torch.Tensor
@@ -35,7 +35,7 @@ class Int4Weight:
     order: torch.Tensor | None
 
     def dequantized(self) -> torch.Tensor:
-        """Return the weight fp32 [out, in], columns in the order of the inputs."""
+        """Return the weight fp32 [out, in], its columns in the order of the inputs."""
         scales, zeros = (
             values.float().repeat_interleave(self.group_size, 0).T
             for values in (self.scales, self.zeros)
@@ -55,7 +55,7 @@ def unpack(
     g_idx: torch.Tensor,
     zero_offset: int,
 ) -> Int4Weight | None:
-    """Read a GPTQ layer's 4-bit tensors; None where its groups do not fit the product.
+    """Unpack a GPTQ layer's 4-bit tensors; None where the matmul does not support its groups.
 
     `qweight` int32 [in / 8, out], `qzeros` int32 [groups, out / 8], `scales` [groups, out],
     `g_idx` [in], the group of each input. `zero_offset` is added to the stored zeros: 1 for
@@ -65,7 +65,7 @@ def unpack(
     codes = (qweight[:, None, :] >> shifts[None, :, None]) & 15
     codes = codes.flatten(0, 1).T.to(torch.uint8)
     zeros = ((qzeros[:, :, None] >> shifts) & 15).flatten(1) + zero_offset
-    # As in every kernel for this format, a zero of 16 wraps around to 0.
+    # As in other kernels for this format, a zero of 16 wraps around to 0.
     zeros = (zeros & 15).to(torch.uint8)
     inputs, groups = codes.shape[1], len(scales)
     size = inputs // groups
@@ -74,7 +74,7 @@ def unpack(
     fitting = next((g for g in _GROUPS if size % g == 0), 0)
     if not fitting or inputs % groups or not torch.equal(sorted_groups, regular):
         return None
-    # A group larger than the product takes is split into several with the same scale and zero.
+    # A larger group is split into several with the same scale and zero.
     repeat = size // fitting
     in_order = torch.equal(order, torch.arange(inputs, device=order.device))
     return Int4Weight(
@@ -87,7 +87,7 @@ def unpack(
 
 
 class Int4Linear(torch.nn.Module):
-    """A linear layer on torch's int4 product, which computes in bf16."""
+    """A linear layer on torch's int4 matmul, which computes in bf16."""
 
     bits = 4
     packed: torch.Tensor
@@ -95,7 +95,7 @@ class Int4Linear(torch.nn.Module):
     order: torch.Tensor | None
 
     def __init__(self, weight: Int4Weight, bias: torch.Tensor | None) -> None:
-        """Pack for the weight's device. Raises what torch raises where its kernel cannot."""
+        """Pack for the weight's device. Raises what torch raises where it has no kernel."""
         super().__init__()
         self.out_features, self.in_features = weight.codes.shape
         self.group_size = weight.group_size
@@ -123,7 +123,7 @@ class Int4Linear(torch.nn.Module):
 
 
 def _packed(codes: torch.Tensor) -> torch.Tensor:
-    """Return the codes uint8 [out, in] in the layout of the device's product."""
+    """Return codes uint8 [out, in] in the layout of the device's matmul."""
     packed: torch.Tensor
     if codes.device.type == "cpu":
         packed = torch.ops.aten._convert_weight_to_int4pack_for_cpu(codes.int(), 1)
@@ -135,14 +135,14 @@ def _packed(codes: torch.Tensor) -> torch.Tensor:
 
 
 def byte_pairs(codes: torch.Tensor) -> torch.Tensor:
-    """Return two codes a byte, the first in its upper half: uint8 [out, in / 2]."""
+    """Return two codes per byte, the first in the upper half: uint8 [out, in / 2]."""
     return ((codes[:, ::2] << 4) | codes[:, 1::2]).contiguous()
 
 
 def repack(model: torch.nn.Module) -> None:
-    """Replace gptqmodel's 4-bit layers; those that the product cannot take stay as they are.
+    """Replace gptqmodel's 4-bit layers by Int4Linear, where the matmul supports their groups.
 
-    Raises RuntimeError where no layer fits, or where the first one's product is wrong.
+    Raises RuntimeError if no layer fits, or if the first one computes wrong results.
     """
     checked = False
     for parent in list(model.modules()):
@@ -160,12 +160,12 @@ def repack(model: torch.nn.Module) -> None:
                 checked = True
             setattr(parent, name, layer)
     if not checked:
-        raise RuntimeError("torch's int4 product takes none of the layers")
+        raise RuntimeError("torch's int4 matmul takes none of the layers")
 
 
 @torch.no_grad()
 def check(layer: Int4Linear, weight: Int4Weight) -> None:
-    """Raise RuntimeError where the layer's product is not that of the dequantized weight."""
+    """Raise RuntimeError if the layer's result differs from that of the dequantized weight."""
     generator = torch.Generator().manual_seed(0)
     x = torch.randn(_CHECK_ROWS, layer.in_features, generator=generator).to(weight.codes.device)
     x = x.bfloat16()
@@ -173,5 +173,5 @@ def check(layer: Int4Linear, weight: Int4Weight) -> None:
     if layer.bias is not None:
         expected = expected + layer.bias.float()
     difference = float((layer(x).float() - expected).norm() / expected.norm())
-    if not difference <= _CHECK_BOUND:  # a NaN is no match either
-        raise RuntimeError(f"torch's int4 product is off by {difference:.0%}")
+    if not difference <= _CHECK_BOUND:  # NaN fails too
+        raise RuntimeError(f"torch's int4 matmul is off by {difference:.0%}")

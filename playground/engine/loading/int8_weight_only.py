@@ -1,7 +1,7 @@
-"""Runs bitsandbytes' int8 weights in a product that leaves the activations as they are.
+"""Weight-only int8: multiplies bitsandbytes' int8 weights with unquantized activations.
 
-bitsandbytes' own product quantizes the activations at every call and computes outliers apart.
-Here the stored weight CB and its row scale SCB serve `x @ CB.T * SCB / 127`.
+bitsandbytes quantizes the activations at each call, and computes outliers separately. Here the
+stored weight CB and its row scale SCB give `x @ CB.T * SCB / 127`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
-#: Above this number of rows, unpacking the whole weight is faster (measured on a CPU).
+#: Above this number of rows, dequantizing the whole weight is faster (measured on a CPU).
 _MAX_PACKED_ROWS = 16
 
 
@@ -45,7 +45,7 @@ class Int8WeightOnlyLinear(torch.nn.Module):
 
 
 def make_weight_only(model: PreTrainedModel) -> None:
-    """Replace every int8 layer of bitsandbytes by one with the weight-only product."""
+    """Replace each int8 layer of bitsandbytes by an Int8WeightOnlyLinear."""
     for parent in list(model.modules()):
         for name, child in list(parent.named_children()):
             layer: Any = child  # bitsandbytes' layers have no annotations

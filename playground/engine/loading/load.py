@@ -1,4 +1,4 @@
-"""Loads a checkpoint at a precision, and says why where it cannot."""
+"""Loads a checkpoint at a precision, or raises an error that explains why it cannot."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Weights:
 
 
 def load(request: LoadRequest, progress: LoadProgress) -> Weights:
-    """Load what the request asks for. Raises PlaygroundError or whatever a library raises."""
+    """Load the requested model. Raises PlaygroundError or whatever a library raises."""
     with progress.activity(Activity.READING_WEIGHTS):
         checkpoint = read_checkpoint(Path(request.folder))
         _check_precision(checkpoint, request.precision)
@@ -78,7 +78,7 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
 
 
 def load_tokenizer(folder: Path, *, trust: bool) -> PreTrainedTokenizerBase:
-    """Load a model's tokenizer. Raises ModelError where it has none that works."""
+    """Load a model's tokenizer. Raises ModelError where it cannot be loaded."""
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
     except Exception as error:
@@ -86,7 +86,7 @@ def load_tokenizer(folder: Path, *, trust: bool) -> PreTrainedTokenizerBase:
 
 
 class _Loader:
-    """Loads one model in the way that its precision needs; `notes` are for the user."""
+    """Loads one model as its precision requires; `notes` are for the user."""
 
     def __init__(
         self,
@@ -115,7 +115,7 @@ class _Loader:
 
     @property
     def _dtype(self) -> torch.dtype:
-        """The dtype of everything that is not quantized."""
+        """The dtype of weights that are not quantized, and of activations."""
         if self._request.precision.is_plain:
             return _DTYPES[self._request.precision]
         old_gpu = self._device.id != "cpu" and self._device.capability < "8"
@@ -124,10 +124,11 @@ class _Loader:
     def _from_pretrained(
         self, dtype: torch.dtype, quantization: BitsAndBytesConfig | GPTQConfig | None = None
     ) -> PreTrainedModel:
-        # Given as None it would hide how a checkpoint says that it is quantized.
+        # Passing None would override a checkpoint's own quantization_config.
         how = {} if quantization is None else {"quantization_config": quantization}
         with self._progress.weights():
-            loaded: Any = AutoModelForCausalLM.from_pretrained(  # a pair with loading info
+            # With loading info, transformers returns a pair, which its annotations leave out.
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 self._folder,
                 device_map={"": self._request.device},
                 local_files_only=True,
@@ -166,9 +167,10 @@ class _Loader:
             except Exception as error:
                 if is_out_of_memory(error):
                     raise
-                name = "torch's int4 product" if kernel.int4 else kernel.backend
+                name = "torch's int4 matmul" if kernel.int4 else kernel.backend
                 cause = next(iter(str(error).splitlines()), "") or type(error).__name__
                 self.notes.append(f"The kernel {name} cannot run here: {cause}")
+            memory.release()  # the failed attempt's model, before the next one is loaded
         return self._with_kernel(settings.bits, last)
 
     def _with_kernel(self, bits: int, kernel: gptq.Kernel) -> PreTrainedModel:
@@ -202,9 +204,9 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
 
 
 def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
-    """Raise RemoteCodeError where the model's code is not the code that the user agreed to.
+    """Raise RemoteCodeError unless the model's code is the code that the user agreed to.
 
-    Returns at once where the user agreed to none: transformers then refuses to run it.
+    Without any agreement, return at once: transformers then refuses to run the code.
     """
     agreed = request.trust_remote_code
     if not agreed:
@@ -224,20 +226,20 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
 
 
 def _check_memory(request: LoadRequest, checkpoint: Checkpoint, device: DeviceFacts) -> None:
-    """Raise MemoryShortageError for what cannot fit: the system would kill this process."""
-    # What this process holds already is in the plan, but no longer free.
-    held = memory.resident() if device.id == "cpu" else 0
-    budget = device_budget(device, held)
+    """Raise MemoryShortageError if the model cannot fit: the system would kill this process."""
+    # The plan includes what this process uses already, which is not free any more.
+    used = memory.resident() if device.id == "cpu" else 0
+    budget = device_budget(device, used)
     plan = memory_plan.plan(checkpoint.sizes, request.precision, budget, memory_plan.SHORTEST)
-    if device.free_bytes and plan.needed > devices.available_bytes(device) + held:
-        raise memory_plan.shortage(request.name, plan, device.free_bytes + held)
+    if device.free_bytes and plan.needed > devices.available_bytes(device) + used:
+        raise memory_plan.shortage(request.name, plan, device.free_bytes + used)
 
 
 def compare(weights: Weights, precision: Precision, tokens: int, before: int, peak: int) -> int:
-    """Return the peak that was predicted for a load, and record the one that was measured.
+    """Return the predicted peak memory of a load in bytes, and record the measured one.
 
-    `tokens` is the length of the warm-up that ended the load, `before` what this process held
-    before it, `peak` the most it held since; both in bytes.
+    `tokens` is the length of the warm-up that ended the load, `before` the memory of this process
+    before it, `peak` the most since then; both in bytes.
     """
     budget = device_budget(weights.device, before)
     plan = memory_plan.plan(weights.checkpoint.sizes, precision, budget, tokens)

@@ -1,9 +1,8 @@
-"""Counts the bytes that one decode step of a loaded model reads: its weights and its cache."""
+"""Counts the bytes that one decode step of a loaded model reads: weights and KV cache."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import torch
 from transformers import PreTrainedModel
@@ -11,12 +10,12 @@ from transformers import PreTrainedModel
 from playground.core.floor import Floor
 from playground.engine.loading.verify import is_gptq, stored_tensors
 
-#: The scales that a product with a packed GPTQ layer reads, by the kernel's names for them.
+#: The scales that a packed GPTQ layer reads, by their attribute names in different kernels.
 _GPTQ_SCALES = (("scales_and_zeros",), ("scales", "qzeros"))
 
 
 def step_floor(model: PreTrainedModel, bandwidth: float) -> Floor:
-    """Return the floor of a model that has run once, on a device of `bandwidth` bytes a second."""
+    """Return the memory-bandwidth bound of a model that has run once; `bandwidth` in bytes/s."""
     cache, window_bytes, window = _cache_bytes(model)
     return Floor(
         weight_bytes=weight_bytes(model),
@@ -28,10 +27,10 @@ def step_floor(model: PreTrainedModel, bandwidth: float) -> Floor:
 
 
 def weight_bytes(model: PreTrainedModel) -> int:
-    """Return the bytes of weights that a step reads: as they are stored, scales included.
+    """Return the bytes of weights that a step reads, as stored, scales included.
 
-    Memory under several names counts once. Of an embedding table that is not also the output
-    layer a step reads one row; of a mixture's experts only those chosen for a token.
+    Tied weights count once, an embedding that is not tied to the output layer counts one row, and
+    a mixture's experts count by the share that a token uses.
     """
     tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
     read = 0
@@ -62,7 +61,7 @@ def _read_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _active_share(model: PreTrainedModel, name: str) -> float:
-    """Return the part of a module that one token uses: below 1 among experts."""
+    """Return the share of a module's weights that one token uses: below 1 for experts."""
     if "experts" not in name.split("."):
         return 1.0
     config = model.config
@@ -75,10 +74,10 @@ def _active_share(model: PreTrainedModel, name: str) -> float:
 
 @torch.inference_mode()
 def _cache_bytes(model: PreTrainedModel) -> tuple[int, int, int]:
-    """Return the bytes of a token in layers without and with a window, and the least window.
+    """Return the cache bytes per token of full and of sliding layers, and the smallest window.
 
-    Looks at a cache that the model filled: what it holds depends on the architecture. Layers
-    whose state does not grow with the text count nothing.
+    Reads them from a cache that the model filled: its content depends on the architecture. Layers
+    with a state of constant size count 0.
     """
     ids = torch.ones((1, 1), dtype=torch.long, device=model.device)
     output = model(input_ids=ids, use_cache=True)
@@ -101,10 +100,10 @@ def _cache_bytes(model: PreTrainedModel) -> tuple[int, int, int]:
     return whole, windowed, min(windows, default=0)
 
 
-def _layer(layer: Any) -> tuple[Any, Any, int]:
-    """Return keys and values [1, heads, tokens, head_dim], and their window (0 for none).
+def _layer(layer: object) -> tuple[object, object, int]:
+    """Return keys and values [1, heads, tokens, head_dim], and the window (0: none).
 
-    A model's cache may be a class of its own, with layers of any type.
+    A model with its own cache class may have layers of any type.
     """
     if isinstance(layer, tuple):  # transformers before 5
         return layer[0], layer[1], 0

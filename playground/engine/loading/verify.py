@@ -1,4 +1,4 @@
-"""Counts what a loaded model consists of: linear layers by kind, bytes by dtype, kernels."""
+"""Verifies how a loaded model is stored: linear layers by kind, bytes by dtype, kernels."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ _PRECISIONS = {
     "NF4 (bitsandbytes)": Precision.NF4,
     **{f"GPTQ {bits}-bit": Precision.GPTQ for bits in range(2, 9)},
 }
-#: The attributes with a packed layer's inputs and outputs, by library.
+#: The attributes with a packed layer's numbers of inputs and outputs, by library.
 _GPTQ_SIZES = {
     "gptqmodel": ("in_features", "out_features"),
     "auto_gptq": ("infeatures", "outfeatures"),
 }
-#: Kernels of auto-gptq that are made for CUDA and unpack the weights on a CPU.
+#: auto-gptq's CUDA kernels, which unpack the weights at each call on a CPU.
 _UNPACKING = ("cuda", "cuda-old")
 
 
 @dataclass(frozen=True)
 class _LinearLayer:
-    """How a linear layer stores its weight ("bf16", "GPTQ 4-bit"), and what multiplies with it."""
+    """How a linear layer stores its weight ("bf16", "GPTQ 4-bit"), and its kernel."""
 
     kind: str
     kernel: str
 
 
 def verify(model: torch.nn.Module) -> tuple[VerifiedPrecision, str]:
-    """Return what was counted, and the kernel (or class) of most linear layers."""
+    """Return the counts, and the kernel (or class) of most linear layers."""
     layers: dict[str, _LinearLayer] = {}
     for name, module in model.named_modules():
         if layer := _linear_layer(module):
@@ -61,7 +61,7 @@ def verify(model: torch.nn.Module) -> tuple[VerifiedPrecision, str]:
 
 
 def count_parameters(model: torch.nn.Module) -> int:
-    """Return the number of logical weights: a packed GPTQ or NF4 weight counts all its values."""
+    """Return the number of parameters; a packed GPTQ or NF4 weight counts its unpacked values."""
     total = 0
     seen: set[int] = set()
     for module in model.modules():
@@ -120,7 +120,7 @@ def _dtype_name(dtype: torch.dtype) -> str:
 
 
 def is_gptq(module: torch.nn.Module) -> bool:
-    """Whether a module is a packed layer of gptqmodel or auto-gptq."""
+    """Return whether a module is a packed layer of gptqmodel or auto-gptq."""
     return _gptq_shape(module) is not None
 
 
@@ -139,7 +139,7 @@ def _packed_shape(module: torch.nn.Module) -> tuple[int, int] | None:
 
 
 def _gptq_kernel(module: Any) -> str:
-    """Return the library and class; auto-gptq's classes share a name and differ in a label."""
+    """Return library and class name; auto-gptq's classes share a name, and differ in QUANT_TYPE."""
     library = type(module).__module__.partition(".")[0]
     label = getattr(module, "QUANT_TYPE", "") if library == "auto_gptq" else ""
     name = f"{library.replace('_', '-')} {type(module).__name__}"
@@ -151,8 +151,7 @@ def _gptq_kernel(module: Any) -> str:
 def _bytes_by_dtype(model: torch.nn.Module) -> dict[str, int]:
     """Return the bytes of all tensors by dtype; tied weights count once.
 
-    Tensors are told apart by the address at which they begin, because fused weights are parts
-    of one storage.
+    Tensors are identified by their addresses, since joined weights share one storage.
     """
     sizes: Counter[str] = Counter()
     seen: set[int] = set()
@@ -166,7 +165,7 @@ def _bytes_by_dtype(model: torch.nn.Module) -> dict[str, int]:
 
 
 def stored_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
-    """Yield a module's own parameters and buffers, and what quantizers store beside them."""
+    """Yield a module's parameters and buffers, without submodules, and its quantization state."""
     for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
         yield tensor
         yield from _state_tensors(tensor)
@@ -176,7 +175,7 @@ def stored_tensors(module: torch.nn.Module) -> Iterator[torch.Tensor]:
 
 
 def _state_tensors(holder: object) -> Iterator[torch.Tensor]:
-    """Yield bitsandbytes' scales: of an int8 weight, or of a 4-bit one with its nested state."""
+    """Yield bitsandbytes' scales: of an int8 weight, or of a 4-bit weight with nested state."""
     for name in ("CB", "SCB", "absmax", "code", "offset"):
         value = getattr(holder, name, None)
         if isinstance(value, torch.Tensor):

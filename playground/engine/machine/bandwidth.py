@@ -1,7 +1,7 @@
-"""Measures how fast a device reads its memory, once, and keeps the result in the cache folder.
+"""Measures a device's memory bandwidth once, and caches the result.
 
-A measurement that other programs disturbed is repeated: by each of the next four loads, then
-once a day, until one is undisturbed.
+A measurement that other programs disturbed is repeated by each of the next four loads, then once
+a day, until one is undisturbed.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ from playground.core.system.machine import machine_memory
 _PASSES = 9
 _MIN_PASSES = 3
 _BUDGET_S = 0.15  # for the passes of one kind
-#: Least bytes of each of the two buffers. A GPU needs more: starting a kernel takes time too.
+#: Least bytes of each of the two buffers. A GPU needs more, to hide the time of kernel launches.
 _MIN_BYTES = 128 * 2**20
 _MIN_BYTES_ON_GPU = 2**30
 #: Each buffer is at least this many times as large as all last-level caches together.
 _CACHES = 2
-#: Both buffers together take at most this part of the free memory.
+#: Both buffers together take at most this share of the free memory.
 _SHARE = 1 / 8
-#: Passes were disturbed if the third quartile is this many times the fastest …
+#: Passes were disturbed if the third quartile is more than this many times the fastest …
 _STEADY = 1.25
-#: … or if the threads had less than this part of the time on a core.
+#: … or if the threads ran for less than this share of the time.
 _ON_CORE = 0.8
-#: After this many disturbed measurements the best one holds for _PAUSE.
+#: After this many disturbed measurements, the best one is valid for _PAUSE.
 _ATTEMPTS = 5
 _PAUSE = timedelta(days=1)
 _CPUS = Path("/sys/devices/system/cpu")
@@ -46,10 +46,10 @@ _CPUS = Path("/sys/devices/system/cpu")
 class Bandwidth(msgspec.Struct, frozen=True):
     """The memory bandwidth of one device.
 
-    `bytes_per_s` is the faster of two kinds of passes, each by its median: "read" (a dot product
-    of two buffers, both read) and "copy" (of one to the other, counted as one read and one
-    write). `steady` says that no other program seemed to use the device meanwhile. `measured` is
-    the time of the last of `attempts` measurements.
+    `bytes_per_s` is the larger median of two kinds of passes: "read" (a dot product of two
+    buffers) and "copy" (from one buffer to the other, counted as a read and a write). `steady`
+    tells that no other program seemed to disturb it. `measured` is the time of the last of
+    `attempts` measurements.
     """
 
     bytes_per_s: float
@@ -60,24 +60,24 @@ class Bandwidth(msgspec.Struct, frozen=True):
 
     @property
     def holds(self) -> bool:
-        """Whether no other measurement is due."""
+        """Whether it is valid: no other measurement is due."""
         age = abs(datetime.now(UTC) - self.measured)  # the clock may have been set back
         return self.steady or (self.attempts >= _ATTEMPTS and age < _PAUSE)
 
 
 def known(device: str, name: str) -> Bandwidth | None:
-    """Return a device's stored bandwidth; None where a measurement is due.
+    """Return a device's cached bandwidth; None if a measurement is due.
 
-    `device` is torch's name for it ("cpu", "cuda:0"), `name` its maker's.
+    `device` is torch's name ("cpu", "cuda:0"), `name` the product's.
     """
     found = _read().get(_key(device, name))
     return found if found is not None and found.holds else None
 
 
 def bandwidth(device: str, name: str) -> Bandwidth:
-    """Return a device's bandwidth; where a measurement is due, measure (about 0.4 s) and store it.
+    """Return a device's bandwidth; measure (about 0.4 s) and cache it if a measurement is due.
 
-    One process at a time measures. Where the folder cannot be written, nothing is stored.
+    One process at a time measures. If the folder cannot be written, nothing is cached.
     """
     with locks.exclusive(_file().with_suffix(".lock")):
         stored = _read()
@@ -87,7 +87,7 @@ def bandwidth(device: str, name: str) -> Bandwidth:
             return before
         found = measure(device)
         if before is not None:
-            # Other programs can only have made a figure smaller.
+            # Other programs can only reduce a figure.
             best = max((found, before), key=lambda b: b.bytes_per_s)
             found = msgspec.structs.replace(
                 best,
@@ -101,7 +101,7 @@ def bandwidth(device: str, name: str) -> Bandwidth:
 
 @torch.inference_mode()
 def measure(device: str) -> Bandwidth:
-    """Measure now: on a CPU with torch's current number of threads, on CUDA with events."""
+    """Measure now: on the CPU with torch's current number of threads, on CUDA with events."""
     count = _buffer_bytes(device) // 4
     one = torch.ones(count, dtype=torch.float32, device=device)
     other = torch.ones(count, dtype=torch.float32, device=device)
@@ -123,12 +123,12 @@ def measure(device: str) -> Bandwidth:
                 steady = steady and worked >= _ON_CORE * available
     del kinds, work, one, other
     if device != "cpu":
-        torch.cuda.empty_cache()  # else the buffers would count as a model's memory
+        torch.cuda.empty_cache()  # the buffers must not count as a model's memory
     return Bandwidth(best_rate, best_kind, steady, datetime.now(UTC))
 
 
 def _pass_times(device: str, work: Callable[[], object]) -> list[float]:
-    """Return the seconds of each pass, after one that is not counted."""
+    """Return the seconds of each pass, after one warm-up pass."""
     timed = _time_on_cpu if device == "cpu" else _time_on_cuda
     with contextlib.nullcontext() if device == "cpu" else torch.cuda.device(device):
         timed(work)
@@ -155,7 +155,7 @@ def _time_on_cuda(work: Callable[[], object]) -> float:
 
 
 def _buffer_bytes(device: str) -> int:
-    """Return the bytes of one buffer: more than the caches hold, less than the free memory."""
+    """Return the bytes of one buffer: larger than the caches, a share of the free memory."""
     if device == "cpu":
         free, caches = machine_memory().free, _last_level_caches()
     else:
@@ -168,7 +168,7 @@ def _buffer_bytes(device: str) -> int:
 
 
 def _last_level_caches() -> int:
-    """Return the bytes of all last-level caches together, 0 where the system does not tell."""
+    """Return the bytes of all last-level caches together, 0 if unknown."""
     found: dict[str, int] = {}
     for folder in _CPUS.glob("cpu[0-9]*/cache/index3"):
         with contextlib.suppress(OSError, ValueError):

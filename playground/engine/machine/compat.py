@@ -1,7 +1,7 @@
-"""Bridges the differences of transformers 4.40, which the original auto-gptq needs, from 5.
+"""Bridges the differences between transformers 5 and 4.40, which the original auto-gptq needs.
 
-An engine in an environment made for auto-gptq runs on transformers 4.40. Every other module is
-written for transformers 5.
+An engine in the auto-gptq environment runs on transformers 4.40. All other modules are written
+for transformers 5.
 """
 
 from __future__ import annotations
@@ -35,13 +35,13 @@ def text_config(model: PreTrainedModel) -> PretrainedConfig:
     return model.config.get_text_config() if MODERN else model.config
 
 
-def dtype_argument(dtype: torch.dtype) -> dict[str, Any]:
-    """Return the argument of `from_pretrained` for the dtype of the weights."""
+def dtype_argument(dtype: torch.dtype) -> dict[str, torch.dtype]:
+    """Return the keyword argument of `from_pretrained` for the dtype of the weights."""
     return {"dtype" if MODERN else "torch_dtype": dtype}
 
 
 def chat_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]]) -> list[int]:
-    """Return the ids of a conversation and the start of the answer; raise what templates raise."""
+    """Return the ids of a conversation and the generation prompt. Raises what templates raise."""
     encoded: Any = tokenizer.apply_chat_template(
         messages, add_generation_prompt=True, tokenize=True, return_dict=MODERN
     )
@@ -49,17 +49,17 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]])
 
 
 class SamplingArguments(NamedTuple):
-    """What sampling adds to a GenerationConfig, and to the arguments of `generate`."""
+    """Sampling options for a GenerationConfig, and as further arguments of `generate`."""
 
     config: dict[str, Any]
     generate: dict[str, Any]
 
 
 def sampling(options: GenerationOptions) -> SamplingArguments:
-    """Return the sampling options as `generate` takes them.
+    """Return the sampling options as arguments of `generate`.
 
-    transformers 4.40 ignores min-p. There logits processors of the call do all of the sampling,
-    in the order of transformers 5.
+    transformers 4.40 ignores min-p: there, logits processors implement all options, in the order
+    of transformers 5.
     """
     values = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
     if not options.min_p:
@@ -81,7 +81,7 @@ def sampling(options: GenerationOptions) -> SamplingArguments:
 
 
 class _MinP(transformers.LogitsProcessor):
-    """Forbids tokens whose probability is below a share of the likeliest token's."""
+    """Removes tokens whose probability is below `share` times the largest one."""
 
     def __init__(self, share: float) -> None:
         self._share = share
@@ -96,10 +96,10 @@ class _MinP(transformers.LogitsProcessor):
 
 
 def translated(folder: Path, texts: Mapping[str, str]) -> dict[str, str]:
-    """Return new texts for files that transformers 4.40 cannot read as they are, by file name.
+    """Return new texts, by file name, for files that transformers 4.40 cannot read.
 
-    `texts` are those that other translations made already. Raises ModelError where transformers
-    4.40 would not compute what the model means.
+    `texts` are the results of earlier translations. Raises ModelError if transformers 4.40 would
+    compute something else than the model specifies.
     """
     if MODERN:
         return {}
@@ -124,7 +124,7 @@ def translated(folder: Path, texts: Mapping[str, str]) -> dict[str, str]:
 
 
 def _old_config(config: dict[str, Any]) -> dict[str, Any]:
-    """Translate a config.json for transformers 4.40, which silently ignores unknown keys."""
+    """Translate a config.json for transformers 4.40, which ignores unknown keys silently."""
     config = dict(config)
     if "dtype" in config:
         config.setdefault("torch_dtype", config.pop("dtype"))
@@ -142,7 +142,7 @@ def _old_config(config: dict[str, Any]) -> dict[str, Any]:
         if kind not in _OLD_SCALINGS:
             raise _unknown(f"the position scaling {kind!r}")
         config["rope_scaling"] = {"type": kind, "factor": scaling.get("factor")}
-    # In these architectures transformers 4.40 takes the quotient, whatever `head_dim` says.
+    # For these architectures transformers 4.40 ignores `head_dim`, and divides the hidden size.
     if config.get("model_type") in ("llama", "mistral", "qwen2"):
         head_dim, heads = config.get("head_dim"), config.get("num_attention_heads", 0)
         if head_dim and head_dim * heads != config.get("hidden_size"):

@@ -1,4 +1,4 @@
-"""Finds out whether CUDA kernels can be compiled here, by compiling a small one once."""
+"""Tests whether CUDA kernels can be compiled here, by compiling a small one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ __global__ void twice(half* x) { x[threadIdx.x] = __hadd(x[threadIdx.x], x[threa
 
 @cache
 def works() -> bool:
-    """Whether torch's extensions can be compiled: with ninja, and nvcc of torch's CUDA release."""
+    """Return whether torch's extensions compile: with ninja, and nvcc of torch's CUDA version."""
     if shutil.which("ninja") is None and find_spec("ninja") is None:
         return False
     compiler = nvcc()
@@ -36,7 +36,7 @@ def works() -> bool:
 
 
 def nvcc() -> Path | None:
-    """Return the compiler that torch's extensions call: that of CUDA_HOME, else of the PATH."""
+    """Return the nvcc that torch's extensions call: from CUDA_HOME, else from PATH."""
     home = os.environ.get("CUDA_HOME") or os.environ.get("CUDA_PATH")
     if not home:
         found = shutil.which("nvcc")
@@ -46,13 +46,13 @@ def nvcc() -> Path | None:
 
 
 def _release(compiler: Path) -> str:
-    """Return the major version; kernels of another one do not load beside torch's."""
+    """Return nvcc's major version: kernels of another version do not load beside torch's."""
     release = re.search(r"release (\d+)\.", _run([str(compiler), "--version"]) or "")
     return release[1] if release else ""
 
 
 def _run(command: list[str]) -> str | None:
-    """Return what the command printed, None where it failed."""
+    """Return the command's output, None if it failed."""
     try:
         return subprocess.run(
             command, capture_output=True, text=True, timeout=_TIMEOUT_S, check=True

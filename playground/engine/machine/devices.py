@@ -26,7 +26,7 @@ def engine_facts() -> EngineFacts:
 
 
 def cpu() -> DeviceFacts:
-    """Return the processor's facts as they are now."""
+    """Return the processor's current facts."""
     main_memory, model = machine_memory(), processor()
     return DeviceFacts(
         id="cpu",
@@ -38,12 +38,12 @@ def cpu() -> DeviceFacts:
 
 
 def available_bytes(device: DeviceFacts) -> int:
-    """Return the memory that a load can get: what is free, and on a CPU unused swap."""
+    """Return the bytes that a load can allocate: free memory, on a CPU plus free swap."""
     return device.free_bytes + (machine_memory().swap if device.id == "cpu" else 0)
 
 
 def check_device(device: str) -> DeviceFacts:
-    """Return the device's facts as they are now. Raises ModelError where it is not there."""
+    """Return the device's current facts. Raises ModelError if the device does not exist."""
     if device == "cpu":
         return cpu()
     present = ["cpu"]

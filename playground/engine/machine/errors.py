@@ -1,4 +1,4 @@
-"""Turns a library's exception into a sentence for the user, with a remedy."""
+"""Translates a library's exception into a message for the user, with a remedy."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def failure(error: Exception, doing: str, device: str, request_id: int | None = 
 def explain(error: BaseException, doing: str, device: str = "cpu") -> PlaygroundError:
     """Return the error to show, with the traceback in its detail.
 
-    `doing` is what failed, as the start of a sentence ("Loading the model").
+    `doing` names the failed activity, as the start of a sentence ("Loading the model").
     """
     found = error if isinstance(error, PlaygroundError) else _translate(error, doing, device)
     trace = "".join(traceback.format_exception(error))
@@ -55,7 +55,7 @@ def explain(error: BaseException, doing: str, device: str = "cpu") -> Playground
 
 
 def explain_tokenizer(error: Exception) -> Exception:
-    """Return the error to raise for a tokenizer: its libraries' own messages say little."""
+    """Return the error to raise for a tokenizer: the libraries' messages explain little."""
     if isinstance(error, ImportError) or is_out_of_memory(error) or _about_the_code(str(error)):
         return error
     return ModelError(
@@ -66,7 +66,7 @@ def explain_tokenizer(error: Exception) -> Exception:
 
 
 def is_fatal(error: BaseException) -> bool:
-    """Whether the process is useless after the error: a CUDA context does not recover."""
+    """Return whether the process cannot continue: a CUDA context does not recover."""
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return False
     accelerator_error = getattr(torch, "AcceleratorError", ())
@@ -74,7 +74,7 @@ def is_fatal(error: BaseException) -> bool:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory ran out, on the device or in the machine."""
+    """Return whether memory ran out, on the device or in the machine."""
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
         isinstance(error, RuntimeError | OSError) and bool(_NO_MEMORY.search(str(error)))
     )

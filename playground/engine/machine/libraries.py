@@ -1,4 +1,4 @@
-"""Reports library versions, and probes those that a precision needs, without importing them."""
+"""Reports library versions, and whether a precision's libraries are usable, without imports."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _REPORTED = (
 
 @dataclass(frozen=True)
 class _Need:
-    """The least version of a library, how to get it, and the libraries that it needs beside it."""
+    """A library's minimum version, how to install it, and further libraries that it needs."""
 
     least: tuple[int, ...]
     remedy: str
@@ -56,7 +56,7 @@ def versions() -> dict[str, str]:
 
 
 def probes() -> dict[str, Probe]:
-    """Return by library name whether it can be used, with the remedy where it cannot."""
+    """Return whether each library can be used, by its name, with a remedy if it cannot."""
     if _numbers(_version("transformers"))[:1] >= (5,):
         return {name: _probe(name, need) for name, need in _NEEDS.items()}
     return {name: _probe(name, need) for name, need in _OLD_NEEDS.items()} | {
@@ -69,11 +69,11 @@ def probes() -> dict[str, Probe]:
 
 
 def required(precision: Precision) -> list[str]:
-    """Return the libraries that a precision needs in this environment, by import name.
+    """Return the import names of the libraries that a precision needs in this environment.
 
-    Raises ModelError where one is missing or too old.
+    Raises ModelError if one is missing or too old.
     """
-    # Probing takes milliseconds, and a load from the page cache takes few.
+    # Probing takes milliseconds, as long as a load from the page cache.
     found = probes() if precision.libraries else {}
     names = [name for name in precision.libraries if name in found]
     for name in names:

@@ -1,4 +1,4 @@
-"""Measures and releases the memory of this process. Sizes in bytes."""
+"""Measures and releases the memory of this process, in bytes."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _LARGE = 2**20
 
 
 def resident() -> int:
-    """Return the memory that this process holds now (its resident set)."""
+    """Return the resident set size of this process."""
     return _status("VmRSS") or _highest_ever()
 
 
 def reset_peak(device: str) -> None:
-    """Start a new measurement of the peak on a device, where the system allows it."""
+    """Restart the measurement of the peak on a device, where the system supports it."""
     if device != "cpu":
         torch.cuda.reset_peak_memory_stats(device)
         return
@@ -34,7 +34,7 @@ def reset_peak(device: str) -> None:
 
 
 def peak(device: str) -> int:
-    """Return the most memory held since reset_peak: the resident set, or tensors on a GPU."""
+    """Return the peak since reset_peak: of the resident set, on a GPU of allocated tensors."""
     if device != "cpu":
         return int(torch.cuda.max_memory_allocated(device))
     return _status("VmHWM") or _highest_ever()
@@ -42,11 +42,11 @@ def peak(device: str) -> int:
 
 @contextlib.contextmanager
 def large_blocks_apart() -> Iterator[None]:
-    """Inside the block, give freed memory above 1 MiB straight back to the system.
+    """Inside the block, return freed blocks above 1 MiB to the system at once.
 
-    A load converts tensor after tensor, and glibc would keep what they free: up to twice the
-    weights of a small model. Afterwards glibc keeps freed blocks again, which makes decoding
-    faster. Without glibc nothing changes.
+    A load converts tensor after tensor, and glibc would keep the freed blocks: up to twice the
+    weights of a small model. After the block glibc keeps them again, which makes decoding faster.
+    No effect without glibc.
     """
     try:
         libc = ctypes.CDLL(None)
@@ -64,7 +64,7 @@ def large_blocks_apart() -> Iterator[None]:
 
 
 def release() -> None:
-    """Give memory that nothing refers to any more back to the system and the device."""
+    """Return unreferenced memory to the system and the device."""
     gc.collect()
     if torch.cuda.is_available() and torch.cuda.is_initialized():
         torch.cuda.empty_cache()

@@ -1,1 +1,1 @@
-"""Quantizes models and writes the copies."""
+"""Quantizes models, and saves the quantized copies."""

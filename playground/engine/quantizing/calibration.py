@@ -9,7 +9,7 @@ from playground.core.errors import OptionsError
 #: A piece of text in the form that optimum takes: {"input_ids": [[…]], "attention_mask": [[…]]}.
 Piece = dict[str, list[list[int]]]
 
-#: Characters to read for one token; no language model's tokenizer makes longer tokens of prose.
+#: Characters to read per token: more than the mean length of tokens in prose.
 _CHARACTERS_PER_TOKEN = 16
 
 
@@ -24,7 +24,7 @@ def pieces(tokenizer: PreTrainedTokenizerBase, text: str, samples: int, length: 
     for number in range(samples):
         start = number * step
         part = text[start : start + min(step, length * _CHARACTERS_PER_TOKEN)]
-        # With what the tokenizer puts before every text, as in prompts.
+        # With the tokenizer's special tokens (such as BOS), as in prompts.
         ids = tokenizer(part, truncation=True, max_length=length)["input_ids"]
         tokens += len(ids)
         found.append({"input_ids": [ids], "attention_mask": [[1] * len(ids)]})

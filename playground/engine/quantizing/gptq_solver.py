@@ -1,4 +1,4 @@
-"""Runs GPTQ: optimum's loop over the blocks with gptqmodel's solver, in the common format."""
+"""Runs GPTQ (Frantar et al., 2022): optimum's loop over the blocks with gptqmodel's solver."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Plan:
 
 
 def make_plan(request: QuantizeRequest, folder: Path) -> Plan:
-    """Look at the model without its weights. Raises ModelError where GPTQ cannot quantize it."""
+    """Inspect the model without its weights. Raises ModelError if GPTQ cannot quantize it."""
     from optimum.gptq.utils import get_block_name_with_pattern, get_layers
 
     with torch.device("meta"):
@@ -94,9 +94,9 @@ def make_plan(request: QuantizeRequest, folder: Path) -> Plan:
 def memory_needed(
     request: QuantizeRequest, checkpoint: Checkpoint, plan: Plan, dtype: torch.dtype
 ) -> int:
-    """Return the bytes that GPTQ takes, by arithmetic.
+    """Return the calculated bytes that GPTQ needs.
 
-    Counts the weights, the inputs and outputs of one layer, Hessians, and the packed copies.
+    The sum of weights, inputs and outputs of one layer, Hessians, and packed copies.
     """
     size = dtype.itemsize
     activations = 2 * request.samples * request.length * plan.hidden * size
@@ -119,7 +119,7 @@ def quantize(
 
 
 def finish(model: PreTrainedModel, quantizer: Any, dtype: torch.dtype) -> None:
-    """Make a quantized model ready for save_pretrained, with `dtype` where it is not quantized.
+    """Prepare a quantized model for save_pretrained, with `dtype` for unquantized tensors.
 
     gptqmodel works with the format "gptq_v2", which stores a zero point as it is. Most programs
     read only "gptq", which stores it less one. The conversion is exact for symmetric weights;
@@ -164,7 +164,7 @@ def measure(
     model = _first_layer(request, folder, dtype)
     passes = make_passes(plan.blocks(model), plan.passes(_MEASURED)[:1])
     quantize(model, request, pieces[:_MEASURED], passes)
-    # Solving and packing take the same time for any amount of text.
+    # The time for solving and packing does not depend on the amount of text.
     solving = passes.elapsed_s - sum(passes.forward_s)
     solve = solving * sum(plan.linear) / plan.linear[0]
     count = sum(plan.passes(request.samples))
@@ -221,12 +221,12 @@ def _first_layer(request: QuantizeRequest, folder: Path, dtype: torch.dtype) -> 
 
 
 def _quantizer(request: QuantizeRequest, pieces: Sequence[Piece]) -> Any:
-    """Make optimum's quantizer, whose library has no annotations."""
+    """Return optimum's quantizer; its library has no annotations."""
     from optimum.gptq import GPTQQuantizer
 
     class Quantizer(GPTQQuantizer):  # type: ignore[misc]  # optimum has no types
         def post_init_model(self, model: PreTrainedModel) -> PreTrainedModel:
-            """Leave the weights packed: optimum would rearrange them for a kernel."""
+            """Keep the packed weights: optimum would rearrange them for a kernel."""
             return model
 
     return Quantizer(
@@ -234,7 +234,7 @@ def _quantizer(request: QuantizeRequest, pieces: Sequence[Piece]) -> Any:
         dataset=list(pieces),
         group_size=request.group_size,
         desc_act=request.act_order,
-        # Sorting whole groups by activation makes reading no slower; it needs groups.
+        # Sorting whole groups by activation does not slow down decoding; it needs groups.
         act_group_aware=not request.act_order and request.group_size > 0,
         sym=request.symmetric,
         model_seqlen=request.length,

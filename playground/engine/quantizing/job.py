@@ -1,4 +1,4 @@
-"""Writes quantized copies of models: GPTQ calibrated here, int8 and NF4 as they are loaded."""
+"""Writes quantized copies of models: GPTQ after calibration, int8 and NF4 as loaded."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def carry_out(command: MeasureQuantizing | Quantize, sender: Sender, inbox: Inbo
 
 @dataclass(frozen=True)
 class _Preparation:
-    """Everything that GPTQ needs but the weights."""
+    """All that GPTQ needs, except the weights."""
 
     plan: gptq_solver.Plan
     dtype: torch.dtype
@@ -98,7 +98,7 @@ class _Work:
         transformers_logging.disable_progress_bar()
 
     def measure(self) -> Estimate:
-        """Return what the copy would cost."""
+        """Return the estimated time, memory and disk space of the copy."""
         request = self._request
         checkpoint, device = self._check()
         if request.to is not Precision.GPTQ:
@@ -145,7 +145,7 @@ class _Work:
     def _check(self) -> tuple[Checkpoint, DeviceFacts]:
         request = self._request
         checkpoint = check_request(request)
-        # Here too, because GPTQ runs the model's code before it loads the weights.
+        # A load checks this too, but GPTQ runs the model's code before it.
         loading.check_agreement(request)
         libraries.required(request.to)
         if request.threads > 0:
@@ -153,7 +153,7 @@ class _Work:
         return checkpoint, devices.check_device(request.device)
 
     def _prepare(self, checkpoint: Checkpoint, device: DeviceFacts) -> _Preparation:
-        """Plan GPTQ and read the calibration text. Raises PlaygroundError where it cannot be."""
+        """Plan GPTQ and read the calibration text. Raises PlaygroundError where GPTQ cannot run."""
         request = self._request
         for library in ("gptqmodel", "optimum.gptq"):
             with self._progress.activity(Activity.IMPORTING, library):
@@ -178,7 +178,7 @@ class _Work:
     def _dtype(
         self, checkpoint: Checkpoint, device: DeviceFacts, plan: gptq_solver.Plan
     ) -> torch.dtype:
-        """Return fp32 where it fits, for exact Hessians; else bf16. Raises EngineError."""
+        """Return fp32 if it fits, for exact Hessians, else bf16. Raises EngineError."""
         free = devices.available_bytes(device)
         for dtype in (torch.float32, torch.bfloat16):
             needed = gptq_solver.memory_needed(self._request, checkpoint, plan, dtype)
@@ -253,7 +253,7 @@ class _Work:
 
     @contextmanager
     def _new_folder(self) -> Iterator[Path]:
-        """Yield a folder that gets its name once it is complete; an incomplete one is removed."""
+        """Yield a temporary folder; rename it after the block, or remove it after an error."""
         output = Path(self._request.output)
         partial = partial_folder(output, os.getpid())
         try:

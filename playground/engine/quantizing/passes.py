@@ -16,11 +16,11 @@ _EVERY_S = 0.2
 
 
 class Passes:
-    """Counts the passes of every text through every block, while its `with` block lasts.
+    """Counts the passes of each text through each model block, inside its `with` statement.
 
-    Each linear layer of a block is calibrated by a pass of all texts, and one more pass computes
-    the next block's inputs: `passes[i]` = (linear layers of block i, plus 1) × texts. Inside, a
-    forward raises InterruptedForwardError once `is_cancelled()` says so.
+    GPTQ passes all texts once for each linear layer of a block, and once more for the next
+    block's inputs: `passes[i]` = (1 + linear layers of block i) × texts. Inside, a forward raises
+    InterruptedForwardError once `is_cancelled()` is true.
     """
 
     def __init__(
@@ -30,8 +30,8 @@ class Passes:
         is_cancelled: Callable[[], bool],
         report: Callable[[LayerProgress], None],
     ) -> None:
-        self.forward_s: list[float] = []  # of every pass, in order
-        self.layer_s: list[float] = []  # of every block that is done
+        self.forward_s: list[float] = []  # of each pass, in order
+        self.layer_s: list[float] = []  # of each finished block
         self._blocks = blocks
         self._passes = list(passes)
         self._is_cancelled = is_cancelled
@@ -54,7 +54,7 @@ class Passes:
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds since the `with` block began."""
+        """Seconds since `__enter__`."""
         return time.monotonic() - self._began
 
     def _before(self, *_: object) -> None:
@@ -81,7 +81,7 @@ class Passes:
         done = len(self.layer_s)
         fraction = len(self.forward_s) / sum(self._passes)
         elapsed = now - self._began
-        # The first linear layer's passes include slow first calls and predict little.
+        # The first passes include slow first calls: they do not predict the rest.
         known = fraction > 0 and (done > 0 or self._in_layer > self._passes[0] // 4)
         self._report(
             LayerProgress(

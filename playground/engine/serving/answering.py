@@ -23,7 +23,7 @@ from playground.engine.wire.sender import Sender
 
 @dataclass(frozen=True)
 class Session:
-    """A loaded model with everything that answering needs."""
+    """A loaded model, with all that answering a prompt needs."""
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
@@ -47,7 +47,7 @@ class Answering:
         self._times: list[float] = []
         self._warm_up_s = 0.0
         now = time.monotonic()
-        # A time of another machine's clock would make every figure nonsense.
+        # A time from another machine's clock would falsify every figure.
         plausible = math.isfinite(command.sent_at) and command.sent_at <= now
         self._sent_at = command.sent_at if plausible else now
 
@@ -99,9 +99,9 @@ class Answering:
         self._sender.send(Finished(command.request_id, answer, tail))
 
     def _prepare(self, prompt_tokens: int, limit: int) -> str:
-        """Let the decoder prepare for texts of this length; that time is in no other figure.
+        """Let the decoder prepare for texts of this length; only `warm_up_s` includes that time.
 
-        Return the reason to stop that came up meanwhile, "" for none.
+        Return the reason to stop, "" if the decoder is ready.
         """
         reported = False
 
@@ -158,8 +158,8 @@ class Answering:
 
 
 def _continues(prompt: Prompt) -> bool:
-    """Whether the prompt continues a conversation, whose last turn may still be in the KV cache.
+    """Return whether the prompt continues a conversation, which the KV cache may still hold.
 
-    Every other prompt is read as a whole, so that its TTFT means the same at each run.
+    Every other prompt is prefilled as a whole: its TTFT means the same in each run.
     """
     return isinstance(prompt, ChatPrompt) and any(m.role == "assistant" for m in prompt.messages)

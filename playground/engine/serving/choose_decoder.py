@@ -1,4 +1,4 @@
-"""Which decoder serves a model: a loop on the KV cache where it can, else `generate`."""
+"""Chooses a model's decoder: the CUDA-graph loop, the cached loop, or transformers' `generate`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from playground.engine.decoding.decoder import Decoder, Tell, silent
-from playground.engine.decoding.fastest import fastest
+from playground.engine.decoding.fastest import Choice, fastest
 from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.machine import compat
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from playground.core.choices import DecoderChoice
+    from playground.engine.cuda_graph.graph_loop import GraphDecoder
     from playground.engine.cuda_graph.graph_step import Capture
 
 
@@ -28,8 +29,8 @@ if TYPE_CHECKING:
 class ChosenDecoder:
     """A decoder, and how it was chosen.
 
-    `note` says why it is not the fastest kind, "" where it is or was asked for. `step_seconds`
-    are seconds a step by the names of the candidates that were timed at load.
+    `note` tells the user why a faster kind was not possible, "" if none was. `step_seconds` are
+    the seconds per step of each candidate that was timed at load, by name.
     """
 
     decoder: Decoder
@@ -47,8 +48,9 @@ def choose_decoder(
 ) -> ChosenDecoder:
     """Return the fastest decoder whose logits agree with the model's forward.
 
-    The model's forward has run before: some kernels repack their weights at their first call.
-    `captures` are the ways to capture a step in a CUDA graph; None stands for the device's own.
+    The model's forward must have run once: some kernels repack their weights at the first call.
+    `context` in tokens, 0: unknown. `captures` are the ways to capture a step in a CUDA graph;
+    None: those of the model's device.
     """
     if choice == "generate":
         return ChosenDecoder(GenerateDecoder(model, eos_ids))
@@ -56,52 +58,50 @@ def choose_decoder(
     if reason:
         note = f"Decoded by transformers' generate: the cached loop {reason}."
         return ChosenDecoder(GenerateDecoder(model, eos_ids), note)
-    # These are written for the caches of transformers 5.
+    # These modules need the cache classes of transformers 5.
     from playground.engine.cpu_step.choose_step import choose_step
     from playground.engine.cuda_graph.captures import captures_for
     from playground.engine.decoding.cached_loop import CachedDecoder
 
-    notes = []
+    note = ""
     if captures is None:
         captures, note = captures_for(model)
-        notes = [note] if note else []
     if captures:
-        chosen = _captured(model, eos_ids, context, tell, captures, notes)
-        if chosen is not None:
-            return chosen
+        captured, failures = _fastest_captured(model, eos_ids, context, tell, captures)
+        note = " ".join(map(_failed, failures))
+        if captured.taken is not None:
+            return ChosenDecoder(captured.taken, note, captured.seconds)
     step = choose_step(model, context)
-    decoder = CachedDecoder(model, eos_ids, context, step.taken)
-    return ChosenDecoder(decoder, " ".join(notes), step.seconds)
+    return ChosenDecoder(CachedDecoder(model, eos_ids, context, step.taken), note, step.seconds)
 
 
 def _needs_generate(model: PreTrainedModel) -> str:
-    """Return why the cached loop cannot serve a model; "" where it can."""
+    """Return why the cached loop cannot serve a model; "" if it can."""
     if not compat.MODERN:
         return "needs transformers 5"
     from playground.engine.decoding.kv_cache import can_keep_cache
 
     reason = can_keep_cache(model)
     if not reason and "logits_to_keep" not in inspect.signature(model.forward).parameters:
-        reason = "a forward that gives the logits of every token"
+        reason = "a forward that always computes the logits of every token"
     return f"does not serve {reason}" if reason else ""
 
 
-def _captured(
+def _fastest_captured(
     model: PreTrainedModel,
     eos_ids: frozenset[int],
     context: int,
     tell: Tell,
     captures: Sequence[Capture],
-    notes: list[str],
-) -> ChosenDecoder | None:
-    """Capture the step in each way, and return the fastest; None where none works.
+) -> tuple[Choice[GraphDecoder], list[Exception]]:
+    """Capture the step in each way, and choose the fastest; release the others' memory.
 
-    Adds to `notes` why a way failed. The memory of those not taken is given back.
+    Also return the errors of the ways that failed. Raises where the device is lost.
     """
     from playground.engine.cuda_graph.captures import still_works
     from playground.engine.cuda_graph.graph_loop import GraphDecoder
 
-    failed = len(notes)
+    failures: list[Exception] = []
     decoders: list[GraphDecoder] = []
     for capture in captures:
         try:
@@ -111,21 +111,20 @@ def _captured(
         except Exception as error:
             if not still_works(model.device):
                 raise
-            notes.append(_failed(error))
+            # The frames of its traceback would keep the decoder's memory.
+            failures.append(error.with_traceback(None))
     if len(decoders) > 1:
         tell("timing the captured steps")
-    found = fastest(decoders, GraphDecoder.time_steps)
-    if not still_works(model.device):
-        raise next(iter(found.failures.values()))
-    notes += map(_failed, found.failures.values())
+    choice = fastest(decoders, GraphDecoder.time_steps)
+    failures += choice.failures.values()
+    if failures and not still_works(model.device):
+        raise failures[-1]
     decoders.clear()
     gc.collect()
     # Before torch 2.12 emptying the cache raises after a failed capture.
-    if model.device.type == "cuda" and len(notes) == failed:
+    if model.device.type == "cuda" and not failures:
         torch.cuda.empty_cache()
-    if found.taken is None:
-        return None
-    return ChosenDecoder(found.taken, " ".join(notes), found.seconds)
+    return choice, failures
 
 
 def _failed(error: Exception) -> str:

@@ -1,4 +1,4 @@
-"""Turns a stream of token ids into text: whole characters, and nothing of a stop string."""
+"""Turns a stream of token ids into text, without incomplete characters and stop strings."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from transformers import PreTrainedTokenizerBase
 _BROKEN = "\ufffd"
 #: A character has at most four bytes, so at most three can be incomplete.
 _MAX_INCOMPLETE = 3
-#: Most tokens to wait for: after them, text that is still broken is garbage for good.
+#: Text that is still broken after this many tokens will not become whole.
 _MAX_PENDING = 32
 
 
 class Detokenizer:
-    """Decodes only the last few tokens together, so that a token costs the same at any length."""
+    """Decodes only the last few tokens together: the cost of a token is the same at any length."""
 
     def __init__(self, decode: Callable[[Sequence[int]], str]) -> None:
         self._decode = decode
         self._window: list[int] = []  # tokens decoded together: context, then pending ones
-        self._context = 0  # tokens at the start of the window whose text was returned already
-        self._sent = 0  # characters of the window's text that were returned already
+        self._context = 0  # tokens at the start of the window whose text was returned
+        self._sent = 0  # characters of the window's text that were returned
 
     def feed(self, token_id: int) -> str:
         """Return the text the token completes; "" while a character is incomplete."""
@@ -46,8 +46,8 @@ class Detokenizer:
         return piece
 
     def _advance(self) -> None:
-        # The last tokens stay as context: decoders treat the start of a text in a special way
-        # (they drop a leading space, for example), and this is its middle.
+        # The last tokens stay as context: decoders treat the start of a text specially, for
+        # example drop its leading space.
         self._window = self._window[self._context :]
         self._context = len(self._window)
         self._sent = len(self._decode(self._window))
@@ -62,12 +62,12 @@ def _without_incomplete(text: str) -> str:
 
 
 class StopFilter:
-    """Passes text on up to the first stop string; holds back only what may become one."""
+    """Passes text on up to the first stop string; holds back only what may begin one."""
 
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = tuple(stops)
         self._longest = max(map(len, self._stops), default=0)
-        self._held = ""
+        self._withheld = ""
         self.stopped = False
 
     def feed(self, piece: str) -> str:
@@ -76,20 +76,20 @@ class StopFilter:
             return piece
         if self.stopped or not piece:
             return ""
-        text = self._held + piece
+        text = self._withheld + piece
         ends = [at for at in (text.find(stop) for stop in self._stops) if at >= 0]
         if ends:
             self.stopped = True
-            self._held = ""
+            self._withheld = ""
             return text[: min(ends)]
-        held = self._possible_start(text)
-        self._held = text[len(text) - held :]
-        return text[: len(text) - held]
+        length = self._possible_start(text)
+        self._withheld = text[len(text) - length :]
+        return text[: len(text) - length]
 
     def flush(self) -> str:
         """Return what was held back for a stop string that did not come."""
-        held, self._held = self._held, ""
-        return held
+        withheld, self._withheld = self._withheld, ""
+        return withheld
 
     def _possible_start(self, text: str) -> int:
         for length in range(min(len(text), self._longest - 1), 0, -1):

@@ -12,7 +12,7 @@ from playground.engine.machine import compat
 def prompt_ids(
     tokenizer: PreTrainedTokenizerBase, prompt: Prompt, context_length: int
 ) -> list[int]:
-    """Return the prompt's ids, with what the tokenizer puts before every text (such as BOS).
+    """Return the prompt's ids, with the tokenizer's special tokens (such as BOS).
 
     Raises OptionsError for a prompt that is empty or does not fit into the context (in tokens;
     0: no limit), ModelError where the model has no chat template or it refuses the conversation.
@@ -36,7 +36,7 @@ def prompt_ids(
 
 
 def has_chat_template(tokenizer: PreTrainedTokenizerBase) -> bool:
-    """Whether the tokenizer can turn a conversation into text."""
+    """Return whether the tokenizer can format a conversation."""
     return bool(getattr(tokenizer, "chat_template", None))
 
 

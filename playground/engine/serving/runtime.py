@@ -56,12 +56,12 @@ class Runtime:
         else:
             self._sender.send(Loaded(self._session.loaded))
             return None
-        # Only here nothing refers to the half-loaded model any more.
+        # After the except block nothing refers to the half-loaded model any more.
         memory.release()
         return failed
 
     def measure_ahead(self) -> None:
-        """Measure the CPU's memory bandwidth where it is not known, while no command waits."""
+        """Measure the CPU's memory bandwidth unless it is known, while no command waits."""
         cpu = devices.cpu()
         if torch.cuda.is_available() or bandwidth.known("cpu", cpu.name) is not None:
             return
@@ -100,15 +100,15 @@ class Runtime:
         vocabulary = int(compat.text_config(model).vocab_size)
         context = weights.checkpoint.context_length
         with progress.activity(Activity.WARMING_UP):
-            # Some kernels repack their weights at their first call.
-            _warm_up(GenerateDecoder(model, eos_ids), vocabulary, 1)
+            # Some kernels repack their weights at the first call.
+            warm_up(GenerateDecoder(model, eos_ids), vocabulary, context, 1)
             chosen = choose_decoder(model, eos_ids, context, request.decoder, progress.detail)
             if request.warm_up:
-                _warm_up(chosen.decoder, vocabulary, _WARM_UP_TOKENS)
+                warm_up(chosen.decoder, vocabulary, context, _WARM_UP_TOKENS)
         if chosen.note:
             weights.notes.append(chosen.note)
         on_cpu = request.device == "cpu"
-        # Before the floor is counted: measuring a device's bandwidth takes memory too.
+        # Read before the floor is measured, which takes memory too.
         peak = memory.peak("cpu") if on_cpu else torch.cuda.max_memory_reserved(request.device)
         tokens = _WARM_UP_PROMPT + _WARM_UP_TOKENS
         predicted = loading.compare(weights, request.precision, tokens, before, peak)
@@ -136,16 +136,23 @@ class Runtime:
         return Session(model, tokenizer, chosen.decoder, loaded, versions())
 
 
-def _warm_up(decoder: Decoder, vocabulary: int, tokens: int) -> None:
-    """Make the slow first calls (kernels built, weights repacked) before anything is timed."""
-    ids = [i % vocabulary for i in range(1, _WARM_UP_PROMPT + 1)]
+def warm_up(decoder: Decoder, vocabulary: int, context: int, tokens: int) -> None:
+    """Make the slow first calls (kernels built, weights repacked) before anything is timed.
+
+    `context` in tokens, 0: unknown. A shorter one shortens the prompt first, then the answer.
+    """
+    prompt = _WARM_UP_PROMPT
+    if context:
+        prompt = max(1, min(prompt, context - tokens))
+        tokens = max(1, min(tokens, context - prompt))
+    ids = [i % vocabulary for i in range(1, prompt + 1)]
     for greedy in (True, False):
         options = GenerationOptions(greedy=greedy, ignore_eos=True)
         decoder.decode(ids, options, tokens, lambda *_: None, lambda: "")
 
 
 def _floor(model: PreTrainedModel, device: DeviceFacts, progress: LoadProgress) -> Floor | None:
-    """Return the memory-bandwidth bound of a step; None for a model that cannot be counted."""
+    """Return the memory-bandwidth bound of a step; None where measuring or counting fails."""
     try:
         found = bandwidth.known(device.id, device.name)
         if found is None:

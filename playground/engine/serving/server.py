@@ -1,4 +1,4 @@
-"""Runs the engine: hello, imports, then one command after the other until the input ends."""
+"""Runs the engine process: imports libraries, then carries out commands until the input ends."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from playground.core.protocol import (
 from playground.engine.wire.inbox import Inbox, leave
 from playground.engine.wire.sender import Sender
 
-#: Set before any library is imported; values that the user set stay.
+#: Set before any library is imported, unless the user has set them.
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # an engine reads folders only
     "TRANSFORMERS_OFFLINE": "1",
@@ -38,7 +38,7 @@ ENVIRONMENT = {
 
 
 def serve(commands: int, events: int) -> None:
-    """Serve the commands read from one descriptor, with events to the other; never return."""
+    """Carry out commands from one file descriptor, send events to the other; never return."""
     sender = Sender(events)
     sender.send(Hello(pid=os.getpid()))
     inbox = Inbox(commands)
@@ -49,7 +49,7 @@ def serve(commands: int, events: int) -> None:
     sender.send(Progress(Activity.IMPORTING))
     began = time.monotonic()
     try:
-        # The libraries take seconds, so nothing above may import them.
+        # Importing the libraries takes seconds: nothing above may do it.
         from playground.engine.machine.devices import engine_facts
         from playground.engine.quantizing import job as quantizing
         from playground.engine.serving.runtime import Runtime
@@ -107,7 +107,7 @@ def _prefer_as_oom_victim() -> None:
 
 
 def _quiet_libraries() -> None:
-    """Keep messages of every call off stderr, which is for what explains a failure."""
+    """Keep repeated messages off stderr, which is read to explain a failure."""
     # bitsandbytes warns at each call of each layer: "inputs will be cast to float16".
     logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
     logging.getLogger("optimum").setLevel(logging.ERROR)

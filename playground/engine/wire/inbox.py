@@ -44,11 +44,11 @@ class Inbox:
 
     @property
     def is_empty(self) -> bool:
-        """Whether no command waits."""
+        """Whether no command is queued."""
         return self._commands.empty()
 
     def is_cancelled(self, request_id: int) -> bool:
-        """Whether the request was cancelled; cheap enough to ask at every layer."""
+        """Return whether the request was cancelled; cheap enough for a call at every layer."""
         return self._requests.get(request_id, False)
 
     def finish(self, request_id: int) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from transformers.utils import logging as transformers_logging
 
@@ -28,7 +27,7 @@ class LoadProgress:
 
     @contextmanager
     def activity(self, activity: Activity, detail: str = "") -> Iterator[None]:
-        """Inside the block, count time as this activity and not as one around it."""
+        """Inside the block, count time as this activity, not as the enclosing one."""
         outer = self._activity
         self._enter(activity, detail)
         try:
@@ -51,7 +50,7 @@ class LoadProgress:
             self._sender.send(Progress(self._activity, None, text))
 
     def fraction(self, fraction: float) -> None:
-        """Report how much of the activity is done, 0 to 1, at most every _INTERVAL_S."""
+        """Report the completed fraction of the activity, 0 to 1, at most every _INTERVAL_S."""
         now = time.monotonic()
         if self._activity and (now - self._last_report >= _INTERVAL_S or fraction >= 1.0):
             self._last_report = now
@@ -72,8 +71,8 @@ class LoadProgress:
             set_hook(previous)
 
     def _replace_bar(
-        self, factory: Callable[..., Any], args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> Any:
+        self, factory: Callable[..., object], args: tuple[object, ...], kwargs: dict[str, object]
+    ) -> object:
         if kwargs.get("desc") == "Loading weights" and args and isinstance(args[0], Collection):
             return self._watched(args[0])
         return factory(*args, **kwargs)

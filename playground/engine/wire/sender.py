@@ -1,4 +1,4 @@
-"""Sends events to the client: whole frames in order, tokens in batches of about 16 ms."""
+"""Sends events to the client, in order; tokens in batches of about 16 ms."""
 
 from __future__ import annotations
 
@@ -16,9 +16,8 @@ BATCH_S = 0.016
 class Sender:
     """Writes events to a pipe.
 
-    The first token after a pause is written at once, so that a slow model's tokens never wait.
-    Those that follow within BATCH_S are written together: with the next token after that time,
-    or by a thread where none comes.
+    The first token after a pause is written at once: a slow model's tokens never wait. Those that
+    follow within BATCH_S are written together, by the next token after that time or by a thread.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -33,7 +32,7 @@ class Sender:
         threading.Thread(target=self._flush_late_tokens, name="sender", daemon=True).start()
 
     def send(self, event: Event) -> None:
-        """Write an event, after all tokens that were passed before it."""
+        """Write an event, after all pending tokens."""
         with self._lock:
             self._flush()
             self._write(event)

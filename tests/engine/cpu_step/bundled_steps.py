@@ -1,4 +1,4 @@
-"""Holds every fused step of the bundled model to `generate`, at each precision; prints names."""
+"""Compares each fused step of the bundled model with `generate`, at each precision."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ def kernels() -> NativeKernels:
 
 
 def near(ours: torch.Tensor, theirs: torch.Tensor, roundings: int = 1) -> bool:
-    """Return whether results are within so many roundings of bf16, or nearly cancel."""
+    """Return whether results differ by at most `roundings` of bf16, or are close to 0."""
     ours, theirs = ours.float(), theirs.float()
     step = torch.finfo(torch.bfloat16).eps * roundings
     close = (ours - theirs).abs() <= theirs.abs() * step + 1e-4
@@ -223,7 +223,7 @@ def test_without_a_working_compiler_no_kernel_is_native(
 
 @pytest.mark.parametrize("factor", [1.02, float("nan")])
 def test_a_wrong_kernel_is_found_out(monkeypatch: pytest.MonkeyPatch, factor: float) -> None:
-    """Two hundredths are no matter of rounding."""
+    """An error of 2 % exceeds rounding."""
     linear = NativeKernels.linear
 
     def spoilt(self: NativeKernels, *tensors: Any) -> RowFunction | None:
@@ -296,7 +296,7 @@ def test_native_steps_over_the_growth_of_the_cache(name: str) -> None:
 
 
 def test_steps_of_the_bundled_model(model_folder: Path, gptq_folder: Path) -> None:
-    """At every precision each step's logits and greedy tokens are held to the model's."""
+    """At each precision, each step's logits and greedy tokens agree with the model's."""
     job = {
         "model": str(model_folder),
         "gptq": str(gptq_folder),

@@ -57,7 +57,7 @@ def bundled(folder: Path, dtype: torch.dtype = torch.bfloat16) -> Any:
 
 
 def bundled_gptq(folder: Path) -> Any:
-    """The quantized checkpoint on torch's int4 product, without gptqmodel."""
+    """The quantized checkpoint on torch's int4 matmul, without gptqmodel."""
     config = AutoConfig.from_pretrained(folder)
     del config.quantization_config
     model: Any = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)

@@ -20,6 +20,7 @@ from playground.core.model.kv_cache import cache_bucket
 from playground.engine.cpu_step.choose_step import Trial, fused_steps
 from playground.engine.decoding.cached_loop import CachedDecoder, ForwardStep
 from playground.engine.serving.choose_decoder import choose_decoder
+from playground.engine.serving.runtime import warm_up
 from tests.engine.decoders import (
     FUSIBLE,
     SIZES,
@@ -65,6 +66,14 @@ def test_a_context_too_short_to_try_takes_the_forward() -> None:
     chosen = choose_decoder(make(FUSIBLE["llama"]()), frozenset(), 14, "auto")
     assert chosen.decoder.name == "cached loop, model's forward"
     assert chosen.step_seconds == {}
+
+
+@pytest.mark.parametrize("context", [1, 2, 14])
+def test_the_warm_up_of_a_load_fits_a_short_context(context: int) -> None:
+    model = make(FUSIBLE["llama"]())
+    for choice in get_args(DecoderChoice):
+        decoder = choose_decoder(model, frozenset(), context, choice).decoder
+        warm_up(decoder, 300, context, 8)
 
 
 def test_other_models_keep_the_cache_and_the_forward() -> None:

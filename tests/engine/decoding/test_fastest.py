@@ -1,4 +1,4 @@
-"""The choice of a decode step, on candidates whose times and failures are scripted."""
+"""The choice of the fastest candidate, with scripted times and failures."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from playground.engine.decoding.fastest import Choice, fastest
 
 @dataclass
 class Scripted:
-    """Takes these seconds a step, round after round (the last ones again), or raises."""
+    """A candidate with scripted step times or errors, round by round; the last round repeats."""
 
     name: str
     rounds: Sequence[Sequence[float] | Exception]
@@ -52,6 +52,8 @@ def test_one_that_disagrees_is_not_taken_however_fast() -> None:
     assert choice.seconds == {"right": 5.0}
     assert choice.failures == {"wrong": error}
     assert wrong.tried == 1
+    # Its frames would keep the candidates, and so their memory, alive.
+    assert error.__traceback__ is None
 
 
 def test_one_that_fails_later_steps_aside_too() -> None:
@@ -101,7 +103,7 @@ def test_a_hopeless_candidate_is_tried_once() -> None:
 
 
 def test_no_round_begins_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "_SECONDS", -1.0)
+    monkeypatch.setattr(module, "_BUDGET_S", -1.0)
     one, other = Scripted("one", [[1.0]]), Scripted("other", [[1.5]])
     assert choose(one, other).taken is one
     assert one.tried == other.tried == 1

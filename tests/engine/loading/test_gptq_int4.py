@@ -1,4 +1,4 @@
-"""GPTQ weights in torch's int4 product, and the check for a CUDA compiler that works."""
+"""GPTQ weights in torch's int4 matmul, and the check for a CUDA compiler that works."""
 
 from __future__ import annotations
 
