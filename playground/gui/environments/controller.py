@@ -209,10 +209,6 @@ class EnvironmentsController(QObject):
         known = self._settings.values.environments
         self._context.change_settings(environments=(*known, environment))
 
-    def _append(self, environment: EngineEnvironment) -> None:
-        known = self._settings.values.environments
-        self._context.change_settings(environments=(*known, environment))
-
     def _set(self, state: EnvironmentState) -> None:
         self._states[state.environment.name] = state
         self.changed.emit()

@@ -74,8 +74,8 @@ class FoundingDialog(QDialog):
         options = founding.OPTIONS
         what = _plain(
             f"“{founding.PROMPT.text}” with {options.max_new_tokens} new tokens, greedy, on "
-            f"{self._model} ({device_label(self._base.device)}): bf16, int8 and GPTQ in alternating "
-            "order after an uncounted warm-up."
+            f"{self._model} ({device_label(self._base.device)}): bf16, int8 and GPTQ in "
+            "alternating order after an uncounted warm-up."
         )
         allowed = (founding.MIN_REPEATS, 1000)
         self.repeats = spin_box("Repeats", "How often each precision is measured", allowed, 1)

@@ -66,7 +66,7 @@ def test_every_precision_has_its_bar_verdict_and_context(
     assert any("bf16: weights" in name and "cache for 1,024 tokens" in name for name in names)
 
 
-def test_the_line_of_what_is_free_moves_and_bars_are_drawn(
+def test_the_line_at_the_free_memory_moves_and_bars_are_drawn(
     chart: MemoryChart, sizes: ModelSizes
 ) -> None:
     chart.show_table(table_of(sizes, 2 * GB))
@@ -75,13 +75,13 @@ def test_the_line_of_what_is_free_moves_and_bars_are_drawn(
     assert image(chart) != before
 
 
-def test_it_has_room_in_the_page_of_a_window_of_1280(chart: MemoryChart, sizes: ModelSizes) -> None:
+def test_it_fits_into_the_page_of_a_window_of_1280(chart: MemoryChart, sizes: ModelSizes) -> None:
     for free in (20 * GB, 100_000_000):
         chart.show_table(table_of(sizes, free))
         assert chart.minimumSizeHint().width() <= 541
 
 
-def test_what_a_packed_checkpoint_cannot_be_is_one_sentence(chart: MemoryChart) -> None:
+def test_a_packed_checkpoint_excludes_other_precisions_in_one_sentence(chart: MemoryChart) -> None:
     packed = read_checkpoint(resource("models", "classics-6m-gptq")).sizes
     chart.show_table(table_of(packed, 8 * GB))
     assert "It is stored as GPTQ: no other precision can be made of it." in chart_text(chart)

@@ -293,9 +293,7 @@ def test_a_message_that_no_lane_could_take_is_not_lost(
     assert all(lane.state.failure for lane in playground.lanes.lanes)
 
 
-def test_late_news_of_tokens_do_not_reopen_a_finished_line(
-    qtbot: QtBot, make_window: MakeWindow
-) -> None:
+def test_late_tokens_do_not_reopen_a_finished_line(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window(*FAST)
     run(qtbot, playground)
     playground.lanes.streamed.emit(playground.lanes.presenters)
@@ -305,7 +303,7 @@ def test_late_news_of_tokens_do_not_reopen_a_finished_line(
     assert (left, right) == (0.0, 128 * 1.02 + 1)  # all of it, as nothing runs
 
 
-def test_settings_that_cannot_be_written_keep_no_model_from_a_lane(
+def test_a_lane_takes_a_model_though_settings_cannot_be_written(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
 ) -> None:
     playground = make_window(*FAST)
@@ -365,7 +363,7 @@ def test_closing_the_window_while_three_lanes_generate_waits_for_none_of_them(
     assert not any(psutil.pid_exists(pid) for pid in running)
 
 
-def test_what_was_chosen_is_there_again(qtbot: QtBot, make_window: MakeWindow) -> None:
+def test_the_settings_are_restored(qtbot: QtBot, make_window: MakeWindow) -> None:
     settings = Settings(lanes=(LaneConfig(precision=Precision.NF4), LaneConfig()))
     playground = make_window(settings=settings)
     playground.window.prompt.set_prompt_text("Kept")
