@@ -126,7 +126,7 @@ def test_a_standby_engine_that_has_just_died_is_not_given_away(
     standby = make_standby()
     standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
-    engine = standby._standby[""]
+    engine = standby.engines[""]
     os.kill(pid, signal.SIGKILL)
     # The event loop does not run: the death is not known yet.
     assert engine._worker is not None

@@ -16,6 +16,7 @@ from playground.core.model.weights import ModelSizes
 from playground.core.precision import Precision
 from playground.core.system.resources import resource
 from playground.gui.context import AppContext
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.memory.chart import MemoryChart
 from playground.gui.memory.controller import MemoryController
 from playground.gui.memory.dialog import MemoryDialog
@@ -61,7 +62,7 @@ def test_every_precision_has_its_bar_verdict_and_context(
     assert "tight, 1,024 tokens" in lines["bf16"]
     assert "too large, none" in lines["GPTQ 4-bit"]
     assert "free now" in chart_text(chart)
-    assert "as a GPTQ version" in chart_text(chart)
+    assert "needs a GPTQ version" in chart_text(chart)
     names = [w.accessibleName() for w in chart.bars.children() if hasattr(w, "accessibleName")]
     assert any("bf16: weights" in name and "cache for 1,024 tokens" in name for name in names)
 
@@ -146,7 +147,7 @@ def test_what_cannot_be_read_is_a_sentence(
 def test_a_lanes_menu_opens_the_chart_of_its_model(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window()
     view = playground.lanes.presenters[0].view
-    view.header.entries["memory"].trigger()
+    view.header.commands[LaneCommand.SHOW_MEMORY].trigger()
     (dialog,) = playground.window.findChildren(MemoryDialog)
     qtbot.waitUntil(lambda: dialog.chart.table is not None, timeout=60_000)
     assert "bf16: " in chart_text(dialog.chart)
