@@ -61,8 +61,8 @@ def test_a_lane_runs_in_another_python_and_keeps_it(
     tips = [a.toolTip() for a in header.environments.actions()]
     assert any("transformers" in tip for tip in tips)
     playground.window.prompt.set_prompt_text("Alice was")
-    with qtbot.waitSignal(playground.controller.finished, timeout=PATIENT) as waiting:
-        playground.controller.run()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=PATIENT) as waiting:
+        playground.prompt.run()
     assert not waiting.args[0].failed, lane.state.failure
     assert presenter.last_answer is not None
     assert presenter.last_answer.stamp.environment == "second"
