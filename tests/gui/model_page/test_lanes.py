@@ -149,7 +149,8 @@ def test_a_removed_download_leaves_the_lanes_as_they_are(
 ) -> None:
     hold = held_request(qtbot, both, window)
     window.downloads.remove(GPTQ.source)
-    assert f"Without {GPTQ.source} the lanes stay" in window.window.messages.text()
+    said = window.window.messages.text()
+    assert f"{GPTQ.source} is no longer being downloaded; the lanes stay" in said
     with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
         hold.release.set()
     assert configs(window) == [(ModelSpec(), Precision.INT8)]
