@@ -92,18 +92,18 @@ class Playground:
         self.remote_code = RemoteCodeController(context, lanes, window)
         self.environments = EnvironmentsController(context, window)
         self.figures = FiguresController(lanes, window.plot, window.table, window)
-        self.controller = PromptController(
+        self.prompt = PromptController(
             self.notify, lanes, self.models, window.prompt, window.options, window
         )
         self.settings = SettingsController(context, lanes, window, keep=keep_settings)
         self.quantize = QuantizeEntry(context, lanes, make, window)
         entry = EnvironmentsEntry(self.environments, window)
         self.commands = LaneCommands(
-            lanes, self.models, self.controller, self.remote_code, entry, window
+            lanes, self.models, self.prompt, self.remote_code, entry, window
         )
-        connections.connect_prompt(window, self.controller)
-        connections.connect_lanes(window, lanes, self.commands, self.controller)
-        connections.connect_models(self.models, self.controller, self.quantize)
+        connections.connect_prompt(window, self.prompt)
+        connections.connect_lanes(window, lanes, self.commands, self.prompt)
+        connections.connect_models(self.models, self.prompt, self.quantize)
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, entry, self.models)
         connections.connect_quantizing(window, self.quantize)
@@ -162,7 +162,7 @@ def main(args: argparse.Namespace) -> int:
     QTimer.singleShot(0, playground.start_ahead)
     if args.autorun or args.screenshot:
         autorun = Autorun(
-            window, playground.controller, notify, run=args.autorun, picture=args.screenshot
+            window, playground.prompt, notify, run=args.autorun, picture=args.screenshot
         )
         QTimer.singleShot(0, autorun.start)
     code = application.exec()

@@ -88,13 +88,13 @@ class _Run(QObject):
         self._playground = playground
         self._loop = QEventLoop(self)
         self._results: list[RunResult] = []
-        playground.controller.finished.connect(self._finished)
+        playground.prompt.finished.connect(self._finished)
 
     def wait(self) -> RunResult:
         """Press Run and wait. Raises PlaygroundError where a lane did not answer."""
         self._results.clear()
-        self._playground.controller.run()
-        if self._playground.controller.run_controller.running:
+        self._playground.prompt.run()
+        if self._playground.prompt.run_controller.running:
             self._loop.exec()
         if not self._results or self._results[0].failed:
             failures = [lane.state.failure for lane in self._playground.lanes.lanes]

@@ -17,7 +17,6 @@ from PySide6.QtGui import (
     QResizeEvent,
 )
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHeaderView,
     QTableWidget,
     QTableWidgetItem,
@@ -34,6 +33,7 @@ from playground.core.format import (
 )
 from playground.core.trace import FORMULAS, LatencyFigures
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.text_table import dress_table
 
 #: Pixels left and right of a cell's text: the style sheet's padding, Qt's, and one for rounding.
 _PADDING = 15
@@ -83,16 +83,10 @@ class FiguresTable(QTableWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(0, len(_COLUMNS) + 1, parent)
         self.setObjectName("figures")
-        self.setAccessibleName("Figures of every lane")
+        dress_table(self, "Figures of every lane")
         self.setAccessibleDescription("Ctrl+C copies the selected cells, or the whole table")
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setTabKeyNavigation(False)
-        self.setShowGrid(False)
         self.setWordWrap(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # a name's end is its precision
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(26)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self._lanes: dict[int, list[QTableWidgetItem]] = {}
         name = QTableWidgetItem("Lane")
         name.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -103,7 +97,6 @@ class FiguresTable(QTableWidget):
             head.setTextAlignment(Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter)
             self.setHorizontalHeaderItem(place, head)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         header.setMinimumSectionSize(60)
         self._size_columns()

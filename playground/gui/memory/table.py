@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QHeaderView,
     QSizePolicy,
     QTableWidget,
@@ -16,6 +15,7 @@ from playground.core.format import NOTHING, size_text
 from playground.core.memory.plan import MemoryPlan
 from playground.core.memory.table import MemoryRow, MemoryTable
 from playground.core.precision import Precision
+from playground.gui.toolkit.text_table import ROW_HEIGHT, dress_table
 
 #: Heading and tool tip of each column after the precision's.
 _COLUMNS = (
@@ -31,7 +31,6 @@ _COLUMNS = (
     ("Pages", "mapped pages of the files, no longer needed; the system can reclaim them"),
     ("Peak", "the peak that is measured: everything needed, and those pages"),
 )
-_ROW = 26
 
 
 class MemoryFigures(QTableWidget):
@@ -39,17 +38,10 @@ class MemoryFigures(QTableWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(len(Precision), len(_COLUMNS) + 1, parent)
-        self.setAccessibleName("Memory at every precision, as figures")
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setTabKeyNavigation(False)
-        self.setShowGrid(False)
+        dress_table(self, "Memory at every precision, as figures")
         self.setWordWrap(False)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(_ROW)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)
         for place, (title, tip) in enumerate((("Precision", ""), *_COLUMNS)):
@@ -81,7 +73,9 @@ class MemoryFigures(QTableWidget):
     def sizeHint(self) -> QSize:
         shown = sum(not self.isRowHidden(row) for row in range(self.rowCount()))
         bar = self.horizontalScrollBar().sizeHint().height()
-        return QSize(400, _ROW * shown + self.horizontalHeader().sizeHint().height() + bar + 4)
+        return QSize(
+            400, ROW_HEIGHT * shown + self.horizontalHeader().sizeHint().height() + bar + 4
+        )
 
 
 def precision_text(row: MemoryRow) -> str:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QGuiApplication
 from PySide6.QtWidgets import (
-    QAbstractItemView,
     QDialog,
     QHBoxLayout,
     QHeaderView,
@@ -24,6 +23,7 @@ from playground.core.lane import LaneConfig
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.reference import table as founding_table
 from playground.gui.reference.controller import FoundingController
+from playground.gui.toolkit.text_table import dress_table
 from playground.gui.toolkit.widgets import label_for, plain_label, spin_box
 
 
@@ -93,11 +93,7 @@ class FoundingDialog(QDialog):
             head = QTableWidgetItem(text)
             head.setTextAlignment(_alignment(place))
             self.table.setHorizontalHeaderItem(place, head)
-        self.table.setAccessibleName("Medians beside the published figures")
-        self.table.verticalHeader().hide()
-        self.table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.table.setTabKeyNavigation(False)
-        self.table.setShowGrid(False)
+        dress_table(self.table, "Medians beside the published figures")
         header = self.table.horizontalHeader()
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(True)

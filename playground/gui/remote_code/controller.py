@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 
 from PySide6.QtCore import QObject, Slot
@@ -11,23 +10,11 @@ from PySide6.QtWidgets import QWidget
 from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent
 from playground.core.lane import LaneConfig
-from playground.core.model.remote_code import RemoteCode, check_reviewable, read_code, with_consent
+from playground.core.model.remote_code import check_reviewable, read_code, with_consent
 from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
-from playground.gui.remote_code.dialog import RemoteCodeDialog
-
-
-@dataclass(frozen=True)
-class _Review:
-    """What is shown of a model's code. `earlier` is another commit that the user agreed to, or
-    ""; `refusal` says why the code cannot be allowed at all, or is ""."""
-
-    model: str
-    consent: CodeConsent
-    code: RemoteCode
-    earlier: str
-    refusal: str
+from playground.gui.remote_code.dialog import CodeReview, RemoteCodeDialog
 
 
 class RemoteCodeController(QObject):
@@ -40,7 +27,7 @@ class RemoteCodeController(QObject):
         self._window = window
         self._presenter: LanePresenter | None = None
         self._config: LaneConfig | None = None
-        self._review: _Review | None = None
+        self._review: CodeReview | None = None
 
     def review(self, presenter: LanePresenter) -> None:
         """Read the code that a lane's model brings along, and open the dialog."""
@@ -52,16 +39,9 @@ class RemoteCodeController(QObject):
         )
 
     @Slot(object)
-    def _show(self, review: _Review) -> None:
+    def _show(self, review: CodeReview) -> None:
         self._review = review
-        dialog = RemoteCodeDialog(
-            review.model,
-            review.consent.commit,
-            review.code,
-            review.earlier,
-            review.refusal,
-            self._window,
-        )
+        dialog = RemoteCodeDialog(review, self._window)
         dialog.allowed.connect(self._allowed)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -80,7 +60,7 @@ class RemoteCodeController(QObject):
             presenter.lane.load()
 
 
-def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> _Review:
+def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> CodeReview:
     from playground.hub.local.consent import consent_to, earlier
     from playground.hub.local.resolve import resolve
 
@@ -93,4 +73,4 @@ def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> _Review:
         refusal = str(error)
     consent = consent_to(resolved, code)
     before = "" if consent in consents else earlier(resolved, consents)
-    return _Review(consent.model, consent, code, before, refusal)
+    return CodeReview(consent, code, before, refusal)

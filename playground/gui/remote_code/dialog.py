@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QDialog,
@@ -12,6 +14,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.core.facts import CodeConsent
 from playground.core.model.remote_code import RemoteCode
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.widgets import h_box, message_label, plain_label, push_button, v_box
@@ -22,37 +25,41 @@ _WARNING = (
 )
 
 
+@dataclass(frozen=True)
+class CodeReview:
+    """What is shown of a model's code.
+
+    `consent` is what agreeing stores. `earlier` is another commit that the user agreed to, and
+    `refusal` says why the code cannot be allowed at all; both are "" where there is none.
+    """
+
+    consent: CodeConsent
+    code: RemoteCode
+    earlier: str = ""
+    refusal: str = ""
+
+
 class RemoteCodeDialog(QDialog):
     """Shows every file of code as it is."""
 
     allowed = Signal()  # the user agrees to this version of the code
 
-    def __init__(
-        self,
-        model: str,
-        commit: str,
-        code: RemoteCode,
-        earlier: str = "",
-        refusal: str = "",
-        parent: QWidget | None = None,
-    ) -> None:
-        """`earlier` is another commit that the user agreed to; `refusal` says why the code cannot
-        be allowed."""
+    def __init__(self, review: CodeReview, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Review the model's own code")
         self.resize(920, 600)
-        self._code = code
+        self._code = code = review.code
         head, self.version = message_label("heading"), message_label("muted")
-        head.setText(f"{model} brings Python code of its own")
-        self.version.setText(f"Version: {commit}")
-        self.warning = message_label("danger" if refusal else "warning")
-        self.warning.setText(refusal or _WARNING)
+        head.setText(f"{review.consent.model} brings Python code of its own")
+        self.version.setText(f"Version: {review.consent.commit}")
+        self.warning = message_label("danger" if review.refusal else "warning")
+        self.warning.setText(review.refusal or _WARNING)
         self.changed = plain_label(
-            f"You agreed to another version before, {earlier}; this one differs.",
+            f"You agreed to another version before, {review.earlier}; this one differs.",
             "danger",
             wrap=True,
         )
-        self.changed.setVisible(bool(earlier))
+        self.changed.setVisible(bool(review.earlier))
         self.files = QListWidget()
         self.files.setAccessibleName("Files of code")
         for file in code.files:
@@ -77,7 +84,7 @@ class RemoteCodeDialog(QDialog):
             "&Allow this version", "Remembered for this version only; see the settings",
             kind="danger",
         )  # fmt: skip
-        self.allow_button.setEnabled(not refusal)
+        self.allow_button.setEnabled(not review.refusal)
         self.allow_button.clicked.connect(self._allow)
         close = QPushButton("Do &not run it")
         close.setDefault(True)

@@ -27,9 +27,22 @@ from PySide6.QtWidgets import (
 from playground.gui.toolkit.widgets import plain_tip
 
 _Index = QModelIndex | QPersistentModelIndex
+ROW_HEIGHT = 26  # pixels, of rows with one line of text
 #: Rows of wrapped texts whose heights are measured: each takes half a millisecond.
 _MEASURED_ROWS = 60
 _PADDING = QMargins(8, 0, 8, 0)
+
+
+def dress_table(table: QTableView, name: str) -> None:
+    """Name a read-only table, and give it the look and the keys that all tables share."""
+    table.setAccessibleName(name)
+    table.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
+    table.setTabKeyNavigation(False)
+    table.setShowGrid(False)
+    table.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+    table.verticalHeader().hide()
+    table.verticalHeader().setDefaultSectionSize(ROW_HEIGHT)
+    table.horizontalHeader().setHighlightSections(False)
 
 
 class RowsModel(QAbstractTableModel):
@@ -112,17 +125,11 @@ class RowsTable(QTableView):
         super().__init__(parent)
         self.rows = RowsModel(headings, right)
         self.setModel(self.rows)
-        self.setAccessibleName(name)
+        dress_table(self, name)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
-        self.setEditTriggers(QAbstractItemView.EditTrigger.NoEditTriggers)
-        self.setTabKeyNavigation(False)
-        self.setShowGrid(False)
         self.setWordWrap(wrap)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)
-        self.setHorizontalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
-        self.verticalHeader().hide()
-        self.verticalHeader().setDefaultSectionSize(26)
         if wrap:
             self.setProperty("kind", "wrapped")
             self.setItemDelegate(_Wrapping(self))
@@ -130,7 +137,6 @@ class RowsTable(QTableView):
             self.rows.modelReset.connect(self._fit_rows)
             self.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         header = self.horizontalHeader()
-        header.setHighlightSections(False)
         header.setMinimumSectionSize(56)
         header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         header.setResizeContentsPrecision(100)  # rows measured for the width

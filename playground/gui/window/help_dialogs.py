@@ -46,7 +46,7 @@ class ListDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
-        self.resize(880, 480)
+        self.resize(880, 560)
         head = plain_label(text, wrap=True)
         self.list = RowsTable(title, ("Name", "Explanation"), wrap=True, stretch=1)
         self.list.horizontalHeader().hide()

@@ -27,13 +27,13 @@ def lines(picker: ModelPicker) -> list[Line]:
 
 
 def notice_view(picker: ModelPicker) -> NoticeView | None:
-    """The notice in place of the list or below it, None where nothing is said."""
+    """The notice in place of the list or below it, None without one."""
     views = picker.view.findChildren(NoticeView)
     return next((v for v in views if v.isVisible() and v.shown.text), None)
 
 
 def notice(picker: ModelPicker) -> Notice:
-    """What is said about the list."""
+    """The notice about the list."""
     view = notice_view(picker)
     return view.shown if view is not None else Notice()
 
@@ -83,12 +83,12 @@ def add(hub: HubServer, id_: str, *tags: str, gated: str | bool = False, **facts
 
 
 def weights(count: float) -> dict[str, object]:
-    """What the Hub tells of so many parameters in bf16."""
+    """The Hub's facts about `count` parameters in bf16."""
     return {"parameters": {"BF16": round(count)}, "total": round(count)}
 
 
 def lists(hub: HubServer) -> list[str]:
-    """The questions for lists that came."""
+    """The requests for lists that arrived."""
     asked = [request for request in hub.requests if request.startswith("GET /api/models?")]
     return [request for request in asked if "base_model" not in request]  # a page's, those
 

@@ -39,7 +39,7 @@ from tests.support.tiny_model import write_files
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
-def test_results_come_while_typing(qtbot: QtBot, make_picker: MakePicker, hub: HubServer) -> None:
+def test_results_arrive_while_typing(qtbot: QtBot, make_picker: MakePicker, hub: HubServer) -> None:
     add(hub, "meta/llama-8b", "license:llama3", downloads=9, safetensors=weights(8e9))
     add(hub, "qwen/qwen-1b", downloads=5)
     picker = make_picker()
@@ -88,7 +88,9 @@ def test_rows_say_whether_they_fit_into_what_is_free_now(
     assert fits()["a/small"] is Fit.TOO_LARGE
 
 
-def test_the_newest_question_wins(qtbot: QtBot, make_picker: MakePicker, hub: HubServer) -> None:
+def test_only_the_latest_search_counts(
+    qtbot: QtBot, make_picker: MakePicker, hub: HubServer
+) -> None:
     add(hub, "a/slow-one")
     add(hub, "b/fast-one")
     picker = make_picker()
@@ -107,9 +109,7 @@ def test_the_newest_question_wins(qtbot: QtBot, make_picker: MakePicker, hub: Hu
     assert names(picker) == ["b/fast-one"]
 
 
-def test_filters_and_orders_are_asked_of_the_hub(
-    qtbot: QtBot, make_picker: MakePicker, hub: HubServer
-) -> None:
+def test_the_hub_filters_and_orders(qtbot: QtBot, make_picker: MakePicker, hub: HubServer) -> None:
     add(hub, "a/plain", "license:mit", downloads=3, likes=1, safetensors=weights(1e9))
     add(hub, "b/packed", "license:mit", "gptq", downloads=2, likes=9, safetensors=weights(30e9))
     add(hub, "c/gated", "license:llama3", gated="manual", downloads=1, safetensors=weights(8e9))
@@ -142,7 +142,7 @@ def test_filters_and_orders_are_asked_of_the_hub(
     assert not notice(picker).text
 
 
-def test_a_hundred_thousand_results_come_as_one_scrolls(
+def test_a_hundred_thousand_results_arrive_while_scrolling(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer
 ) -> None:
     hub.crowd = Crowd(100_000)
@@ -166,7 +166,7 @@ def test_a_hundred_thousand_results_come_as_one_scrolls(
     assert picker.browser.current() == entry(picker, "crowd/model-000119").row
 
 
-def test_where_nothing_fits_the_user_says_how_far_to_look(
+def test_without_a_match_the_user_decides_how_far_to_look(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer
 ) -> None:
     hub.crowd = Crowd(100_000)  # of which the Hub tells no parameters
@@ -244,7 +244,7 @@ def test_offline_lists_what_is_here_and_tries_again(
     qtbot.waitUntil(lambda: picker.spec == ModelSpec("owner/cached"))
 
 
-def test_here_asks_nothing_of_the_network(
+def test_here_does_not_use_the_network(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer, home: Path
 ) -> None:
     put_snapshot(hub.cache(home), "owner/cached", COMMIT, FILES, "main")
@@ -263,7 +263,7 @@ def test_here_asks_nothing_of_the_network(
     assert len(hub.requests) == asked
 
 
-def test_too_many_requests_and_then_again_by_itself(
+def test_a_rate_limit_is_reported_and_retried_automatically(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer
 ) -> None:
     add(hub, "owner/model")
@@ -298,9 +298,7 @@ def test_a_page_that_fails_keeps_the_earlier_ones(
     assert not notice(picker).text
 
 
-def test_an_id_typed_in_whole_needs_no_list(
-    qtbot: QtBot, make_picker: MakePicker, hub: HubServer
-) -> None:
+def test_a_complete_id_needs_no_list(qtbot: QtBot, make_picker: MakePicker, hub: HubServer) -> None:
     add(hub, "owner/model")
     hub.add_fault(Fault("GET /api/models[?]", 500))
     picker = make_picker()
@@ -317,7 +315,7 @@ def test_an_id_typed_in_whole_needs_no_list(
         assert current.spec == spec
 
 
-def test_an_id_typed_in_whole_is_gone_to(
+def test_a_complete_id_becomes_the_current_row(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer
 ) -> None:
     add(hub, "owner/model-large", downloads=9)

@@ -74,7 +74,7 @@ def test_deleting_asks_frees_and_updates(
     assert entry(picker, "owner/cached").row.where is Where.HUB
 
 
-def test_a_damaged_model_is_listed_with_its_cure_and_can_be_deleted(
+def test_a_damaged_model_is_listed_with_its_remedy_and_can_be_deleted(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer, home: Path
 ) -> None:
     snapshot = put_snapshot(hub.cache(home), "owner/broken", COMMIT, FILES, "main")

@@ -80,7 +80,7 @@ def test_the_keyboard_is_enough(
     assert chosen.args == [ModelChoice(None, model=ModelSpec(second))]
 
 
-def test_what_strangers_write_stays_plain_text(
+def test_untrusted_texts_stay_plain(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer, home: Path
 ) -> None:
     hostile = '<img src="http://x/y.png">\u202egpj\n<b>bold</b>'
@@ -118,7 +118,7 @@ def test_enter_on_a_model_of_the_hub_leads_to_its_download(
     assert set(names(picker, "On this machine")) == {"owner/model", BUNDLED_NAME}
 
 
-def test_escape_closes_and_f5_lists_anew(
+def test_escape_closes_and_f5_refreshes(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer, home: Path
 ) -> None:
     picker = make_picker()

@@ -1,4 +1,4 @@
-"""The downloads in the window: real children, a real queue, the Hub on loopback."""
+"""The downloads in the window: real download processes, a real queue, the Hub on loopback."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_a_download_from_its_request_to_its_end(
     assert not panel.clear_button.isEnabled()
 
 
-def test_cancel_leaves_nothing_and_the_next_goes_on(
+def test_cancel_leaves_nothing_and_the_next_one_continues(
     qtbot: QtBot, hub: HubServer, home: Path, open_downloads: Open, panel: DownloadsPanel
 ) -> None:
     hub.add(Repository(MODEL.source, FILES))
@@ -172,7 +172,7 @@ def test_cancel_leaves_nothing_and_the_next_goes_on(
     wait_for(qtbot, panel, "are on this machine")
 
 
-def test_a_stall_is_seen_and_tried_again(
+def test_a_stall_is_shown_and_retried(
     qtbot: QtBot, hub: HubServer, home: Path, open_downloads: Open, panel: DownloadsPanel
 ) -> None:
     hub.add(Repository(MODEL.source, FILES))
@@ -187,7 +187,7 @@ def test_a_stall_is_seen_and_tried_again(
     wait_for(qtbot, panel, "are on this machine")
 
 
-def test_a_failure_says_its_remedy(
+def test_a_failure_shows_its_remedy(
     qtbot: QtBot, notify: Notify, open_downloads: Open, panel: DownloadsPanel
 ) -> None:
     downloads = open_downloads()
@@ -201,12 +201,14 @@ def test_a_failure_says_its_remedy(
     assert "is not a Hub id" in message.args[0]
 
 
-def test_offline_mode_is_said(qtbot: QtBot, open_downloads: Open, panel: DownloadsPanel) -> None:
+def test_offline_mode_is_reported(
+    qtbot: QtBot, open_downloads: Open, panel: DownloadsPanel
+) -> None:
     open_downloads(HF_HUB_OFFLINE="1").add(MODEL)
     wait_for(qtbot, panel, "HF_HUB_OFFLINE is set")
 
 
-def test_it_goes_on_after_a_restart_and_says_so(
+def test_a_download_resumes_after_a_restart_and_says_so(
     qtbot: QtBot,
     notify: Notify,
     hub: HubServer,
@@ -232,7 +234,7 @@ def test_it_goes_on_after_a_restart_and_says_so(
     assert "are on this machine" in row(panel).state.text()
 
 
-def test_a_gated_model_is_asked_for_and_logged_in_to(
+def test_a_gated_model_leads_to_its_page_and_to_the_log_in(
     qtbot: QtBot, hub: HubServer, home: Path, open_downloads: Open, panel: DownloadsPanel
 ) -> None:
     hub.add(Repository(MODEL.source, FILES, gated="manual", granted={"me"}))
@@ -311,7 +313,7 @@ def test_every_state_in_words() -> None:
     assert human_duration(0.2) == "1 s"
 
 
-def test_the_summary_counts_what_is_on() -> None:
+def test_the_summary_counts_active_downloads() -> None:
     def item(key: str, state: DownloadState, done: int = 0, total: int = 0) -> DownloadItem:
         return DownloadItem(
             key=key, spec=ModelSpec(key), state=state, done_bytes=done, total_bytes=total

@@ -1,4 +1,4 @@
-"""Engines that wait for a lane: taken, replaced, given up, killed."""
+"""Standby engines: taken by a lane, replaced, ended, killed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MakeStandby = Callable[..., StandbyEngines]
 
 
 class Memory:
-    """Free memory as a test wants it."""
+    """Free memory that a test sets."""
 
     def __init__(self) -> None:
         self.free = 2 * START_FREE
@@ -126,16 +126,16 @@ def test_a_standby_engine_that_has_just_died_is_not_given_away(
     standby = make_standby()
     standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
-    engine = standby._standby[""]
+    engine = standby.engines[""]
     os.kill(pid, signal.SIGKILL)
-    # Without the event loop: the pool has not been told.
+    # The event loop does not run: the death is not known yet.
     assert engine._worker is not None
     assert engine._worker.process._ended.wait(60)
     assert standby.take("") is None
     qtbot.waitUntil(lambda: standby_pids(standby).get("") not in (None, pid), timeout=LONG)
 
 
-def test_what_still_imports_goes_when_a_generation_begins(
+def test_an_importing_engine_is_ended_when_a_generation_begins(
     qtbot: QtBot, make_standby: MakeStandby
 ) -> None:
     standby = make_standby("--delay", "importing=60")
@@ -148,7 +148,7 @@ def test_what_still_imports_goes_when_a_generation_begins(
     assert not standby._idle.isActive()
 
 
-def test_one_that_waits_stays_beside_a_generation(qtbot: QtBot, make_standby: MakeStandby) -> None:
+def test_a_ready_engine_stays_during_a_generation(qtbot: QtBot, make_standby: MakeStandby) -> None:
     standby = make_standby()
     standby.update([""], busy=False, generating=False)
     pid = wait_for_standby(qtbot, standby)
@@ -175,7 +175,7 @@ def test_each_environment_in_use_has_one(qtbot: QtBot, make_standby: MakeStandby
     gone(qtbot, pids["other"])
 
 
-def test_none_where_memory_is_short(
+def test_there_is_none_while_memory_is_short(
     qtbot: QtBot, make_standby: MakeStandby, memory: Memory
 ) -> None:
     standby = make_standby()
@@ -193,7 +193,7 @@ def test_none_where_memory_is_short(
     gone(qtbot, pid)
 
 
-def test_switching_it_off_tells_the_memory_and_is_remembered(
+def test_switching_it_off_reports_the_memory_and_is_stored(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     playground = make_window(settings=Settings(lanes=(LaneConfig(),)), standby=True)

@@ -40,7 +40,7 @@ def settings(*environments: EngineEnvironment, lane: LaneConfig | None = None) -
     )
 
 
-def test_a_lane_is_given_another_python_and_keeps_it(
+def test_a_lane_runs_in_another_python_and_keeps_it(
     qtbot: QtBot, make_window: MakeWindow, other_python: Path, tmp_path: Path
 ) -> None:
     second = EngineEnvironment("second", str(other_python))
@@ -60,8 +60,8 @@ def test_a_lane_is_given_another_python_and_keeps_it(
     tips = [a.toolTip() for a in header.environments.actions()]
     assert any("transformers" in tip for tip in tips)
     playground.window.prompt.set_prompt_text("Alice was")
-    with qtbot.waitSignal(playground.controller.finished, timeout=PATIENT) as waiting:
-        playground.controller.run()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=PATIENT) as waiting:
+        playground.prompt.run()
     assert not waiting.args[0].failed, lane.state.failure
     assert presenter.last_answer is not None
     assert presenter.last_answer.stamp.environment == "second"
@@ -91,7 +91,7 @@ def test_an_environment_that_is_gone_is_reported_and_the_lane_can_be_given_anoth
     assert not presenter.view.header.environment.isVisible()
 
 
-def test_a_python_without_the_libraries_is_blamed_and_not_the_model(
+def test_a_python_without_the_libraries_fails_with_that_reason(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
 ) -> None:
     bare = EngineEnvironment("bare", str(make_other_python(tmp_path / "bare", with_packages=False)))
@@ -107,7 +107,7 @@ def test_a_python_without_the_libraries_is_blamed_and_not_the_model(
     assert "No module named" in lane.state.failure.detail
 
 
-def test_a_lane_of_an_environment_nobody_knows_is_editable(
+def test_a_lane_of_an_unknown_environment_is_editable(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     playground = make_window(real=True, settings=settings(lane=LaneConfig(environment="lost")))
@@ -181,7 +181,7 @@ def test_the_dialog_adds_checks_and_removes(
     dialog.close()
 
 
-def test_making_one_fails_with_pips_words_and_can_be_cancelled(
+def test_an_installation_fails_with_pips_message_and_can_be_cancelled(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "index").mkdir()

@@ -1,4 +1,4 @@
-"""The floor of a lane, from the engine's word to the plot and the table."""
+"""The floor of a lane, from the engine's event to the plot and the table."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_percentiles_and_ttft_are_marked(plot: LatencyPlot) -> None:
     assert items[0].median.value() == pytest.approx(10.0)
     assert items[1].high.value() == pytest.approx(25.0)
     assert items[0].label.text().endswith("TTFT 30.0 ms")
-    # The other's 80 ms lie above what is in sight: an arrow at the upper edge.
+    # The other's 80 ms lie above the visible part: an arrow at the upper edge.
     assert items[1].label.text() == "▲ TTFT 80.0 ms"
 
 
@@ -81,7 +81,7 @@ def test_arrow_keys_read_every_lane(plot: LatencyPlot, qtbot: QtBot) -> None:
     assert canvas.read_out.title() == "token 100"
 
 
-def test_the_floor_rises_under_its_lane_and_is_told(plot: LatencyPlot, qtbot: QtBot) -> None:
+def test_the_floor_rises_under_its_lane_and_is_read_out(plot: LatencyPlot, qtbot: QtBot) -> None:
     floor = Floor(weight_bytes=4_000_000, cache_bytes=10_000, bandwidth=1e9)
     assert not plot.tokens._legend.isVisible()
     plot.update_lane(0, steady(100, 0.010, 0.03), floor, prompt_tokens=20)
@@ -103,7 +103,7 @@ def test_the_floor_rises_under_its_lane_and_is_told(plot: LatencyPlot, qtbot: Qt
     assert plot.tokens.canvas.read_out.rows()[0][2] == "10.0 ms"
 
 
-def test_a_floor_is_in_sight_on_a_logarithmic_axis(plot: LatencyPlot) -> None:
+def test_a_floor_is_visible_on_a_logarithmic_axis(plot: LatencyPlot) -> None:
     floor = Floor(weight_bytes=50_000, cache_bytes=100, bandwidth=1e9)
     plot.update_lane(0, steady(100, 0.010, 0.03), floor)
     plot.log.setChecked(True)
@@ -152,7 +152,7 @@ def test_distribution_counts_every_token(plot: LatencyPlot, qtbot: QtBot) -> Non
     assert plot.distribution._shares[0][-1] == pytest.approx(100)
 
 
-def test_a_lanes_name_is_whole_where_the_others_leave_room(plot: LatencyPlot, qtbot: QtBot) -> None:
+def test_a_lanes_name_is_not_elided_where_it_fits(plot: LatencyPlot, qtbot: QtBot) -> None:
     plot.resize(940, 230)
     plot.set_lane(0, "a · bf16")
     plot.set_lane(1, "a model with a longer name · GPTQ 4-bit")
@@ -162,7 +162,7 @@ def test_a_lanes_name_is_whole_where_the_others_leave_room(plot: LatencyPlot, qt
     qtbot.waitUntil(lambda: long.text() != long.full_text())
 
 
-def test_the_head_has_room_in_the_smallest_window(plot: LatencyPlot) -> None:
+def test_the_head_fits_into_the_smallest_window(plot: LatencyPlot) -> None:
     for index in range(4):
         plot.set_lane(index, f"a model with a long name · lane {index}")
     assert plot.minimumSizeHint().width() <= 472

@@ -1,4 +1,4 @@
-"""What is sent to a model out of what was said before."""
+"""The prompts that a conversation sends to a model."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_a_raw_prompt_stands_alone() -> None:
     assert talk.prompt_for("raw", "Twice") == RawPrompt("Twice")
 
 
-def test_a_chat_prompt_carries_what_was_answered() -> None:
+def test_a_chat_prompt_contains_the_answered_turns() -> None:
     talk = Conversation().asked("raw", "Once").with_answer(answer(" upon"))
     talk = talk.asked("chat", "Hello").with_answer(answer("Hi"))
     talk = talk.asked("chat", "lost").with_text("half an ans")

@@ -89,7 +89,7 @@ def test_an_engine_started_ahead_is_the_one_that_loads(qtbot: QtBot, make_lane: 
     assert lane.pid == pid
 
 
-def test_unloading_ends_the_process_and_says_what_came_back(
+def test_unloading_ends_the_process_and_reports_the_memory_freed(
     qtbot: QtBot, make_lane: MakeLane
 ) -> None:
     lane = make_lane()
@@ -150,7 +150,7 @@ def test_an_engine_that_ignores_a_stop_can_be_ended(qtbot: QtBot, make_lane: Mak
     assert gone(pid)
 
 
-def test_another_precision_loads_the_model_anew(qtbot: QtBot, make_lane: MakeLane) -> None:
+def test_another_precision_reloads_the_model(qtbot: QtBot, make_lane: MakeLane) -> None:
     lane = make_lane()
     ready(qtbot, lane)
     pid = lane.pid
@@ -176,7 +176,7 @@ def test_another_precision_during_the_load_wins(qtbot: QtBot, make_lane: MakeLan
 @pytest.mark.parametrize(
     "phase", ["importing", "reading_weights", "warming_up", "reading_prompt", "generating"]
 )
-def test_a_killed_engine_is_told_and_the_lane_loads_again(
+def test_a_killed_engine_is_reported_and_the_lane_loads_again(
     qtbot: QtBot, make_lane: MakeLane, phase: str
 ) -> None:
     lane = make_lane("--rate", "100", "--delay", f"{phase}=60")
@@ -199,7 +199,7 @@ def test_a_killed_engine_is_told_and_the_lane_loads_again(
     assert lane.state.failure.remedy
 
 
-def test_an_engine_killed_while_unloading_is_just_gone(qtbot: QtBot, make_lane: MakeLane) -> None:
+def test_an_engine_killed_while_unloading_is_no_failure(qtbot: QtBot, make_lane: MakeLane) -> None:
     lane = make_lane("--fault", "hang", "--at", "unloading")
     ready(qtbot, lane)
     pid = lane.pid
@@ -211,7 +211,7 @@ def test_an_engine_killed_while_unloading_is_just_gone(qtbot: QtBot, make_lane: 
 
 @pytest.mark.parametrize("phase", ["importing", "reading_weights", "generating"])
 @pytest.mark.parametrize("fault", ["garbage", "wrong-version", "half-frame", "close-stdout"])
-def test_garbage_from_the_engine_fails_the_lane(
+def test_invalid_data_from_the_engine_fails_the_lane(
     qtbot: QtBot, make_lane: MakeLane, phase: str, fault: str
 ) -> None:
     lane = make_lane("--rate", "1000", "--fault", fault, "--at", phase)
@@ -247,7 +247,7 @@ def test_a_failed_load_ends_its_process(qtbot: QtBot, make_lane: MakeLane) -> No
     assert "not enough memory" in lane.state.failure.message
 
 
-def test_a_load_asked_for_while_the_failed_engine_ends_is_under_way(
+def test_a_load_requested_while_a_failed_engine_ends_is_under_way(
     qtbot: QtBot, make_lane: MakeLane
 ) -> None:
     lane = make_lane("--fault", "out-of-memory", "--at", "reading_weights")
@@ -258,9 +258,7 @@ def test_a_load_asked_for_while_the_failed_engine_ends_is_under_way(
     reach(qtbot, lane, Stage.FAILED)
 
 
-def test_an_engine_that_cannot_be_started_is_a_sentence(
-    qtbot: QtBot, background: Background
-) -> None:
+def test_an_engine_that_cannot_be_started_is_reported(qtbot: QtBot, background: Background) -> None:
     lane = LaneController(
         LaneConfig(), background, lambda _: EngineProcess(["/no/such/python"]), scripted_prepare
     )
@@ -271,7 +269,7 @@ def test_an_engine_that_cannot_be_started_is_a_sentence(
     assert "could not be started" in lane.state.failure.message
 
 
-def test_too_little_memory_is_told_and_may_be_overruled(
+def test_too_little_memory_is_reported_and_can_be_overruled(
     qtbot: QtBot, background: Background
 ) -> None:
     def big(config: LaneConfig, facts: EngineFacts | None) -> Prepared:

@@ -92,7 +92,7 @@ def lane(qtbot: QtBot) -> LaneView:
     return view
 
 
-def test_precision_that_cannot_be_had_says_why(lane: LaneView) -> None:
+def test_an_unavailable_precision_says_why(lane: LaneView) -> None:
     combo = lane.header.precision
     model = combo.model()
     assert isinstance(model, QStandardItemModel)
@@ -115,7 +115,7 @@ def test_choices_emit_only_when_the_user_makes_them(lane: LaneView, qtbot: QtBot
     assert chosen.args == [LaneConfig(precision=Precision.FP16)]
 
 
-def test_keyboard_skips_what_cannot_be_had(lane: LaneView, qtbot: QtBot) -> None:
+def test_the_keyboard_skips_unavailable_precisions(lane: LaneView, qtbot: QtBot) -> None:
     combo = lane.header.precision
     qtbot.keyClick(combo, Qt.Key.Key_End)
     assert combo.currentData() != "gptq"
@@ -172,7 +172,7 @@ def test_badge_counts_and_a_mismatch_is_red(lane: LaneView) -> None:
     assert lane.badge.isVisible()
 
 
-def test_failure_tells_cure_and_details_on_request(lane: LaneView, qtbot: QtBot) -> None:
+def test_a_failure_shows_its_remedy_and_details_on_request(lane: LaneView, qtbot: QtBot) -> None:
     failure = Failure("The <b>engine</b> was killed.", "Load it again.", "the log")
     lane.show_state(LaneState(stage=Stage.FAILED, failure=failure), 0.0)
     assert lane.failure.isVisible()
@@ -197,7 +197,7 @@ def test_a_refusal_for_lack_of_memory_offers_to_load_anyway(lane: LaneView, qtbo
     assert commanded.args == [LaneCommand.LOAD]
 
 
-def test_the_room_left_is_said_under_the_text(lane: LaneView) -> None:
+def test_the_headroom_is_shown_under_the_text(lane: LaneView) -> None:
     lane.show_headroom(headroom_text(1000), headroom_tip(24, 1024, 2000, 8_000_000))
     assert lane.headroom.text() == "context: 1,000 left"
     assert lane.headroom.toolTip().splitlines() == [

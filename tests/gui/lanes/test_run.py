@@ -26,7 +26,7 @@ ENDLESS = GenerationOptions(max_new_tokens=1_000_000)
 
 
 class Record:
-    """Everything a run says, in order."""
+    """Records the signals of a run in order."""
 
     def __init__(self, run: RunController) -> None:
         self.steps: list[GenerateStep[LaneController]] = []
@@ -79,7 +79,7 @@ def test_repeats_alternate_and_lanes_wait_between_their_turns(
     assert not record.waiting
 
 
-def test_a_lane_whose_load_fails_at_once_keeps_no_other_from_loading(
+def test_a_lane_whose_load_fails_at_once_does_not_stop_the_others(
     qtbot: QtBot, run: RunController, make_lane: MakeLane, background: Background
 ) -> None:
     def refuse(_: str) -> Engine:
@@ -99,7 +99,7 @@ def test_a_lane_whose_load_fails_at_once_keeps_no_other_from_loading(
     assert asked == [lane]
 
 
-def test_a_lane_that_dies_is_passed_over_from_then_on(
+def test_a_lane_that_dies_is_skipped_from_then_on(
     qtbot: QtBot, run: RunController, make_lane: MakeLane
 ) -> None:
     a, b = lanes = [make_lane("--fault", "sigkill", "--at", "generating"), make_lane()]

@@ -16,6 +16,7 @@ from playground.core.model.weights import ModelSizes
 from playground.core.precision import Precision
 from playground.core.system.resources import resource
 from playground.gui.context import AppContext
+from playground.gui.lanes.commands import LaneCommand
 from playground.gui.memory.chart import MemoryChart
 from playground.gui.memory.controller import MemoryController
 from playground.gui.memory.dialog import MemoryDialog
@@ -61,12 +62,12 @@ def test_every_precision_has_its_bar_verdict_and_context(
     assert "tight, 1,024 tokens" in lines["bf16"]
     assert "too large, none" in lines["GPTQ 4-bit"]
     assert "free now" in chart_text(chart)
-    assert "as a GPTQ version" in chart_text(chart)
+    assert "needs a GPTQ version" in chart_text(chart)
     names = [w.accessibleName() for w in chart.bars.children() if hasattr(w, "accessibleName")]
     assert any("bf16: weights" in name and "cache for 1,024 tokens" in name for name in names)
 
 
-def test_the_line_of_what_is_free_moves_and_bars_are_drawn(
+def test_the_line_at_the_free_memory_moves_and_bars_are_drawn(
     chart: MemoryChart, sizes: ModelSizes
 ) -> None:
     chart.show_table(table_of(sizes, 2 * GB))
@@ -75,13 +76,13 @@ def test_the_line_of_what_is_free_moves_and_bars_are_drawn(
     assert image(chart) != before
 
 
-def test_it_has_room_in_the_page_of_a_window_of_1280(chart: MemoryChart, sizes: ModelSizes) -> None:
+def test_it_fits_into_the_page_of_a_window_of_1280(chart: MemoryChart, sizes: ModelSizes) -> None:
     for free in (20 * GB, 100_000_000):
         chart.show_table(table_of(sizes, free))
         assert chart.minimumSizeHint().width() <= 541
 
 
-def test_what_a_packed_checkpoint_cannot_be_is_one_sentence(chart: MemoryChart) -> None:
+def test_a_packed_checkpoint_excludes_other_precisions_in_one_sentence(chart: MemoryChart) -> None:
     packed = read_checkpoint(resource("models", "classics-6m-gptq")).sizes
     chart.show_table(table_of(packed, 8 * GB))
     assert "It is stored as GPTQ: no other precision can be made of it." in chart_text(chart)
@@ -146,7 +147,7 @@ def test_what_cannot_be_read_is_a_sentence(
 def test_a_lanes_menu_opens_the_chart_of_its_model(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window()
     view = playground.lanes.presenters[0].view
-    view.header.entries["memory"].trigger()
+    view.header.commands[LaneCommand.SHOW_MEMORY].trigger()
     (dialog,) = playground.window.findChildren(MemoryDialog)
     qtbot.waitUntil(lambda: dialog.chart.table is not None, timeout=60_000)
     assert "bf16: " in chart_text(dialog.chart)

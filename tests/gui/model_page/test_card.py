@@ -104,7 +104,7 @@ def test_nothing_is_loaded_even_where_an_image_is_left(qtbot: QtBot, tmp_path: P
     "markdown",
     ["- a\n" * 25_000, "# a\n" * 25_000, "|" + "a|" * 49_000, "*a* " * 25_000, "> " * 50_000],
 )
-def test_what_a_view_would_choke_on_is_cut(markdown: str) -> None:
+def test_markdown_that_would_block_the_view_is_cut(markdown: str) -> None:
     text, cut = drawable(markdown)
     assert len(text) < len(markdown)
     assert cut or markdown.startswith(">")
@@ -156,7 +156,7 @@ def test_links_are_shown_before_they_are_followed(
             QDesktopServices.unsetUrlHandler(scheme)
 
 
-def test_addresses_are_shown_as_the_network_sees_them(qtbot: QtBot) -> None:
+def test_addresses_are_shown_as_dns_sees_them(qtbot: QtBot) -> None:
     url = web_link("https://ex\u00e4mple.com/\u202ea b")
     assert url is not None
     question = LinkQuestion(url, QWidget())

@@ -1,4 +1,4 @@
-"""From a model's page into lanes: at once, or after the downloads that it takes."""
+"""From a model's page into lanes: at once, or after the downloads that they need."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_from_the_search_to_two_lanes_without_leaving_the_window(
     qtbot.waitUntil(lambda: not window.window.indicator.isVisible(), timeout=LONG)
 
 
-def test_what_is_here_goes_into_lanes_at_once(
+def test_models_on_this_machine_go_into_lanes_at_once(
     qtbot: QtBot, make_window: MakeWindow, both: HubServer, home: Path
 ) -> None:
     cache = both.cache(home)
@@ -117,7 +117,7 @@ def test_what_is_here_goes_into_lanes_at_once(
     assert len(window.lanes.lanes) == 3
     with qtbot.waitSignal(window.models.pending.model_chosen, timeout=LONG):
         window.models.pending.request([(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)])
-    # The third lane was empty, and went.
+    # The third lane was empty and was removed.
     assert configs(window) == [(BASE, Precision.BF16), (GPTQ, Precision.GPTQ)]
     assert window.downloads.items() == ()
     with qtbot.waitSignal(window.models.pending.model_chosen, timeout=LONG):
@@ -144,12 +144,13 @@ def test_a_cancelled_download_leaves_the_lanes_as_they_are(
     assert configs(window) == [(ModelSpec(), Precision.INT8)]
 
 
-def test_a_download_taken_out_leaves_the_lanes_as_they_are(
+def test_a_removed_download_leaves_the_lanes_as_they_are(
     qtbot: QtBot, both: HubServer, window: Playground
 ) -> None:
     hold = held_request(qtbot, both, window)
     window.downloads.remove(GPTQ.source)
-    assert f"Without {GPTQ.source} the lanes stay" in window.window.messages.text()
+    said = window.window.messages.text()
+    assert f"{GPTQ.source} is no longer being downloaded; the lanes stay" in said
     with qtbot.waitSignal(window.downloads.finished, timeout=LONG):
         hold.release.set()
     assert configs(window) == [(ModelSpec(), Precision.INT8)]
@@ -243,7 +244,7 @@ def test_a_request_whose_downloads_finished_with_the_window_is_served(
         window.start_ahead()
     assert configs(window)[0] == (BASE, Precision.NF4)
     assert not window.downloads.items()[0].lanes
-    # One that was taken back is not waited for.
+    # A cancelled one is not waited for.
     assert window.end()
     save(queue_file(), [msgspec.structs.replace(done, state=DownloadState.CANCELLED)])
     following = make_window(place=HubPlace(both.endpoint, cache))

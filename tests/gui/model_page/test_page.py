@@ -42,7 +42,7 @@ from tests.support.tiny_model import write_files
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support")
 
 
-def test_all_that_a_page_tells(
+def test_everything_that_a_page_shows(
     qtbot: QtBot, hub: HubServer, page_view: ModelPageView, open_page: OpenPage
 ) -> None:
     tokenizer = {"tokenizer_class": "LlamaTokenizerFast", "chat_template": "{{ messages }}"}
@@ -216,7 +216,7 @@ def test_a_gated_model_says_where_to_ask(
     dialog.reject()
 
 
-def test_what_is_not_there_and_a_hub_in_trouble(
+def test_an_unknown_model_and_a_failing_hub(
     qtbot: QtBot, hub: HubServer, page_view: ModelPageView, open_page: OpenPage
 ) -> None:
     page = open_page()
@@ -232,7 +232,7 @@ def test_what_is_not_there_and_a_hub_in_trouble(
         click(qtbot, page_view.retry_button)
 
 
-def test_offline_what_is_here_has_its_page(
+def test_offline_a_model_of_this_machine_has_its_page(
     qtbot: QtBot, hub: HubServer, home: Path, page_view: ModelPageView, open_page: OpenPage
 ) -> None:
     put_snapshot(hub.cache(home), "owner/model", "c" * 40, FILES | {"README.md": CARD}, "main")
@@ -276,7 +276,7 @@ def test_folders_have_the_same_page(
     qtbot.waitUntil(lambda: "is not on this machine any more" in page_text(page_view), timeout=LONG)
 
 
-def test_it_says_whether_the_model_fits_once_somebody_looks(
+def test_the_memory_chart_is_filled_when_it_is_opened(
     qtbot: QtBot, hub: HubServer, tmp_path: Path, page_view: ModelPageView, open_page: OpenPage
 ) -> None:
     hub.add(Repository("owner/model", FILES))

@@ -93,7 +93,7 @@ def test_headings_are_passed_over(qtbot: QtBot, make: Make, folder: Path) -> Non
     assert current.name == BUNDLED_NAME
 
 
-def test_what_cannot_be_used_says_why_and_stays_unchosen(
+def test_an_unusable_model_says_why_and_cannot_be_chosen(
     qtbot: QtBot, make: Make, tmp_path: Path
 ) -> None:
     no_tokenizer = write_files(

@@ -28,9 +28,7 @@ def test_table_copies_as_tsv(window: MainWindow, qtbot: QtBot) -> None:
     assert table.rowCount() == 1
 
 
-def test_names_have_their_room_and_figures_keep_their_places(
-    window: MainWindow, qtbot: QtBot
-) -> None:
+def test_names_fit_and_columns_stay_in_place(window: MainWindow, qtbot: QtBot) -> None:
     table = window.table
     window.show()
     qtbot.waitExposed(window)

@@ -136,7 +136,7 @@ def test_a_cancel_in_a_layer_leaves_nothing_and_all_can_begin_again(
 
 
 @needs_gptqmodel
-def test_an_engine_that_dies_is_a_sentence_and_another_one_takes_over(
+def test_a_dead_engine_is_reported_and_another_one_takes_over(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)

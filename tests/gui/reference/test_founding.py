@@ -33,7 +33,7 @@ def test_the_founding_comparison_can_be_cancelled_while_it_loads(
     assert not dialog.measurement.running
 
 
-def test_the_founding_comparison_makes_the_lanes_that_are_missing(
+def test_the_founding_comparison_creates_the_missing_lanes(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     before = len(children())
@@ -101,7 +101,7 @@ def test_what_was_measured_stays_when_it_is_cancelled(
     measurement.release()
 
 
-def test_the_lanes_made_for_it_end_in_the_middle_of_a_generation(
+def test_its_hidden_lanes_end_in_the_middle_of_a_generation(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
     before = len(children())

@@ -1,4 +1,4 @@
-"""A model's own code in the window: shown, agreed to, remembered, and asked for anew."""
+"""A model's own code in the window: reviewed, allowed, remembered, reviewed again if changed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def wait_failed(qtbot: QtBot, lane: LaneController) -> None:
     assert lane.state.failure.remote_code, lane.state.failure
 
 
-def test_nothing_runs_before_somebody_looked_and_agreed(
+def test_nothing_runs_before_the_user_agrees(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
 ) -> None:
     trace = tmp_path / "trace"
@@ -74,7 +74,7 @@ def test_nothing_runs_before_somebody_looked_and_agreed(
     (consent,) = SettingsStore(tmp_path / "settings.toml").values.code_consents
     assert consent.model == str(folder)
 
-    # What is remembered needs no second word; what has changed does.
+    # A remembered consent is not asked for again; one for changed code is.
     lane.reload()
     qtbot.waitUntil(lambda: lane.state.stage is not Stage.READY, timeout=PATIENT)
     qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=PATIENT)

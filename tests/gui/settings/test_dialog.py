@@ -1,4 +1,4 @@
-"""The dialog of the settings: what it changes holds at once, and stays."""
+"""The dialog of the settings: changes take effect at once and are stored."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def stored(tmp_path: Path) -> Settings:
     return SettingsStore(tmp_path / "settings.toml").values
 
 
-def test_a_change_holds_at_once_and_stays(
+def test_a_change_takes_effect_at_once_and_is_stored(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
 ) -> None:
     playground = make_window()
@@ -68,7 +68,7 @@ def test_a_change_holds_at_once_and_stays(
     dialog.close()
 
 
-def test_folders_and_consents_are_taken_back(
+def test_folders_and_consents_can_be_removed(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
 ) -> None:
     consents = (CodeConsent("a/b", "1", "x"), CodeConsent("c/d", "2", "y"))
@@ -112,7 +112,7 @@ def test_places_are_copied_and_opened_and_environments_are_one_button_away(
     dialog.close()
 
 
-def test_a_picture_leaves_no_settings(qtbot: QtBot, tmp_path: Path) -> None:
+def test_a_screenshot_stores_no_settings(qtbot: QtBot, tmp_path: Path) -> None:
     playground = Playground(SettingsStore(tmp_path / "settings.toml"), keep_settings=False)
     playground.settings.change("theme", "dark")
     assert theme.color("window").name() == theme.DARK.window

@@ -29,8 +29,8 @@ FAST = ("--rate", "2000")
 
 def run(qtbot: QtBot, playground: Playground, prompt: str = "Once upon a time") -> RunResult:
     playground.window.prompt.set_prompt_text(prompt)
-    with qtbot.waitSignal(playground.controller.finished, timeout=LONG) as waiting:
-        playground.controller.run()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=LONG) as waiting:
+        playground.prompt.run()
     result = waiting.args[0]
     assert isinstance(result, RunResult)
     return result
@@ -42,7 +42,7 @@ def generate_long(qtbot: QtBot, playground: Playground) -> None:
     window.options.set_options(GenerationOptions(max_new_tokens=1_000_000))
     window.options.set_timing("together")
     window.prompt.set_prompt_text("Once")
-    playground.controller.run()
+    playground.prompt.run()
     qtbot.waitUntil(
         lambda: all(p.figures()[0].tokens > 20 for p in playground.lanes.presenters), timeout=LONG
     )
@@ -70,7 +70,7 @@ def test_one_click_loads_and_runs_three_lanes(qtbot: QtBot, make_window: MakeWin
     table = playground.window.table
     assert table.rowCount() == 3
     assert "tok/s" in table.as_tsv()
-    assert not playground.controller.run_controller.running
+    assert not playground.prompt.run_controller.running
 
 
 def test_lanes_answer_one_after_the_other_and_the_order_alternates(
@@ -105,14 +105,14 @@ def test_lanes_that_wait_for_their_turn_say_so(qtbot: QtBot, make_window: MakeWi
     window, lanes = playground.window, playground.lanes.presenters
     window.options.set_options(GenerationOptions(max_new_tokens=1_000_000))
     window.prompt.set_prompt_text("Once")
-    playground.controller.run()
+    playground.prompt.run()
     qtbot.waitUntil(lambda: lanes[0].figures()[0].tokens > 20, timeout=LONG)
     statuses = [presenter.view.status.full_text() for presenter in lanes]
     assert statuses[0].startswith("generating")
     assert statuses[1:] == ["waiting for its turn"] * 2
     assert "its turn" in lanes[1].view.stream.accessibleDescription()
-    with qtbot.waitSignal(playground.controller.finished, timeout=LONG):
-        playground.controller.stop()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=LONG):
+        playground.prompt.stop()
     assert all(p.view.status.full_text().startswith("ready") for p in lanes)
 
 
@@ -127,8 +127,8 @@ def test_together_is_stamped(qtbot: QtBot, make_window: MakeWindow) -> None:
 def test_stop_ends_a_run_in_every_lane(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window("--rate", "200")
     generate_long(qtbot, playground)
-    with qtbot.waitSignal(playground.controller.finished, timeout=LONG) as waiting:
-        playground.controller.stop()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=LONG) as waiting:
+        playground.prompt.stop()
     assert waiting.args[0].stopped
     assert all(lane.state.stage is Stage.READY for lane in playground.lanes.lanes)
 
@@ -136,11 +136,11 @@ def test_stop_ends_a_run_in_every_lane(qtbot: QtBot, make_window: MakeWindow) ->
 def test_stop_while_loading_ends_the_processes(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window("--delay", "reading_weights=60")
     playground.window.prompt.set_prompt_text("Once")
-    playground.controller.run()
+    playground.prompt.run()
     lanes = playground.lanes.lanes
     qtbot.waitUntil(lambda: all(x.state.stage is Stage.LOADING for x in lanes), timeout=LONG)
     running = pids(playground)
-    playground.controller.stop()
+    playground.prompt.stop()
     qtbot.waitUntil(lambda: all(x.state.stage is Stage.EMPTY for x in lanes), timeout=LONG)
     assert not any(psutil.pid_exists(pid) for pid in running)
 
@@ -177,8 +177,8 @@ def test_a_lane_that_dies_leaves_the_others_alone(qtbot: QtBot, make_window: Mak
         timeout=LONG,
     )
     assert len(shown_text(playground.lanes.presenters[1].view.stream)) > len("Once")
-    playground.controller.stop()
-    qtbot.waitUntil(lambda: not playground.controller.run_controller.running, timeout=LONG)
+    playground.prompt.stop()
+    qtbot.waitUntil(lambda: not playground.prompt.run_controller.running, timeout=LONG)
 
 
 def test_a_run_goes_on_without_a_lane_that_is_removed(
@@ -186,8 +186,8 @@ def test_a_run_goes_on_without_a_lane_that_is_removed(
 ) -> None:
     playground = make_window("--rate", "500")
     playground.window.prompt.set_prompt_text("Once")
-    with qtbot.waitSignal(playground.controller.finished, timeout=LONG) as waiting:
-        playground.controller.run()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=LONG) as waiting:
+        playground.prompt.run()
         first = playground.lanes.lanes[0]
         qtbot.waitUntil(lambda: first.state.stage is Stage.GENERATING, timeout=LONG)
         pid = first.pid
@@ -234,15 +234,15 @@ def test_regenerating_takes_the_next_seed_and_replaces_the_answer(
     run(qtbot, playground)
     first = playground.lanes.presenters[0]
     old = first.last_answer
-    with qtbot.waitSignal(playground.controller.finished, timeout=LONG):
-        playground.controller.regenerate()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=LONG):
+        playground.prompt.regenerate()
     assert old is not None
     for presenter in playground.lanes.presenters:
         assert presenter.last_answer is not None
         assert presenter.last_answer.stamp.options.seed == 8
         assert len(presenter.conversation.exchanges) == 1
     assert playground.window.options.options().seed == 8
-    with qtbot.waitSignal(playground.controller.finished, timeout=LONG):
+    with qtbot.waitSignal(playground.prompt.finished, timeout=LONG):
         first.view.commanded.emit(LaneCommand.REGENERATE)
     assert first.last_answer is not None
     assert first.last_answer.stamp.options.seed == 9
@@ -256,13 +256,13 @@ def test_the_last_prompt_can_be_edited_and_run_again(qtbot: QtBot, make_window: 
     run(qtbot, playground, "One")
     run(qtbot, playground, "Two")
     playground.window.prompt.set_prompt_text("")
-    playground.controller.edit_last()
+    playground.prompt.edit_last()
     assert playground.window.prompt.prompt_text() == "Two"
     run(qtbot, playground, "Three")
     talk = playground.lanes.presenters[0].conversation
     assert [exchange.typed for exchange in talk.exchanges] == ["One", "Three"]
     assert "Two" not in playground.lanes.presenters[0].view.stream.toPlainText()
-    playground.controller.clear()
+    playground.prompt.clear()
     assert playground.lanes.presenters[0].view.stream.toPlainText() == ""
 
 
@@ -293,9 +293,7 @@ def test_a_message_that_no_lane_could_take_is_not_lost(
     assert all(lane.state.failure for lane in playground.lanes.lanes)
 
 
-def test_late_news_of_tokens_do_not_reopen_a_finished_line(
-    qtbot: QtBot, make_window: MakeWindow
-) -> None:
+def test_late_tokens_do_not_reopen_a_finished_line(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window(*FAST)
     run(qtbot, playground)
     playground.lanes.streamed.emit(playground.lanes.presenters)
@@ -305,7 +303,7 @@ def test_late_news_of_tokens_do_not_reopen_a_finished_line(
     assert (left, right) == (0.0, 128 * 1.02 + 1)  # all of it, as nothing runs
 
 
-def test_settings_that_cannot_be_written_keep_no_model_from_a_lane(
+def test_a_lane_takes_a_model_though_settings_cannot_be_written(
     qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
 ) -> None:
     playground = make_window(*FAST)
@@ -321,9 +319,9 @@ def test_a_bad_prompt_is_a_message_and_starts_nothing(
 ) -> None:
     playground = make_window(*FAST)
     playground.window.prompt.set_prompt_text("")
-    playground.controller.run()
+    playground.prompt.run()
     assert "prompt is empty" in playground.window.messages.text()
-    assert not playground.controller.run_controller.running
+    assert not playground.prompt.run_controller.running
     assert pids(playground) == [0, 0, 0]
 
 
@@ -365,7 +363,7 @@ def test_closing_the_window_while_three_lanes_generate_waits_for_none_of_them(
     assert not any(psutil.pid_exists(pid) for pid in running)
 
 
-def test_what_was_chosen_is_there_again(qtbot: QtBot, make_window: MakeWindow) -> None:
+def test_the_settings_are_restored(qtbot: QtBot, make_window: MakeWindow) -> None:
     settings = Settings(lanes=(LaneConfig(precision=Precision.NF4), LaneConfig()))
     playground = make_window(settings=settings)
     playground.window.prompt.set_prompt_text("Kept")

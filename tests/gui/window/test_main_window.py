@@ -232,7 +232,7 @@ def test_shortcuts_reach_lanes_and_enlarge_them(window: MainWindow, qtbot: QtBot
     assert window.focusWidget() is window.prompt.edit
 
 
-def test_lanes_move_and_go(window: MainWindow) -> None:
+def test_lanes_are_moved_and_removed(window: MainWindow) -> None:
     fill(window, 3)
     first, second, third = window.lanes.views()
     window.lanes.move(third, 0)
@@ -313,7 +313,7 @@ def test_message_bar(window: MainWindow) -> None:
     assert bar.isHidden()
 
 
-def test_closing_is_told(window: MainWindow, qtbot: QtBot) -> None:
+def test_closing_is_emitted(window: MainWindow, qtbot: QtBot) -> None:
     with qtbot.waitSignal(window.closing):
         window.close()
 

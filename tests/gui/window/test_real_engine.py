@@ -32,8 +32,8 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
     )
     presenters = playground.lanes.presenters
     playground.window.prompt.set_prompt_text("Alice was beginning to")
-    with qtbot.waitSignal(playground.controller.finished, timeout=PATIENT) as waiting:
-        playground.controller.run()
+    with qtbot.waitSignal(playground.prompt.finished, timeout=PATIENT) as waiting:
+        playground.prompt.run()
     assert not waiting.args[0].failed, [p.lane.state.failure for p in presenters]
     wanted = (Precision.BF16, Precision.INT8, Precision.GPTQ)
     for presenter, precision in zip(presenters, wanted, strict=True):

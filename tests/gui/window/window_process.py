@@ -57,7 +57,7 @@ def main() -> None:
     )
     playground.window.show()
     reporter = Reporter(playground)
-    QTimer.singleShot(0, playground.start_ahead if idle else playground.controller.run)
+    QTimer.singleShot(0, playground.start_ahead if idle else playground.prompt.run)
     application.exec()
     del reporter
 
