@@ -29,6 +29,7 @@ from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.settings import Settings, SettingsStore
+from playground.core.system.machine import processor
 from playground.gui.lanes.run import RunResult
 from playground.hub.local.prepare import Prepared
 from tests.benchmarks import entry
@@ -270,7 +271,7 @@ def _scripted(config: LaneConfig, _: EngineFacts | None) -> Prepared:
 
 def _conditions(args: argparse.Namespace) -> dict[str, str]:
     return {
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": f"{processor().name}, {os.cpu_count()} cores",
         "load": f"{os.getloadavg()[0]:.1f} at the end",
         "system": platform.platform(),
         "Python": platform.python_version(),
@@ -280,15 +281,6 @@ def _conditions(args: argparse.Namespace) -> dict[str, str]:
         "stream": f"{args.lanes} lanes at {args.rate:g} tokens/s, {args.tokens:,} tokens each",
         "real": f"bundled model, bf16, {_REAL_TOKENS} tokens, {_ROUNDS} pairs",
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _rate(text: str) -> float:
