@@ -125,7 +125,7 @@ class _Bare:
         self._answer()
 
     def rate(self) -> float:
-        """Tokens/s of one generation."""
+        """Return the tokens/s of one generation."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # the missing answer tells it
                 self._process.stdin.write("\n")
@@ -157,7 +157,7 @@ def _window(lanes: Sequence[LaneConfig], tokens: int, store_folder: str) -> Sett
 
 
 def _stream(count: int, rate: float, tokens: int) -> list[Measure]:
-    """Scripted engines into every lane at once, with the live plot."""
+    """Measure scripted engines that stream into all lanes at once, with the live plot."""
     configs = [LaneConfig(precision=precision) for precision in _PRECISIONS[:count]]
     with tempfile.TemporaryDirectory() as folder:
         playground = Playground(
@@ -202,7 +202,7 @@ def _stream(count: int, rate: float, tokens: int) -> list[Measure]:
 
 
 def _against_bare() -> list[Measure]:
-    """The bundled model in the window and in a bare loop, in turns."""
+    """Measure the bundled model in the window and in a bare loop, in turns."""
     from playground.hub.local.resolve import resolve
 
     bare = _Bare(resolve(ModelSpec(), Precision.BF16).folder)
@@ -233,7 +233,7 @@ def _against_bare() -> list[Measure]:
 
 
 def _text_cost() -> float:
-    """Bytes that a character costs in a plain Qt text field."""
+    """Return the bytes that a character costs in a plain Qt text field."""
     command = [sys.executable, "-m", "tests.benchmarks.text_memory"]
     done = subprocess.run(
         command, capture_output=True, text=True, env=child_environment(), check=False
@@ -242,7 +242,7 @@ def _text_cost() -> float:
 
 
 def _rates(playground: Playground) -> list[float]:
-    """The decode rates that the window's table shows, tokens/s."""
+    """Return the decode rates that the window's table shows, tokens/s."""
     figures = [presenter.figures()[0] for presenter in playground.lanes.presenters]
     return [figure.decode_tok_s or 0.0 for figure in figures]
 
@@ -294,7 +294,7 @@ def _rate(text: str) -> float:
 
 
 def arguments() -> Parser:
-    """What the benchmark accepts."""
+    """Return the parser of the benchmark's options."""
     gui = entry.parser(
         "gui",
         "Event-loop lateness, GUI thread load and memory while scripted engines stream into the "
