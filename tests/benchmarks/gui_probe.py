@@ -100,7 +100,7 @@ class GuiProbe(QObject):
 
 
 def cpu_per_token(samples: list[Sample], start: float, end: float) -> float:
-    """Return the GUI seconds a token between two fractions (0..1) of all tokens; 0 without tokens."""
+    """Return the GUI seconds a token between two fractions of all tokens; 0 without tokens."""
     first, last = at(samples, start), at(samples, end)
     tokens = last.tokens - first.tokens
     return (last.thread_s - first.thread_s) / tokens if tokens else 0.0
