@@ -111,7 +111,7 @@ def test_memory_is_judged_with_what_loads_on_this_machine_taught(
     [
         (["show", "owner/unknown"], "owner/unknown"),
         (["download", "owner/gated"], "gated"),
-        (["download", "../etc"], "no Hub id"),
+        (["download", "../etc"], "not a Hub id"),
         (["delete", "owner/unknown", "--yes"], "not on this machine"),
         (["delete", "classics-6m", "--yes"], "cannot be deleted"),
     ],
