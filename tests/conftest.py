@@ -1,4 +1,4 @@
-"""Fixtures of all tests: engines that start in milliseconds, and threads that do not spin."""
+"""Fixtures of all tests: engines that start in milliseconds, and a Hub on loopback."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import contextlib
 import os
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
 from playground.client import engine_process
 from playground.client.engine_process import launch
+from tests.support.hub_server import HubServer
 from tests.support.warm_engines import Forked, WarmEngines
 
 # Test processes share the cores, so a thread that waits for another must not spin.
@@ -42,6 +44,19 @@ def fresh_engines_in_module() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(engine_process, "launch", launch)
         yield
+
+
+@pytest.fixture
+def hub() -> Iterator[HubServer]:
+    """A Hub on loopback."""
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    """The folder of the Hub's cache and token."""
+    return tmp_path / "home"
 
 
 @pytest.fixture(autouse=True)

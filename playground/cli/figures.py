@@ -8,7 +8,7 @@ import msgspec
 
 from playground.core.facts import Answer, LoadedModel
 from playground.core.floor import Floor
-from playground.core.format import percent_text, rate_text, seconds_text, size_text
+from playground.core.format import ms_text, percent_text, rate_text, seconds_text, size_text
 from playground.core.trace import LatencyFigures, LatencyTrace
 
 HEAD = (
@@ -35,8 +35,8 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
     return (
         name,
         seconds_text(figures.ttft_s),
-        seconds_text(_s(figures.p50_ms)),
-        seconds_text(_s(figures.p95_ms)),
+        ms_text(figures.p50_ms),
+        ms_text(figures.p95_ms),
         rate_text(figures.prefill_tok_s),
         rate_text(figures.decode_tok_s),
         percent_text(figures.of_floor),

@@ -95,7 +95,7 @@ class EngineProcess:
         self._decoder = event_decoder()
         self._stderr: deque[bytes] = deque()
         self._stderr_size = 0
-        self._threads: list[threading.Thread] = []
+        self._threads: dict[str, threading.Thread] = {}
         # Reentrant, so that a signal handler may call kill() at any moment.
         self._lock = threading.RLock()
         self._read_lock = threading.Lock()
@@ -119,9 +119,11 @@ class EngineProcess:
                 str(error),
             ) from error
         for work in (self._send_all, self._drain_stderr, self._watch):
-            name = f"engine-{self._process.pid}-{work.__name__.strip('_')}"
-            thread = threading.Thread(target=work, name=name, daemon=True)
-            self._threads.append(thread)
+            name = work.__name__.strip("_")
+            thread = threading.Thread(
+                target=work, name=f"engine-{self._process.pid}-{name}", daemon=True
+            )
+            self._threads[name] = thread
             thread.start()
 
     def close(self) -> Outcome:
@@ -137,7 +139,7 @@ class EngineProcess:
             if not self._ended.wait(TERMINATE_WAIT_S):
                 self._signal_group(signal.SIGKILL)
                 self._ended.wait()
-        for thread in self._threads:
+        for thread in tuple(self._threads.values()):
             if thread is not threading.current_thread():
                 thread.join(timeout=1.0)
         self._close_stdout()
@@ -254,7 +256,7 @@ class EngineProcess:
             process.wait()
             self._outgoing.put(None)
         # An outcome shows the end of stderr, which may not be read yet.
-        self._threads[1].join(timeout=1.0)
+        self._threads["drain_stderr"].join(timeout=1.0)
         self._ended.set()
 
     # Helpers

@@ -1,4 +1,4 @@
-"""Which Hub and which cache are used."""
+"""Names the Hub and the cache to use."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class HubPlace:
-    """A Hub's address and a cache folder; empty values stand for the environment's."""
+    """A Hub's address and a cache folder; empty values leave them to environment variables."""
 
     endpoint: str = ""
     cache: Path | None = None

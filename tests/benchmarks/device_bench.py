@@ -214,7 +214,7 @@ class Bench:
         return _Candidate(
             precision=precision,
             model=model,
-            own=_Contender(f"{precision.value} own loop", chosen.decoder),
+            own=_Contender(f"{precision.value} cached loop", chosen.decoder),
             generate=_Contender("generate", generate),
             note=chosen.note,
             memory_bytes=self._allocated() - before if self._on_cuda else None,

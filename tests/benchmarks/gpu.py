@@ -1,6 +1,6 @@
 """Every precision on a GPU, against its memory's bandwidth: `python -m tests.benchmarks.gpu`.
 
-The engine package measures, in a process of its own; here its figures become tables.
+`device_bench` measures in a process of its own; this module prints its figures as tables.
 """
 
 from __future__ import annotations
@@ -101,7 +101,7 @@ def _job(args: argparse.Namespace) -> Row:
 
 
 def _events(job: Row) -> Iterator[Row]:
-    """What the measuring process says. Raises EngineError where it ends without its last word."""
+    """Yield the measuring process's events. Raises EngineError where it ends without a last one."""
     command = [sys.executable, "-m", "tests.benchmarks.device_bench", json.dumps(job)]
     with ExitStack() as stack:
         noise = stack.enter_context(tempfile.TemporaryFile("w+", encoding="utf-8"))
@@ -127,7 +127,7 @@ def _events(job: Row) -> Iterator[Row]:
 
 
 def _judge_speed(row: Row, targets: bool) -> None:
-    """Add what is to be reached, and whether it is; None where nothing is."""
+    """Add the targets, and whether they are met; None where there is no target."""
     precision = row["precision"]
     fraction, to_bf16 = _FRACTION.get(precision), _TO_BF16.get(precision)
     row["target_fraction"] = fraction if targets else None
@@ -230,7 +230,7 @@ def _mark(row: Row) -> str:
 
 
 def arguments() -> Parser:
-    """What the benchmark accepts."""
+    """Return the parser of the benchmark's options."""
     gpu = entry.parser(
         "gpu",
         "A Llama 2 of 7B random parameters is made on the GPU in every precision: correctness "

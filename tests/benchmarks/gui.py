@@ -29,6 +29,7 @@ from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.settings import Settings, SettingsStore
+from playground.core.system.machine import processor
 from playground.gui.lanes.run import RunResult
 from playground.hub.local.prepare import Prepared
 from tests.benchmarks import entry
@@ -124,7 +125,7 @@ class _Bare:
         self._answer()
 
     def rate(self) -> float:
-        """Tokens/s of one generation."""
+        """Return the tokens/s of one generation."""
         if self._process.stdin is not None:
             with contextlib.suppress(BrokenPipeError):  # the missing answer tells it
                 self._process.stdin.write("\n")
@@ -156,7 +157,7 @@ def _window(lanes: Sequence[LaneConfig], tokens: int, store_folder: str) -> Sett
 
 
 def _stream(count: int, rate: float, tokens: int) -> list[Measure]:
-    """Scripted engines into every lane at once, with the live plot."""
+    """Measure scripted engines that stream into all lanes at once, with the live plot."""
     configs = [LaneConfig(precision=precision) for precision in _PRECISIONS[:count]]
     with tempfile.TemporaryDirectory() as folder:
         playground = Playground(
@@ -201,7 +202,7 @@ def _stream(count: int, rate: float, tokens: int) -> list[Measure]:
 
 
 def _against_bare() -> list[Measure]:
-    """The bundled model in the window and in a bare loop, in turns."""
+    """Measure the bundled model in the window and in a bare loop, in turns."""
     from playground.hub.local.resolve import resolve
 
     bare = _Bare(resolve(ModelSpec(), Precision.BF16).folder)
@@ -232,7 +233,7 @@ def _against_bare() -> list[Measure]:
 
 
 def _text_cost() -> float:
-    """Bytes that a character costs in a plain Qt text field."""
+    """Return the bytes that a character costs in a plain Qt text field."""
     command = [sys.executable, "-m", "tests.benchmarks.text_memory"]
     done = subprocess.run(
         command, capture_output=True, text=True, env=child_environment(), check=False
@@ -241,7 +242,7 @@ def _text_cost() -> float:
 
 
 def _rates(playground: Playground) -> list[float]:
-    """The decode rates that the window's table shows, tokens/s."""
+    """Return the decode rates that the window's table shows, tokens/s."""
     figures = [presenter.figures()[0] for presenter in playground.lanes.presenters]
     return [figure.decode_tok_s or 0.0 for figure in figures]
 
@@ -270,7 +271,7 @@ def _scripted(config: LaneConfig, _: EngineFacts | None) -> Prepared:
 
 def _conditions(args: argparse.Namespace) -> dict[str, str]:
     return {
-        "processor": f"{_processor()}, {os.cpu_count()} cores",
+        "processor": f"{processor().name}, {os.cpu_count()} cores",
         "load": f"{os.getloadavg()[0]:.1f} at the end",
         "system": platform.platform(),
         "Python": platform.python_version(),
@@ -280,15 +281,6 @@ def _conditions(args: argparse.Namespace) -> dict[str, str]:
         "stream": f"{args.lanes} lanes at {args.rate:g} tokens/s, {args.tokens:,} tokens each",
         "real": f"bundled model, bf16, {_REAL_TOKENS} tokens, {_ROUNDS} pairs",
     }
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text("utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.machine()
 
 
 def _rate(text: str) -> float:
@@ -302,7 +294,7 @@ def _rate(text: str) -> float:
 
 
 def arguments() -> Parser:
-    """What the benchmark accepts."""
+    """Return the parser of the benchmark's options."""
     gui = entry.parser(
         "gui",
         "Event-loop lateness, GUI thread load and memory while scripted engines stream into the "

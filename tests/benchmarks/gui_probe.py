@@ -62,14 +62,14 @@ class GuiProbe(QObject):
         return last.thread_s / last.wall_s if last.wall_s else 0.0
 
     def lateness_ms(self, start: int = 0, end: int | None = None) -> float:
-        """99th percentile of how late the beats from number `start` to `end` were."""
+        """Return the 99th percentile of how late the beats from number `start` to `end` were."""
         beats = self._lateness[start:end]
         return float(np.percentile(beats, 99)) * 1e3 if beats else 0.0
 
     def work_ms(self) -> float:
-        """99th percentile of the GUI thread's own processor time between two beats.
+        """Return the 99th percentile of the GUI thread's own processor time between two beats.
 
-        What the lateness has beyond it, the thread waited for a processor or for a lock.
+        Lateness beyond it is time the thread waited for a processor or a lock.
         """
         return float(np.percentile(self._work, 99)) * 1e3 if self._work else 0.0
 
@@ -81,7 +81,7 @@ class GuiProbe(QObject):
         work = time.thread_time()
         self._work.append(work - self._last_work)
         self._last_work = work
-        # Beats that a busy loop swallowed were late as well, each a beat less than the last.
+        # Beats that a busy loop skipped were late as well, each a beat less than the last.
         self._lateness.append(max(0.0, late))
         while (late := late - BEAT_MS / 1e3) > 0:
             self._lateness.append(late)
@@ -100,13 +100,13 @@ class GuiProbe(QObject):
 
 
 def cpu_per_token(samples: list[Sample], start: float, end: float) -> float:
-    """GUI seconds a token between two fractions (0..1) of all tokens; 0 without tokens."""
+    """Return the GUI seconds a token between two fractions of all tokens; 0 without tokens."""
     first, last = at(samples, start), at(samples, end)
     tokens = last.tokens - first.tokens
     return (last.thread_s - first.thread_s) / tokens if tokens else 0.0
 
 
 def at(samples: list[Sample], fraction: float) -> Sample:
-    """The first sample at which this fraction of all tokens had come."""
+    """Return the first sample at which this fraction of all tokens had come."""
     wanted = samples[-1].tokens * fraction
     return next(sample for sample in samples if sample.tokens >= wanted)

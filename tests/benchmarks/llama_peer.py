@@ -85,7 +85,7 @@ def _tensors(path: Path) -> Any:
 
 
 def _interleaved(weight: Any, heads: int) -> Any:
-    """Rows in the order of llama.cpp's rotary embedding, which turns neighbours."""
+    """Return the rows in the order of llama.cpp's rotary embedding, which rotates neighbours."""
     rows, columns = weight.shape
     halves = weight.reshape(heads, 2, rows // heads // 2, columns)
     return np.ascontiguousarray(halves.swapaxes(1, 2).reshape(rows, columns))
@@ -99,7 +99,7 @@ def _gguf_name(name: str) -> str:
 
 
 def last_logits(model: Any) -> Any:
-    """Logits [vocabulary] after the last token that was evaluated."""
+    """Return the logits [vocabulary] after the last token that was evaluated."""
     import llama_cpp
 
     pointer = llama_cpp.llama_get_logits_ith(model.ctx, -1)

@@ -130,8 +130,8 @@ def make_model(folder: Path) -> None:
     made = subprocess.run(command, capture_output=True, text=True, check=False)
     if made.returncode:
         raise EngineError(
-            "The random model could not be made.",
-            "See that 2 GB are free in the folder for temporary files.",
+            "The random model could not be written.",
+            "Make sure that 2 GB are free in the folder for temporary files.",
             made.stderr,
         )
 
@@ -205,7 +205,7 @@ def _measure(runners: list[_Runner], rounds: int, what: str, console: Console) -
 def _row(
     model: str, precision: str, own: _Runner, other: _Runner, target: float | None
 ) -> dict[str, Any]:
-    """Seconds a token of both, and how many times the other's speed ours is."""
+    """Return the seconds a token of both, and our speed as a multiple of the other's."""
     speeds = [ratio(b, a) for a, b in zip(own.medians, other.medians, strict=True)]
     speed = median([value for value in speeds if value is not None])
     return {
@@ -221,7 +221,7 @@ def _row(
 
 
 def arguments() -> Parser:
-    """What the benchmark accepts."""
+    """Return the parser of the benchmark's options."""
     speed = entry.parser(
         "speed",
         "The bundled model and a random Llama of 350M parameters, decoded by the playground's "

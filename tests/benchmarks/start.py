@@ -44,13 +44,13 @@ _PHASES = (
     Activity.WARMING_UP,
     Activity.MEASURING,
 )
-#: What is told beside the phases, with its head in the table.
+#: Figures beside the phases, with their heads in the table.
 _TOTALS = {
     "to_ready_s": "to ready",
     "first_token_s": "first token",
     "to_first_token_s": "to the first token",
 }
-#: What of plain `from_pretrained`'s speed is to be reached.
+#: The fraction of plain `from_pretrained`'s speed to reach.
 _TARGET = 0.9
 
 
@@ -88,7 +88,7 @@ class _Timeline:
             self.mark(event.activity.value)
 
     def phases(self) -> dict[str, float]:
-        """Seconds of each, up to the last mark."""
+        """Return the seconds of each, up to the last mark."""
         found: dict[str, float] = defaultdict(float)
         for (name, began), (_, ended) in zip(self._marks, self._marks[1:], strict=False):
             found[name] += ended - began
@@ -98,7 +98,7 @@ class _Timeline:
 def _starts(
     precision: Precision, args: argparse.Namespace, console: Console
 ) -> list[dict[str, Any]]:
-    """One row a way of starting: seconds of each phase, to ready, and to the first token."""
+    """Return a row for each way of starting: seconds by phase, to ready, to the first token."""
     runs: dict[str, list[dict[str, Any]]] = {_FRESH: [], _STANDBY: []}
     for number, way in [(-1, _FRESH), (-1, _STANDBY), *alternating(list(runs), args.rounds)]:
         console.status(f"{precision.value}: {way}, round {number + 1} of {args.rounds}")
@@ -194,7 +194,7 @@ def _weights(args: argparse.Namespace, console: Console) -> dict[str, Any]:
 
 
 def _engine_load(folder: Path) -> float:
-    """Seconds an engine takes for tokenizer and weights, its checks included."""
+    """Return the seconds an engine takes for tokenizer and weights, its checks included."""
     request = LoadRequest(
         name=folder.name, folder=str(folder), commit="", precision=Precision.BF16, warm_up=False
     )
@@ -218,7 +218,7 @@ def _plain_load(folder: Path) -> float:
 
 
 def arguments() -> Parser:
-    """What the benchmark accepts."""
+    """Return the parser of the benchmark's options."""
     start = entry.parser(
         "start",
         "The bundled model in a fresh engine and in one that was started ahead, by phase; and the "

@@ -1,4 +1,4 @@
-"""Runs command lines: in this process, or, where it is about the process, in one of their own."""
+"""Runs command lines in this process, or in a process of their own for tests of the process."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM")
 
 
 def environment(changes: Mapping[str, str] | None = None) -> dict[str, str]:
-    """A shell without a screen, and offline: no test depends on the network."""
+    """Return the variables of an offline shell without a screen."""
     env = child_environment()
     for name in _SCREENS:
         env.pop(name, None)
@@ -92,14 +92,14 @@ def playground_process(
 
 
 def json_lines(output: bytes) -> list[dict[str, Any]]:
-    """Every line of stdout, each a JSON object."""
+    """Return the JSON object of every line of stdout."""
     lines = [json.loads(line) for line in output.decode().splitlines()]
     assert all(isinstance(line, dict) for line in lines)
     return lines
 
 
 def one_sentence(done: subprocess.CompletedProcess[bytes]) -> str:
-    """The only line of stderr that is not status, of a command that failed."""
+    """Return the one error line on stderr of a command that failed."""
     lines = done.stderr.decode().splitlines()
     told = [line for line in lines if line.startswith("playground: ")]
     assert len(told) == 1, lines

@@ -23,7 +23,7 @@ def env(tmp_path: Path) -> dict[str, str]:
 
 
 def commit_in(sentence: str) -> str:
-    """The commit that a refusal names."""
+    """Return the commit that a refusal names."""
     return sentence.rpartition("--trust-remote-code ")[2].rstrip("`.")
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -32,7 +30,7 @@ from playground.core.protocol import (
     Ready,
     Tokens,
 )
-from tests.client.processes import is_gone, until
+from tests.client.processes import engine_left_by_client, is_gone, until
 from tests.support.scripted_engine import PHASES, scripted_command
 
 REQUEST = LoadRequest(name="scripted", folder="", commit="", precision=Precision.BF16)
@@ -241,19 +239,7 @@ def test_no_engine_survives_its_client(busy: bool) -> None:
         "print(engine.pid, flush=True)\n"
         "for event in engine.events(): print(type(event).__name__, flush=True)\n"
     )
-    client = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=child_environment({"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}),
-    )
-    assert client.stdout is not None
-    with client, client.stdout:
-        engine_pid = int(client.stdout.readline())
-        wanted = "Tokens" if busy else "Progress"
-        assert any(line.strip() == wanted for line in client.stdout)
-        client.kill()
-    assert is_gone(engine_pid)
+    assert is_gone(engine_left_by_client(program, "Tokens" if busy else "Progress"))
 
 
 def test_a_program_that_is_not_there() -> None:

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import time
 
 import pytest
 
-from playground.client.engine_process import EngineProcess, child_environment
+from playground.client.engine_process import EngineProcess
 from playground.core.facts import LoadRequest
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Finished, Generate, Load, Progress, Tokens
 from playground.core.system.resources import resource
-from tests.client.processes import is_gone, until
+from tests.client.processes import engine_left_by_client, is_gone, until
 
 REQUEST = LoadRequest(
     name="classics-6m",
@@ -59,8 +57,8 @@ def test_a_killed_engine_is_told_and_leaves_nothing(
     assert is_gone(engine.pid)
 
 
-@pytest.mark.parametrize("wanted", ["importing", "Tokens"])
-def test_a_real_engine_does_not_survive_its_client(wanted: str) -> None:
+@pytest.mark.parametrize("line", ["importing", "Tokens"])
+def test_a_real_engine_does_not_survive_its_client(line: str) -> None:
     program = (
         "from playground.client.engine_process import EngineProcess\n"
         "from playground.core.protocol import Load\n"
@@ -71,15 +69,4 @@ def test_a_real_engine_does_not_survive_its_client(wanted: str) -> None:
         "for event in engine.events():\n"
         "    print(getattr(event, 'activity', type(event).__name__), flush=True)\n"
     )
-    client = subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=child_environment({"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}),
-    )
-    assert client.stdout is not None
-    with client, client.stdout:
-        engine_pid = int(client.stdout.readline())
-        assert any(line.strip() == wanted for line in client.stdout)
-        client.kill()
-    assert is_gone(engine_pid)
+    assert is_gone(engine_left_by_client(program, line))

@@ -165,19 +165,6 @@ def window(qtbot: QtBot, qapp: QApplication) -> Iterator[MainWindow]:
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
-    """A Hub on loopback."""
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    """The folder of the Hub's cache and token."""
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def notify(qtbot: QtBot) -> Notify:
     """Where the controllers' messages arrive."""
     return Notify()

@@ -27,17 +27,6 @@ def no_proxy() -> Iterator[None]:
 
 
 @pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    return tmp_path / "home"
-
-
-@pytest.fixture
 def start(hub: HubServer, home: Path) -> Iterator[Start]:
     """Start a download from the loopback Hub; keywords are environment variables."""
     started: list[Download] = []

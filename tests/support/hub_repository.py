@@ -1,4 +1,4 @@
-"""What a loopback Hub knows of its models: files, facts, and the answer to a list's filters."""
+"""The models of a loopback Hub: files, facts, and the answer to a list's filters."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 class Repository:
     """A model repository. `gated` is the API's value; a gated one serves files to `granted`.
 
-    `declared` are sizes that are told in place of the real ones. `facts` are further values of
+    `declared` are sizes that are reported in place of the real ones. `facts` are further values of
     the API by their names there ("downloads", "safetensors", "cardData", "evalResults", ...).
     """
 
@@ -108,20 +108,20 @@ class Repository:
 
 @dataclass(frozen=True)
 class Crowd:
-    """Models that are in lists only: so many that nobody may ask for all of them."""
+    """A large number of models that exist in lists only."""
 
     count: int
     owner: str = "crowd"
 
     def entry(self, index: int) -> dict[str, Any]:
-        """What a list tells of the model with this index."""
+        """Return the list entry of the model with this index."""
         return Repository(f"{self.owner}/model-{index:06}", {}, tags=("text-generation",)).info(
             "a" * 40
         )
 
 
 class _Listed(Sequence[dict[str, Any]]):
-    """Entries of a list: repositories first, then the crowd, made as they are asked for."""
+    """Entries of a list: repositories first, then the crowd, created on access."""
 
     def __init__(self, entries: list[dict[str, Any]], crowd: Crowd) -> None:
         self._entries = entries
@@ -141,7 +141,7 @@ class _Listed(Sequence[dict[str, Any]]):
 def listed(
     repositories: Sequence[Repository], crowd: Crowd, asked: Mapping[str, list[str]]
 ) -> Sequence[dict[str, Any]]:
-    """The entries that a list's filters leave, sorted as asked."""
+    """Return the entries that pass a list's filters, in the requested order."""
     entries = [r.info(r.refs["main"]) for r in repositories]
     entries = [entry for entry in entries if _fits(entry, asked)]
     sort = asked.get("sort", ["trendingScore"])[0]
@@ -152,14 +152,14 @@ def listed(
 
 
 def expanded(entry: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any] | None:
-    """What `expand` leaves of an entry; None for a name that the Hub does not know."""
+    """Return the properties that `expand` names; None for a name that the Hub does not know."""
     if not _EXPANDABLE.issuperset(names):
         return None
     return {name: entry[name] for name in ("_id", "id", *names) if name in entry}
 
 
 def blob_id(data: bytes) -> str:
-    """Git's id of a file's content."""
+    """Return Git's id of a file's content."""
     return hashlib.sha1(b"blob %d\0" % len(data) + data, usedforsecurity=False).hexdigest()
 
 
@@ -179,7 +179,7 @@ def _fits(entry: Mapping[str, Any], asked: Mapping[str, list[str]]) -> bool:
 
 
 def _within(entry: Mapping[str, Any], bounds: str) -> bool:
-    """`min:6B,max:13B`: the Hub knows the parameters of what has safetensors only."""
+    """Return whether an entry is within bounds such as `min:6B,max:13B`."""
     if not bounds:
         return True
     total = entry.get("safetensors", {}).get("total")

@@ -65,7 +65,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Clients that are killed break connections off; anything else is a defect here."""
+        """Ignore connections broken by killed clients; report anything else."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)  # type: ignore[arg-type]
 
@@ -114,12 +114,12 @@ class HubServer:
         return repository
 
     def add_fault(self, fault: Fault) -> Fault:
-        """Faults are tried in the order they were added."""
+        """Add a fault; the first one added that matches a request applies."""
         self.faults.append(fault)
         return fault
 
     def environment(self, home: Path, **more: str) -> dict[str, str]:
-        """This process's environment, with the Hub's folder in `home` and this server for Hub."""
+        """Return this process's variables, with the Hub's folder in `home` and this server."""
         environment = {
             name: value for name, value in os.environ.items() if not name.startswith("HF_")
         }
@@ -195,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
     # routes
 
     def _list(self) -> None:
-        """Models that the filters leave, a page at a time."""
+        """Send the models that pass the filters, one page."""
         if not self._accepted():
             return
         asked = {name: values for name, values in self._query.items() if name != "cursor"}
@@ -296,7 +296,7 @@ class _Handler(BaseHTTPRequestHandler):
     # answers
 
     def _find(self, id: str, revision: str) -> tuple[Repository, str] | None:
-        """The repository and commit that may be seen, else None and the error is sent."""
+        """Return the repository and commit; without access send the error and return None."""
         if not self._accepted():
             return None
         repository = self.hub.repositories.get(id)
@@ -311,7 +311,7 @@ class _Handler(BaseHTTPRequestHandler):
         return repository, commit
 
     def _accepted(self) -> bool:
-        """No token or a good one; else the error is sent."""
+        """Return whether the request has no token or a valid one; else send the error."""
         if self._token() and self._user() is None:
             self._error(401, "", "Invalid credentials in Authorization header")
             return False
@@ -336,7 +336,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(value).encode(), told)
 
     def _body(self, data: bytes, headers: Mapping[str, str]) -> None:
-        """A file, or the part of it that a Range header asks for."""
+        """Send a file, or the part that a Range header requests."""
         asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
         if asked is None:
             self._send(200, data, {"Accept-Ranges": "bytes", **headers})

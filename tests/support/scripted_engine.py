@@ -1,7 +1,7 @@
 """A real engine process without a model: tokens at a set rate, and faults on demand.
 
 It speaks the engines' protocol, so that the window's speed can be measured without a model's
-load, and so that every fault can be brought about at will.
+load, and so that every fault can be caused on purpose.
 """
 
 from __future__ import annotations
@@ -63,15 +63,15 @@ FAULTS = (
     "close-stdout",  # and go on
     "out-of-memory",  # as an error event
     "stderr-flood",  # 8 MB
-    "hang",  # heeding neither cancel, nor the end of input, nor SIGTERM
+    "hang",  # ignore cancel, the end of input and SIGTERM
 )
-#: It loads and generates, and makes no quantized models.
-_NOT_PLAYED = (Activity.MEASURING_LAYER, Activity.CALIBRATING, Activity.WRITING)
-PHASES = (*(a.name.lower() for a in Activity if a not in _NOT_PLAYED), "unloading")
+#: Activities of quantizing, which a scripted engine lacks.
+_NOT_SCRIPTED = (Activity.MEASURING_LAYER, Activity.CALIBRATING, Activity.WRITING)
+PHASES = (*(a.name.lower() for a in Activity if a not in _NOT_SCRIPTED), "unloading")
 #: Tokens sent before a fault at "generating" strikes.
 TOKENS_BEFORE_FAULT = 20
 BATCH_S = 0.016
-#: A hanging engine goes by itself in the end, whatever became of its client.
+#: Seconds after which a hanging engine exits, even without a client.
 _HANG_S = 120.0
 _LOADING = (
     Activity.READING_WEIGHTS,
@@ -85,7 +85,7 @@ _CACHE_BYTES = 1_000  # a token
 
 
 def scripted_command(*options: str) -> list[str]:
-    """The command line of a scripted engine, for EngineProcess."""
+    """Return the command line of a scripted engine, for EngineProcess."""
     module = "tests.support.scripted_engine"
     return [sys.executable, "-X", "faulthandler", "-m", module, *options]
 
@@ -192,7 +192,7 @@ class ScriptedEngine:
             self._emit(Tokens(request, ids, tuple(texts[start:]), tuple(times[start:])))
 
     def _phase(self, activity: Activity, request_id: int | None = None) -> bool:
-        """Announce a phase, take its time, and do its fault; False where it failed."""
+        """Announce a phase, wait its delay, cause its fault; return False where it failed."""
         name = activity.name.lower()
         delay = self._delays.get(name, 0.0)
         self._emit(Progress(activity, fraction=0.0 if delay else None))
@@ -208,7 +208,7 @@ class ScriptedEngine:
         return True
 
     def _strike(self, request_id: int | None = None) -> bool:
-        """Do the fault; True where the command at hand has failed and the engine goes on."""
+        """Cause the fault; return True where the command failed and the engine continues."""
         match self._args.fault:
             case "garbage":
                 self._out.write(b"BackendCompiler 3.1: 100%|######| 12/12 [00:01]\n")
@@ -336,7 +336,9 @@ def _delay(text: str) -> tuple[str, float]:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--rate", type=float, default=0.0, help="tokens/s; 0: as fast as possible")
-    parser.add_argument("--tokens", type=int, default=0, help="end of text after so many")
+    parser.add_argument(
+        "--tokens", type=int, default=0, help="end the text after this many tokens; 0: no end"
+    )
     parser.add_argument("--text-style", choices=STYLES, default="prose")
     parser.add_argument(
         "--delay", type=_delay, action="append", default=[], metavar="PHASE=SECONDS"

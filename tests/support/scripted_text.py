@@ -17,7 +17,7 @@ _HOSTILE = (" a\x00b", " \u202ereversed", " \u200b", " \ufffd", " \x1b[31m", " \
 
 
 def piece(style: str, index: int) -> str:
-    """The text of token number `index` (from 0) in one of STYLES."""
+    """Return the text of token number `index` (from 0) in one of STYLES."""
     if style == "one-line":
         return _PROSE[index % (len(_PROSE) - 1)]
     pieces = {"emoji": _EMOJI, "html": _HTML, "hostile": _HOSTILE}.get(style, _PROSE)

@@ -90,7 +90,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
     from playground.hub.pages.model_page import local_page, read_page
     from playground.hub.site.api import HubSite
 
-    row = next((r for r in _local(args) if args.model == _title(r)), None)
+    row = next((r for r in _local(args) if args.model in (_title(r), r.spec.source)), None)
     if row is not None and row.where is not Where.CACHE:
         page = local_page(row)
     elif kind_of(args.model) is SourceKind.FOLDER:

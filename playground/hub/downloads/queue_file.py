@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
 import os
 import shutil
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -118,17 +118,10 @@ def _locked(path: Path) -> int | None:
         mark.parent.mkdir(parents=True, exist_ok=True)
         handle = os.open(mark, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        log.warning("%s cannot be made: %s", mark, error)
+        log.warning("%s cannot be created: %s", mark, error)
         return None
     try:
-        if sys.platform == "win32":
-            import msvcrt
-
-            msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-        else:
-            import fcntl
-
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except (BlockingIOError, PermissionError):
         os.close(handle)
         return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,12 +16,6 @@ from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
 
 FILES = tiny_model_files()
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
 
 
 def run(hub: HubServer, home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:
@@ -81,6 +74,16 @@ def test_folders_of_the_users(hub: HubServer, tmp_path: Path) -> None:
     assert not hub.requests
 
 
+@pytest.mark.parametrize("name", ["bundled", "classics-6m"])
+def test_the_bundled_model_is_shown_under_both_names(
+    hub: HubServer, tmp_path: Path, name: str
+) -> None:
+    page, memory = json_lines(run(hub, tmp_path, "show", name, "--json").stdout)
+    assert (page["model"], page["architecture"]) == ("classics-6m", "LlamaForCausalLM")
+    assert memory["precisions"]["bf16"]["fit"]
+    assert not hub.requests
+
+
 def test_memory_is_judged_with_what_loads_on_this_machine_taught(
     hub: HubServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -108,7 +111,7 @@ def test_memory_is_judged_with_what_loads_on_this_machine_taught(
     [
         (["show", "owner/unknown"], "owner/unknown"),
         (["download", "owner/gated"], "gated"),
-        (["download", "../etc"], "no Hub id"),
+        (["download", "../etc"], "not a Hub id"),
         (["delete", "owner/unknown", "--yes"], "not on this machine"),
         (["delete", "classics-6m", "--yes"], "cannot be deleted"),
     ],

@@ -3,20 +3,11 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-
-import pytest
 
 from tests.cli.commands import command, json_lines, one_sentence
 from tests.support.hub_server import HubServer, Repository
 from tests.support.tiny_model import tiny_model_files
-
-
-@pytest.fixture
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
 
 
 def run(hub: HubServer, home: Path, *arguments: str) -> subprocess.CompletedProcess[bytes]:

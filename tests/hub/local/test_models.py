@@ -88,8 +88,8 @@ def test_cached_model_resolves_to_its_snapshot(tmp_path: Path) -> None:
     [
         ("o/other", "", "not on this machine"),
         ("o/other", "v9", "at v9 is not on this machine"),
-        ("no id", "", "no Hub id"),
-        ("o/m", "../../x", "no revision"),
+        ("no id", "", "not a Hub id"),
+        ("o/m", "../../x", "not a revision"),
         ("/no/such/folder", "", "no folder"),
     ],
 )
