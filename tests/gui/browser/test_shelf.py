@@ -60,7 +60,7 @@ def test_deleting_asks_frees_and_updates(
         box = picker.deletion.question
         assert isinstance(box, QMessageBox)
         assert f"{freed / 1e3:.0f} kB" in box.text()
-        assert "A lane has this model" in box.informativeText()
+        assert "A lane uses this model" in box.informativeText()
         assert isinstance(box.defaultButton(), QPushButton)
         assert box.defaultButton().text() == "&Keep it"
         buttons = {button.text().replace("&", ""): button for button in box.buttons()}
