@@ -15,7 +15,9 @@ from playground.client.engine_process import launch
 from tests.support.hub_server import HubServer
 from tests.support.warm_engines import Forked, WarmEngines
 
-# Test processes share the cores, so a thread that waits for another must not spin.
+# Test processes share the cores. Two threads of an engine that wait for each other at every layer
+# lose most of their time as soon as another engine runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
