@@ -17,7 +17,7 @@ from playground.core.settings import Settings
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.memory import headroom_left
 from playground.gui.reference.dialog import FoundingDialog
-from tests.benchmarks import gui as app_benchmark
+from tests.benchmarks import gui as gui_benchmark
 from tests.gui.support import MakeWindow, shown_text
 
 #: Real loads, perhaps beside other work.
@@ -76,7 +76,7 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
 
 
 def test_the_benchmark_measures_the_stream(qtbot: QtBot) -> None:
-    measures = {m.name: m for m in app_benchmark._stream(2, 500.0, 1500)}
+    measures = {m.name: m for m in gui_benchmark._stream(2, 500.0, 1500)}
     assert 100 < measures["rate of each lane, as asked for"].value < 600
     assert 0 < measures["GUI thread"].value < 100
     assert measures["event-loop lateness p99"].value > 0
@@ -87,7 +87,7 @@ def test_the_bare_loop_has_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
     from playground.core.facts import ModelSpec
     from playground.hub.local.resolve import resolve
 
-    monkeypatch.setattr(app_benchmark, "_REAL_TOKENS", 8)
-    bare = app_benchmark._Bare(resolve(ModelSpec(), Precision.BF16).folder)
+    monkeypatch.setattr(gui_benchmark, "_REAL_TOKENS", 8)
+    bare = gui_benchmark._Bare(resolve(ModelSpec(), Precision.BF16).folder)
     assert bare.rate() > 0
     bare.close()
