@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 from typing import get_args
 
 from playground import __version__
@@ -18,14 +17,21 @@ from playground.cli.options import (
     Parser,
     add_json,
     add_model_options,
+    integer,
+    name,
+    path,
     positive,
     precision,
     precision_list,
+    shown,
+    whole,
 )
 from playground.cli.quantize.arguments import add_quantize
 from playground.core.choices import DecoderChoice
 from playground.core.precision import Precision
 
+#: Pixels of a window's side: more than any screen has, and what Qt still draws.
+LARGEST = 8192
 EPILOG = "Without a command the window opens. `playground COMMAND --help` lists its options."
 
 
@@ -65,9 +71,13 @@ def build_parser() -> Parser:
 def size(text: str) -> str:
     """Read a window's size, WIDTHxHEIGHT."""
     width, _, height = text.lower().partition("x")
-    if not (width.isdecimal() and height.isdecimal() and int(width) and int(height)):
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size: give it as 1280x720")
-    return f"{int(width)}x{int(height)}"
+    try:
+        sides = [whole(side, "a side", 1, LARGEST) for side in (width, height)]
+    except argparse.ArgumentTypeError:
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is not a size: give it as 1280x720, each side at most {LARGEST:,}"
+        ) from None
+    return "x".join(map(str, sides))
 
 
 def _add_window_options(parser: Parser) -> None:
@@ -76,7 +86,7 @@ def _add_window_options(parser: Parser) -> None:
     group.add_argument("--prompt", metavar="TEXT", help="the prompt to begin with")
     group.add_argument(
         "--screenshot",
-        type=Path,
+        type=path,
         metavar="FILE",
         help="save a picture of the window when done, and quit",
     )
@@ -84,7 +94,7 @@ def _add_window_options(parser: Parser) -> None:
         "--theme", choices=("system", "light", "dark"), help="default: the stored setting"
     )
     group.add_argument("--new-tokens", type=positive, metavar="N", help=NEW_TOKENS)
-    group.add_argument("--model", metavar="M", help="a folder, a Hub id, or bundled")
+    group.add_argument("--model", type=name, metavar="M", help="a folder, a Hub id, or bundled")
     group.add_argument(
         "--precisions",
         metavar="P,P",
@@ -111,12 +121,16 @@ def _add_run(commands: Commands) -> None:
     add_model_options(run)
     run.add_argument("--chat", action="store_true", help="use the model's chat template")
     run.add_argument("--system", default="", metavar="TEXT", help="system prompt, with --chat")
-    run.add_argument("--new-tokens", type=int, default=128, metavar="N", help=f"{NEW_TOKENS} (128)")
-    run.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the sampling (0)")
+    run.add_argument(
+        "--new-tokens", type=integer, default=128, metavar="N", help=f"{NEW_TOKENS} (128)"
+    )
+    run.add_argument(
+        "--seed", type=integer, default=0, metavar="S", help="seed of the sampling (0)"
+    )
     choice = run.add_argument_group("sampling (greedy unless one is given)")
     choice.add_argument("--greedy", action="store_true", help="always take the likeliest token")
     choice.add_argument("--temperature", type=float)
-    choice.add_argument("--top-k", type=int)
+    choice.add_argument("--top-k", type=integer)
     choice.add_argument("--top-p", type=float)
     choice.add_argument("--min-p", type=float)
     run.add_argument(

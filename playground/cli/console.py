@@ -7,15 +7,20 @@ import shutil
 import sys
 from collections.abc import Sequence
 
+from playground.cli.streams import write_result, write_status
 from playground.core.errors import PlaygroundError
-from playground.core.format import printable
+from playground.core.format import plain_line, printable
 
 _BARS = "▁▂▃▄▅▆▇█"
 _PLAIN_BARS = "_.-:=+*#"
 
 
 class Console:
-    """Output of one command. With `json`, stdout gets only JSON lines, and stderr only warnings."""
+    """Output of one command. With `json`, stdout gets only JSON lines, and stderr only warnings.
+
+    Names and texts of models reach a terminal without control characters. A result that cannot be
+    written raises OutputError.
+    """
 
     def __init__(self, json: bool = False) -> None:
         self.json = json
@@ -25,8 +30,7 @@ class Console:
     def event(self, name: str, **fields: object) -> None:
         """Print one JSON line, in JSON mode only."""
         if self.json:
-            sys.stdout.write(json.dumps({"event": name, **fields}, allow_nan=False) + "\n")
-            sys.stdout.flush()
+            write_result(json.dumps({"event": name, **fields}, allow_nan=False) + "\n")
 
     def status(self, text: str) -> None:
         """Show progress on stderr; a terminal shows it in one line that is overwritten."""
@@ -34,32 +38,28 @@ class Console:
             return
         if self.live:
             width = shutil.get_terminal_size().columns - 1
-            sys.stderr.write(f"\r\x1b[K{text[:width]}")
+            write_status(f"\r\x1b[K{plain_line(text)[:width]}")
         else:
-            sys.stderr.write(f"{text}\n")
-        sys.stderr.flush()
+            write_status(f"{plain_line(text)}\n")
         self._shown = text
 
     def end_status(self) -> None:
         """Clear the status line of a terminal."""
         if self.live and self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            write_status("\r\x1b[K")
         self._shown = ""
 
     def note(self, text: str) -> None:
         """Print a remark to stderr, but not in JSON mode."""
         if not self.json:
             self.end_status()
-            sys.stderr.write(f"{text}\n")
-            sys.stderr.flush()
+            write_status(f"{printable(text)}\n")
 
     def print(self, text: str = "") -> None:
         """Print a line of the result, but not in JSON mode."""
         if not self.json:
             self.end_status()
-            sys.stdout.write(f"{text}\n")
-            sys.stdout.flush()
+            write_result(f"{printable(text)}\n")
 
     def table(self, rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> None:
         """Print an aligned table, as `table` lays it out."""
@@ -70,14 +70,12 @@ class Console:
         """Print model output as it comes; a terminal gets it without control characters."""
         if self.json or not text:
             return
-        sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
-        sys.stdout.flush()
+        write_result(printable(text) if sys.stdout.isatty() else text)
 
     def warn(self, text: str) -> None:
         """Print a warning to stderr, in JSON mode too."""
         self.end_status()
-        sys.stderr.write(f"playground: {text}\n")
-        sys.stderr.flush()
+        write_status(f"playground: {plain_line(text)}\n")
 
     def failed(self, error: PlaygroundError) -> None:
         """Print an error and its remedy to stderr, and as the JSON event `failed`."""
@@ -90,6 +88,7 @@ def table(rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str
 
     Columns whose index is in `left` are aligned left, the others right.
     """
+    rows = [[plain_line(cell) for cell in row] for row in rows]
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = []
     for number, row in enumerate(rows):

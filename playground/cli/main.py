@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
-import sys
 from collections.abc import Callable
 
+from playground.cli import streams
 from playground.cli.arguments import parse
 from playground.cli.window import window
 
@@ -17,21 +15,22 @@ INTERRUPTED = 130
 
 def main(arguments: list[str] | None = None) -> int:
     """Run a command line and return the exit code, 0 only for success."""
-    args = parse(arguments)
+    streams.prepare()
+    try:
+        args = parse(arguments)
+    except SystemExit as end:  # --help, --version, or a mistake
+        code = end.code if isinstance(end.code, int) else 0
+        return guarded(lambda _: code, argparse.Namespace())
     return guarded(_dispatch, args)
 
 
 def guarded(command: Callable[[argparse.Namespace], int], args: argparse.Namespace) -> int:
     """Run a command and return the exit code; report what it raises in one sentence."""
-    for stream in (sys.stdout, sys.stderr):
-        # A character that the terminal cannot show must not end an answer.
-        with contextlib.suppress(AttributeError, ValueError):
-            stream.reconfigure(errors="replace")  # type: ignore[union-attr]  # a test's stream
+    streams.prepare()
     try:
         return _run(command, args)
-    except BrokenPipeError:
-        # The reader of our output (`head`) has gone; the interpreter's last flush must not fail.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader of our output (`head`) has gone
+        streams.discard_output()
         return 1
 
 
@@ -41,7 +40,9 @@ def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace)
 
     start_log()
     try:
-        return command(args)
+        code = command(args)
+        streams.write_result("")  # what a library has printed is written here, or fails here
+        return code
     except KeyboardInterrupt:
         return INTERRUPTED
     except BrokenPipeError:
@@ -89,6 +90,8 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     from playground.client.session import Interrupted
     from playground.core.errors import PlaygroundError
 
+    if isinstance(error, streams.OutputError):
+        streams.discard_output()
     console = Console(json=getattr(args, "json", False))
     if isinstance(error, Interrupted):
         console.event("interrupted")

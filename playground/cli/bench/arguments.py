@@ -7,6 +7,7 @@ from playground.cli.options import (
     PROMPT,
     Commands,
     add_model_options,
+    integer,
     positive,
     precision_list,
 )
@@ -24,7 +25,7 @@ def add_bench(commands: Commands) -> None:
     bench.add_argument(
         "--precisions", type=precision_list, metavar="P,P", help=f"of {PRECISIONS} (bf16,int8,gptq)"
     )
-    bench.add_argument("--new-tokens", type=int, metavar="N", help="tokens of each answer (64)")
+    bench.add_argument("--new-tokens", type=integer, metavar="N", help="tokens of each answer (64)")
     bench.add_argument("--repeats", type=positive, metavar="R", help="runs of each precision (5)")
     bench.add_argument(
         "--founding",

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from playground.cli.options import Commands, add_json
+from playground.cli.options import Commands, add_json, name, path
 from playground.core.choices import AUTO_GPTQ
 
 
@@ -20,9 +18,9 @@ def add_env(commands: Commands) -> None:
     checked = actions.add_parser(
         "check", help="start an engine in an environment and show what it can run"
     )
-    checked.add_argument("name", metavar="NAME")
+    checked.add_argument("name", type=name, metavar="NAME")
     add = actions.add_parser("add", help="add an existing Python interpreter")
-    add.add_argument("python", type=Path, metavar="PATH", help="the path of its executable")
+    add.add_argument("python", type=path, metavar="PATH", help="the path of its executable")
     add.add_argument("--name", default="", help="default: the folder's name")
     create = actions.add_parser("create", help="create an environment with auto-gptq 0.7.1")
     create.add_argument("kind", choices=(AUTO_GPTQ,), metavar=AUTO_GPTQ)
@@ -30,5 +28,5 @@ def add_env(commands: Commands) -> None:
     remove = actions.add_parser(
         "remove", help="remove an environment; delete its folder if `env create` created it"
     )
-    remove.add_argument("name", metavar="NAME")
+    remove.add_argument("name", type=name, metavar="NAME")
     add_json(show, checked, add, create, remove)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 
-from playground.cli.options import Commands, add_json
+from playground.cli.options import Commands, add_json, name, shown, whole
 
 _UNITS = {"": 1, "K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 #: Names of the Hub's orders.
@@ -23,7 +23,9 @@ def add_models(commands: Commands) -> None:
     _add_search(actions)
     here = actions.add_parser("list", help="list the models on this machine")
     show = actions.add_parser("show", help="show everything known about a model")
-    show.add_argument("model", metavar="M", help="a Hub id, owner/name@revision, or a folder")
+    show.add_argument(
+        "model", type=name, metavar="M", help="a Hub id, owner/name@revision, or a folder"
+    )
     show.add_argument(
         "--context",
         type=_tokens,
@@ -36,9 +38,13 @@ def add_models(commands: Commands) -> None:
     download = actions.add_parser(
         "download", help="download models that are not on this machine yet"
     )
-    download.add_argument("models", nargs="+", metavar="ID", help="owner/name[@revision]")
+    download.add_argument(
+        "models", type=name, nargs="+", metavar="ID", help="owner/name[@revision]"
+    )
     delete = actions.add_parser("delete", help="delete a model from this machine")
-    delete.add_argument("model", metavar="M", help="as `playground models list` names it")
+    delete.add_argument(
+        "model", type=name, metavar="M", help="as `playground models list` names it"
+    )
     delete.add_argument(
         "--yes",
         action="store_true",
@@ -48,6 +54,7 @@ def add_models(commands: Commands) -> None:
     for action in (here, show, delete):
         action.add_argument(
             "--folder",
+            type=name,
             action="append",
             default=[],
             metavar="DIR",
@@ -82,17 +89,15 @@ def count(text: str) -> int:
     """Read a number of parameters: 7000000000, 7B, 1.5B, 500M."""
     match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)([KMBT]?)", text.strip().upper())
     if match is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of parameters: give it as 7B")
+        raise argparse.ArgumentTypeError(
+            f"{shown(text)} is not a number of parameters: give it as 7B"
+        )
     return int(float(match[1]) * _UNITS[match[2]])
 
 
 def _tokens(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 2**30:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of tokens")
-    return int(text)
+    return whole(text, "a number of tokens", 1, 2**30)
 
 
 def _limit(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 10_000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from 1 to 10000")
-    return int(text)
+    return whole(text, "a whole number", 1, 10_000)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-from playground.cli.options import Commands, add_model_options
+from playground.cli.options import Commands, add_model_options, integer, path
 from playground.core.choices import BITS, GROUP_SIZES, TARGETS
 
 
@@ -20,13 +18,13 @@ def add_quantize(commands: Commands) -> None:
     add_model_options(quantize)
     quantize.add_argument("--to", choices=[t.value for t in TARGETS], default=TARGETS[0].value)
     quantize.add_argument(
-        "--output", type=Path, metavar="DIR",
+        "--output", type=path, metavar="DIR",
         help="the folder to create; default: MODEL-gptq-4bit-128g or similar in the model library",
     )  # fmt: skip
     gptq = quantize.add_argument_group("GPTQ")
-    gptq.add_argument("--bits", type=int, choices=BITS, default=4)
+    gptq.add_argument("--bits", type=integer, choices=BITS, default=4)
     gptq.add_argument(
-        "--group-size", type=int, choices=GROUP_SIZES, default=128, metavar="N",
+        "--group-size", type=integer, choices=GROUP_SIZES, default=128, metavar="N",
         help="weights that share a scale: "
         f"{', '.join(map(str, GROUP_SIZES[:-1]))}, or -1 for a whole row (128)",
     )  # fmt: skip
@@ -37,10 +35,14 @@ def add_quantize(commands: Commands) -> None:
         "--asymmetric", action="store_true", help="a zero point for each group; gptq_v2 format"
     )
     gptq.add_argument(
-        "--calibration", type=Path, metavar="FILE", help="UTF-8 text; default: the shipped one"
+        "--calibration", type=path, metavar="FILE", help="UTF-8 text; default: the shipped one"
     )
-    gptq.add_argument("--samples", type=int, default=64, metavar="N", help="pieces of text (64)")
-    gptq.add_argument("--length", type=int, default=512, metavar="N", help="tokens in each (512)")
+    gptq.add_argument(
+        "--samples", type=integer, default=64, metavar="N", help="pieces of text (64)"
+    )
+    gptq.add_argument(
+        "--length", type=integer, default=512, metavar="N", help="tokens in each (512)"
+    )
     quantize.add_argument(
         "--estimate", action="store_true", help="print what it would cost, and write nothing"
     )

@@ -99,7 +99,8 @@ def test_memory_is_judged_with_what_loads_on_this_machine_taught(
     assert before["bf16"]["correction_bytes"] == 0
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "own"))
     predicted = before["bf16"]["needed_bytes"]
-    record_load(processor().name, MeasuredLoad(Precision.BF16, predicted, predicted * 5 // 4))
+    load = MeasuredLoad(Precision.BF16, predicted, predicted * 5 // 4, "llama")
+    record_load(processor().name, load)
     after = judged()
     assert after["bf16"]["needed_bytes"] == pytest.approx(predicted * 5 / 4, abs=2)
     assert after["bf16"]["correction_bytes"] == pytest.approx(predicted / 4, abs=2)
