@@ -39,7 +39,7 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
         ms_text(figures.p95_ms),
         rate_text(figures.prefill_tok_s),
         rate_text(figures.decode_tok_s),
-        percent_text(figures.of_floor),
+        percent_text(figures.of_floor, exact=figures.floor_steady),
         seconds_text(figures.end_to_end_s),
         size_text(peak_bytes),
     )
@@ -59,6 +59,7 @@ def figures_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
         "decode_tok_s": figures.decode_tok_s,
         "floor_s": _s(figures.floor_ms),
         "of_floor": figures.of_floor,
+        "floor_steady": figures.floor_steady,
         "end_to_end_s": figures.end_to_end_s,
         "peak_memory_bytes": answer.peak_memory_bytes,
     }

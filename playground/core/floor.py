@@ -15,7 +15,8 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True):
 
     `weight_bytes`: all weights as stored, scales included. `cache_bytes`: the keys and values
     of one token in the layers with full attention; `window_bytes`: those in the layers with
-    sliding-window attention over the last `window` tokens. `bandwidth`: bytes per second.
+    sliding-window attention over the last `window` tokens. `bandwidth`: bytes per second; not
+    `steady` where other programs disturbed its measurement.
     """
 
     weight_bytes: int
@@ -23,6 +24,7 @@ class Floor(msgspec.Struct, frozen=True, kw_only=True):
     bandwidth: float
     window_bytes: int = 0
     window: int = 0
+    steady: bool = True
 
     def step_bytes(self, length: float) -> float:
         """Return the bytes that a step must read; `length` counts the cached tokens and its own."""

@@ -121,11 +121,12 @@ def rate_text(value: float | None) -> str:
     return NOTHING if value is None else three_digits(value)
 
 
-def percent_text(fraction: float | None) -> str:
-    """Format a fraction as per cent, with one decimal below ten per cent."""
+def percent_text(fraction: float | None, *, exact: bool = True) -> str:
+    """Format a fraction as per cent, with one decimal below ten; "≈" where it is not exact."""
     if fraction is None:
         return NOTHING
-    return f"{fraction:.1%}" if fraction < 0.0995 else f"{fraction:.0%}"
+    text = f"{fraction:.1%}" if fraction < 0.0995 else f"{fraction:.0%}"
+    return text if exact else f"≈ {text}"
 
 
 def ratio_text(value: float | None) -> str:

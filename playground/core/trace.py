@@ -23,9 +23,9 @@ FORMULAS = {
     "floor": "(weights as stored + cached keys and values, in bytes) ÷ bandwidth: the least "
     "time a token can take",
     "bandwidth": "measured once on this device, the median over buffers larger than its caches: "
-    "reading them, or copying them (a read and a write)",
+    "reading them, or copying them (a read and a write); on a CPU by processor time",
     "of floor": "floor of the middle token ÷ p50; above 100 % where a model fits into the "
-    "processor's caches",
+    "processor's caches; ≈ where other programs disturbed the bandwidth's measurement",
 }
 
 
@@ -110,12 +110,16 @@ class LatencyTrace:
             decode_tok_s=decode,
             end_to_end_s=last,
             floor_ms=least,
+            floor_steady=floor is None or floor.steady,
         )
 
 
 @dataclass(frozen=True)
 class LatencyFigures:
-    """The figures of one stream; FORMULAS defines each."""
+    """The figures of one stream; FORMULAS defines each.
+
+    Not `floor_steady`: the bandwidth that the floor rests on is approximate.
+    """
 
     tokens: int = 0
     ttft_s: float | None = None
@@ -126,6 +130,7 @@ class LatencyFigures:
     decode_tok_s: float | None = None
     end_to_end_s: float | None = None
     floor_ms: float | None = None
+    floor_steady: bool = True
 
     @property
     def of_floor(self) -> float | None:

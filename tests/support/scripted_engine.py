@@ -278,6 +278,7 @@ class ScriptedEngine:
             weight_bytes=self._verified(request).weight_bytes,
             cache_bytes=_CACHE_BYTES,
             bandwidth=self._args.bandwidth,
+            steady=not self._args.unsteady,
         )
 
     def _verified(self, request: LoadRequest) -> VerifiedPrecision:
@@ -345,6 +346,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--bandwidth", type=float, default=0.0, help="bytes/s of the floor; 0: no floor"
+    )
+    parser.add_argument(
+        "--unsteady", action="store_true", help="the bandwidth was measured on a busy machine"
     )
     parser.add_argument("--capability", default="", help="the device's, as in DeviceFacts")
     parser.add_argument("--verified", default="", help="precision that is found after loading")

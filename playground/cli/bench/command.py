@@ -133,6 +133,7 @@ def lane_medians(lane: Lane, answers: list[Answer]) -> dict[str, Any]:
         "device": lane.loaded.device_name if lane.loaded else "",
         "tokens": len(answers[0].token_ids),
         **{name: median([run[name] for run in runs]) for name in MEASURED},
+        "floor_steady": all(run["floor_steady"] for run in runs),
         "peak_memory_bytes": max(run["peak_memory_bytes"] for run in runs),
     }
 
@@ -151,7 +152,7 @@ def _print(rows: list[dict[str, Any]], repeats: int, console: Console) -> None:
             seconds_text(row["ttft_s"]),
             seconds_text(row["itl_p50_s"]),
             rate_text(row["decode_tok_s"]),
-            percent_text(row["of_floor"]),
+            percent_text(row["of_floor"], exact=row["floor_steady"]),
             seconds_text(row["end_to_end_s"]),
             size_text(row["peak_memory_bytes"]),
             ratio_text(row["decode_tok_s_ratio"]),

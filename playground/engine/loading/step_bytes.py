@@ -14,8 +14,11 @@ from playground.engine.loading.verify import is_gptq, stored_tensors
 _GPTQ_SCALES = (("scales_and_zeros",), ("scales", "qzeros"))
 
 
-def step_floor(model: PreTrainedModel, bandwidth: float) -> Floor:
-    """Return the memory-bandwidth bound of a model that has run once; `bandwidth` in bytes/s."""
+def step_floor(model: PreTrainedModel, bandwidth: float, *, steady: bool = True) -> Floor:
+    """Return the memory-bandwidth bound of a model that has run once; `bandwidth` in bytes/s.
+
+    `steady`: nothing disturbed the measurement of the bandwidth.
+    """
     cache, window_bytes, window = _cache_bytes(model)
     return Floor(
         weight_bytes=weight_bytes(model),
@@ -23,6 +26,7 @@ def step_floor(model: PreTrainedModel, bandwidth: float) -> Floor:
         window_bytes=window_bytes,
         window=window,
         bandwidth=bandwidth,
+        steady=steady,
     )
 
 

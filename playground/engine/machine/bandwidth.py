@@ -48,8 +48,8 @@ class Bandwidth(msgspec.Struct, frozen=True):
 
     `bytes_per_s` is the larger median of two kinds of passes: "read" (a dot product of two
     buffers) and "copy" (from one buffer to the other, counted as a read and a write). `steady`
-    tells that no other program seemed to disturb it. `measured` is the time of the last of
-    `attempts` measurements.
+    tells that no other program seemed to disturb it: else it is approximate. `measured` is the
+    time of the last of `attempts` measurements.
     """
 
     bytes_per_s: float
@@ -101,7 +101,11 @@ def bandwidth(device: str, name: str) -> Bandwidth:
 
 @torch.inference_mode()
 def measure(device: str) -> Bandwidth:
-    """Measure now: on the CPU with torch's current number of threads, on CUDA with events."""
+    """Measure now: on the CPU with torch's current number of threads, on CUDA with events.
+
+    On the CPU a pass is timed by the processor time of its threads, which leaves out the time that
+    they wait for a core. Programs that use the memory meanwhile still slow it down.
+    """
     count = _buffer_bytes(device) // 4
     one = torch.ones(count, dtype=torch.float32, device=device)
     other = torch.ones(count, dtype=torch.float32, device=device)
@@ -140,9 +144,9 @@ def _pass_times(device: str, work: Callable[[], object]) -> list[float]:
 
 
 def _time_on_cpu(work: Callable[[], object]) -> float:
-    began = time.perf_counter()
+    began = time.process_time()
     work()
-    return time.perf_counter() - began
+    return (time.process_time() - began) / torch.get_num_threads()
 
 
 def _time_on_cuda(work: Callable[[], object]) -> float:

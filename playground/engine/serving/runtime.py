@@ -158,7 +158,7 @@ def _floor(model: PreTrainedModel, device: DeviceFacts, progress: LoadProgress) 
         if found is None:
             with progress.activity(Activity.MEASURING):
                 found = bandwidth.bandwidth(device.id, device.name)
-        return step_floor(model, found.bytes_per_s)
+        return step_floor(model, found.bytes_per_s, steady=found.steady)
     except Exception:
         log.exception("the model's floor could not be counted")
         return None

@@ -60,7 +60,12 @@ _COLUMNS = (
     _Column("p99", "0.999 ms", "p50, p95, p99", lambda f, m: ms_text(f.p99_ms)),
     _Column("Prefill", "99,999 tok/s", "prefill tokens/s", lambda f, m: _rate(f.prefill_tok_s)),
     _Column("Decode", "9,999 tok/s", "decode tokens/s", lambda f, m: _rate(f.decode_tok_s)),
-    _Column("Of floor", "100 %", "of floor", lambda f, m: percent_text(f.of_floor)),
+    _Column(
+        "Of floor",
+        "≈ 100%",
+        "of floor",
+        lambda f, m: percent_text(f.of_floor, exact=f.floor_steady),
+    ),
     _Column("End to end", "99.9 s", "end to end", lambda f, m: seconds_text(f.end_to_end_s)),
     _Column(
         "Peak",

@@ -103,6 +103,7 @@ def badge_tip(loaded: LoadedModel) -> str:
         lines.append(
             f"Read for each token: {size_text(floor.weight_bytes)} of weights and {cached} of "
             f"KV cache for each token before it, at {size_text(round(floor.bandwidth))}/s"
+            + ("" if floor.steady else " (approximate: other programs disturbed its measurement)")
         )
     if loaded.predicted_peak_bytes:
         off = loaded.predicted_peak_bytes / max(1, loaded.peak_bytes) - 1

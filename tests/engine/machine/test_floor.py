@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -128,6 +133,36 @@ def test_a_disturbed_bandwidth_is_measured_again_the_next_day(
     assert recent is (again or days == 0)
     # The new measurement holds for a day, even if it was disturbed too.
     assert bandwidth.known("cpu", name) == found
+
+
+@contextlib.contextmanager
+def busy_core(programs: int) -> Iterator[None]:
+    """Keep this thread on one core, together with programs that never sleep."""
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {min(before)})
+    # They inherit the core.
+    spin = [sys.executable, "-c", "print(flush=True)\nwhile True: pass"]
+    others = [subprocess.Popen(spin, stdout=subprocess.PIPE) for _ in range(programs)]
+    try:
+        for other in others:
+            assert other.stdout is not None
+            other.stdout.readline()
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+        for other in others:
+            other.kill()
+            other.communicate()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are kept on a core as Linux does")
+def test_a_busy_core_is_noticed_and_does_not_lower_the_bandwidth() -> None:
+    usual = max(bandwidth.measure("cpu").bytes_per_s for _ in range(3))
+    with busy_core(programs=4):
+        found = bandwidth.measure("cpu")
+    assert not found.steady
+    # The four programs leave this one a fifth of the time.
+    assert found.bytes_per_s > 0.4 * usual
 
 
 def test_a_folder_that_cannot_be_written_is_no_failure(

@@ -36,6 +36,19 @@ def test_a_run_shows_its_floor_and_the_part_reached(qtbot: QtBot, make_window: M
     assert len(window.plot.tokens._items[0].floor.getData()[0]) > 0
 
 
+def test_a_floor_from_a_disturbed_measurement_is_marked(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(
+        "--bandwidth", "1e9", "--unsteady", settings=Settings(lanes=(LaneConfig(),))
+    )
+    window = playground.window
+    window.prompt.set_prompt_text("Once upon a time")
+    window.actions.run.trigger()
+    qtbot.waitUntil(lambda: "≈ " in window.table.as_tsv(), timeout=LONG)
+    assert "other programs disturbed" in playground.lanes.presenters[0].view.badge.toolTip()
+
+
 def test_whether_the_floor_is_drawn_is_remembered(make_window: MakeWindow) -> None:
     playground = make_window()
     assert playground.window.plot.floor.isChecked()
