@@ -40,14 +40,6 @@ def fresh_engines(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(engine_process, "launch", launch)
 
 
-@pytest.fixture(scope="module")
-def fresh_engines_in_module() -> Iterator[None]:
-    """The same for a module: what a forked engine shares with others is not its memory."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(engine_process, "launch", launch)
-        yield
-
-
 @pytest.fixture
 def hub() -> Iterator[HubServer]:
     """A Hub on loopback."""

@@ -1,9 +1,9 @@
 """Corrects memory predictions by what earlier loads on this machine measured; kept in a file.
 
-`memory.json` in the cache folder holds, for each device, the latest loads at each precision. A
-prediction is multiplied by the median of measured ÷ predicted over loads of a similar size:
-between half and twice the prediction. An error of some hundred MB with a small model says
-nothing about a large one.
+`memory.json` in the cache folder holds, for each device, the latest loads of each model family at
+each precision. A prediction is multiplied by the median of measured ÷ predicted over loads of the
+same family and of a similar size: between half and twice the prediction. An error of some hundred
+MB with a small model says nothing about a large one, nor one family's layers about another's.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from playground.core.precision import Precision
 from playground.core.system import paths
 from playground.core.system.files import write_atomically
 
-_KEPT = 30  # loads of one precision on one device
+_KEPT = 30  # loads of one family at one precision on one device
 _COUNTED = 9  # the latest of those of a similar size
 _SIMILAR = 2.0
 #: Bounds of the factor. A peak far below the prediction may only mean that the system dropped
@@ -27,11 +27,20 @@ _LEAST, _MOST = 0.9, 1.5
 
 
 class MeasuredLoad(msgspec.Struct, frozen=True):
-    """One load: the bytes that were predicted to be needed, and the bytes that were measured."""
+    """One load: the bytes that were predicted to be needed, and the bytes that were measured.
+
+    `family` is the config's model type; "" in files of earlier versions, which teach nothing.
+    """
 
     precision: Precision
     predicted: int
     measured: int
+    family: str = ""
+
+    @property
+    def kind(self) -> tuple[str, Precision]:
+        """What a load teaches about: its family, at its precision."""
+        return self.family, self.precision
 
 
 class Corrections(msgspec.Struct, frozen=True):
@@ -39,12 +48,13 @@ class Corrections(msgspec.Struct, frozen=True):
 
     loads: tuple[MeasuredLoad, ...] = ()
 
-    def factor(self, precision: Precision, predicted: int) -> float:
+    def factor(self, family: str, precision: Precision, predicted: int) -> float:
         """Return the factor for a prediction of `predicted` bytes; 1.0 without similar loads."""
         ratios = [
             load.measured / load.predicted
             for load in self.loads
-            if load.precision is precision
+            if family
+            and load.kind == (family, precision)
             and load.predicted > 0
             and 1 / _SIMILAR <= load.predicted / max(1, predicted) <= _SIMILAR
         ]
@@ -62,8 +72,8 @@ def record_load(device_name: str, load: MeasuredLoad) -> None:
     """Add a load to the file. Where the file cannot be written, the load is dropped silently."""
     stored = _read()
     loads = stored.get(device_name, Corrections()).loads
-    same = [other for other in loads if other.precision is load.precision]
-    others = [other for other in loads if other.precision is not load.precision]
+    same = [other for other in loads if other.kind == load.kind]
+    others = [other for other in loads if other.kind != load.kind]
     kept = (*others, *[*same, load][-_KEPT:])
     data = msgspec.json.format(msgspec.json.encode({**stored, device_name: Corrections(kept)}))
     with contextlib.suppress(OSError):

@@ -61,7 +61,8 @@ class MemoryPlan:
     (on a GPU the CUDA context). `workspace`: temporary memory of a prefill of that length.
     `loading`: temporary memory of the load itself. `pages`: mapped pages of the files that are
     not needed any more; they count in the resident set, but the system drops them when memory
-    runs short. `correction`: what loads measured on this machine add to or take from the sum.
+    runs short. `unread`: mapped pages of the weights that come into the resident set only as a
+    text reads them. `correction`: what loads measured on this machine add to or take from the sum.
     """
 
     precision: Precision
@@ -73,6 +74,7 @@ class MemoryPlan:
     workspace: int
     loading: int
     pages: int = 0
+    unread: int = 0
     correction: int = 0
     cache_known: bool = True
 
@@ -88,8 +90,8 @@ class MemoryPlan:
 
     @property
     def peak(self) -> int:
-        """The peak as it is measured: on a CPU the resident set, which includes `pages`."""
-        return self.needed + self.pages
+        """The peak as it is measured: on a CPU the resident set, with `pages`, without `unread`."""
+        return self.needed + self.pages - self.unread
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,9 +141,10 @@ def plan(
         workspace=workspace,
         loading=0 if budget.on_cpu or precision.is_plain else _CONVERSION * sizes.largest,
         pages=_pages(sizes, precision, weights, cache + workspace) if budget.on_cpu else 0,
+        unread=weights.unread if budget.on_cpu else 0,
         cache_known=sizes.cache is not None,
     )
-    factor = budget.corrections.factor(precision, uncorrected.needed)
+    factor = budget.corrections.factor(sizes.family, precision, uncorrected.needed)
     return replace(uncorrected, correction=round((factor - 1.0) * uncorrected.needed))
 
 
@@ -239,6 +242,8 @@ def _workspace(
         space += _SCORES * sizes.heads * tokens * tokens
     if precision in (Precision.NF4, Precision.INT8_WEIGHT_ONLY):
         space += 2 * sizes.largest  # a prefill unpacks one layer at a time
+    if sizes.state_space is not None:
+        space += sizes.state_space.scan_bytes(tokens)
     return space
 
 

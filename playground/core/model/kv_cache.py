@@ -15,6 +15,8 @@ _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed")
 _KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
 #: Layers whose state has the same size however long the text is.
 _STATEFUL = ("linear_attention", "mamba", "conv", "recurrent")
+#: Families that have no other layers.
+_WITHOUT_ATTENTION = frozenset({"mamba", "mamba2", "falcon_mamba"})
 
 
 def cache_bucket(tokens: int, context: int = 0) -> int:
@@ -68,10 +70,13 @@ def cache_shape(config: Mapping[str, Any]) -> CacheShape | None:
 
     Keys and values have `KV heads × head_dim` numbers each (with grouped-query attention,
     several query heads share a KV head). Multi-head latent attention stores
-    `kv_lora_rank + qk_rope_head_dim` numbers a layer, as transformers does.
+    `kv_lora_rank + qk_rope_head_dim` numbers a layer, as transformers does. A state of constant
+    size counts as nothing: a few MB of a large model.
     """
     inner = config.get("text_config")
     text = inner if isinstance(inner, Mapping) else config
+    if str(text.get("model_type")) in _WITHOUT_ATTENTION:
+        return CacheShape(0)
     layers, heads = positive_int(text, *_LAYERS), positive_int(text, *_HEADS)
     if not layers or not heads:
         return None

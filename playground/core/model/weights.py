@@ -9,6 +9,7 @@ from typing import Any
 
 from playground.core.model.kv_cache import CacheShape, cache_shape, positive_int
 from playground.core.model.safetensors_header import StoredTensor
+from playground.core.model.state_space import StateSpace, state_space
 from playground.core.precision import Precision
 
 #: Last name parts of tensors that only serve to unpack a weight.
@@ -41,12 +42,14 @@ class WeightBytes:
 
     `layers`: values of the linear layers; `scales`: what unpacks them; `rest`: everything else
     (embeddings, head, norms, biases). `mapped`: the part that, on a CPU, is mapped from the file.
+    `unread`: the part of that which no step reads as a whole, an embedding that is not the head.
     """
 
     layers: int
     scales: int
     rest: int
     mapped: int = 0
+    unread: int = 0
 
     @property
     def total(self) -> int:
@@ -57,13 +60,17 @@ class WeightBytes:
 class ModelSizes:
     """Counts of a checkpoint's values, made by `model_sizes`.
 
-    `linear`: values of the linear layers inside blocks, by stored dtype ("" where packed);
-    `experts`: those of them in mixtures of experts; `largest`: the values of the largest layer.
+    `family`: the config's model type. `linear`: values of the linear layers inside blocks, by
+    stored dtype ("" where packed); `experts`: those of them in mixtures of experts; `stacked`:
+    those of the experts that are stored one by one, and which a load joins in one tensor a layer,
+    by dtype; `largest`: the values of the largest layer. `lookup`: values by dtype of an input
+    embedding that is not the head too, which a step reads a row of.
     `rows` and `columns`: sums of these layers' outputs and inputs; `groups`: their number of
     (group, output) pairs. `rest`: all other values by dtype. `fused`: values that the fused CPU
     step copies. `widest`: the largest width inside a block. `context`: tokens, 0 where unknown.
     """
 
+    family: str
     quantization: str  # "" | "gptq" | "int8" | "nf4" | another method's own name
     bits: int  # of a packed GPTQ weight, else 0
     linear: Mapping[str, int]
@@ -72,6 +79,8 @@ class ModelSizes:
     columns: int
     groups: int
     experts: int
+    stacked: Mapping[str, int]
+    lookup: Mapping[str, int]
     largest: int
     fused: int
     nested: bool  # the scales of 4-bit weights are themselves quantized
@@ -82,6 +91,7 @@ class ModelSizes:
     eager_attention: bool  # stores the score of every pair of tokens
     has_fused_step: bool
     cache: CacheShape | None = field(default=None)
+    state_space: StateSpace | None = field(default=None)
 
     @property
     def parameters(self) -> int:
@@ -107,12 +117,13 @@ class ModelSizes:
         if precision.is_plain:
             size = int(precision.bits_per_weight) // 8
             same = _PLAIN[precision]
-            mapped = size * (self.linear.get(same, 0) + self.rest.get(same, 0))
-            return WeightBytes(size * count, 0, size * rest, mapped)
-        mapped = 2 * self.rest.get("BF16", 0)
+            kept = self.linear.get(same, 0) - self.stacked.get(same, 0) + self.rest.get(same, 0)
+            unread = size * self.lookup.get(same, 0)
+            return WeightBytes(size * count, 0, size * rest, size * kept, unread)
+        mapped, unread = 2 * self.rest.get("BF16", 0), 2 * self.lookup.get("BF16", 0)
         if precision is Precision.GPTQ:
             layers, scales = self._gptq(device)
-            return WeightBytes(layers, scales, 2 * rest, mapped)
+            return WeightBytes(layers, scales, 2 * rest, mapped, unread)
         if precision is Precision.NF4:
             block = 2.0 if device == "cpu" and "avx512_bf16" in capability else 4.0
             if self.nested and block == 4.0:
@@ -123,7 +134,7 @@ class ModelSizes:
             quantized = count - self.experts
             each = 4 if precision is Precision.INT8 else 2
             layers, scales = quantized, each * self.rows
-        return WeightBytes(layers + 2 * self.experts, scales, 2 * rest, mapped)
+        return WeightBytes(layers + 2 * self.experts, scales, 2 * rest, mapped, unread)
 
     def _gptq(self, device: str) -> tuple[int, int]:
         """Return the bytes of the packed values, and of scales, zeros and orders in the kernel."""
@@ -148,8 +159,9 @@ def model_sizes(
     text = inner if isinstance(inner, Mapping) else config
     model = str(text.get("model_type", config.get("model_type", "")))
     quantization, bits = quantization_of(config)
-    counter = _Counter(quantization, bits, model)
     tensors = list(tensors)
+    vocabulary = positive_int(text, "vocab_size")
+    counter = _Counter(quantization, bits, model, vocabulary)
     tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings")) is True
     for tensor in tensors:
         if tensor.name.endswith(_BUFFERS) and len(tensor.shape) != 1:
@@ -161,7 +173,11 @@ def model_sizes(
         counter.take(tensor)
     heads = positive_int(text, "num_attention_heads", "n_head", "n_heads")
     hidden = positive_int(text, "hidden_size", "n_embd", "d_model")
+    spaces = state_space(text)
+    widest = positive_int(text, "intermediate_size", "n_inner", "ffn_dim")
+    untied = not tied and any(tensor.name in _HEADS for tensor in tensors)
     return ModelSizes(
+        family=model,
         quantization=quantization,
         bits=bits,
         linear=dict(counter.linear),
@@ -170,16 +186,19 @@ def model_sizes(
         columns=counter.columns,
         groups=counter.groups,
         experts=counter.experts,
+        stacked=dict(counter.stacked),
+        lookup=dict(counter.lookup) if untied else {},
         largest=counter.largest,
         fused=counter.fused if model in _FUSED_STEP else 0,
         nested=counter.nested,
         file_bytes=file_bytes,
         context=positive_int(text, "max_position_embeddings", "n_positions", "seq_length"),
-        widest=positive_int(text, "intermediate_size", "n_inner", "ffn_dim") or 4 * hidden,
+        widest=widest or (spaces.channels if spaces else 4 * hidden),
         heads=heads,
         eager_attention=bool(text.get("attn_logit_softcapping")),
         has_fused_step=model in _FUSED_STEP,
         cache=cache_shape(config),
+        state_space=spaces,
     )
 
 
@@ -201,14 +220,17 @@ def quantization_of(config: Mapping[str, Any]) -> tuple[str, int]:
 class _Counter:
     """Sums up tensors, by how a load treats them."""
 
-    def __init__(self, quantization: str, bits: int, model: str) -> None:
+    def __init__(self, quantization: str, bits: int, model: str, vocabulary: int) -> None:
         self.linear: Counter[str] = Counter()
         self.rest: Counter[str] = Counter()
+        self.stacked: Counter[str] = Counter()
+        self.lookup: Counter[str] = Counter()
         self.rows = self.columns = self.groups = 0
         self.experts = self.largest = self.fused = 0
         self.nested = False
         self._quantization = quantization
         self._bits = bits
+        self._vocabulary = vocabulary
         self._transposed = _TRANSPOSED.get(model, ())
         self._has_groups = quantization == "gptq"
 
@@ -231,6 +253,8 @@ class _Counter:
             self._add(columns, rows, dtype, parts, tensor.elements // max(1, rows * columns))
         else:
             self.rest[tensor.dtype] += tensor.elements
+            if tensor.shape[:1] == (self._vocabulary,) and tensor.name not in _HEADS:
+                self.lookup[tensor.dtype] += tensor.elements
 
     def _add(self, columns: int, rows: int, dtype: str, parts: list[str], count: int = 1) -> None:
         self.largest = max(self.largest, rows * columns)
@@ -242,6 +266,8 @@ class _Counter:
             self.groups += count * rows * -(-columns // _GPTQ_GROUP)
         if any(part in _EXPERTS for part in parts):
             self.experts += values
+            if count == 1 and dtype:
+                self.stacked[dtype] += values
         if any(part in _FUSED for part in parts):
             self.fused += values
 

@@ -241,11 +241,12 @@ def compare(weights: Weights, precision: Precision, tokens: int, before: int, pe
     `tokens` is the length of the warm-up that ended the load, `before` the memory of this process
     before it, `peak` the most since then; both in bytes.
     """
-    budget = device_budget(weights.device, before)
-    plan = memory_plan.plan(weights.checkpoint.sizes, precision, budget, tokens)
+    budget, sizes = device_budget(weights.device, before), weights.checkpoint.sizes
+    plan = memory_plan.plan(sizes, precision, budget, tokens)
     # A GPU's allocator does not see the CUDA context.
-    measured = peak - plan.pages if budget.on_cpu else peak + plan.process
+    measured = peak - plan.pages + plan.unread if budget.on_cpu else peak + plan.process
     if measured > 0:
         uncorrected = plan.needed - plan.correction
-        record_load(weights.device.name, MeasuredLoad(precision, uncorrected, measured))
+        load = MeasuredLoad(precision, uncorrected, measured, sizes.family)
+        record_load(weights.device.name, load)
     return plan.peak if budget.on_cpu else plan.needed - plan.process

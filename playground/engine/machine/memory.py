@@ -16,7 +16,7 @@ import torch
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 #: The largest values that glibc's own adjustment of the two reaches.
 _USUAL_TRIM, _USUAL_MMAP = 64 * 2**20, 32 * 2**20
-_LARGE = 2**20
+_LARGE = 2**18
 
 
 def resident() -> int:
@@ -42,7 +42,7 @@ def peak(device: str) -> int:
 
 @contextlib.contextmanager
 def large_blocks_apart() -> Iterator[None]:
-    """Inside the block, return freed blocks above 1 MiB to the system at once.
+    """Inside the block, return freed blocks above 256 KiB to the system at once.
 
     A load converts tensor after tensor, and glibc would keep the freed blocks: up to twice the
     weights of a small model. After the block glibc keeps them again, which makes decoding faster.

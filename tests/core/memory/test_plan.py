@@ -149,8 +149,9 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert made.cache == 32 * 8192 * 4096 * 2
     assert made.needed == made.weights.total + made.cache + made.overhead
     assert made.overhead == made.process + made.workspace
-    assert made.peak == made.needed + made.pages
-    before = MeasuredLoad(Precision.BF16, made.needed, round(1.1 * made.needed))
+    assert made.unread == 2 * 32000 * 4096  # the rows of an embedding are read one by one
+    assert made.peak == made.needed + made.pages - made.unread
+    before = MeasuredLoad(Precision.BF16, made.needed, round(1.1 * made.needed), "llama")
     taught = DeviceBudget(corrections=Corrections((before,)))
     corrected = plan(seven_billion, Precision.BF16, budget=taught, context=4096)
     assert corrected.needed == pytest.approx(1.1 * made.needed)
@@ -162,26 +163,70 @@ def test_a_plan_is_the_sum_of_its_items(seven_billion: ModelSizes) -> None:
     assert longer.cache == 2 * made.cache
 
 
-def test_loads_of_similar_size_correct_a_prediction(
+def test_loads_of_similar_size_and_family_correct_a_prediction(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
-    assert corrections_for("a processor").factor(Precision.BF16, GIB) == 1.0
+    assert corrections_for("a processor").factor("llama", Precision.BF16, GIB) == 1.0
     for percent in (104, 110, 300):  # one of them disturbed
-        record_load("a processor", MeasuredLoad(Precision.BF16, GIB, GIB * percent // 100))
+        load = MeasuredLoad(Precision.BF16, GIB, GIB * percent // 100, "llama")
+        record_load("a processor", load)
     known = corrections_for("a processor")
-    assert known.factor(Precision.BF16, GIB * 3 // 2) == pytest.approx(1.1, abs=1e-3)
-    assert known.factor(Precision.BF16, 3 * GIB) == 1.0
-    assert known.factor(Precision.NF4, GIB) == 1.0
+    assert known.factor("llama", Precision.BF16, GIB * 3 // 2) == pytest.approx(1.1, abs=1e-3)
+    assert known.factor("llama", Precision.BF16, 3 * GIB) == 1.0
+    assert known.factor("llama", Precision.NF4, GIB) == 1.0
+    assert known.factor("mamba", Precision.BF16, GIB) == 1.0
     assert corrections_for("another").loads == ()
     for _ in range(40):
-        record_load("a processor", MeasuredLoad(Precision.BF16, GIB, GIB // 2))
-    record_load("a processor", MeasuredLoad(Precision.NF4, GIB, GIB))
+        record_load("a processor", MeasuredLoad(Precision.BF16, GIB, GIB // 2, "llama"))
+    record_load("a processor", MeasuredLoad(Precision.NF4, GIB, GIB, "llama"))
     known = corrections_for("a processor")
     assert len(known.loads) == 31
-    assert known.factor(Precision.BF16, GIB) == 0.9  # pages may have been dropped
+    assert known.factor("llama", Precision.BF16, GIB) == 0.9  # pages may have been dropped
     (tmp_path / "cache" / "memory.json").write_text("{")
     assert corrections_for("a processor").loads == ()
+
+
+def test_loads_of_an_unknown_family_teach_nothing() -> None:
+    known = Corrections((MeasuredLoad(Precision.BF16, GIB, 2 * GIB),))  # of an earlier version
+    assert known.factor("", Precision.BF16, GIB) == 1.0
+    assert known.factor("llama", Precision.BF16, GIB) == 1.0
+
+
+def test_experts_stored_one_by_one_are_joined_beside_their_pages() -> None:
+    config = {**LLAMA_7B, "model_type": "mixtral"}
+    one = [
+        StoredTensor(f"model.layers.0.mlp.experts.{i}.w1.weight", "BF16", (64, 32))
+        for i in range(8)
+    ]
+    joined = [StoredTensor("model.layers.0.mlp.experts.gate_up_proj", "BF16", (8, 64, 32))]
+    other = StoredTensor("model.embed_tokens.weight", "BF16", (100, 32))
+    size = 2 * 8 * 64 * 32
+    files = size + 2 * other.elements
+    apart, together = (model_sizes([*made, other], config, files) for made in (one, joined))
+    assert apart.weights(Precision.BF16).total == together.weights(Precision.BF16).total == files
+    assert plan(apart, Precision.BF16).pages == size
+    assert plan(together, Precision.BF16).pages == 0
+
+
+def test_a_scan_takes_memory_for_every_token_and_no_cache() -> None:
+    mamba = {"model_type": "mamba", "hidden_size": 768, "expand": 2, "state_size": 16}
+    second = {
+        "model_type": "mamba2", "hidden_size": 768, "num_heads": 24, "head_dim": 64,
+        "state_size": 128, "chunk_size": 256, "num_hidden_layers": 2,
+    }  # fmt: skip
+    first = model_sizes([], mamba, 0)
+    assert first.cache == CacheShape(0)
+    assert first.state_space is not None
+    assert first.state_space.scan_bytes(1000) == 3 * 1536 * 16 * 4 * 1000
+    assert first.widest == 1536
+    made = plan(first, Precision.BF16, context=1000)
+    assert (made.cache, made.cache_known) == (0, True)
+    assert made.workspace > first.state_space.scan_bytes(1000)
+    chunked = model_sizes([], second, 0).state_space
+    assert chunked is not None
+    assert chunked.scan_bytes(1) == chunked.scan_bytes(256) == chunked.scan_bytes(257) // 2
+    assert model_sizes([], dict(LLAMA_7B), 0).state_space is None
 
 
 def test_verdicts(seven_billion: ModelSizes) -> None:

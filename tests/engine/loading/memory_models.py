@@ -18,7 +18,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
 
 GROUP = 128
 _COMMON: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}
-#: Between 60 and 90 million parameters, of different widths, heads, ties and vocabularies.
+#: Between 60 and 110 million parameters, of different widths, heads, ties and vocabularies.
 ARCHITECTURES: dict[str, dict[str, Any]] = {
     "llama": {
         "vocab_size": 16000,
@@ -42,12 +42,12 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "tie_word_embeddings": True,
     },
     "gpt_neox": {
-        "vocab_size": 12000,
+        "vocab_size": 50000,
         "hidden_size": 768,
         "intermediate_size": 3072,
-        "num_hidden_layers": 8,
+        "num_hidden_layers": 6,
         "num_attention_heads": 12,
-        "max_position_embeddings": 1024,
+        "max_position_embeddings": 2048,
         "tie_word_embeddings": False,
     },
     "gemma2": {
@@ -61,7 +61,70 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "sliding_window": 256,
         "max_position_embeddings": 2048,
     },
+    "gemma3_text": {
+        "vocab_size": 64000,
+        "hidden_size": 640,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 4,
+        "num_key_value_heads": 1,
+        "head_dim": 256,
+        "sliding_window": 512,
+        "max_position_embeddings": 4096,
+    },
+    "phi3": {
+        "vocab_size": 32064,
+        "hidden_size": 768,
+        "intermediate_size": 2048,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 12,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+    },
+    "mixtral": {
+        "vocab_size": 16000,
+        "hidden_size": 512,
+        "intermediate_size": 1024,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "num_local_experts": 8,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+    },
+    "qwen3_moe": {
+        "vocab_size": 24000,
+        "hidden_size": 512,
+        "intermediate_size": 1536,
+        "moe_intermediate_size": 384,
+        "num_hidden_layers": 6,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 2,
+        "head_dim": 64,
+        "num_experts": 16,
+        "num_experts_per_tok": 4,
+        "max_position_embeddings": 4096,
+        "tie_word_embeddings": False,
+    },
+    "mamba": {
+        "vocab_size": 24000,
+        "hidden_size": 1024,
+        "num_hidden_layers": 2,
+        "state_size": 16,
+    },
+    "mamba2": {
+        "vocab_size": 24000,
+        "hidden_size": 1024,
+        "num_hidden_layers": 3,
+        "num_heads": 32,
+        "head_dim": 64,
+        "state_size": 128,
+        "n_groups": 1,
+        "chunk_size": 256,
+    },
 }
+#: Families whose packed weights are not written, since no GPTQ checkpoint of them can be loaded.
+PLAIN_ONLY = ("mixtral", "qwen3_moe", "mamba", "mamba2")
 
 
 def make(folder: Path, architecture: str) -> tuple[Path, Path]:
@@ -72,8 +135,9 @@ def make(folder: Path, architecture: str) -> tuple[Path, Path]:
     model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(plain)
     tokenizer = _tokenizer(config.vocab_size)
-    _save_packed(model, plain, packed)
-    for target in (plain, packed):
+    if architecture not in PLAIN_ONLY:
+        _save_packed(model, plain, packed)
+    for target in filter(Path.is_dir, (plain, packed)):
         (target / "tokenizer.json").write_text(tokenizer, "utf-8")
         (target / "tokenizer_config.json").write_text(
             '{"tokenizer_class": "PreTrainedTokenizerFast"}', "utf-8"
