@@ -97,6 +97,7 @@ class Playground:
         )
         self.settings = SettingsController(context, lanes, window, keep=keep_settings)
         self.quantize = QuantizeEntry(context, lanes, make, window)
+        lanes.watch_beside(self.quantize.controller.work)
         entry = EnvironmentsEntry(self.environments, window)
         self.commands = LaneCommands(
             lanes, self.models, self.prompt, self.remote_code, entry, window

@@ -47,5 +47,8 @@ class Engine(Protocol):
     def stderr_tail(self) -> str:
         """The end of what it wrote to its log, for the detail of an error."""
 
+    def pulse(self) -> object:
+        """A value that changes as long as the engine gives signs of life."""
+
     def memory_bytes(self) -> int:
         """Memory of this machine that its end would free; 0 where there is none."""

@@ -20,6 +20,7 @@ from playground.client.outcome import Outcome
 from playground.core.errors import EngineError, ProtocolError
 from playground.core.protocol import (
     PROTOCOL_VERSION,
+    Alive,
     Command,
     Event,
     Hello,
@@ -103,6 +104,7 @@ class EngineProcess:
         self._end_requested = False
         self._end_was_requested = False  # `_end_requested` when the process exited
         self._reason = ""
+        self._reads = 0  # pieces of its output read so far
 
     # Start and end
 
@@ -172,9 +174,11 @@ class EngineProcess:
         """
         try:
             while data := self._read():
+                self._reads += 1
                 for event in self._decoder.feed(data):
                     _check_version(event)
-                    yield event
+                    if not isinstance(event, Alive):
+                        yield event
         except ProtocolError as error:
             self._end_for(f"{error.message} It was ended.")
             error.detail = "\n".join(part for part in (error.detail, self.stderr_tail()) if part)
@@ -211,6 +215,19 @@ class EngineProcess:
         with self._lock:
             data = b"".join(self._stderr)
         return data[-STDERR_KEPT:].decode("utf-8", "replace")
+
+    def pulse(self) -> tuple[int, float]:
+        """Return how often the engine has written, and the processor seconds it has used.
+
+        Each of them grows in an engine that lives: its beat reports one that waits, and one that
+        computes without letting the beat run uses the processor.
+        """
+        seconds = 0.0
+        with contextlib.suppress(psutil.Error):
+            if self.alive:
+                times = psutil.Process(self.pid).cpu_times()
+                seconds = times.user + times.system
+        return self._reads, seconds
 
     def memory_bytes(self) -> int:
         """Return the memory that only this engine and its children use now; 0 once it is gone."""

@@ -135,7 +135,8 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is needed to reproduce an answer.
 
     `step_seconds` are seconds a decode step, by the names of the candidates timed at load; the
-    decoder took the fastest.
+    decoder took the fastest. `disturbed_by` says what else the client's engines did meanwhile, in
+    words that go on after "while": the times may be longer for it.
     """
 
     model: str
@@ -155,6 +156,7 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     environment: str = ""  # the name of the engine's Python, "" for the playground's own
     own_code: str = ""  # the commit whose Python code, brought by the model, ran
     step_seconds: dict[str, float] = {}
+    disturbed_by: tuple[str, ...] = ()
 
     @property
     def decoder_text(self) -> str:

@@ -9,6 +9,7 @@ from playground.core.facts import LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import (
     Activity,
+    Alive,
     Estimated,
     Event,
     Failed,
@@ -73,6 +74,7 @@ class LaneState:
     loaded: LoadedModel | None = None
     failure: Failure | None = None
     freed: str = ""  # after unloading: how much memory was freed, as measured
+    unresponsive: bool = False  # the engine gives no sign of life, or did not react to a stop
 
     @property
     def busy(self) -> bool:
@@ -137,7 +139,7 @@ def advance(state: LaneState, event: LaneEvent, now: float) -> LaneState:
             return replace(state, stage=Stage.UNLOADING, activity=None, fraction=None, since=now)
         case ProcessEnded():
             return _ended(state, event)
-        case Hello() | Ready() | Estimated() | Quantizing() | Quantized():
+        case Hello() | Alive() | Ready() | Estimated() | Quantizing() | Quantized():
             return state
         case Progress():
             return _progressed(state, event, now)

@@ -18,7 +18,7 @@ from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 MAGIC = b"LMP1"
 #: No message is larger; a greater length means that the stream is not frames.
 MAX_BODY = 64 * 1024 * 1024
@@ -110,6 +110,10 @@ class Hello(msgspec.Struct, frozen=True, tag="hello"):
     protocol: int = PROTOCOL_VERSION
 
 
+class Alive(msgspec.Struct, frozen=True, tag="alive"):
+    """The process reacts, although nothing else was sent for a second; clients only count it."""
+
+
 class Progress(msgspec.Struct, frozen=True, tag="progress"):
     """The engine began an activity or moved on in it; `fraction` is 0 to 1, None if unknown."""
 
@@ -197,6 +201,7 @@ class Failed(msgspec.Struct, frozen=True, tag="failed"):
 
 Event = (
     Hello
+    | Alive
     | Progress
     | Ready
     | Loaded

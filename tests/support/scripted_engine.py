@@ -33,6 +33,7 @@ from playground.core.generation import RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import (
     Activity,
+    Alive,
     Cancel,
     Event,
     Failed,
@@ -49,6 +50,7 @@ from playground.core.protocol import (
     command_decoder,
     encode,
 )
+from playground.engine.wire.sender import BEAT_S
 from tests.support.frames import read_messages
 from tests.support.scripted_text import STYLES, piece
 
@@ -98,6 +100,7 @@ class ScriptedEngine:
         self._delays: dict[str, float] = dict(args.delay)
         self._out = os.fdopen(os.dup(1), "wb", buffering=0)
         os.dup2(2, 1)
+        self._writing = threading.Lock()
         self._commands: queue.SimpleQueue[Load | Generate] = queue.SimpleQueue()
         self._cancelled = threading.Event()
         self._cancelled_id = -1
@@ -108,6 +111,7 @@ class ScriptedEngine:
         """Serve until told to quit."""
         self._emit(Hello(pid=os.getpid()))
         threading.Thread(target=self._listen, daemon=True).start()
+        threading.Thread(target=self._beat, daemon=True).start()
         self._phase(Activity.STARTING)
         self._phase(Activity.IMPORTING)
         self._emit(Ready(facts=_facts(self._args.capability)))
@@ -117,6 +121,10 @@ class ScriptedEngine:
                 self._load(command.request)
             else:
                 self._generate(command)
+
+    def _beat(self) -> None:
+        while not threading.Event().wait(BEAT_S):
+            self._emit(Alive())
 
     def _listen(self) -> None:
         for command in read_messages(sys.stdin.buffer, command_decoder()):
@@ -250,7 +258,8 @@ class ScriptedEngine:
 
     def _emit(self, event: Event) -> None:
         try:
-            self._out.write(encode(event))
+            with self._writing:
+                self._out.write(encode(event))
         except (OSError, ValueError):  # the client is gone, or the output was closed as a fault
             if not self._hanging:
                 os._exit(0)

@@ -40,6 +40,7 @@ ENVIRONMENT = {
 def serve(commands: int, events: int) -> None:
     """Carry out commands from one file descriptor, send events to the other; never return."""
     sender = Sender(events)
+    sender.start_beating()
     sender.send(Hello(pid=os.getpid()))
     inbox = Inbox(commands)
     inbox.start()

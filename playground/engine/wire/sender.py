@@ -6,11 +6,13 @@ import os
 import threading
 import time
 
-from playground.core.protocol import Event, Tokens, encode
+from playground.core.protocol import Alive, Event, Tokens, encode
 from playground.engine.wire.inbox import leave
 
 #: A batch holds the tokens that became ready within this time, in seconds.
 BATCH_S = 0.016
+#: After this many seconds without an event a sign of life is sent.
+BEAT_S = 1.0
 
 
 class Sender:
@@ -29,7 +31,18 @@ class Sender:
         self._texts: list[str] = []
         self._times: list[float] = []
         self._flushed_at = 0.0
+        self._written_at = time.monotonic()
+        self._beat_s: float | None = None
         threading.Thread(target=self._flush_late_tokens, name="sender", daemon=True).start()
+
+    def start_beating(self) -> None:
+        """Send Alive from now on whenever nothing else was sent for BEAT_S.
+
+        A thread of its own does it, through imports, loads and compilations. It stops where the
+        process is stopped, or where no thread can run Python.
+        """
+        self._beat_s = BEAT_S
+        self._pending.set()
 
     def send(self, event: Event) -> None:
         """Write an event, after all pending tokens."""
@@ -66,7 +79,11 @@ class Sender:
         self._write(batch)
 
     def _flush_late_tokens(self) -> None:
-        while self._pending.wait():
+        while True:
+            if not self._pending.wait(self._beat_s):
+                if time.monotonic() - self._written_at >= BEAT_S:
+                    self.send(Alive())
+                continue
             self._pending.clear()
             due = self._flushed_at + BATCH_S - time.monotonic()
             if due > 0:
@@ -80,6 +97,7 @@ class Sender:
 
     def _write(self, event: Event) -> None:
         view = memoryview(encode(event))
+        self._written_at = time.monotonic()
         try:
             while view:
                 view = view[os.write(self._descriptor, view) :]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.client.engine import Engine
 from playground.core.environments import OWN
@@ -12,6 +12,10 @@ from playground.core.facts import EngineFacts, LoadRequest
 from playground.core.protocol import Command, Event, Load, Progress, Ready, Tokens
 from playground.gui.engines.worker import EngineEnd, EngineWorker
 
+#: How often (ms) a process's signs of life are looked for, and how many looks may find none. An
+#: engine gives one a second.
+LOOK_MS = 1000
+MOST_SILENT = 5
 #: Makes an engine in the environment of this name; raises PlaygroundError where it is missing.
 EngineFactory = Callable[[str], Engine]
 
@@ -21,6 +25,7 @@ class EngineSlot(QObject):
 
     received = Signal(object)  # every Event but Tokens
     failed = Signal(object)  # a Failure
+    reacting = Signal(bool)  # it gives no sign of life, or does so again
     ended = Signal(object, object)  # an EngineEnd, and this slot, which can start a new engine
 
     def __init__(self, make: EngineFactory, parent: QObject | None = None) -> None:
@@ -33,10 +38,19 @@ class EngineSlot(QObject):
         self._make = make
         self._worker: EngineWorker | None = None
         self._last_tokens: list[Tokens] = []  # of the engine that ended last
+        self._pulse: object = None
+        self._silent = 0  # looks in a row that found no sign of life
+        self._look = QTimer(self, interval=LOOK_MS)
+        self._look.timeout.connect(self._look_for_life)
 
     @property
     def running(self) -> bool:
         return self._worker is not None
+
+    @property
+    def silent(self) -> bool:
+        """Whether the process has given no sign of life for five seconds."""
+        return self._silent >= MOST_SILENT
 
     @property
     def alive(self) -> bool:
@@ -61,7 +75,9 @@ class EngineSlot(QObject):
         worker.failed.connect(self._on_failed)
         worker.ended.connect(self._on_ended)
         self._worker = worker
+        self._pulse, self._silent = None, 0
         worker.launch()
+        self._look.start()
 
     def load(self, request: LoadRequest) -> None:
         """Send the load; a process loads only once."""
@@ -105,6 +121,19 @@ class EngineSlot(QObject):
             self.progress = event
         self.received.emit(event)
 
+    @Slot()
+    def _look_for_life(self) -> None:
+        """Count the looks without a sign of life: no clock, so that a suspended machine is none."""
+        if self._worker is None:
+            return
+        pulse, before = self._worker.process.pulse(), self._silent
+        self._silent = before + 1 if pulse == self._pulse else 0
+        self._pulse = pulse
+        if self.silent and before == MOST_SILENT - 1:
+            self.reacting.emit(False)
+        elif not self.silent and before >= MOST_SILENT:
+            self.reacting.emit(True)
+
     @Slot(object)
     def _on_failed(self, failure: object) -> None:
         self.consumed = True
@@ -115,6 +144,8 @@ class EngineSlot(QObject):
         worker, self._worker = self._worker, None
         self.ready = self.consumed = False
         self.progress = None
+        self._look.stop()
+        self._silent = 0
         self._last_tokens = worker.take_tokens() if worker is not None else []
         self.ended.emit(end, self)
         if worker is not None:

@@ -1,4 +1,4 @@
-"""Shows the lanes' latencies in the plot and in the table."""
+"""Shows the lanes' latencies in the plot and in the table, and marks those not to compare."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from playground.gui.figures.plot import LatencyPlot
 from playground.gui.figures.table import FiguresTable
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
+
+EARLIER, DISTURBED = "earlier run", "disturbed"
 
 
 class FiguresController(QObject):
@@ -25,6 +27,7 @@ class FiguresController(QObject):
         self._plot = plot
         self._table = table
         self._shown = 0
+        self._marked = 0  # the latest run when the lanes were marked
         lanes.streamed.connect(self._show_all)
         lanes.arranged.connect(self._rearrange)
         lanes.added.connect(self._watch)
@@ -47,6 +50,7 @@ class FiguresController(QObject):
     @Slot(object)
     def _watch(self, presenter: LanePresenter) -> None:
         presenter.changed.connect(self._show)
+        presenter.lane.state_changed.connect(self._mark)
 
     @Slot(object)
     def _show(self, presenter: LanePresenter) -> None:
@@ -54,7 +58,9 @@ class FiguresController(QObject):
         if presenter not in self._lanes.presenters:
             return  # a last change of a lane that was removed
         index = self._lanes.presenters.index(presenter)
-        self._plot.set_lane(index, presenter.name)
+        remark = self._remark(presenter)
+        name = " · ".join(part for part in (presenter.name, remark) if part)
+        self._plot.set_lane(index, name)
         generation = presenter.generation
         if generation is None:
             self._plot.clear_lane(index)
@@ -64,4 +70,27 @@ class FiguresController(QObject):
             )
             if generation.ended:
                 self._plot.finish_lane(index)
-        self._table.set_row(index, presenter.name, *presenter.figures())
+        self._table.set_row(index, name, *presenter.figures(), remarkable=bool(remark))
+
+    @Slot()
+    def _mark(self) -> None:
+        """Mark the other lanes anew where a run has reached one of them."""
+        latest = self._latest_run()
+        if latest != self._marked:
+            self._marked = latest
+            self._show_all(self._lanes.presenters)
+
+    def _latest_run(self) -> int:
+        return max((p.run for p in self._lanes.presenters if p.generation), default=0)
+
+    def _remark(self, presenter: LanePresenter) -> str:
+        """Return why a lane's figures are not to be compared with the others', "" where they are.
+
+        They belong to an earlier run than others that are shown, or something disturbed them.
+        """
+        generation = presenter.generation
+        if generation is None:
+            return ""
+        if presenter.run < self._latest_run():
+            return EARLIER
+        return DISTURBED if generation.disturbances else ""

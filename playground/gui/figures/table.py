@@ -93,6 +93,7 @@ class FiguresTable(QTableWidget):
         self.setWordWrap(False)
         self.setTextElideMode(Qt.TextElideMode.ElideMiddle)  # a name's end is its precision
         self._lanes: dict[int, list[QTableWidgetItem]] = {}
+        self._muted: set[int] = set()
         name = QTableWidgetItem("Lane")
         name.setTextAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
         self.setHorizontalHeaderItem(0, name)
@@ -108,9 +109,19 @@ class FiguresTable(QTableWidget):
         theme.theme_changed.connect(self._tint)
 
     def set_row(
-        self, index: int, name: str, figures: LatencyFigures, peak_memory_bytes: int | None
+        self,
+        index: int,
+        name: str,
+        figures: LatencyFigures,
+        peak_memory_bytes: int | None,
+        *,
+        remarkable: bool = False,
     ) -> None:
-        """Show a lane's figures; only cells whose text has changed are updated."""
+        """Show a lane's figures; only cells whose text has changed are updated.
+
+        `remarkable`: the name says why they are not to be compared with the others, and the row
+        is muted.
+        """
         items = self._lanes.get(index)
         if items is None:
             items = self._new_row(index)
@@ -118,6 +129,9 @@ class FiguresTable(QTableWidget):
         for item, text in zip(items, texts, strict=True):
             if item.text() != text:
                 item.setText(text)
+        if remarkable != (index in self._muted):
+            self._muted ^= {index}
+            self._tint()
         if items[0].toolTip() != name:
             items[0].setToolTip(name)
             self._size_columns()
@@ -125,6 +139,7 @@ class FiguresTable(QTableWidget):
     def remove_row(self, index: int) -> None:
         """Remove a lane's row; the other rows keep their lanes."""
         items = self._lanes.pop(index, None)
+        self._muted.discard(index)
         if items is not None:
             self.removeRow(items[0].row())
             self.updateGeometry()
@@ -198,6 +213,8 @@ class FiguresTable(QTableWidget):
     def _tint(self) -> None:
         for index, items in self._lanes.items():
             items[0].setIcon(_swatch(index))
+            for item in items:
+                item.setForeground(theme.color("muted" if index in self._muted else "text"))
 
 
 def _swatch(index: int) -> QIcon:

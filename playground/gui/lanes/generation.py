@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from playground.core.facts import Answer
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Prompt, Timing
@@ -28,6 +30,14 @@ class Generation:
     started: bool = False  # its Started event has arrived; tokens count from then on
     ended: bool = False  # with an answer, or without
     answer: Answer | None = None
+    disturbances: dict[str, None] = field(default_factory=dict)  # as Stamp.disturbed_by, in order
+
+    def stamped(self, answer: Answer) -> Answer:
+        """Return the answer, its stamp with what disturbed the generation."""
+        if not self.disturbances:
+            return answer
+        stamp = msgspec.structs.replace(answer.stamp, disturbed_by=tuple(self.disturbances))
+        return msgspec.structs.replace(answer, stamp=stamp)
 
     def command(self, sent_at: float) -> Generate:
         """Return the command that asks an engine for it; `sent_at` is in monotonic seconds."""

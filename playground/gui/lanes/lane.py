@@ -39,7 +39,13 @@ log = logging.getLogger(__name__)
 #: How long an engine may take to react to a stop before ending its process is offered.
 STOP_WAIT_MS = 2000
 TakeStandby = Callable[[str], EngineSlot | None]
-_UNRESPONSIVE = "the engine does not respond; stop once more to end its process"
+#: What a lane does beside the answer of another, by stage, in words that go on after "while".
+_WORK = {
+    Stage.STARTING: "another lane started an engine",
+    Stage.LOADING: "another lane loaded a model",
+    Stage.GENERATING: "another lane generated",
+    Stage.UNLOADING: "another lane unloaded a model",
+}
 
 
 class LaneController(QObject):
@@ -82,7 +88,7 @@ class LaneController(QObject):
         self._ahead_next = False
         self._closing = False
         self._requests = 0
-        self._unresponsive = False
+        self._ignores_stop = False
         self._stop_timer = QTimer(self, singleShot=True, interval=STOP_WAIT_MS)
         self._stop_timer.timeout.connect(self._stop_timed_out)
 
@@ -107,6 +113,11 @@ class LaneController(QObject):
     def warming(self) -> bool:
         """Whether an engine that was started ahead is still importing its libraries."""
         return self._engine.running and not self._engine.ready and not self._engine.consumed
+
+    @property
+    def work(self) -> str:
+        """What the lane does now that could disturb other lanes' times, "" for nothing."""
+        return _WORK[Stage.STARTING] if self.warming else _WORK.get(self.state.stage, "")
 
     def claimed_bytes(self, device: str) -> int:
         """Return the bytes that a load under way is still expected to take on `device`."""
@@ -190,7 +201,7 @@ class LaneController(QObject):
             case Stage.UNLOADING:
                 self._load_next = False
                 self._engine.kill()
-            case Stage.GENERATING if self._unresponsive:
+            case Stage.GENERATING | Stage.READY if self.state.unresponsive:
                 self._end(gently=False)
             case Stage.GENERATING if self.generation is not None:
                 self._engine.send(Cancel(self.generation.request_id))
@@ -202,7 +213,7 @@ class LaneController(QObject):
         if not self.state.can_generate or self._closing:
             return False
         self._requests += 1
-        self._unresponsive = False
+        self._ignores_stop = False
         floor = self.state.loaded.floor if self.state.loaded else None
         self.generation = Generation(self._requests, self.config, prompt, options, timing, floor)
         self._apply(GenerateSent())
@@ -263,8 +274,10 @@ class LaneController(QObject):
         generation.started = True
         self.drain()
         self._stop_timer.stop()
+        self._ignores_stop = False
         if tail:
             self.text_arrived.emit(tail)
+        answer = generation.stamped(answer)
         generation.answer, generation.ended = answer, True
         self.state = advance(self.state, Finished(number, answer), time.monotonic())
         self.answered.emit(answer)
@@ -314,8 +327,15 @@ class LaneController(QObject):
     @Slot()
     def _stop_timed_out(self) -> None:
         if self.state.stage is Stage.GENERATING:
-            self._unresponsive = True
-            self.state = replace(self.state, detail=_UNRESPONSIVE)
+            self._ignores_stop = True
+            self._show_reaction()
+
+    @Slot()
+    def _show_reaction(self) -> None:
+        """Show whether the engine reacts."""
+        unresponsive = self._engine.silent or self._ignores_stop
+        if unresponsive != self.state.unresponsive:
+            self.state = replace(self.state, unresponsive=unresponsive)
             self.state_changed.emit(self)
 
     # Helpers
@@ -345,6 +365,7 @@ class LaneController(QObject):
     def _listen_to(self, engine: EngineSlot) -> EngineSlot:
         engine.received.connect(self._on_event)
         engine.failed.connect(self._on_failed)
+        engine.reacting.connect(self._show_reaction)
         engine.ended.connect(self._on_ended)
         return engine
 
@@ -383,10 +404,12 @@ class LaneController(QObject):
         if self.generation is not None:
             self.generation.ended = True
         self._stop_timer.stop()
+        self._ignores_stop = False
         self.broken.emit(failure)
 
     def _apply(self, event: LaneEvent) -> None:
         state = advance(self.state, event, time.monotonic())
+        state = replace(state, unresponsive=self._engine.silent or self._ignores_stop)
         if state != self.state:
             self.state = state
             self.state_changed.emit(self)

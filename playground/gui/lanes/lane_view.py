@@ -146,12 +146,15 @@ class LaneView(QFrame):
         active = state.stage in (Stage.STARTING, Stage.LOADING, Stage.GENERATING)
         self.header.set_loaded(state.loaded is not None)
         self.header.load_button.setEnabled(not state.busy)
-        self.cancel_button.setVisible(active)
+        self.cancel_button.setVisible(active or state.unresponsive)
         generating = state.stage is Stage.GENERATING
-        self.cancel_button.setText("Stop" if generating else "Cancel")
-        self.cancel_button.setToolTip(
-            "Stop after the current token" if generating else "Cancel loading and end the engine"
-        )
+        text, tip = "Cancel", "Cancel loading and end the engine"
+        if state.unresponsive:
+            text, tip = "End engine", "End the engine's process now"
+        elif generating:
+            text, tip = "Stop", "Stop after the current token"
+        self.cancel_button.setText(text)
+        self.cancel_button.setToolTip(tip)
         self._arrange_line()
         if state.loaded is not None:
             self.badge.set_full_text(texts.badge_text(state.loaded))
@@ -160,15 +163,16 @@ class LaneView(QFrame):
             self.badge.setAccessibleName(f"Verified precision: {self.badge.full_text()}")
             self.badge.setAccessibleDescription(tip)
             set_kind(self.badge, "bad", bool(state.loaded.mismatch))
-        self.failure.show_failure(state.failure)
+        wrong = state.failure or (texts.NO_REACTION if state.unresponsive else None)
+        self.failure.show_failure(wrong)
         self.details_button.setVisible(bool(state.failure and state.failure.detail))
         self.anyway_button.setVisible(bool(state.failure and state.failure.may_insist))
         self.stream.setVisible(state.failure is None or not self.stream.document().isEmpty())
-        set_kind(self.status, "tone", "danger" if state.failure else "muted")
+        set_kind(self.status, "tone", "danger" if wrong else "muted")
         self.stream.set_hint(texts.hint_text(state, queued))
         for command in _NOT_WHILE_GENERATING:
             self.header.commands[command].setEnabled(not generating)
-        self._announce(texts.stage_text(state), state.failure)
+        self._announce(texts.stage_text(state), wrong)
 
     def show_answer(self, answer: Answer) -> None:
         """Show the stamp of a finished answer under the text."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -66,6 +66,7 @@ class LanesController(QObject):
         self._ending: list[LaneController] = []  # those of them that are being ended
         self._streaming: set[LanePresenter] = set()  # with tokens since the last `streamed`
         self._ticks = 0
+        self._beside: list[Callable[[], str]] = []  # other work of the window
         self._timer = QTimer(self, interval=TICK_MS)
         self._timer.timeout.connect(self._tick)
 
@@ -116,6 +117,10 @@ class LanesController(QObject):
         for signal in (lane.state_changed, lane.config_changed, lane.facts_arrived, lane.gone):
             signal.connect(self._update_standby)
         return lane
+
+    def watch_beside(self, work: Callable[[], str]) -> None:
+        """Stamp answers with what else the window does; `work` says it as a lane's `work` does."""
+        self._beside.append(work)
 
     def end_lane(self, lane: LaneController) -> None:
         """End the engine of a lane that is not, or no longer, shown; returns at once."""
@@ -193,6 +198,7 @@ class LanesController(QObject):
     @Slot()
     def _tick(self) -> None:
         self._ticks += 1
+        self._note_disturbances()
         for presenter in self.presenters:
             if presenter.lane.drain():
                 self._streaming.add(presenter)
@@ -238,12 +244,29 @@ class LanesController(QObject):
     @Slot()
     def _update_standby(self) -> None:
         """Tell the standby engines what the lanes do, and in which environments."""
+        self._note_disturbances()
         lanes = [lane for lane in self._alive if lane not in self._ending]
         self._standby.update(
             (lane.config.environment for lane in self.lanes),
             busy=any(lane.state.busy or lane.warming for lane in lanes),
             generating=any(lane.state.stage is Stage.GENERATING for lane in lanes),
         )
+
+    def _note_disturbances(self) -> None:
+        """Note in every running generation what else goes on; called whenever that may change."""
+        window = [work() for work in self._beside]
+        for lane in self._alive:
+            generation = lane.generation
+            if generation is None or generation.ended or lane.state.stage is not Stage.GENERATING:
+                continue
+            # In a run of all lanes together the others' generations are expected.
+            expected = Stage.GENERATING if generation.timing == "together" else None
+            others = [
+                other.work
+                for other in self._alive
+                if other is not lane and other.state.stage is not expected
+            ]
+            generation.disturbances |= dict.fromkeys(filter(None, (*window, *others)))
 
     @Slot()
     def _discard_ended(self) -> None:

@@ -8,7 +8,7 @@ from PySide6.QtCore import QObject, Signal, Slot
 
 from playground.core.facts import Answer
 from playground.core.generation import Prompt
-from playground.core.lane import LaneConfig
+from playground.core.lane import LaneConfig, Stage
 from playground.core.model.reproduce import script
 from playground.core.trace import LatencyFigures
 from playground.gui.lanes.availability import Availability
@@ -33,7 +33,9 @@ class LanePresenter(QObject):
         self.view = view
         self.conversation = Conversation()
         self.available = Availability()
+        self.run = 0  # the number of the run that the last exchange belongs to
         self._pieces: list[str] | None = None  # of the answer that is streaming
+        self._generation: Generation | None = None  # of the last exchange
         self._queued = False
         lane.state_changed.connect(self.show_state)
         lane.text_arrived.connect(self._show_text)
@@ -55,8 +57,8 @@ class LanePresenter(QObject):
 
     @property
     def generation(self) -> Generation | None:
-        """The last generation, unless the lane has been set to something else since."""
-        generation = self.lane.generation
+        """The last exchange's generation, unless the lane has been set to something else since."""
+        generation = self._generation
         return generation if generation and generation.config == self.lane.config else None
 
     def figures(self) -> tuple[LatencyFigures, int | None]:
@@ -81,8 +83,12 @@ class LanePresenter(QObject):
         self.view.show_config(self.lane.config, available)
         self.changed.emit(self)
 
-    def ask(self, mode: Mode, typed: str, system: str = "") -> Prompt:
-        """Begin an exchange with the text typed, and return the prompt for the model."""
+    def ask(self, mode: Mode, typed: str, system: str = "", run: int = 0) -> Prompt:
+        """Begin an exchange with the text typed, and return the prompt for the model.
+
+        `run` numbers the runs of the window.
+        """
+        self.run = run
         self.conversation = self.conversation.asked(mode, typed, system)
         self._pieces = []
         self.view.clear_answer()
@@ -100,7 +106,7 @@ class LanePresenter(QObject):
     def clear(self) -> None:
         """Forget the conversation."""
         self.conversation = Conversation()
-        self._pieces = None
+        self._pieces = self._generation = None
         self._redraw()
 
     def copyable(self, command: LaneCommand) -> str:
@@ -119,6 +125,8 @@ class LanePresenter(QObject):
     @Slot()
     def show_state(self) -> None:
         """Show the lane's state and headroom as they are now."""
+        if self._pieces is not None and self.lane.state.stage is Stage.GENERATING:
+            self._generation = self.lane.generation
         self.view.show_state(self.lane.state, time.monotonic(), self._queued)
         self._show_headroom()
 

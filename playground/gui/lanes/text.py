@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from playground.core.facts import Answer, LoadedModel
 from playground.core.format import clock_text, seconds_text, size_text
 from playground.core.generation import Timing
-from playground.core.lane import LaneState, Stage
+from playground.core.lane import Failure, LaneState, Stage
 from playground.core.protocol import Activity
 
+#: Shown where an engine gives no sign of life, or does not stop.
+NO_REACTION = Failure(
+    "The engine does not react.", "Wait, or end its process with End engine; the text is kept."
+)
 _CONCURRENT = "ran concurrently; timings not comparable"
 
 
 def stage_text(state: LaneState) -> str:
     """Return the lane's stage without a clock, as a screen reader says it too."""
+    if state.unresponsive:
+        return "the engine does not react"
     if state.stage is Stage.EMPTY:
         return state.freed or "not loaded"
     if state.stage is Stage.READY:
@@ -40,6 +48,8 @@ def status_text(state: LaneState, now: float, queued: bool = False) -> str:
         return "waiting for its turn" if waits else stage_text(state)
     # The details come last: a narrow lane elides them first.
     parts = [_activity_text(state), clock_text(now - state.since)]
+    if state.unresponsive:
+        return " · ".join([stage_text(state), *parts])
     if state.fraction is not None:
         parts.append(f"{state.fraction:.0%}")
     return " · ".join([*parts, state.detail] if state.detail else parts)
@@ -138,9 +148,15 @@ def headroom_tip(used: int, context: int, token_bytes: int, free: int | None) ->
     return "\n".join(lines)
 
 
-def timing_text(timing: Timing) -> str:
-    """Return how the lanes of a run shared the device."""
-    return _CONCURRENT if timing == "together" else "one lane after the other"
+def timing_text(timing: Timing, disturbed_by: Sequence[str] = ()) -> str:
+    """Return how the lanes of a run shared the device, and what else they shared it with."""
+    text = _CONCURRENT if timing == "together" else "one lane after the other"
+    return f"{text}, but {disturbance_text(disturbed_by)}" if disturbed_by else text
+
+
+def disturbance_text(disturbed_by: Sequence[str]) -> str:
+    """Return what disturbed an answer, as a part of a sentence."""
+    return f"disturbed while {' and '.join(disturbed_by)}"
 
 
 def stamp_line(answer: Answer) -> str:
@@ -164,6 +180,8 @@ def stamp_line(answer: Answer) -> str:
         parts.insert(0, f"{len(answer.token_ids):,} tokens")
     if stamp.timing == "together":
         parts.insert(0, _CONCURRENT)
+    if stamp.disturbed_by:
+        parts.insert(0, disturbance_text(stamp.disturbed_by))
     return " · ".join(parts)
 
 
@@ -186,7 +204,7 @@ def stamp_text(answer: Answer) -> str:
         + ", ".join(
             f"{name}={getattr(stamp.options, name)!r}" for name in stamp.options.__struct_fields__
         ),
-        f"Timing: {timing_text(stamp.timing)}",
+        f"Timing: {timing_text(stamp.timing, stamp.disturbed_by)}",
         f"Prompt: {answer.prompt_tokens:,} tokens"
         + (f" ({answer.reused_tokens:,} already in the KV cache)" if answer.reused_tokens else "")
         + f"; answer: {len(answer.token_ids):,} tokens; {answer.ending}",

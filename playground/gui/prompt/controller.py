@@ -54,7 +54,6 @@ class PromptController(QObject):
         self._options = options
         self._runs = 0
         self._replace_last = False
-        self._last_options: GenerationOptions | None = None
         self.run_controller.begun.connect(self._begun)
         self.run_controller.finished.connect(self._finished)
         self.run_controller.waiting_changed.connect(self._show_waiting)
@@ -91,7 +90,7 @@ class PromptController(QObject):
             presenter = self._presenter(lane)
             if replacing and presenter.conversation.last is not None:
                 presenter.drop_last()
-            return presenter.ask(mode, typed, system)
+            return presenter.ask(mode, typed, system, self._runs)
 
         self._start(self._lanes.lanes, prompt_for, options)
 
@@ -107,7 +106,7 @@ class PromptController(QObject):
 
     @Slot()
     def regenerate(self) -> None:
-        """Run every lane's last prompt again with the same options and the next seed."""
+        """Run every lane's last prompt again, with the options on the screen and the next seed."""
         self._regenerate(self._lanes.presenters)
 
     def regenerate_in(self, presenter: LanePresenter) -> None:
@@ -167,8 +166,14 @@ class PromptController(QObject):
         """Open the founding comparison for the current lane's model."""
         from playground.gui.reference.dialog import FoundingDialog
 
+        if self.run_controller.running:
+            self._notify.info(
+                "The founding comparison cannot be measured during a run.",
+                "Stop the run, or wait until it has ended.",
+            )
+            return
         presenter = self._lanes.current
-        if presenter is None or self.run_controller.running:
+        if presenter is None:
             return
         dialog = FoundingDialog(
             self._lanes, presenter.lane.config, presenter.available.model, self._prompt.window()
@@ -204,17 +209,21 @@ class PromptController(QObject):
         presenters = [p for p in presenters if p.conversation.last]
         if self.run_controller.running or not presenters:
             return
-        options = self._last_options or self._options.options()
-        if options.greedy:
+        options = self._options.options()
+        try:
+            options.check()
+        except OptionsError as error:
+            self._notify.warning(error)
+            return
+        if not options.greedy:
+            seed = options.seed + 1 if options.seed < RANGES["seed"][1] else 0
+            options = msgspec.structs.replace(options, seed=seed)
+            self._options.set_options(options)
+        elif all(p.last_answer and p.last_answer.stamp.options == options for p in presenters):
             self._notify.info(
                 "Greedy decoding gives the same answer again.",
                 "Choose Sample in the generation options for another one.",
             )
-        else:
-            seed = options.seed + 1 if options.seed < RANGES["seed"][1] else 0
-            options = msgspec.structs.replace(options, seed=seed)
-            shown = msgspec.structs.replace(self._options.options(), seed=seed)
-            self._options.set_options(shown)
 
         def prompt_for(lane: LaneController) -> Prompt:
             presenter = self._presenter(lane)
@@ -223,7 +232,7 @@ class PromptController(QObject):
             typed = last.typed if last else ""
             system = clean_system(self._prompt.system_prompt())
             presenter.drop_last()
-            return presenter.ask(mode, typed, system)
+            return presenter.ask(mode, typed, system, self._runs)
 
         self._start([p.lane for p in presenters], prompt_for, options)
 
@@ -236,7 +245,6 @@ class PromptController(QObject):
         # The order alternates, so that thermal and clock drift affects all lanes alike.
         order = list(lanes) if self._runs % 2 == 0 else list(reversed(lanes))
         self._runs += 1
-        self._last_options = options
         plan = prompt_run(order, prompt_for, options, self._options.timing())
         self.run_controller.start(order, plan)
 

@@ -62,6 +62,7 @@ class QuantizeController(QObject):
         self._engine.received.connect(self._on_event)
         self._engine.failed.connect(self._on_engine_failed)
         self._engine.ended.connect(self._on_ended)
+        self._engine.reacting.connect(self._on_reacting)
         self._device = "cpu"
         self._looking: Task | None = None
         self._checking: Task | None = None
@@ -81,6 +82,12 @@ class QuantizeController(QObject):
     def pid(self) -> int:
         """The engine's process id, 0 without one."""
         return self._engine.pid
+
+    def work(self) -> str:
+        """Return what the engine does now that could disturb the lanes' times, "" for nothing."""
+        if self.state.running:
+            return "a model was quantized"
+        return "the cost of quantizing was measured" if self.state.activity and self.pid else ""
 
     # Requests
 
@@ -261,6 +268,10 @@ class QuantizeController(QObject):
     def _on_engine_failed(self, failure: Failure) -> None:
         if self.state.running and not self.state.stopping:
             self._finish(failure)
+
+    @Slot(bool)
+    def _on_reacting(self, reacts: bool) -> None:
+        self._set(replace(self.state, unresponsive=not reacts))
 
     @Slot(object)
     def _on_ended(self, end: EngineEnd) -> None:

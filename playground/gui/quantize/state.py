@@ -41,6 +41,7 @@ class QuantizeState:
     failure: Failure | None = None
     note: str = ""
     result: QuantizedModel | None = None
+    unresponsive: bool = False  # the engine gives no sign of life
 
     def at(
         self,
@@ -63,6 +64,7 @@ class QuantizeState:
             failure=failure,
             note=note,
             result=None,
+            unresponsive=False,
         )
 
     @property

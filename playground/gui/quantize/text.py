@@ -68,6 +68,8 @@ def status_text(state: QuantizeState, now: float) -> str:
         return ""
     if state.stopping:
         return "Cancelling …"
+    if state.unresponsive:
+        return "The engine does not react. Wait, or cancel: its process is ended then."
     layer = state.layer
     if layer is None or layer.fraction >= 1.0:
         return f"{state.activity[:1].upper()}{state.activity[1:]} · {clock_text(now - state.since)}"

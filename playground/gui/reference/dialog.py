@@ -21,6 +21,7 @@ from playground.core import founding
 from playground.core.format import device_label
 from playground.core.lane import LaneConfig
 from playground.gui.lanes.lanes import LanesController
+from playground.gui.lanes.text import disturbance_text
 from playground.gui.reference import table as founding_table
 from playground.gui.reference.controller import FoundingController
 from playground.gui.toolkit.text_table import dress_table
@@ -155,9 +156,12 @@ class FoundingDialog(QDialog):
             return ""
         stamp = stamps[0]
         kernels = ", ".join(dict.fromkeys(s.kernel for s in stamps))
+        every = [a.stamp for answers in self.measurement.answers.values() for a in answers]
+        disturbed = dict.fromkeys(text for s in every for text in s.disturbed_by)
         return (
             f"Measured: {stamp.model} on {stamp.device_name}, threads: {stamp.threads}; kernels: "
             f"{kernels}; medians of {'–'.join(str(n) for n in sorted(counts))} runs."
+            + (f" Some runs were {disturbance_text(tuple(disturbed))}." if disturbed else "")
         )
 
 

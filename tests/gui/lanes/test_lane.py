@@ -143,7 +143,7 @@ def test_an_engine_that_ignores_a_stop_can_be_ended(qtbot: QtBot, make_lane: Mak
     lane = make_lane("--rate", "500", "--fault", "hang", "--at", "generating")
     generating(qtbot, lane)
     lane.cancel()
-    qtbot.waitUntil(lambda: "stop once more" in lane.state.detail, timeout=LONG)
+    qtbot.waitUntil(lambda: lane.state.unresponsive, timeout=LONG)
     pid = lane.pid
     lane.cancel()
     reach(qtbot, lane, Stage.EMPTY)
