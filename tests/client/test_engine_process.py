@@ -170,7 +170,9 @@ def test_an_engine_that_hangs_is_killed(monkeypatch: pytest.MonkeyPatch) -> None
         events = engine.events()
         engine.send(Load(REQUEST))
         engine.send(generate())
-        until(events, Tokens)
+        tokens = 0
+        while tokens < TOKENS_BEFORE_FAULT:
+            tokens += len(until(events, Tokens).ids)
         engine.send(Cancel(1))
         outcome = engine.close()
         assert outcome.expected
@@ -231,7 +233,7 @@ def test_no_engine_survives_its_client(busy: bool) -> None:
     program = (
         "import time\n"
         "from playground.client.engine_process import EngineProcess\n"
-        "from tests.support.scripted_engine import scripted_command\n"
+        "from tests.support.scripted_engine import TOKENS_BEFORE_FAULT, scripted_command\n"
         "from tests.client.test_engine_process import REQUEST, generate\n"
         "from playground.core.protocol import Load\n"
         f"engine = EngineProcess(scripted_command({options})); engine.start()\n"

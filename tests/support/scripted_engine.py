@@ -123,7 +123,7 @@ class ScriptedEngine:
                 self._generate(command)
 
     def _beat(self) -> None:
-        while not threading.Event().wait(BEAT_S):
+        while not threading.Event().wait(BEAT_S) and not self._out.closed:
             self._emit(Alive())
 
     def _listen(self) -> None:

@@ -344,9 +344,11 @@ class BrowserController(QObject):
 
     def _keep_current(self) -> None:
         rows = self.view.list
-        waiting = self._progress.reading or self._progress.asking
-        if rows.current_entry() is None and not waiting:
+        if rows.current_entry() is None and not self._progress.reading:
+            wanted = self._current
             rows.select_first()
+            if self._progress.asking:
+                self._current = wanted  # the Hub may still list it
         entry = rows.current_entry()
         if entry is None:
             self.picked.emit(None)

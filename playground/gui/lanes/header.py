@@ -173,6 +173,10 @@ class LaneHeader(QWidget):
                 self.environment.setAccessibleName(f"Engine environment: {text}")
         self.environment.setVisible(chosen != OWN)
 
+    def environment_choices(self) -> list[QAction]:
+        """Return the actions that choose an engine environment, as in the menu."""
+        return self._environment_group.actions()
+
     def set_loaded(self, loaded: bool) -> None:
         """Let the button load or unload."""
         self._loaded = loaded

@@ -207,7 +207,14 @@ class PromptController(QObject):
 
     def _regenerate(self, presenters: Sequence[LanePresenter]) -> None:
         presenters = [p for p in presenters if p.conversation.last]
-        if self.run_controller.running or not presenters:
+        if self.run_controller.running:
+            self._notify.info(
+                "Nothing can be regenerated during a run.",
+                "Stop the run, or wait until it has ended.",
+            )
+            return
+        if not presenters:
+            self._notify.info("There is no answer to regenerate yet.", "Run a prompt first.")
             return
         options = self._options.options()
         try:

@@ -20,7 +20,6 @@ from playground.gui.quantize.text import (
     status_text,
 )
 from playground.gui.toolkit.failure_panel import FailurePanel
-from playground.gui.toolkit.question import Question
 from playground.gui.toolkit.thin_bar import ThinBar
 from playground.gui.toolkit.widgets import (
     announce,
@@ -37,8 +36,12 @@ _CLOCK_MS = 250
 
 
 class QuantizeDialog(QDialog):
-    """Shows the controller's state; closing it ends the engine, and asks first where one works."""
+    """Shows the controller's state beside the window, which stays usable.
 
+    Closing it ends the engine. While a copy is being written it is only put away: the copy goes on.
+    """
+
+    put_away = Signal()  # a copy is being written
     loadRequested = Signal(object)  # the QuantizedModel to load in a lane
 
     def __init__(self, controller: QuantizeController, parent: QWidget | None = None) -> None:
@@ -83,6 +86,8 @@ class QuantizeDialog(QDialog):
         self.cancel_button.setVisible(state.running)
         self.cancel_button.setEnabled(not state.stopping)
         self.load_button.setVisible(state.result is not None)
+        self.close_button.setText("&Hide" if state.running else "C&lose")
+        self.close_button.setToolTip("The copy goes on in the background" if state.running else "")
         self._tick()
         if state.stage is not self._shown_stage:
             self._shown_stage = state.stage
@@ -92,16 +97,16 @@ class QuantizeDialog(QDialog):
         self._resizing.start()
 
     def reject(self) -> None:
-        """Close; where a copy is being written, ask first."""
+        """Close, or put the dialog away where a copy is being written."""
         if self._controller.state.running:
-            self._ask()
+            self._put_away()
             return
         self._leave()
 
     def closeEvent(self, event: QCloseEvent) -> None:
         if self._controller.state.running and self.isVisible():
             event.ignore()
-            self._ask()
+            self._put_away()
             return
         self._leave()
         super().closeEvent(event)
@@ -185,25 +190,9 @@ class QuantizeDialog(QDialog):
         elif state.can_start:
             self.start_button.setFocus()
 
-    def _ask(self) -> None:
-        """Ask before work is discarded. Does not block."""
-        if self.findChild(Question) is not None:
-            return
-        question = Question(
-            self,
-            "Unfinished copy",
-            "The copy is not finished.",
-            "Closing cancels it and deletes what is written so far.",
-            do="&Cancel it and close",
-            keep="&Continue",
-        )
-        question.answered.connect(self._answered)
-        question.open()
-
-    @Slot(bool)
-    def _answered(self, agreed: bool) -> None:
-        if agreed:
-            self._leave()
+    def _put_away(self) -> None:
+        self.hide()
+        self.put_away.emit()
 
     def _leave(self) -> None:
         self._clock.stop()

@@ -9,6 +9,7 @@ from PySide6.QtCore import QObject, Slot
 from PySide6.QtWidgets import QWidget
 
 from playground.core.environments import OWN
+from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
 from playground.core.quantize import QuantizedModel
 from playground.core.settings import MAX_LANES
@@ -16,13 +17,19 @@ from playground.gui.context import AppContext
 from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.quantize.controller import QuantizeController
+from playground.gui.quantize.text import result_text
 
 if TYPE_CHECKING:
     from playground.gui.quantize.dialog import QuantizeDialog
 
+_SHOWN_AGAIN = "“Make a GPTQ version…” (Ctrl+Shift+Q) shows it."
+
 
 class QuantizeEntry(QObject):
-    """Keeps at most one dialog; opening it again while it works brings it to the front."""
+    """Keeps at most one dialog; opening it again while it works brings it to the front.
+
+    A dialog that was put away shows what became of its copy when it is opened again.
+    """
 
     def __init__(
         self,
@@ -36,6 +43,10 @@ class QuantizeEntry(QObject):
         self.dialog: QuantizeDialog | None = None
         self._lanes = lanes
         self._window = window
+        self._notify = context.notify
+        self._in_background = False  # a copy is being written, and its dialog is hidden
+        self.controller.changed.connect(self._report_failure)
+        self.controller.finished.connect(self._report_result)
 
     @Slot()
     def open_current(self) -> None:
@@ -52,8 +63,10 @@ class QuantizeEntry(QObject):
             self.dialog = QuantizeDialog(self.controller, self._window)
             self.dialog.loadRequested.connect(self._load)
             self.dialog.finished.connect(self._closed)
-        elif not self.controller.state.running:
+            self.dialog.put_away.connect(self._put_away)
+        elif not self.controller.state.running and self.dialog.isVisible():
             self.controller.open(spec, device)
+        self._in_background = False
         self.dialog.show()
         self.dialog.activateWindow()
 
@@ -64,6 +77,26 @@ class QuantizeEntry(QObject):
     def wait(self, timeout_ms: int) -> bool:
         """After `shut_down`: block until the engine is gone."""
         return self.controller.wait(timeout_ms)
+
+    @Slot()
+    def _put_away(self) -> None:
+        self._in_background = True
+        self._notify.info("The copy goes on in the background.", _SHOWN_AGAIN)
+
+    @Slot()
+    def _report_failure(self) -> None:
+        """Say why a copy in the background has failed."""
+        failure = self.controller.state.failure
+        if self._in_background and failure is not None:
+            self._in_background = False
+            self._notify.error(PlaygroundError(failure.message, failure.remedy, failure.detail))
+
+    @Slot(object)
+    def _report_result(self, copy: QuantizedModel) -> None:
+        """Say that a copy in the background is finished."""
+        if self._in_background:
+            self._in_background = False
+            self._notify.info(result_text(copy), _SHOWN_AGAIN)
 
     @Slot()
     def _closed(self) -> None:

@@ -74,6 +74,16 @@ class Actions(QObject):
             "shrink",
             "Quantize the current lane's model into a folder of the model library",
         )
+        self.load_lane = make("L&oad the lane", "", "load", "Load the current lane's model")
+        self.unload_lane = make(
+            "U&nload the lane", "", "unload", "Unload the current lane and free its memory"
+        )
+        self.lane_memory = make(
+            "Me&mory of the lane…", "", "fit", "The memory that the current lane's model takes"
+        )
+        self.regenerate_lane = make(
+            "Regenerate &in the lane", "", "refresh", "Run the current lane's last prompt again"
+        )
         self.load_all = make("&Load all lanes", "Ctrl+Shift+L", "load", "Load every lane's model")
         self.unload_all = make(
             "&Unload all lanes", "Ctrl+Shift+U", "unload", "Unload every lane and free its memory"
@@ -106,6 +116,10 @@ class Actions(QObject):
             (self.move_lane_right, LaneCommand.MOVE_RIGHT),
             (self.choose_model, LaneCommand.CHOOSE_MODEL),
             (self.open_folder, LaneCommand.OPEN_FOLDER),
+            (self.load_lane, LaneCommand.LOAD),
+            (self.unload_lane, LaneCommand.UNLOAD),
+            (self.lane_memory, LaneCommand.SHOW_MEMORY),
+            (self.regenerate_lane, LaneCommand.REGENERATE),
             (self.copy_answer, LaneCommand.COPY_ANSWER),
             (self.copy_script, LaneCommand.COPY_SCRIPT),
             (self.copy_stamp, LaneCommand.COPY_STAMP),

@@ -49,6 +49,14 @@ class CommandPalette(QDialog):
         self.list.itemClicked.connect(self._run_item)
         self.resize(520, 400)
 
+    def add_choices(self, title: str, choices: Sequence[QAction]) -> None:
+        """Offer the actions of a submenu too, each with the submenu's title before its name."""
+        for choice in choices:
+            action = QAction(choice.icon(), f"{title}: {_name(choice)}", self)
+            action.setEnabled(choice.isEnabled())
+            action.triggered.connect(choice.trigger)
+            self._actions.append(action)
+
     def open_palette(self) -> None:
         """Show every command, near the top of the parent and centred."""
         self.field.clear()

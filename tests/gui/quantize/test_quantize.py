@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QCoreApplication, QEvent, Qt
-from PySide6.QtWidgets import QMessageBox
 from pytestqt.qtbot import QtBot
 
 from playground.client.engine_process import EngineProcess
@@ -156,24 +155,14 @@ def test_a_dead_engine_is_reported_and_another_one_takes_over(
     assert library() == ["tiny-int8"]
 
 
-def test_closing_asks_and_then_ends_the_engine(
+def test_closing_ends_the_engine_and_another_dialog_can_follow_at_once(
     qtbot: QtBot, open_: Open, controller: QuantizeController, tiny: Path
 ) -> None:
     dialog = open_(tiny)
     chosen(qtbot, controller)
-    controller.start()
     qtbot.waitUntil(lambda: controller.pid > 0, timeout=LONG)
     pid = controller.pid
     dialog.reject()
-    box = dialog.findChild(QMessageBox)
-    assert box.isVisible()
-    box.escapeButton().click()
-    assert controller.state.running
-    assert dialog.isVisible()
-    qtbot.waitUntil(lambda: dialog.findChild(QMessageBox) is None)
-    dialog.reject()
-    box = dialog.findChild(QMessageBox)
-    next(b for b in box.buttons() if b is not box.escapeButton()).click()
     assert not dialog.isVisible()
     # At once again, while the old engine may still be on its way out.
     open_(tiny)
@@ -184,6 +173,39 @@ def test_closing_asks_and_then_ends_the_engine(
     with qtbot.waitSignal(controller.finished, timeout=LONG):
         controller.start()
     assert library() == ["tiny-nf4"]
+
+
+@pytest.mark.parametrize("put_away", [QuantizeDialog.reject, QuantizeDialog.close])
+def test_the_window_stays_usable_and_a_copy_goes_on_in_the_background(
+    qtbot: QtBot,
+    make_window: MakeWindow,
+    tiny: Path,
+    put_away: Callable[[QuantizeDialog], object],
+) -> None:
+    lane = LaneConfig(model=ModelSpec(str(tiny)))
+    playground = make_window(settings=Settings(lanes=(lane,)), real=True)
+    said: list[str] = []
+    playground.notify.message.connect(lambda text, *_: said.append(text))
+    playground.window.actions.quantize.trigger()
+    dialog, controller = playground.quantize.dialog, playground.quantize.controller
+    assert dialog is not None
+    assert not dialog.isModal()
+    chosen(qtbot, controller)
+    controller.change(to=Precision.NF4)
+    controller.start()
+    assert "Hide" in dialog.close_button.text()
+    assert controller.work()
+    with qtbot.waitSignal(controller.finished, timeout=LONG):
+        put_away(dialog)
+        assert not dialog.isVisible()
+        playground.lanes.add_lane()
+    assert library() == ["tiny-nf4"]
+    assert said[0] == "The copy goes on in the background."
+    assert said[-1].startswith("tiny-nf4 is in the model library")
+    playground.window.actions.quantize.trigger()
+    assert playground.quantize.dialog is dialog
+    assert dialog.isVisible()
+    assert dialog.load_button.isVisible()
 
 
 def test_an_engine_that_gets_ready_while_the_dialog_closes_is_the_last_one(
