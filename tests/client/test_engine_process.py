@@ -31,7 +31,7 @@ from playground.core.protocol import (
     Tokens,
 )
 from tests.client.processes import engine_left_by_client, is_gone, until
-from tests.support.scripted_engine import PHASES, scripted_command
+from tests.support.scripted_engine import PHASES, TOKENS_BEFORE_FAULT, scripted_command
 
 REQUEST = LoadRequest(name="scripted", folder="", commit="", precision=Precision.BF16)
 

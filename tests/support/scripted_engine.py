@@ -177,6 +177,7 @@ class ScriptedEngine:
                 self._flush(command.request_id, flushed, texts, times)
                 flushed, flush_at = len(times), now + BATCH_S
             if len(times) == TOKENS_BEFORE_FAULT and args.at == "generating":
+                self._hanging = args.fault == "hang"  # before a client can react to the tokens
                 self._flush(command.request_id, flushed, texts, times)
                 flushed = len(times)
                 if self._strike(command.request_id):

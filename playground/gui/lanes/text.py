@@ -20,7 +20,7 @@ _CONCURRENT = "ran concurrently; timings not comparable"
 def stage_text(state: LaneState) -> str:
     """Return the lane's stage without a clock, as a screen reader says it too."""
     if state.unresponsive:
-        return "the engine does not react"
+        return "not reacting"
     if state.stage is Stage.EMPTY:
         return state.freed or "not loaded"
     if state.stage is Stage.READY:

@@ -62,7 +62,8 @@ def test_a_lane_says_so_in_every_stage_and_offers_to_end_it(
     qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=LONG)
     os.kill(lane.pid, signal.SIGSTOP)
     qtbot.waitUntil(lambda: lane.state.unresponsive, timeout=LONG)
-    assert "does not react" in view.status.text()
+    assert view.status.full_text() == "not reacting"
+    assert "does not react" in view.failure.accessibleName()
     assert "End engine" in view.failure.accessibleDescription()
     assert (view.cancel_button.isVisible(), view.cancel_button.text()) == (True, "End engine")
     os.kill(lane.pid, signal.SIGCONT)
