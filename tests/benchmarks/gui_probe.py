@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from PySide6.QtCore import QObject, Qt, QTimer, Slot
 #: The heart beats this often; a loop that is busy lets it beat late.
 BEAT_MS = 10
 _SAMPLE_MS = 1000
+#: Above this share of all cores other programs make lateness and rates theirs.
+_BUSY = 0.1
 
 
 @dataclass(frozen=True)
@@ -97,6 +100,48 @@ class GuiProbe(QObject):
                 len(self._lateness),
             )
         )
+
+
+class Bystanders:
+    """What other programs do on this machine, from its creation on."""
+
+    def __init__(self) -> None:
+        self._all, self._ours = _busy_s(), _own_s()
+        self._began = time.perf_counter()
+        self._swapped = psutil.swap_memory()
+
+    def share(self) -> float:
+        """Return the share of all cores that other programs have used since the creation."""
+        elapsed = (time.perf_counter() - self._began) * (psutil.cpu_count() or 1)
+        others = (_busy_s() - self._all) - (_own_s() - self._ours)
+        return max(0.0, others / elapsed) if elapsed > 0 else 0.0
+
+    def doubt(self) -> str:
+        """Return why times are not certain, "" where they are."""
+        share = self.share()
+        return f"other programs used {share:.0%} of all cores" if share > _BUSY else ""
+
+    def memory_doubt(self) -> str:
+        """Return why resident memory is not certain, "" where it is."""
+        now = psutil.swap_memory()
+        moved = now.sin - self._swapped.sin + now.sout - self._swapped.sout
+        return "the machine was swapping" if moved else ""
+
+
+def _busy_s() -> float:
+    """Return the seconds in which the machine's cores were not idle, since its start."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + times.nice)
+
+
+def _own_s() -> float:
+    """Return the processor seconds of this process and its children."""
+    seconds = 0.0
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        with contextlib.suppress(psutil.Error):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def cpu_per_token(samples: list[Sample], start: float, end: float) -> float:
