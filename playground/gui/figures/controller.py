@@ -59,7 +59,8 @@ class FiguresController(QObject):
             return  # a last change of a lane that was removed
         index = self._lanes.presenters.index(presenter)
         remark = self._remark(presenter)
-        name = " · ".join(part for part in (presenter.name, remark) if part)
+        # The remark comes first: where there is little room, the middle of the name is left out.
+        name = f"{remark}: {presenter.name}" if remark else presenter.name
         self._plot.set_lane(index, name)
         generation = presenter.generation
         if generation is None:

@@ -41,7 +41,7 @@ def test_figures_of_an_earlier_run_are_marked(qtbot: QtBot, make_window: MakeWin
     assert not any("run" in name for name in plain)
     with qtbot.waitSignal(playground.prompt.finished, timeout=LONG):
         second.view.commanded.emit(LaneCommand.REGENERATE)
-    assert names(playground) == [f"{plain[0]} · earlier run", plain[1]]
+    assert names(playground) == [f"earlier run: {plain[0]}", plain[1]]
     run(qtbot, playground)
     assert names(playground) == plain
 
@@ -56,8 +56,8 @@ def test_old_figures_are_marked_while_a_run_reaches_one_lane_after_the_other(
     playground.prompt.run()  # in the other order: the second lane begins
     second = playground.lanes.lanes[1]
     qtbot.waitUntil(lambda: second.state.stage is Stage.GENERATING, timeout=LONG)
-    qtbot.waitUntil(lambda: names(playground)[0].endswith("earlier run"), timeout=LONG)
-    assert not names(playground)[1].endswith("earlier run")
+    qtbot.waitUntil(lambda: names(playground)[0].startswith("earlier run"), timeout=LONG)
+    assert not names(playground)[1].startswith("earlier run")
     assert playground.lanes.presenters[0].figures()[0].tokens == old
     playground.prompt.stop()
 
@@ -83,10 +83,10 @@ def test_an_answer_beside_a_load_is_stamped_and_marked(
     assert "another lane loaded a model" in answer.stamp.disturbed_by
     assert stamp_line(answer).startswith("disturbed while another lane")
     assert "one lane after the other, but disturbed while" in stamp_text(answer)
-    assert names(playground)[0].endswith("disturbed")
+    assert names(playground)[0].startswith("disturbed")
     # The next one is not.
     run(qtbot, playground)
-    assert not any(name.endswith("disturbed") for name in names(playground))
+    assert not any(name.startswith("disturbed") for name in names(playground))
     assert presenter.last_answer is not None
     assert presenter.last_answer.stamp.disturbed_by == ()
 
@@ -107,7 +107,7 @@ def test_work_beside_the_lanes_is_stamped_too(qtbot: QtBot, make_window: MakeWin
     playground = make_window("--rate", "500", settings=TWO)
     playground.lanes.watch_beside(lambda: "a model was quantized")
     run(qtbot, playground)
-    assert all(name.endswith("disturbed") for name in names(playground))
+    assert all(name.startswith("disturbed") for name in names(playground))
 
 
 def test_the_founding_comparison_leaves_the_figures_of_the_texts_shown(
