@@ -48,6 +48,20 @@ def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace)
         raise
     except Exception as error:
         return _report(error, args)
+    finally:
+        _say_notices(args)
+
+
+def _say_notices(args: argparse.Namespace) -> None:
+    """Say which of the playground's own files were damaged."""
+    from playground.core.system.own_files import take_notices
+
+    if notices := take_notices():
+        from playground.cli.console import Console
+
+        console = Console(json=getattr(args, "json", False))
+        for notice in notices:
+            console.warn(str(notice))
 
 
 def _dispatch(args: argparse.Namespace) -> int:
