@@ -110,17 +110,25 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     if isinstance(error, PlaygroundError):
         console.failed(error)
         return 1
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="playground-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        traceback.print_exception(error, file=log)
     console.failed(
         PlaygroundError(
             f"The playground met an unexpected error: {type(error).__name__}: {error}.",
-            f"Please report it with the file {log.name}.",
+            f"Please report it with the file {path}." if (path := _written_down(error)) else "",
         )
     )
     return 1
+
+
+def _written_down(error: Exception) -> str:
+    """Write the traceback to a file and return its path, "" where no file can be written."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="playground-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
+            traceback.print_exception(error, file=log)
+    except OSError:
+        return ""
+    return log.name

@@ -14,6 +14,7 @@ from playground.core.format import NOTHING, printable, short_count, size_text
 from playground.core.memory.plan import rough_verdict
 from playground.core.settings import SettingsStore
 from playground.core.system.machine import machine_memory
+from playground.core.system.paths import full_path
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.source import SourceKind, kind_of, parse_hub_id
@@ -94,7 +95,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
     if row is not None and row.where is not Where.CACHE:
         page = local_page(row)
     elif kind_of(args.model) is SourceKind.FOLDER:
-        page = local_page(folder_row(Path(args.model).expanduser().absolute()))
+        page = local_page(folder_row(full_path(args.model)))
     else:
         page = read_page(parse_hub_id(args.model), HubSite())
     facts = _page_facts(page)

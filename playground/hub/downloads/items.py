@@ -37,7 +37,9 @@ _Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
 
 
 class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One model in the queue. Sizes in bytes, times in seconds since the epoch.
+    """One model in the queue. Sizes in bytes, times in seconds.
+
+    `added` counts from the epoch; `retry_at` is of `time.monotonic()`, since the clock may be set.
 
     `commit` is pinned by the first plan, so that retries and restarts download the same version.
     `total_bytes` is 0 until the plan is known, which is before the first byte. `message` and

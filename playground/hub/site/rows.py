@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.safetensors_header import BITS
+from playground.core.system import reader
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.source import check_hub_id
 
@@ -33,6 +33,7 @@ METHODS: Mapping[str, str] = {
 #: File formats, in which many plain models have files beside their own.
 _FORMATS = frozenset({"gguf", "mlx", "openvino", "onnx"})
 _LONGEST = 200
+_MOST = 2**53
 
 
 def hub_row(item: object, here: Collection[str] = ()) -> ModelRow | None:
@@ -135,7 +136,7 @@ def dtype_counts(safetensors: object) -> dict[str, int]:
     return {
         str(dtype): count
         for dtype, count in counts.items()
-        if isinstance(count, int) and not isinstance(count, bool) and count > 0
+        if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= _MOST
     }
 
 
@@ -163,10 +164,9 @@ def with_quantize_config(
 def parse_object(data: bytes | None) -> dict[str, object]:
     """Read a JSON object; {} for anything else."""
     try:
-        value = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
+        return reader.parse_object(data or b"{}", "")
+    except FileError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def text(value: object) -> str:
@@ -178,7 +178,8 @@ def texts(value: object) -> tuple[str, ...]:
 
 
 def whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    good = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST
+    return value if isinstance(value, int) and good else None
 
 
 def items(value: object) -> list[object]:
