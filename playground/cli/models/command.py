@@ -64,6 +64,7 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
     free = machine_memory().free
     for row in rows:
         fits = rough_verdict(row.parameters, row.size, free, quantized=bool(row.quantization))
+        fits = None if row.problem else fits
         console.event("model", **_row_fields(row), fit=fits.value if fits else None)
         here = "here" if row.where is Where.HUB and row.is_here else ""
         notes = ", ".join(filter(None, ["gated" if row.gated else "", here, row.problem]))
@@ -112,7 +113,8 @@ def _show(args: argparse.Namespace, console: Console) -> int:
         console.print(f"{'result':16} {printable(' · '.join(filter(None, parts)))}")
     for note in page.notes:
         console.note(note)
-    show_memory(page, console, args.context)
+    if not page.row.problem:
+        show_memory(page, console, args.context)
     if args.card:
         console.print(f"\n{printable(page.card)}")
     return 0
@@ -160,8 +162,8 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
 def _local(args: argparse.Namespace) -> list[ModelRow]:
     from playground.hub.local.models import local_models
 
-    folders = [*SettingsStore().values.model_folders, *args.folder]
-    return local_models([Path(folder) for folder in folders])
+    folders = [Path(folder) for folder in SettingsStore().values.model_folders]
+    return local_models([*folders, *map(full_path, args.folder)])
 
 
 def _title(row: ModelRow) -> str:
@@ -208,7 +210,7 @@ def _page_facts(page: ModelPage) -> dict[str, Any]:
         "skipped_bytes": page.skipped_bytes,
         "base_models": list(page.base_models),
         "tokenizer": page.tokenizer_class,
-        "cannot_load": page.cannot_load,
+        "cannot_load": page.cannot_load or page.row.problem,
     }
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import EngineFacts
 from playground.core.model.counts import check_counts, positive_int
 from playground.core.model.folder import check_folder, file_named
@@ -161,6 +161,9 @@ def _read_config(folder: Path) -> dict[str, Any]:
         )
     config = read_object(path)
     check_counts(config)
+    if config.get("configuration_files"):
+        # transformers would take one of them in place of config.json, which is all that was seen.
+        raise FileError(path.name, "is refused: it passes on to other files (configuration_files)")
     return config
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from playground.core.errors import FileError, ModelError
 from playground.core.system.reader import file_size, is_folder, read_object
@@ -18,6 +18,7 @@ _SMALL = (
     "added_tokens.json", "quantize_config.json", "processor_config.json",
     "preprocessor_config.json", "chat_template.json", "adapter_config.json",
 )  # fmt: skip
+_TOKENIZER = "tokenizer_config.json"
 _COPY = "Put the file itself into the folder, if you trust it."
 
 
@@ -32,9 +33,10 @@ def check_folder(folder: Path) -> None:
                 raise _leads_out(path)
         elif path.suffix in _READ and path.exists() and not path.is_dir():
             file_size(path)
-    for name in _SMALL:
-        if (folder / name).exists():
-            read_object(folder / name)
+    small = {name: read_object(folder / name) for name in _SMALL if (folder / name).exists()}
+    named = small.get(_TOKENIZER, {}).get("fast_tokenizer_files")
+    for name in named if isinstance(named, list) else [named] if named else []:
+        file_named(folder, name, _TOKENIZER)
 
 
 def is_inside(path: Path, folder: Path) -> bool:
@@ -56,12 +58,10 @@ def file_named(folder: Path, name: object, named_by: str) -> Path:
         shown = name if isinstance(name, str) else repr(name)
         shown = shown if len(shown) <= 40 else f"{shown[:30]}…"
         raise FileError(named_by, f"is damaged: “{shown}” is not the name of a file")
-    parts = PurePosixPath(name)
-    path = folder / parts
-    if parts.is_absolute() or ".." in parts.parts or not is_inside(path, folder):
-        raise FileError(
-            named_by, f"is refused: it names the file {name}, which is outside the model's folder"
-        )
+    path = folder / name
+    if "/" in name or name == ".." or not is_inside(path, folder):
+        problem = f"is refused: it names the file {name}, which does not lie in the model's folder"
+        raise FileError(named_by, problem)
     return path
 
 

@@ -69,12 +69,13 @@ def _dir(name: str, standard: Callable[..., Path]) -> Path:
     Raises PlaygroundError where there is no home directory to put it in.
     """
     home = os.environ.get(HOME_VARIABLE, "")
-    if home:
-        return full_path(home) / name
-    folder = standard(APPLICATION, appauthor=False)
-    if not folder.is_absolute():
+    try:
+        return full_path(home) / name if home else standard(APPLICATION, appauthor=False)
+    except (FileError, RuntimeError) as error:
         raise PlaygroundError(
-            "There is no home directory here in which the playground could keep its files.",
-            f"Set HOME, or name a folder in {HOME_VARIABLE}.",
-        )
-    return folder
+            f"{HOME_VARIABLE} names a home directory that is not known here: {home}."
+            if home
+            else "There is no home directory here in which the playground could keep its files.",
+            f"Name a folder by its whole path in {HOME_VARIABLE}.",
+            str(error),
+        ) from error

@@ -95,8 +95,10 @@ def parse_json(data: bytes, name: str) -> object:
         raise
     except RecursionError as error:
         raise FileError(name, "is damaged: it is nested too deeply") from error
-    except UnicodeError as error:
+    except UnicodeDecodeError as error:
         raise FileError(name, "is damaged: it is not text in UTF-8", str(error)) from error
+    except UnicodeEncodeError as error:
+        raise FileError(name, "is damaged: it has half of a character", str(error)) from error
     except json.JSONDecodeError as error:
         where = f"line {error.lineno}, column {error.colno}"
         raise FileError(name, f"is damaged: it is not valid JSON ({where})") from error

@@ -46,9 +46,15 @@ class CachedModel:
 def cache_folder() -> Path:
     """Return the Hub's cache as HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME set it at import.
 
-    Raises FileError where it would lie in a home directory that is not known.
+    Raises ModelError where it would lie in a home directory that is not known.
     """
-    return full_path(constants.HF_HUB_CACHE)
+    try:
+        return full_path(constants.HF_HUB_CACHE)
+    except FileError as error:
+        raise ModelError(
+            f"The Hub's cache {constants.HF_HUB_CACHE} is in no home directory that is known here.",
+            "Write the whole path in HF_HOME or HF_HUB_CACHE.",
+        ) from error
 
 
 def cached_models(cache: Path | None = None) -> list[CachedModel]:
