@@ -199,9 +199,9 @@ class SettingsStore:
 
     def _load(self) -> Settings:
         problems: list[str] = []
-        values = own_files.load(self.path, partial(self._read, problems), "The settings")
+        values = own_files.load(self.path, partial(self._read, problems), "the settings")
         if values is not None and problems:
-            own_files.keep_copy(self.path, "The settings", " ".join(problems))
+            own_files.keep_copy(self.path, "the settings", " ".join(problems))
         return values or Settings()
 
     def _read(self, problems: list[str], data: bytes) -> Settings:

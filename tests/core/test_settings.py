@@ -12,7 +12,7 @@ import tomli_w
 
 from playground.core.environments import EngineEnvironment
 from playground.core.errors import PlaygroundError
-from playground.core.facts import ModelSpec
+from playground.core.facts import CodeConsent, ModelSpec
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
@@ -177,6 +177,28 @@ def test_values_that_another_process_wrote_are_kept(path: Path) -> None:
     assert (window.values.environments, window.values.prompt) == ((), "mine")
     window.take("environments")
     assert window.values.environments == (made,)
+
+
+def test_what_one_window_revokes_holds_in_no_other(path: Path) -> None:
+    window = SettingsStore(path)
+    consent = CodeConsent("owner/model", "1", "sha256:0")
+    window.change(code_consents=(consent,))
+    SettingsStore(path).change(code_consents=())
+    assert window.stored("code_consents") == ()
+    window.change(prompt="other")  # which writes no old consent
+    assert SettingsStore(path).values.code_consents == ()
+
+
+def test_what_cannot_be_saved_holds_until_the_end(path: Path) -> None:
+    store = SettingsStore(path)
+    path.mkdir(parents=True)
+    consent = CodeConsent("owner/model", "1", "sha256:0")
+    with pytest.raises(PlaygroundError, match="could not be saved"):
+        store.change(code_consents=(consent,))
+    assert store.stored("code_consents") == (consent,)
+    path.rmdir()
+    store.change(theme="dark")
+    assert SettingsStore(path).values.code_consents == (consent,)
 
 
 def test_a_file_damaged_meanwhile_is_written_anew(path: Path) -> None:

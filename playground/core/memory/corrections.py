@@ -80,4 +80,4 @@ def _file() -> Path:
 
 
 def _read() -> dict[str, Corrections]:
-    return own_files.load(_file(), _decoder.decode, "The measured memory of earlier loads") or {}
+    return own_files.load(_file(), _decoder.decode, "the memory measured by earlier loads") or {}

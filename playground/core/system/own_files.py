@@ -18,17 +18,18 @@ _LIMIT = 32 << 20  # bytes
 
 #: What has been set aside since `take_notices` was called last.
 _notices: list[PlaygroundError] = []
+_said: set[str] = set()
 
 
 def load(path: Path, decode: Callable[[bytes], T], what: str) -> T | None:
     """Return what `decode` makes of a file; None where there is no file, or a damaged one.
 
-    A damaged file is renamed to one that ends in `.bad`. `what` names it in the notice: "The
-    settings".
+    A damaged file is renamed to one that ends in `.bad`. `what` names its contents in the notice:
+    "the settings".
     """
-    if not path.exists() and not path.is_symlink():
-        return None
     try:
+        if not path.exists():
+            return None
         return decode(read_bytes(path, _LIMIT))
     except Exception as error:  # whatever reads a damaged file may raise anything
         _set_aside(path, what, error)
@@ -52,7 +53,7 @@ def keep_copy(path: Path, what: str, problems: str) -> None:
     except (OSError, FileError) as error:
         log.warning("%s could not be kept as %s: %s", path, kept, error)
         kept.unlink(missing_ok=True)
-    _notify(f"{what} could be read only in part; the rest was reset.", kept, problems)
+    _notify(f"The file with {what} could be read only in part", kept, problems)
 
 
 def take_notices() -> list[PlaygroundError]:
@@ -65,18 +66,21 @@ def take_notices() -> list[PlaygroundError]:
 def _set_aside(path: Path, what: str, error: Exception) -> None:
     kept = _bad(path)
     try:
-        # Of a link to an ordinary file, the file is renamed; of one to a device, the link.
-        ordinary = path.exists() and stat.S_ISREG(path.stat().st_mode)
-        (path.resolve() if ordinary else path).replace(kept)
+        if stat.S_ISREG(path.stat().st_mode):  # of a link to a device, the link is renamed
+            path = path.resolve()
+            kept = _bad(path)
+        path.replace(kept)
     except OSError as second:
         log.warning("%s could not be kept as %s: %s", path, kept, second)
-    _notify(f"{what} could not be read and start anew.", kept, repr(error))
+    _notify(f"The file with {what} could not be read", kept, repr(error))
 
 
-def _notify(message: str, kept: Path, detail: str) -> None:
-    remedy = f"The old file is kept as {kept}." if kept.exists() else ""
-    log.warning("%s %s %s", message, remedy, detail)
-    _notices.append(PlaygroundError(message, remedy, detail))
+def _notify(problem: str, kept: Path, detail: str) -> None:
+    notice = f"{problem}. It is kept as {kept}." if kept.exists() else f"{problem}."
+    log.warning("%s %s", notice, detail)
+    if notice not in _said:  # a file that cannot be renamed is met again
+        _said.add(notice)
+        _notices.append(PlaygroundError(notice, detail=detail))
 
 
 def _bad(path: Path) -> Path:

@@ -194,7 +194,7 @@ def _file() -> Path:
 
 
 def _read() -> dict[str, Bandwidth]:
-    return own_files.load(_file(), _decoder.decode, "The measured bandwidths") or {}
+    return own_files.load(_file(), _decoder.decode, "the measured bandwidths") or {}
 
 
 def _write(values: dict[str, Bandwidth]) -> None:

@@ -56,15 +56,13 @@ class SettingsController(QObject):
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
         window.restore_state(_bytes(values.window_state))
         self._lanes.configure(values.lanes)
-        self.say_notices()
 
     @Slot()
     def say_notices(self) -> None:
         """Say which of the playground's own files were damaged, each once."""
         if notices := own_files.take_notices():
             message = " ".join(notice.message for notice in notices)
-            remedy = " ".join(notice.remedy for notice in notices)
-            self._notify.warning(PlaygroundError(message, remedy))
+            self._notify.warning(PlaygroundError(message, "The defaults are used."))
 
     @Slot()
     def save(self) -> None:

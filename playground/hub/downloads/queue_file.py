@@ -87,7 +87,7 @@ def load(path: Path) -> list[DownloadItem]:
 
     A damaged file is set aside.
     """
-    stored = own_files.load(path, _decoder.decode, "The download queue")
+    stored = own_files.load(path, _decoder.decode, "the download queue")
     if stored is None:
         return []
     return [_at_rest(item) for item in stored.items]

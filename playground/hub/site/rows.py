@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
@@ -11,6 +12,8 @@ from playground.core.model.safetensors_header import BITS
 from playground.core.system import reader
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.source import check_hub_id
+
+log = logging.getLogger(__name__)
 
 #: The properties that a row needs, as the API names them.
 ROW_PROPERTIES: tuple[str, ...] = (
@@ -42,8 +45,14 @@ def hub_row(item: object, here: Collection[str] = ()) -> ModelRow | None:
     `here` are the Hub ids on this machine. Whatever else is missing or malformed in the entry is
     "not known", so that one odd repository does not cost the whole page.
     """
-    if not isinstance(item, Mapping):
+    try:
+        return _row(item, here) if isinstance(item, Mapping) else None
+    except Exception as error:
+        log.warning("a row of the Hub cannot be read: %r", error)
         return None
+
+
+def _row(item: Mapping[str, object], here: Collection[str]) -> ModelRow | None:
     id_ = text(item.get("id") or item.get("modelId"))
     try:
         check_hub_id(id_)
