@@ -12,6 +12,7 @@ import pytest
 
 from playground.client import engine_process
 from playground.client.engine_process import launch
+from playground.core.system import own_files
 from tests.support.hub_server import HubServer
 from tests.support.warm_engines import Forked, WarmEngines
 
@@ -51,6 +52,13 @@ def hub() -> Iterator[HubServer]:
 def home(tmp_path: Path) -> Path:
     """The folder of the Hub's cache and token."""
     return tmp_path / "home"
+
+
+@pytest.fixture(autouse=True)
+def own_notices() -> Iterator[None]:
+    """Leave nothing to say to the next test."""
+    yield
+    own_files.take_notices()
 
 
 @pytest.fixture(autouse=True)

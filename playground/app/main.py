@@ -8,6 +8,7 @@ import os
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 from PySide6.QtCore import QTimer
@@ -18,6 +19,7 @@ from playground.client.environments import process_of
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
 from playground.core.lane import LaneConfig
+from playground.core.memory.corrections import corrections_for
 from playground.core.precision import Precision
 from playground.core.settings import MAX_LANES, Settings, SettingsStore
 from playground.core.system import paths
@@ -122,6 +124,8 @@ class Playground:
         first = {lane.config.environment: lane for lane in reversed(self.lanes.lanes)}
         for lane in first.values():
             lane.start_ahead()
+        # Read now, so that a damaged file is reported at the start.
+        self.background.start(partial(corrections_for, "cpu"), self.settings.say_notices)
         if self._keeps_settings:
             self.downloads.start()
             self.models.pending.resume()
@@ -138,7 +142,10 @@ class Playground:
         return process_of(environment, self.store.values.environments)
 
     def _prepare(self, config: LaneConfig, engine: EngineFacts | None) -> Prepared:
-        return prepare(config, engine, self.store.values.code_consents)
+        consents = self.store.values.code_consents
+        if self._keeps_settings:  # another window may have revoked one
+            consents = self.store.stored("code_consents")
+        return prepare(config, engine, consents)
 
 
 def main(args: argparse.Namespace) -> int:

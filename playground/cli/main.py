@@ -49,6 +49,20 @@ def _run(command: Callable[[argparse.Namespace], int], args: argparse.Namespace)
         raise
     except Exception as error:
         return _report(error, args)
+    finally:
+        _say_notices(args)
+
+
+def _say_notices(args: argparse.Namespace) -> None:
+    """Say which of the playground's own files were damaged."""
+    from playground.core.system.own_files import take_notices
+
+    if notices := take_notices():
+        from playground.cli.console import Console
+
+        console = Console(json=getattr(args, "json", False))
+        for notice in notices:
+            console.warn(str(notice))
 
 
 def _dispatch(args: argparse.Namespace) -> int:
@@ -99,17 +113,25 @@ def _report(error: Exception, args: argparse.Namespace) -> int:
     if isinstance(error, PlaygroundError):
         console.failed(error)
         return 1
-    import tempfile
-    import traceback
-
-    with tempfile.NamedTemporaryFile(
-        "w", prefix="playground-", suffix=".log", delete=False, encoding="utf-8"
-    ) as log:
-        traceback.print_exception(error, file=log)
     console.failed(
         PlaygroundError(
             f"The playground met an unexpected error: {type(error).__name__}: {error}.",
-            f"Please report it with the file {log.name}.",
+            f"Please report it with the file {path}." if (path := _written_down(error)) else "",
         )
     )
     return 1
+
+
+def _written_down(error: Exception) -> str:
+    """Write the traceback to a file and return its path, "" where no file can be written."""
+    import tempfile
+    import traceback
+
+    try:
+        with tempfile.NamedTemporaryFile(
+            "w", prefix="playground-", suffix=".log", delete=False, encoding="utf-8"
+        ) as log:
+            traceback.print_exception(error, file=log)
+    except OSError:
+        return ""
+    return log.name

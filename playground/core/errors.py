@@ -24,6 +24,24 @@ class ModelError(PlaygroundError):
     """The chosen model cannot be used as requested."""
 
 
+class FileError(ModelError):
+    """A file that somebody else wrote is missing, damaged, or refused for what it holds.
+
+    `problem` ends a sentence that begins with the file's name: "is damaged: it is nested too
+    deeply".
+    """
+
+    def __init__(
+        self,
+        name: str,
+        problem: str,
+        detail: str = "",
+        remedy: str = "Download the model again, or delete it.",
+    ) -> None:
+        shown = name if len(name) <= 80 else f"{name[:60]}…{name[-17:]}"
+        super().__init__(f"{shown} {problem}.", remedy, detail)
+
+
 class RemoteCodeError(ModelError):
     """The model brings Python code, and the user has not agreed to run this version of it."""
 

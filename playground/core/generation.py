@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import msgspec
@@ -61,9 +60,10 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
         """Raise OptionsError that names the first option out of range, its range and its value."""
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
+            if not low <= value <= high:  # not a number is not, either
+                given = f"{value:,}" if abs(value) < 1e40 else "a number that large"
                 raise OptionsError(
-                    f"{LABELS[name]} must be between {low:,} and {high:,}, not {value:,}.",
+                    f"{LABELS[name]} must be between {low:,} and {high:,}, not {given}.",
                     "Change it in the generation options.",
                 )
         if any(not s for s in self.stop):

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
-import shutil
 import tomllib
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
@@ -14,15 +13,13 @@ import tomli_w
 from msgspec import Meta
 
 from playground.core.environments import MAX_ENVIRONMENTS, EngineEnvironment
-from playground.core.errors import OptionsError, PlaygroundError
+from playground.core.errors import PlaygroundError
 from playground.core.facts import MAX_CONSENTS, CodeConsent, ModelSpec
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
-from playground.core.system import paths
+from playground.core.system import own_files, paths
 from playground.core.system.files import write_atomically
-
-log = logging.getLogger(__name__)
 
 MAX_RECENTS = 12
 MAX_FAVOURITES = 200
@@ -141,14 +138,14 @@ def choices(name: str) -> tuple[str, ...]:
 
 
 class SettingsStore:
-    """The settings in memory and their file; `problems` lists what could not be read."""
+    """The settings in memory and their file. What cannot be read is reset, and its file kept."""
 
     def __init__(
         self, path: Path | None = None, migrations: Sequence[Migration] = MIGRATIONS
     ) -> None:
         self.path = path or paths.settings_file()
-        self.problems: tuple[str, ...] = ()
         self._migrations = tuple(migrations)
+        self._unsaved: dict[str, Any] = {}
         self.values = self._load()
 
     @property
@@ -162,14 +159,22 @@ class SettingsStore:
         Only these values change: what another process wrote to the file meanwhile is kept.
         """
         self.values = msgspec.structs.replace(self.values, **changes)
+        self._unsaved |= changes
         stored = self._stored()
-        self._write(msgspec.structs.replace(stored, **changes) if stored else self.values)
+        self._write(msgspec.structs.replace(stored, **self._unsaved) if stored else self.values)
+        self._unsaved = {}
+
+    def stored(self, name: str) -> Any:
+        """Return a value as the file has it now, where another process may have changed it.
+
+        A value that could not be saved holds in this process. May be called on any thread.
+        """
+        stored = None if name in self._unsaved else self._stored()
+        return getattr(self.values if stored is None else stored, name)
 
     def take(self, name: str) -> None:
         """Reload one value from the file, where another process may have changed it."""
-        stored = self._stored()
-        if stored is not None:
-            self.values = msgspec.structs.replace(self.values, **{name: getattr(stored, name)})
+        self.values = msgspec.structs.replace(self.values, **{name: self.stored(name)})
 
     def save(self) -> None:
         """Write the file atomically. Raises PlaygroundError where it cannot be written."""
@@ -177,12 +182,8 @@ class SettingsStore:
 
     def _stored(self) -> Settings | None:
         """Return the settings that the file holds now; None unless all of it is good."""
-        try:
-            stored = tomllib.loads(self.path.read_text("utf-8"))
-        except (OSError, ValueError):
-            return None
         problems: list[str] = []
-        values = self._convert(self._migrate(stored, problems), problems)
+        values = own_files.peek(self.path, partial(self._read, problems))
         return None if problems else values
 
     def _write(self, values: Settings) -> None:
@@ -197,19 +198,16 @@ class SettingsStore:
             ) from error
 
     def _load(self) -> Settings:
-        try:
-            text = self.path.read_bytes().decode("utf-8")
-            stored = tomllib.loads(text)
-        except FileNotFoundError:
-            return Settings()
-        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-            self._complain([f"The settings file is not readable ({error})."])
-            return Settings()
         problems: list[str] = []
-        values = self._convert(self._migrate(stored, problems), problems)
-        if problems:
-            self._complain(problems)
-        return values
+        values = own_files.load(self.path, partial(self._read, problems), "the settings")
+        if values is not None and problems:
+            own_files.keep_copy(self.path, "the settings", " ".join(problems))
+        return values or Settings()
+
+    def _read(self, problems: list[str], data: bytes) -> Settings:
+        """Return the settings in a file's contents. Raises ValueError where they are no TOML."""
+        stored = tomllib.loads(data.decode("utf-8"))
+        return self._convert(self._migrate(stored, problems), problems)
 
     def _migrate(self, stored: dict[str, Any], problems: list[str]) -> dict[str, Any]:
         version = stored.pop("version", None)
@@ -232,21 +230,10 @@ class SettingsStore:
                 value = msgspec.convert(stored.pop(field.name), field.type)
                 if isinstance(value, GenerationOptions):
                     value.check()
-            except (msgspec.ValidationError, OptionsError) as error:
+            except Exception as error:  # whatever a wrong value may raise
                 problems.append(f"{field.name}: {error}")
                 stored.pop(field.name, None)
             else:
                 good[field.name] = value
         problems += [f"{name}: no such setting." for name in stored]
         return Settings(**good)
-
-    def _complain(self, problems: Sequence[str]) -> None:
-        """Log and keep the problems, and copy the file, since the next save overwrites it."""
-        self.problems = tuple(problems)
-        kept = self.path.with_name(self.path.name + ".bad")
-        try:
-            shutil.copyfile(self.path, kept)
-        except OSError as error:
-            log.warning("%s could not be kept as %s: %s", self.path, kept, error)
-        for problem in problems:
-            log.warning("%s: %s The file is kept as %s.", self.path, problem, kept.name)

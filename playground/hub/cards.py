@@ -12,6 +12,8 @@ from collections.abc import Callable, Mapping
 
 import yaml  # type: ignore[import-untyped]  # its types are a package of their own
 
+from playground.core.system.reader import check_bounds
+
 #: Characters kept of a card; the longest honest ones have about 60,000.
 CARD_LIMIT = 100_000
 #: Bytes read of README.md; the front matter can be long.
@@ -71,9 +73,11 @@ def parse_yaml(text: str) -> object:
     if len(text) > _FRONT_LIMIT:
         return None
     try:
-        return yaml.load(text, _Loader)  # noqa: S506  # a kind of the safe loader
-    except (yaml.YAMLError, ValueError, RecursionError, TypeError):
+        value: object = yaml.load(text, _Loader)  # noqa: S506  # a kind of the safe loader
+        check_bounds(value)
+    except Exception:  # the parser's own errors are only some of those that it raises
         return None
+    return value
 
 
 def clean_card(text: str) -> tuple[str, bool]:

@@ -28,7 +28,7 @@ def kind_of(source: str) -> SourceKind:
     """Return what a source is; of the disk only whether a folder exists is read."""
     if source == BUNDLED:
         return SourceKind.BUNDLED
-    path = Path(source).expanduser()
+    path = Path(source)
     looks_like_path = path.is_absolute() or "\\" in source or source.startswith((".", "~"))
     if looks_like_path or source.count("/") > 1:
         return SourceKind.FOLDER

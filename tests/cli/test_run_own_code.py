@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from playground.client.session import Session
-from playground.core.errors import RemoteCodeError
+from playground.core.errors import EngineError, RemoteCodeError
 from playground.core.model.remote_code import read_code
 from playground.core.quantize import QuantizeRequest
 from tests.cli.commands import json_lines, one_sentence, playground
@@ -104,6 +104,27 @@ def test_code_that_changed_since_is_not_run_by_the_engine(
         for ask in (session.estimate, session.quantize):
             with pytest.raises(RemoteCodeError, match="has changed since"):
                 ask(request)
+    assert not (tmp_path / "trace").exists()
+
+
+def test_code_that_was_not_shown_is_not_run_by_the_engine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_MODULES_CACHE", str(tmp_path / "modules"))
+    elsewhere = write_own_code(tmp_path / "elsewhere", tmp_path / "trace")
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    config = folder / "config.json"
+    config.write_text(config.read_text().replace('"own.Own', f'"{elsewhere}/own.Own'))
+    request = QuantizeRequest(
+        name="own",
+        folder=str(folder),
+        commit="1234",
+        output=str(tmp_path / "copy"),
+        trust_remote_code="1234",
+        code=read_code(folder).digest,
+    )
+    with Session() as session, pytest.raises(EngineError, match="no class in a Python file"):
+        session.estimate(request)
     assert not (tmp_path / "trace").exists()
 
 

@@ -12,7 +12,7 @@ import tomli_w
 
 from playground.core.environments import EngineEnvironment
 from playground.core.errors import PlaygroundError
-from playground.core.facts import ModelSpec
+from playground.core.facts import CodeConsent, ModelSpec
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
@@ -28,6 +28,7 @@ from playground.core.settings import (
     with_recent,
 )
 from playground.core.system.files import write_atomically
+from playground.core.system.own_files import take_notices
 
 
 @pytest.fixture
@@ -43,7 +44,7 @@ def put(path: Path, values: dict[str, Any] | bytes) -> None:
 def test_a_first_start_has_three_lanes_and_writes_nothing(path: Path) -> None:
     store = SettingsStore(path)
     assert [lane.precision for lane in store.values.lanes] == ["bf16", "int8", "gptq"]
-    assert not store.problems
+    assert not take_notices()
     assert not path.parent.exists()
 
 
@@ -58,19 +59,30 @@ def test_changed_values_are_read_again(path: Path) -> None:
         window_geometry="AdnQywADAAA=",
     )
     store = SettingsStore(path)
-    assert not store.problems
+    assert not take_notices()
     assert store.values.lanes == lanes
     assert store.values.options.stop == ("\n\n", '"""')
     assert store.values.prompt.endswith("👩‍👩‍👧 \x00")
     assert store.values.theme == "dark"
 
 
-@pytest.mark.parametrize("text", [b"theme = ", b"\xff\xfe\x00", b"= = =", b"\x00" * 100])
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"theme = ",
+        b"\xff\xfe\x00",
+        b"= = =",
+        b"\x00" * 100,
+        b"a = " + b"[" * 5000,
+        b"version = " + b"9" * 5000,
+        b"version = 0x" + b"f" * 5000,
+    ],
+)
 def test_an_unreadable_file_is_kept_and_replaced(path: Path, text: bytes) -> None:
     put(path, text)
     store = SettingsStore(path)
     assert store.values == Settings()
-    assert len(store.problems) == 1
+    assert len(take_notices()) == 1
     store.change(theme="light")
     assert path.with_name("settings.toml.bad").read_bytes() == text
     assert SettingsStore(path).values.theme == "light"
@@ -89,6 +101,7 @@ def test_an_unreadable_file_is_kept_and_replaced(path: Path, text: bytes) -> Non
         ("options", {"max_new_tokens": 0}),
         ("options", {"temperature": float("nan")}),
         ("options", "greedy"),
+        ("options", {"seed": 10**400}),
         ("timing", "at once"),
         ("no_such_setting", 1),
     ],
@@ -99,7 +112,7 @@ def test_one_bad_value_falls_back_to_its_default(
     put(path, {"version": 1, "prompt": "kept", name: value})
     store = SettingsStore(path)
     assert store.values == msgspec.structs.replace(Settings(), prompt="kept")
-    assert name in store.problems[0]
+    assert name in take_notices()[0].detail
     assert name in caplog.text
     assert path.with_name("settings.toml.bad").is_file()
 
@@ -118,14 +131,14 @@ def test_migrations_run_from_the_stored_version_on(path: Path) -> None:
     assert tomllib.loads(path.read_text("utf-8"))["version"] == 3
     put(path, {"version": 2, "theme": "dark"})
     assert SettingsStore(path, [rename, invert]).values.theme == "light"
-    assert not SettingsStore(path, [rename, invert]).problems
+    assert not take_notices()
 
 
 @pytest.mark.parametrize("kept", [True, False])
 def test_version_1_called_the_standby_engine_a_spare(path: Path, kept: bool) -> None:
     put(path, {"version": 1, "theme": "dark", "keep_spare": kept})
     store = SettingsStore(path)
-    assert not store.problems
+    assert not take_notices()
     assert (store.values.keep_standby, store.values.theme) == (kept, "dark")
     store.save()
     stored = tomllib.loads(path.read_text("utf-8"))
@@ -137,7 +150,7 @@ def test_version_1_called_the_standby_engine_a_spare(path: Path, kept: bool) -> 
 def test_version_1_without_the_spare_has_the_default(path: Path) -> None:
     put(path, {"version": 1, "theme": "dark"})
     store = SettingsStore(path)
-    assert not store.problems
+    assert not take_notices()
     assert store.values == msgspec.structs.replace(Settings(), theme="dark")
 
 
@@ -146,7 +159,7 @@ def test_other_versions_are_read_as_far_as_possible_and_kept(path: Path, version
     put(path, {"version": version, "theme": "dark"})
     store = SettingsStore(path)
     assert store.values.theme == "dark"
-    assert store.problems
+    assert take_notices()
     assert path.with_name("settings.toml.bad").is_file()
 
 
@@ -164,6 +177,28 @@ def test_values_that_another_process_wrote_are_kept(path: Path) -> None:
     assert (window.values.environments, window.values.prompt) == ((), "mine")
     window.take("environments")
     assert window.values.environments == (made,)
+
+
+def test_what_one_window_revokes_holds_in_no_other(path: Path) -> None:
+    window = SettingsStore(path)
+    consent = CodeConsent("owner/model", "1", "sha256:0")
+    window.change(code_consents=(consent,))
+    SettingsStore(path).change(code_consents=())
+    assert window.stored("code_consents") == ()
+    window.change(prompt="other")  # which writes no old consent
+    assert SettingsStore(path).values.code_consents == ()
+
+
+def test_what_cannot_be_saved_holds_until_the_end(path: Path) -> None:
+    store = SettingsStore(path)
+    path.mkdir(parents=True)
+    consent = CodeConsent("owner/model", "1", "sha256:0")
+    with pytest.raises(PlaygroundError, match="could not be saved"):
+        store.change(code_consents=(consent,))
+    assert store.stored("code_consents") == (consent,)
+    path.rmdir()
+    store.change(theme="dark")
+    assert SettingsStore(path).values.code_consents == (consent,)
 
 
 def test_a_file_damaged_meanwhile_is_written_anew(path: Path) -> None:

@@ -13,6 +13,7 @@ from playground.core.environments import EngineEnvironment, check_new, default_n
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
 from playground.core.settings import SettingsStore
+from playground.core.system.paths import full_path
 
 
 def env(args: argparse.Namespace) -> int:
@@ -64,7 +65,7 @@ def _list(known: tuple[EngineEnvironment, ...], console: Console) -> int:
 
 def _add(args: argparse.Namespace, store: SettingsStore, console: Console) -> None:
     # Not resolved: a virtual environment's executable is a link to another Python.
-    python = args.python.expanduser().absolute()
+    python = full_path(args.python)
     environment = EngineEnvironment(args.name or default_name(python), str(python))
     check_new(store.values.environments, environment.name)
     console.status("starting an engine")

@@ -14,6 +14,7 @@ from playground.core.format import NOTHING, printable, short_count, size_text
 from playground.core.memory.plan import rough_verdict
 from playground.core.settings import SettingsStore
 from playground.core.system.machine import machine_memory
+from playground.core.system.paths import full_path
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.source import SourceKind, kind_of, parse_hub_id
@@ -63,6 +64,7 @@ def _rows(rows: Sequence[ModelRow], console: Console) -> int:
     free = machine_memory().free
     for row in rows:
         fits = rough_verdict(row.parameters, row.size, free, quantized=bool(row.quantization))
+        fits = None if row.problem else fits
         console.event("model", **_row_fields(row), fit=fits.value if fits else None)
         here = "here" if row.where is Where.HUB and row.is_here else ""
         notes = ", ".join(filter(None, ["gated" if row.gated else "", here, row.problem]))
@@ -94,7 +96,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
     if row is not None and row.where is not Where.CACHE:
         page = local_page(row)
     elif kind_of(args.model) is SourceKind.FOLDER:
-        page = local_page(folder_row(Path(args.model).expanduser().absolute()))
+        page = local_page(folder_row(full_path(args.model)))
     else:
         page = read_page(parse_hub_id(args.model), HubSite())
     facts = _page_facts(page)
@@ -111,7 +113,8 @@ def _show(args: argparse.Namespace, console: Console) -> int:
         console.print(f"{'result':16} {printable(' · '.join(filter(None, parts)))}")
     for note in page.notes:
         console.note(note)
-    show_memory(page, console, args.context)
+    if not page.row.problem:
+        show_memory(page, console, args.context)
     if args.card:
         console.print(f"\n{printable(page.card)}")
     return 0
@@ -159,8 +162,8 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
 def _local(args: argparse.Namespace) -> list[ModelRow]:
     from playground.hub.local.models import local_models
 
-    folders = [*SettingsStore().values.model_folders, *args.folder]
-    return local_models([Path(folder) for folder in folders])
+    folders = [Path(folder) for folder in SettingsStore().values.model_folders]
+    return local_models([*folders, *map(full_path, args.folder)])
 
 
 def _title(row: ModelRow) -> str:
@@ -207,7 +210,7 @@ def _page_facts(page: ModelPage) -> dict[str, Any]:
         "skipped_bytes": page.skipped_bytes,
         "base_models": list(page.base_models),
         "tokenizer": page.tokenizer_class,
-        "cannot_load": page.cannot_load,
+        "cannot_load": page.cannot_load or page.row.problem,
     }
 
 

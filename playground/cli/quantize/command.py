@@ -18,6 +18,7 @@ from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Quantizing
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import check_request, default_output, remove_partial
+from playground.core.system.paths import full_path
 from playground.hub.local.prepare import choose_device
 from playground.hub.local.resolve import Resolved
 from playground.hub.source import model_spec
@@ -62,7 +63,7 @@ def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
         group_size=args.group_size,
         act_order=args.act_order,
         symmetric=not args.asymmetric,
-        calibration=str(args.calibration.expanduser().absolute()) if args.calibration else "",
+        calibration=str(full_path(args.calibration)) if args.calibration else "",
         samples=args.samples,
         length=args.length,
         threads=args.threads,
@@ -70,7 +71,7 @@ def _request(args: argparse.Namespace, resolved: Resolved) -> QuantizeRequest:
         code=consent.code if consent else "",
         insist=args.insist,
     )
-    output = args.output.expanduser().absolute() if args.output else default_output(request)
+    output = full_path(args.output) if args.output else default_output(request)
     return msgspec.structs.replace(request, output=str(output))
 
 

@@ -11,11 +11,12 @@ from __future__ import annotations
 import contextlib
 import statistics
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
 from playground.core.precision import Precision
-from playground.core.system import paths
+from playground.core.system import own_files, paths
 from playground.core.system.files import write_atomically
 
 _KEPT = 30  # loads of one family at one precision on one device
@@ -24,6 +25,7 @@ _SIMILAR = 2.0
 #: Bounds of the factor. A peak far below the prediction may only mean that the system dropped
 #: pages meanwhile, so the lower bound is close to 1.
 _LEAST, _MOST = 0.9, 1.5
+_Bytes = Annotated[int, msgspec.Meta(ge=0, le=2**53)]
 
 
 class MeasuredLoad(msgspec.Struct, frozen=True):
@@ -33,8 +35,8 @@ class MeasuredLoad(msgspec.Struct, frozen=True):
     """
 
     precision: Precision
-    predicted: int
-    measured: int
+    predicted: _Bytes
+    measured: _Bytes
     family: str = ""
 
     @property
@@ -63,6 +65,9 @@ class Corrections(msgspec.Struct, frozen=True):
         return min(_MOST, max(_LEAST, statistics.median(ratios[-_COUNTED:])))
 
 
+_decoder = msgspec.json.Decoder(dict[str, Corrections])
+
+
 def corrections_for(device_name: str) -> Corrections:
     """Return the corrections for a device by its name; empty where the file cannot be read."""
     return _read().get(device_name, Corrections())
@@ -85,7 +90,4 @@ def _file() -> Path:
 
 
 def _read() -> dict[str, Corrections]:
-    try:
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Corrections])
-    except (OSError, msgspec.DecodeError):
-        return {}
+    return own_files.load(_file(), _decoder.decode, "the memory measured by earlier loads") or {}

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import EngineFacts
-from playground.core.model.kv_cache import positive_int
+from playground.core.model.counts import check_counts, positive_int
+from playground.core.model.folder import check_folder, file_named
 from playground.core.model.remote_code import brings_code
 from playground.core.model.safetensors_header import BITS, StoredTensor, read_header
 from playground.core.model.weights import ModelSizes, model_sizes, quantization_of
 from playground.core.precision import Precision
+from playground.core.system.reader import TABLE_BYTES, is_folder, read_object
 
 _TOKENIZER_FILES = (
     "tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model",
@@ -49,6 +50,7 @@ class Checkpoint:
 def read_checkpoint(folder: Path) -> Checkpoint:
     """Describe the model in `folder`. Raises ModelError where it cannot be loaded."""
     config = _read_config(folder)
+    check_folder(folder)
     tensors, weight_bytes = _read_weights(folder)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(
@@ -63,8 +65,8 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     first = architectures[0] if isinstance(architectures, list) and architectures else "unknown"
     return Checkpoint(
         folder=folder,
-        architecture=str(first),
-        model_type=str(config.get("model_type", "unknown")),
+        architecture=_name(first),
+        model_type=_name(config.get("model_type")),
         quantization=sizes.quantization,
         stored_dtype=_main_dtype(tensors),
         parameters=sizes.parameters,
@@ -139,7 +141,7 @@ def find_gptq_sibling(folder: Path) -> Path | None:
 
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ModelError(
             f"There is no folder {folder}.", "Choose an existing folder, or the id of a Hub model."
         )
@@ -152,28 +154,21 @@ def _read_config(folder: Path) -> dict[str, Any]:
             "Rename the folder.",
             repr(folder),
         ) from error
-    if not path.is_file():
+    if not path.exists():
         raise ModelError(
             f"The folder {folder.name} holds no model: it has no config.json.",
             "Choose the folder of a Hugging Face model, with its config.json and safetensors.",
         )
-    return _read_json(path)
+    config = read_object(path)
+    check_counts(config)
+    if config.get("configuration_files"):
+        # transformers would take one of them in place of config.json, which is all that was seen.
+        raise FileError(path.name, "is refused: it passes on to other files (configuration_files)")
+    return config
 
 
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text("utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise ModelError(
-            f"{path.name} in {path.parent.name} cannot be read.",
-            "Download the model again.",
-            str(error),
-        ) from error
-    if not isinstance(value, dict):
-        raise ModelError(
-            f"{path.name} in {path.parent.name} is damaged.", "Download the model again."
-        )
-    return value
+def _name(value: object) -> str:
+    return value[:200] if isinstance(value, str) and value else "unknown"
 
 
 def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
@@ -190,7 +185,7 @@ def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
     if not path.is_file() or (folder / "model.safetensors").is_file():
         return None, files
     indexes = sorted(folder.glob("*.safetensors.index.json"))
-    base = _read_json(path).get("model_file_base_name")
+    base = read_object(path).get("model_file_base_name")
     # A slash could lead out of the folder.
     named = folder / f"{base}.safetensors" if isinstance(base, str) and "/" not in base else None
     if named is not None and named in files:
@@ -201,18 +196,18 @@ def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
 def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
     index, files = weight_files(folder)
     if index is not None:
-        weight_map = _read_json(index).get("weight_map")
-        names = (
-            sorted({str(n) for n in weight_map.values()}) if isinstance(weight_map, dict) else []
-        )
-        missing = [n for n in names if not (folder / n).is_file()]
-        if missing or not names:
+        weight_map = read_object(index, TABLE_BYTES).get("weight_map")
+        named = weight_map.values() if isinstance(weight_map, dict) else ()
+        once = {str(name): name for name in named}  # millions of names, few different ones
+        paths = [file_named(folder, once[key], index.name) for key in sorted(once)]
+        missing = [path.name for path in paths if not path.is_file()]
+        if missing or not paths:
             raise ModelError(
                 f"The model in {folder.name} is incomplete: {', '.join(missing[:3]) or 'weights'} "
                 "missing.",
                 "Download the model again; files that are complete are kept.",
             )
-        files = [folder / n for n in names]
+        files = paths
     if not files:
         if any(any(folder.glob(pattern)) for pattern in _PICKLES):
             raise ModelError(
@@ -234,7 +229,7 @@ def _with_settings(folder: Path, config: dict[str, Any]) -> dict[str, Any]:
     path = folder / "quantize_config.json"
     if isinstance(config.get("quantization_config"), dict) or not path.is_file():
         return config
-    return {**config, "quantization_config": {"quant_method": "gptq", **_read_json(path)}}
+    return {**config, "quantization_config": {"quant_method": "gptq", **read_object(path)}}
 
 
 def _main_dtype(tensors: list[StoredTensor]) -> str:
@@ -249,4 +244,4 @@ def _has_chat_template(folder: Path) -> bool:
     if (folder / "chat_template.jinja").is_file() or (folder / "chat_template.json").is_file():
         return True
     path = folder / "tokenizer_config.json"
-    return path.is_file() and bool(_read_json(path).get("chat_template"))
+    return path.is_file() and bool(read_object(path).get("chat_template"))

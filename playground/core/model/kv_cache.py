@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from playground.core.model.counts import positive_int
+
 _SMALLEST_BUCKET = 512  # tokens
 _ALIGNMENT = 64  # tokens; attention kernels read the cache in tiles
 #: Names that different model families use in config.json for the same value.
@@ -87,9 +89,7 @@ def cache_shape(config: Mapping[str, Any]) -> CacheShape | None:
             positive_int(text, "head_dim", "kv_channels") or positive_int(text, *_WIDTH) // heads
         )
         values = 2 * _kv_heads(text, heads) * head_dim
-    kinds = _layer_kinds(text, layers)
-    full = sum(kind == "full" for kind in kinds)
-    sliding = sum(kind == "sliding" for kind in kinds)
+    full, sliding = _full_and_sliding(text, layers)
     window = positive_int(text, "sliding_window", "attention_chunk_size") if sliding else 0
     return CacheShape(full * values, sliding * values, window) if values else None
 
@@ -100,37 +100,28 @@ def _kv_heads(text: Mapping[str, Any], heads: int) -> int:
     return positive_int(text, *_KV_HEADS) or heads
 
 
-def _layer_kinds(text: Mapping[str, Any], layers: int) -> list[str]:
-    """Return "full", "sliding" or "" (a state of constant size) for every layer."""
+def _full_and_sliding(text: Mapping[str, Any], layers: int) -> tuple[int, int]:
+    """Return the number of layers with full and with sliding attention.
+
+    The others have a state of constant size.
+    """
     window = positive_int(text, "sliding_window", "attention_chunk_size")
     stated = text.get("layer_types")
     if isinstance(stated, list) and len(stated) == layers:
-        kinds = []
-        for kind in map(str, stated):
-            if any(name in kind for name in _STATEFUL):
-                kinds.append("")
-            else:
-                limited = window and ("sliding" in kind or "chunked" in kind)
-                kinds.append("sliding" if limited else "full")
-        return kinds
+        kinds = [kind for kind in map(str, stated) if not any(name in kind for name in _STATEFUL)]
+        limited = sum("sliding" in kind or "chunked" in kind for kind in kinds) if window else 0
+        return len(kinds) - limited, limited
     if not window or text.get("use_sliding_window") is False:
-        return ["full"] * layers
+        return layers, 0
     model = str(text.get("model_type", ""))
     if model.startswith("qwen2"):
         # Where the config lacks use_sliding_window, transformers takes False.
         first = (
             positive_int(text, "max_window_layers") if text.get("use_sliding_window") else layers
         )
-        return ["full" if i < first else "sliding" for i in range(layers)]
-    every = {"gemma2": 2, "gemma3": 6}.get(model.removesuffix("_text"), 0)
-    every = positive_int(text, "sliding_window_pattern") or every
-    return ["full" if every and not (i + 1) % every else "sliding" for i in range(layers)]
-
-
-def positive_int(config: Mapping[str, Any], *names: str) -> int:
-    """Return the first of the named values that is a positive whole number, else 0."""
-    for name in names:
-        value = config.get(name)
-        if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-            return value
-    return 0
+        full = min(first, layers)
+    else:
+        every = {"gemma2": 2, "gemma3": 6}.get(model.removesuffix("_text"), 0)
+        every = positive_int(text, "sliding_window_pattern") or every
+        full = layers // every if every else 0
+    return full, layers - full

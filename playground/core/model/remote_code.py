@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import MAX_CONSENTS, CodeConsent
+from playground.core.model.folder import is_inside
+from playground.core.system.reader import read_bytes, read_object
 
 #: Files whose `auto_map` refers to classes in the model's own code.
 _MAPS = ("config.json", "tokenizer_config.json", "processor_config.json")
@@ -35,16 +38,21 @@ class CodeFile:
 class RemoteCode:
     """All Python code in a model's folder. `digest` is a hash over all of it.
 
-    `elsewhere` names other repositories that its classes come from.
+    `elsewhere` names other repositories that its classes come from; `unseen` are references to
+    anything that is not a class in one of the files.
     """
 
     files: tuple[CodeFile, ...]
     digest: str
     elsewhere: tuple[str, ...] = ()
+    unseen: tuple[str, ...] = ()
 
 
 def brings_code(folder: Path) -> bool:
-    """Return whether the model or its tokenizer refers to classes in its own code."""
+    """Return whether the model or its tokenizer refers to classes in its own code.
+
+    Raises FileError where its config cannot be read.
+    """
     return any(_maps(folder).values())
 
 
@@ -54,14 +62,14 @@ def read_code(folder: Path) -> RemoteCode:
     digest = hashlib.sha256(json.dumps(maps, sort_keys=True).encode())
     files = []
     try:
-        paths = sorted(path for path in folder.rglob("*.py") if path.is_file())
+        paths = _code_files(folder)
         if len(paths) > _MAX_FILES or sum(path.stat().st_size for path in paths) > _MAX_BYTES:
             raise ModelError(
                 f"The model brings {len(paths)} files of code, more than anybody can review.",
                 "Choose another model.",
             )
         for path in paths:
-            data = path.read_bytes()
+            data = read_bytes(path, _MAX_BYTES)
             name = path.relative_to(folder).as_posix()
             head = f"{name}\0{len(data)}\0"
             digest.update(head.encode("utf-8", "surrogateescape") + data)
@@ -72,18 +80,26 @@ def read_code(folder: Path) -> RemoteCode:
             "Download the model again.",
             str(error),
         ) from error
-    places = (name.partition("--")[0] for name in _names(maps) if "--" in name)
-    elsewhere = tuple(dict.fromkeys(places))
-    return RemoteCode(tuple(files), f"sha256:{digest.hexdigest()}", elsewhere)
+    names = tuple(dict.fromkeys(_names(maps)))
+    elsewhere = dict.fromkeys(name.partition("--")[0] for name in names if "--" in name)
+    modules = {file.name.removesuffix(".py") for file in files}
+    unseen = (n for n in names if "--" not in n and not _is_class_in(n, modules))
+    return RemoteCode(tuple(files), f"sha256:{digest.hexdigest()}", tuple(elsewhere), tuple(unseen))
 
 
 def check_reviewable(code: RemoteCode) -> None:
-    """Raise ModelError where code lies in another repository, which was not reviewed."""
+    """Raise ModelError where code lies in another repository or file, which was not reviewed."""
     if code.elsewhere:
         raise ModelError(
             f"The model's code lies in another repository, {code.elsewhere[0]}, where it could "
             "change unseen.",
             "Choose a model whose code is in its own repository, or one that needs none.",
+        )
+    if code.unseen:
+        raise ModelError(
+            f"The model names “{_visible(code.unseen[0][:100])}” as its code, which is no class "
+            "in a Python file of its folder.",
+            "Choose a model whose code lies beside its config.json, or one that needs none.",
         )
 
 
@@ -98,15 +114,36 @@ def _visible(text: str) -> str:
     return _HIDDEN.sub(lambda found: f"\\u{ord(found[0]):04x}", text.replace("\r\n", "\n"))
 
 
+def _code_files(folder: Path) -> list[Path]:
+    """Return all Python files in a folder. Raises FileError where a link could hide others."""
+    found = []
+    for place, folders, names in os.walk(folder):
+        paths = [Path(place, name) for name in names if name.endswith(".py")]
+        linked = [path for name in folders if (path := Path(place, name)).is_symlink()]
+        for path in (*linked, *(path for path in paths if not is_inside(path, folder))):
+            raise FileError(
+                path.relative_to(folder).as_posix(),
+                f"is refused: it is a link to {path.readlink()}, whose code cannot be reviewed",
+                remedy="Put the files themselves into the folder, if you trust them.",
+            )
+        found += paths
+    return sorted(found)
+
+
+def _is_class_in(name: str, modules: Collection[str]) -> bool:
+    """Whether a reference is `module.Class`, with the module at the top of the model's folder."""
+    module, _, class_ = name.partition(".")
+    return module.isidentifier() and class_.isidentifier() and module in modules
+
+
 def _maps(folder: Path) -> dict[str, Any]:
     found = {}
     for name in _MAPS:
-        try:
-            value = json.loads((folder / name).read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and value.get("auto_map"):
-            found[name] = value["auto_map"]
+        stated = read_object(folder / name).get("auto_map") if (folder / name).exists() else None
+        if stated and not isinstance(stated, (dict, list)):
+            raise FileError(name, "is damaged: its auto_map names no classes")
+        if stated:
+            found[name] = stated
     return found
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from playground.core.model.kv_cache import positive_int
+from playground.core.model.counts import positive_int
 
 _FP32 = 4  # bytes; transformers scans in fp32 whatever the weights' dtype
 #: Arrays of (channel, state) for every token that Mamba's scan holds: A and B discretized, and B·x.

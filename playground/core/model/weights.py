@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from playground.core.model.kv_cache import CacheShape, cache_shape, positive_int
+from playground.core.model.counts import positive_int
+from playground.core.model.kv_cache import CacheShape, cache_shape
 from playground.core.model.safetensors_header import StoredTensor
 from playground.core.model.state_space import StateSpace, state_space
 from playground.core.precision import Precision
@@ -210,7 +211,7 @@ def quantization_of(config: Mapping[str, Any]) -> tuple[str, int]:
     settings = config.get("quantization_config")
     if not isinstance(settings, Mapping):
         return "", 0
-    method = str(settings.get("quant_method", "unknown")).lower()
+    method = str(settings.get("quant_method", "unknown")).lower()[:40]
     if "bitsandbytes" in method or method.startswith("bnb"):
         return ("int8" if settings.get("load_in_8bit") else "nf4"), 0
     bits = positive_int(settings, "bits")

@@ -8,13 +8,14 @@ import re
 import shutil
 from pathlib import Path
 
-from playground.core.errors import ModelError, OptionsError
+from playground.core.errors import FileError, ModelError, OptionsError
 from playground.core.format import human_count, size_text
 from playground.core.memory import plan as memory_plan
 from playground.core.model.checkpoint import Checkpoint, read_checkpoint
 from playground.core.precision import Precision
 from playground.core.quantize import Estimate, QuantizeRequest
 from playground.core.system import paths
+from playground.core.system.reader import file_size, read_bytes
 
 #: A copy is written to a hidden folder of this name, and renamed when it is complete.
 _PARTIAL = re.compile(r"^\..+\.partial-(\d+)$")
@@ -81,10 +82,10 @@ def read_plain(folder: Path, name: str) -> Checkpoint:
 def read_calibration(path: Path) -> str:
     """Return a calibration file's text. Raises OptionsError where it cannot serve as one."""
     try:
-        data = path.read_bytes() if path.stat().st_size <= _MAX_CALIBRATION else None
-    except OSError as error:
+        data = read_bytes(path, _MAX_CALIBRATION) if file_size(path) <= _MAX_CALIBRATION else None
+    except FileError as error:
         raise OptionsError(
-            f"The calibration text {path} cannot be read: {error.strerror}.",
+            f"The calibration text cannot be read: {error.message}",
             "Choose a text file that you have permission to read.",
         ) from error
     if data is None:

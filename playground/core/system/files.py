@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 from pathlib import Path
@@ -10,7 +11,10 @@ from pathlib import Path
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data`; at any moment the file holds the old or the new data. Raises OSError."""
     # For a link, its target is replaced, so that a settings file may lie elsewhere.
-    path = path.resolve()
+    try:
+        path = path.resolve()
+    except RuntimeError as error:
+        raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
     try:

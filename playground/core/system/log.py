@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import logging.handlers
 
+from playground.core.errors import PlaygroundError
 from playground.core.system import paths
 
 _BYTES = 1_000_000
@@ -15,14 +16,14 @@ def start_log() -> None:
 
     Nothing goes to stderr, where the user reads one sentence about a failure.
     """
-    path = paths.log_file()
     handler: logging.Handler = logging.NullHandler()
     try:
+        path = paths.log_file()
         path.parent.mkdir(parents=True, exist_ok=True)
         handler = logging.handlers.RotatingFileHandler(
             path, maxBytes=_BYTES, backupCount=1, encoding="utf-8"
         )
-    except OSError:
+    except (OSError, PlaygroundError):
         pass
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     root = logging.getLogger()

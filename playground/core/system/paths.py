@@ -8,6 +8,8 @@ from pathlib import Path
 
 import platformdirs
 
+from playground.core.errors import FileError, PlaygroundError
+
 APPLICATION = "language-model-playground"
 #: If this variable is set, all folders below lie in the folder it names (portable use, tests).
 HOME_VARIABLE = "PLAYGROUND_HOME"
@@ -46,9 +48,34 @@ def settings_file() -> Path:
     return config_dir() / "settings.toml"
 
 
+def full_path(path: str | Path) -> Path:
+    """Return the absolute path; "~" and "~name" stand for home directories.
+
+    Raises FileError where there is no such home directory, or no current folder any more.
+    """
+    try:
+        return Path(path).expanduser().absolute()
+    except RuntimeError as error:
+        problem = "begins with a home directory that is not known here"
+        raise FileError(str(path), problem, remedy="Write the whole path.") from error
+    except OSError as error:
+        problem = "cannot be found: the folder that this program was started in is gone"
+        raise FileError(str(path), problem, remedy="Change to a folder that exists.") from error
+
+
 def _dir(name: str, standard: Callable[..., Path]) -> Path:
-    """Return a folder, which need not exist: whoever writes to it creates it."""
+    """Return a folder, which need not exist: whoever writes to it creates it.
+
+    Raises PlaygroundError where there is no home directory to put it in.
+    """
     home = os.environ.get(HOME_VARIABLE, "")
-    if home:
-        return Path(home).expanduser().absolute() / name
-    return standard(APPLICATION, appauthor=False)
+    try:
+        return full_path(home) / name if home else standard(APPLICATION, appauthor=False)
+    except (FileError, RuntimeError) as error:
+        raise PlaygroundError(
+            f"{HOME_VARIABLE} names a home directory that is not known here: {home}."
+            if home
+            else "There is no home directory here in which the playground could keep its files.",
+            f"Name a folder by its whole path in {HOME_VARIABLE}.",
+            str(error),
+        ) from error

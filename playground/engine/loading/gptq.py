@@ -15,6 +15,7 @@ from transformers import PreTrainedModel
 
 from playground.core.errors import ModelError
 from playground.core.model.checkpoint import weight_files
+from playground.core.system.reader import read_object
 from playground.engine.loading.gptq_int4 import Int4Linear
 from playground.engine.machine import cuda_compiler
 
@@ -46,13 +47,13 @@ def read_settings(folder: Path) -> GptqSettings:
 
     Raises ModelError where they are missing, or where no kernel takes the packing.
     """
-    stored = json.loads((folder / "config.json").read_text("utf-8")).get("quantization_config")
+    stored = read_object(folder / "config.json").get("quantization_config")
     if not isinstance(stored, dict):
         path = folder / SETTINGS_FILE
-        stored = json.loads(path.read_text("utf-8")) if path.is_file() else {}
+        stored = read_object(path) if path.is_file() else {}
     try:
         bits, group_size = int(stored["bits"]), int(stored.get("group_size", 128))
-    except (KeyError, TypeError, ValueError) as error:
+    except Exception as error:  # a missing value, or one that is no number
         raise ModelError(
             "The GPTQ checkpoint does not say how it was quantized.",
             "Choose one whose config.json has a quantization_config with bits and group_size.",
@@ -130,7 +131,7 @@ def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     AutoGPTQ named the weights after the quantization, and stored the settings in SETTINGS_FILE;
     transformers reads neither. Both dictionaries are empty for any other folder.
     """
-    config = json.loads((folder / "config.json").read_text("utf-8"))
+    config = read_object(folder / "config.json")
     texts: dict[str, str] = {}
     if not isinstance(config.get("quantization_config"), dict):
         if not (folder / SETTINGS_FILE).is_file():

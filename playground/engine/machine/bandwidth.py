@@ -18,7 +18,7 @@ from typing import Annotated
 import msgspec
 import torch
 
-from playground.core.system import locks, paths
+from playground.core.system import locks, own_files, paths
 from playground.core.system.files import write_atomically
 from playground.core.system.machine import machine_memory
 
@@ -52,7 +52,7 @@ class Bandwidth(msgspec.Struct, frozen=True):
     time of the last of `attempts` measurements.
     """
 
-    bytes_per_s: float
+    bytes_per_s: Annotated[float, msgspec.Meta(gt=0, lt=1e18)]
     kind: str
     steady: bool
     measured: Annotated[datetime, msgspec.Meta(tz=True)]
@@ -63,6 +63,9 @@ class Bandwidth(msgspec.Struct, frozen=True):
         """Whether it is valid: no other measurement is due."""
         age = abs(datetime.now(UTC) - self.measured)  # the clock may have been set back
         return self.steady or (self.attempts >= _ATTEMPTS and age < _PAUSE)
+
+
+_decoder = msgspec.json.Decoder(dict[str, Bandwidth])
 
 
 def known(device: str, name: str) -> Bandwidth | None:
@@ -195,10 +198,7 @@ def _file() -> Path:
 
 
 def _read() -> dict[str, Bandwidth]:
-    try:
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, Bandwidth])
-    except (OSError, msgspec.DecodeError):
-        return {}
+    return own_files.load(_file(), _decoder.decode, "the measured bandwidths") or {}
 
 
 def _write(values: dict[str, Bandwidth]) -> None:

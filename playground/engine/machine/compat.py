@@ -22,6 +22,7 @@ from transformers import (
 
 from playground.core.errors import ModelError
 from playground.core.generation import GenerationOptions
+from playground.core.system.reader import TABLE_BYTES, parse_object, read_object
 
 #: Whether transformers is at version 5 or later.
 MODERN = int(transformers.__version__.partition(".")[0]) >= 5
@@ -162,6 +163,6 @@ def _unknown(what: str) -> ModelError:
 
 def _read(folder: Path, name: str, texts: Mapping[str, str]) -> dict[str, Any]:
     path = folder / name
-    text = texts.get(name) or (path.read_text("utf-8") if path.is_file() else "{}")
-    value = json.loads(text)
-    return value if isinstance(value, dict) else {}
+    if name in texts:
+        return parse_object(texts[name].encode(), name)
+    return read_object(path, TABLE_BYTES) if path.is_file() else {}

@@ -217,7 +217,7 @@ class DownloadRow(QFrame):
     def show_clock(self) -> None:
         """Update what depends on the time."""
         if self.item is not None:
-            text = state_text(self.item, time.time())
+            text = state_text(self.item, time.monotonic())
             self.state.setText(text)
             self.setAccessibleName(f"{self.key}: {text}")
 

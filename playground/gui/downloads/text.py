@@ -9,7 +9,7 @@ from playground.hub.downloads.items import DownloadItem, DownloadState
 
 
 def state_text(item: DownloadItem, now: float) -> str:
-    """Return a sentence on a download's state; `now` is in seconds since the epoch."""
+    """Return a sentence on a download's state; `now` is `time.monotonic()`."""
     match item.state:
         case DownloadState.WAITING:
             here = f" {size_text(item.done_bytes)} are here." if item.done_bytes else ""

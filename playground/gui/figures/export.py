@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PySide6.QtCore import QRect, QRectF, QSize, Qt
+from PySide6.QtCore import QBuffer, QRect, QRectF, QSize, Qt
 from PySide6.QtGui import QGuiApplication, QImage, QPainter
 from PySide6.QtSvg import QSvgGenerator
 
@@ -33,20 +35,27 @@ def suffix_of(name_filter: str) -> str:
 def export(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
     """Save in the format of the suffix: .png, .svg or .csv. Raises PlaygroundError on failure."""
     suffix = path.suffix.lower()
+    if suffix == ".csv":
+        table = io.StringIO(newline="")
+        write_csv(lanes, table)
+        data = table.getvalue().encode()
+    elif suffix == ".png":
+        data = _png(canvas, lanes)
+    elif suffix == ".svg":
+        data = _svg(canvas, lanes)
+    else:
+        raise PlaygroundError(
+            f"The plot cannot be saved as {suffix or 'a file without a suffix'}.",
+            "Choose a name that ends in .png, .svg or .csv.",
+        )
+    new = False
     try:
-        if suffix == ".csv":
-            with path.open("w", encoding="utf-8", newline="") as file:
-                write_csv(lanes, file)
-        elif suffix == ".png":
-            _save_png(path, canvas, lanes)
-        elif suffix == ".svg":
-            _save_svg(path, canvas, lanes)
-        else:
-            raise PlaygroundError(
-                f"The plot cannot be saved as {suffix or 'a file without a suffix'}.",
-                "Choose a name that ends in .png, .svg or .csv.",
-            )
+        new = not path.exists()
+        path.write_bytes(data)
     except OSError as error:
+        with contextlib.suppress(OSError):
+            if new:
+                path.unlink(missing_ok=True)  # half of it, on a full disk
         raise PlaygroundError(
             f"The plot could not be saved to {path}: {error.strerror}.",
             "Choose a folder that you can write to.",
@@ -59,7 +68,7 @@ def _size(canvas: PlotCanvas) -> QSize:
     return QSize(max(plot.width(), 320), max(plot.height(), 160) + _HEAD)
 
 
-def _save_png(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
+def _png(canvas: PlotCanvas, lanes: Sequence[Series]) -> bytes:
     size = _size(canvas)
     image = QImage(size * _SCALE, QImage.Format.Format_RGB32)
     image.setDevicePixelRatio(_SCALE)
@@ -67,16 +76,17 @@ def _save_png(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
     painter = QPainter(image)
     _paint(painter, size, canvas, lanes)
     painter.end()
-    if not image.save(str(path), "PNG"):  # type: ignore[call-overload]
-        raise OSError(0, "the file cannot be written")
+    buffer = QBuffer()
+    buffer.open(QBuffer.OpenModeFlag.WriteOnly)
+    image.save(buffer, "PNG")  # type: ignore[call-overload]
+    return bytes(buffer.data().data())
 
 
-def _save_svg(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
-    with path.open("wb"):
-        pass  # raises where the file cannot be written, which QSvgGenerator does not
+def _svg(canvas: PlotCanvas, lanes: Sequence[Series]) -> bytes:
     size = _size(canvas)
     generator = QSvgGenerator()
-    generator.setFileName(str(path))
+    buffer = QBuffer()
+    generator.setOutputDevice(buffer)
     generator.setSize(size)
     generator.setViewBox(QRect(0, 0, size.width(), size.height()))
     screen = QGuiApplication.primaryScreen()
@@ -87,6 +97,7 @@ def _save_svg(path: Path, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:
     painter.fillRect(QRectF(0, 0, size.width(), size.height()), theme.color("surface"))
     _paint(painter, size, canvas, lanes)
     painter.end()
+    return bytes(buffer.data().data())
 
 
 def _paint(painter: QPainter, size: QSize, canvas: PlotCanvas, lanes: Sequence[Series]) -> None:

@@ -18,9 +18,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.core.errors import FileError
 from playground.core.facts import EngineFacts, ModelSpec
 from playground.core.lane import LaneChoice
 from playground.core.settings import MAX_FOLDERS
+from playground.core.system.paths import full_path
 from playground.gui.browser.controller import BrowserController
 from playground.gui.browser.deletion import DeletionController
 from playground.gui.browser.model_list import FreeMemory
@@ -111,7 +113,10 @@ class ModelPicker(QDialog):
 
     def use_folder(self, path: str) -> None:
         """Put a folder into the list and select it."""
-        self.browser.go_to(ModelSpec(str(Path(path).expanduser().absolute())), opened=True)
+        try:
+            self.browser.go_to(ModelSpec(str(full_path(path))), opened=True)
+        except FileError as error:
+            self._context.notify.error(error)
 
     @Slot()
     def ask_folder(self) -> None:

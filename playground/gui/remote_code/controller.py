@@ -11,6 +11,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent
 from playground.core.lane import LaneConfig
 from playground.core.model.remote_code import check_reviewable, read_code, with_consent
+from playground.core.settings import SettingsStore
 from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
@@ -33,7 +34,7 @@ class RemoteCodeController(QObject):
         """Read the code that a lane's model brings along, and open the dialog."""
         self._presenter, self._config = presenter, presenter.lane.config
         self._context.background.start(
-            partial(_read, presenter.lane.config, self._context.settings.values.code_consents),
+            partial(_read, presenter.lane.config, self._context.settings),
             self._show,
             self._context.notify.error,
         )
@@ -51,7 +52,7 @@ class RemoteCodeController(QObject):
         review, presenter = self._review, self._presenter
         if review is None:
             return
-        consents = with_consent(self._context.settings.values.code_consents, review.consent)
+        consents = with_consent(self._context.settings.stored("code_consents"), review.consent)
         self._context.change_settings(code_consents=consents)
         # The lane may have been removed or changed while its code was being read.
         if presenter is None or presenter not in self._lanes.presenters:
@@ -60,7 +61,7 @@ class RemoteCodeController(QObject):
             presenter.lane.load()
 
 
-def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> CodeReview:
+def _read(config: LaneConfig, settings: SettingsStore) -> CodeReview:
     from playground.hub.local.consent import consent_to, earlier
     from playground.hub.local.resolve import resolve
 
@@ -72,5 +73,6 @@ def _read(config: LaneConfig, consents: tuple[CodeConsent, ...]) -> CodeReview:
     except ModelError as error:
         refusal = str(error)
     consent = consent_to(resolved, code)
+    consents: tuple[CodeConsent, ...] = settings.stored("code_consents")
     before = "" if consent in consents else earlier(resolved, consents)
     return CodeReview(consent, code, before, refusal)

@@ -12,7 +12,8 @@ from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
 from playground.core.errors import PlaygroundError
-from playground.core.system import paths
+from playground.core.facts import CodeConsent
+from playground.core.system import own_files, paths
 from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.settings.dialog import SettingsDialog
@@ -55,13 +56,13 @@ class SettingsController(QObject):
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
         window.restore_state(_bytes(values.window_state))
         self._lanes.configure(values.lanes)
-        if self._settings.problems:
-            self._notify.warning(
-                PlaygroundError(
-                    "Some settings could not be read and were reset.",
-                    f"The old file is kept as {self._settings.path.name}.bad.",
-                )
-            )
+
+    @Slot()
+    def say_notices(self) -> None:
+        """Say which of the playground's own files were damaged, each once."""
+        if notices := own_files.take_notices():
+            message = " ".join(notice.message for notice in notices)
+            self._notify.warning(PlaygroundError(message, "The defaults are used."))
 
     @Slot()
     def save(self) -> None:
@@ -102,6 +103,7 @@ class SettingsController(QObject):
             plot_view=window.plot.view(),
             plot_floor=window.plot.floor.isChecked(),
             keep_standby=window.actions.keep_standby.isChecked(),
+            code_consents=self._settings.stored("code_consents"),
         )
         places = {
             "Settings": self._settings.path,
@@ -112,6 +114,7 @@ class SettingsController(QObject):
         }
         dialog = SettingsDialog(values, places, window)
         dialog.changed.connect(self.change)
+        dialog.revoked.connect(self.revoke)
         dialog.environments_button.clicked.connect(window.actions.environments.trigger)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
@@ -133,6 +136,12 @@ class SettingsController(QObject):
                 window.actions.keep_standby.setChecked(value)
         if self._keep:
             self._context.change_settings(**{name: value})
+
+    @Slot(object)
+    def revoke(self, consent: CodeConsent) -> None:
+        """Take back a consent; those that another window gave or revoked meanwhile stay so."""
+        stored: tuple[CodeConsent, ...] = self._settings.stored("code_consents")
+        self.change("code_consents", tuple(other for other in stored if other != consent))
 
     @Slot(QAction)
     def _theme_chosen(self, action: QAction) -> None:

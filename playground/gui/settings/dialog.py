@@ -50,6 +50,7 @@ class SettingsDialog(QDialog):
     """Shows the settings; every change is emitted immediately, and stored by the controller."""
 
     changed = Signal(str, object)  # the name of a setting and its new value
+    revoked = Signal(object)  # a CodeConsent
 
     def __init__(
         self, values: Settings, places: Mapping[str, Path], parent: QWidget | None = None
@@ -211,9 +212,9 @@ class SettingsDialog(QDialog):
     def _revoke(self) -> None:
         row = self.consents.currentIndex().row()
         if 0 <= row < len(self._consents):
-            del self._consents[row]
+            revoked = self._consents.pop(row)
             self._show_consents()
-            self.changed.emit("code_consents", tuple(self._consents))
+            self.revoked.emit(revoked)
 
     # What is shown
 

@@ -23,6 +23,7 @@ from playground.core.errors import ModelError
 from playground.core.format import size_text
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.system.files import write_atomically
+from playground.core.system.paths import full_path
 from playground.hub.downloads.events import (
     Advanced,
     Broken,
@@ -193,7 +194,7 @@ def _leave_with_parent(partial: PartialFiles) -> None:
 
 
 def _check_space(needed: int) -> None:
-    folder = Path(constants.HF_HUB_CACHE)
+    folder = full_path(constants.HF_HUB_CACHE)
     while not folder.is_dir():
         folder = folder.parent
     free = shutil.disk_usage(folder).free

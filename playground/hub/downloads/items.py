@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import StrEnum
+from typing import Annotated
 
 import msgspec
 
@@ -32,8 +33,13 @@ class DownloadState(StrEnum):
         return self in (DownloadState.PLANNING, DownloadState.RUNNING)
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0, le=2**62)]
+
+
 class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
-    """One model in the queue. Sizes in bytes, times in seconds since the epoch.
+    """One model in the queue. Sizes in bytes, times in seconds.
+
+    `added` counts from the epoch; `retry_at` is of `time.monotonic()`, since the clock may be set.
 
     `commit` is pinned by the first plan, so that retries and restarts download the same version.
     `total_bytes` is 0 until the plan is known, which is before the first byte. `message` and
@@ -46,13 +52,13 @@ class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
     spec: ModelSpec
     state: DownloadState = DownloadState.WAITING
     commit: str = ""
-    files: int = 0
-    total_bytes: int = 0
-    done_bytes: int = 0  # with what was already here
-    present_bytes: int = 0  # of files that were complete at the last start
+    files: _Count = 0
+    total_bytes: _Count = 0
+    done_bytes: _Count = 0  # with what was already here
+    present_bytes: _Count = 0  # of files that were complete at the last start
     bytes_per_s: float = 0.0  # over the last seconds
     quiet_s: float = 0.0  # since the last byte
-    attempt: int = 0  # failed attempts so far, in a row
+    attempt: _Count = 0  # failed attempts so far, in a row
     retry_at: float = 0.0
     message: str = ""
     remedy: str = ""

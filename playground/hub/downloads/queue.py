@@ -209,7 +209,7 @@ class DownloadQueue:
 
     def _next(self) -> DownloadItem | None:
         """Return the first entry that can be started now."""
-        now = time.time()
+        now = time.monotonic()
         for item in self._items.values():
             if item.state is DownloadState.WAITING:
                 return item
@@ -220,8 +220,8 @@ class DownloadQueue:
     def _until_due(self) -> float | None:
         """Return the seconds until the next retry, None if there is none."""
         due = [i.retry_at for i in self._items.values() if i.state is DownloadState.RETRYING]
-        # At most a minute: the clock may be set, or the machine may sleep.
-        return min(60.0, max(0.01, min(due) - time.time())) if due else None
+        # At most a minute: the machine may sleep.
+        return min(60.0, max(0.01, min(due) - time.monotonic())) if due else None
 
     def _run(self, key: str, download: Download) -> None:
         watch = _Watch(download, self.policy.stall_s)
@@ -309,7 +309,9 @@ class DownloadQueue:
             self._put(item, state=DownloadState.WAITING, bytes_per_s=0.0)
         elif event.retryable and attempt < self.policy.attempts:
             wait = self.policy.wait_s(attempt, event.wait_s)
-            self._put(item, state=DownloadState.RETRYING, retry_at=time.time() + wait, **changes)
+            self._put(
+                item, state=DownloadState.RETRYING, retry_at=time.monotonic() + wait, **changes
+            )
         else:
             self._put(item, state=DownloadState.FAILED, **changes)
 

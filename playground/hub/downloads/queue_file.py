@@ -5,13 +5,12 @@ from __future__ import annotations
 import fcntl
 import logging
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from playground.core.system import paths
+from playground.core.system import own_files, paths
 from playground.core.system.files import write_atomically
 from playground.hub.downloads.items import DownloadItem, DownloadState
 
@@ -25,6 +24,9 @@ _VERSION = 1
 class _Stored(msgspec.Struct, frozen=True):
     version: int
     items: tuple[DownloadItem, ...]
+
+
+_decoder = msgspec.json.Decoder(_Stored)
 
 
 class QueueFile:
@@ -83,18 +85,10 @@ def queue_file() -> Path:
 def load(path: Path) -> list[DownloadItem]:
     """Read the queue, [] where there is none. Entries that were running are WAITING again.
 
-    A damaged file is logged, and copied to one ending in `.bad`.
+    A damaged file is set aside.
     """
-    try:
-        stored = msgspec.json.decode(path.read_bytes(), type=_Stored)
-    except FileNotFoundError:
-        return []
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        log.warning("The download queue %s cannot be read: %s", path, error)
-        try:
-            shutil.copyfile(path, path.with_name(path.name + ".bad"))
-        except OSError as second:
-            log.warning("It could not be kept: %s", second)
+    stored = own_files.load(path, _decoder.decode, "the download queue")
+    if stored is None:
         return []
     return [_at_rest(item) for item in stored.items]
 

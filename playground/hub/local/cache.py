@@ -6,18 +6,24 @@ is listed with its problem, beside the others.
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from huggingface_hub import constants
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
+from playground.core.model.folder import file_named
+from playground.core.system.paths import full_path
+from playground.core.system.reader import TABLE_BYTES, is_folder, read_bytes, read_object
 from playground.hub.source import check_hub_id
+
+log = logging.getLogger(__name__)
 
 _PREFIX = "models--"
 INDEX = "model.safetensors.index.json"
+_REF_BYTES = 200  # a ref holds a commit
 
 
 @dataclass(frozen=True)
@@ -38,8 +44,17 @@ class CachedModel:
 
 
 def cache_folder() -> Path:
-    """Return the Hub's cache as HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME set it at import."""
-    return Path(constants.HF_HUB_CACHE)
+    """Return the Hub's cache as HF_HUB_CACHE, HF_HOME or XDG_CACHE_HOME set it at import.
+
+    Raises ModelError where it would lie in a home directory that is not known.
+    """
+    try:
+        return full_path(constants.HF_HUB_CACHE)
+    except FileError as error:
+        raise ModelError(
+            f"The Hub's cache {constants.HF_HUB_CACHE} is in no home directory that is known here.",
+            "Write the whole path in HF_HOME or HF_HUB_CACHE.",
+        ) from error
 
 
 def cached_models(cache: Path | None = None) -> list[CachedModel]:
@@ -88,13 +103,21 @@ def snapshot_problem(folder: Path) -> str:
 
     Only names are checked; `read_checkpoint` reads the contents.
     """
-    broken = sorted(p.name for p in _walk(folder) if not p.exists())
+    try:
+        return _problem(folder)
+    except Exception as error:  # one damaged snapshot must not hide the others
+        log.warning("%s: %r", folder, error)
+        return str(error) if isinstance(error, ModelError) else "Its files cannot be read."
+
+
+def _problem(folder: Path) -> str:
+    broken = sorted(p.name for p in _walk(folder) if not _exists(p))
     if broken:
         return f"Files are missing from the cache: {_some(broken)}."
-    if not (folder / "config.json").is_file():
+    if not (folder / "config.json").exists():
         return "It has no config.json."
     shards = _shards(folder)
-    missing = [name for name in shards if not (folder / name).is_file()]
+    missing = [path.name for path in shards if not path.is_file()]
     if missing:
         return f"The download is incomplete: {_some(missing)} missing."
     if not shards and not any(folder.glob("*.safetensors")):
@@ -124,15 +147,16 @@ def _snapshot(id_: str, folder: Path, refs: tuple[str, ...]) -> CachedModel:
     )
 
 
-def _shards(folder: Path) -> list[str]:
+def _shards(folder: Path) -> list[Path]:
+    """Return the weight files that the index names. Raises FileError."""
     index = folder / INDEX
-    if not index.is_file():
+    if not index.exists():
         return []
-    try:
-        weight_map = json.loads(index.read_text("utf-8"))["weight_map"]
-        return sorted({str(name) for name in weight_map.values()})
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        return [INDEX + " (damaged)"]
+    weight_map = read_object(index, TABLE_BYTES).get("weight_map")
+    if not isinstance(weight_map, dict):
+        raise FileError(INDEX, "is damaged: it names no files")
+    named = {str(name): name for name in weight_map.values()}
+    return [file_named(folder, named[key], INDEX) for key in sorted(named)]
 
 
 def _refs(folder: Path) -> dict[str, set[str]]:
@@ -140,8 +164,8 @@ def _refs(folder: Path) -> dict[str, set[str]]:
     refs: dict[str, set[str]] = {}
     for path in _walk(folder):
         try:
-            commit = path.read_text("utf-8").strip()
-        except (OSError, UnicodeDecodeError):
+            commit = read_bytes(path, _REF_BYTES).decode("utf-8").strip()
+        except (FileError, UnicodeDecodeError):
             continue
         refs.setdefault(commit, set()).add(path.relative_to(folder).as_posix())
     return refs
@@ -149,7 +173,7 @@ def _refs(folder: Path) -> dict[str, set[str]]:
 
 def _folders(folder: Path) -> list[Path]:
     try:
-        return sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith("."))
+        return sorted(p for p in folder.iterdir() if is_folder(p) and not p.name.startswith("."))
     except OSError:
         return []
 
@@ -161,10 +185,17 @@ def _walk(folder: Path) -> Iterator[Path]:
     except OSError:
         return
     for entry in entries:
-        if entry.is_dir() and not entry.is_symlink():
+        if is_folder(entry) and not entry.is_symlink():
             yield from _walk(entry)
         else:
             yield entry
+
+
+def _exists(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # links in a circle
+        return False
 
 
 def _some(names: list[str]) -> str:

@@ -7,10 +7,8 @@ import shutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from huggingface_hub import DeleteCacheStrategy, scan_cache_dir
-from huggingface_hub.errors import CacheNotFound
-
-from playground.core.errors import ModelError, PlaygroundError
+from playground.core.errors import FileError, ModelError, PlaygroundError
+from playground.core.system.reader import read_bytes
 from playground.hub.catalog import Deletion, ModelRow, Where
 from playground.hub.local.cache import cache_folder
 
@@ -31,7 +29,7 @@ def plan_deletion(row: ModelRow, cache: Path | None = None) -> Deletion:
         )
     if row.where is Where.FOLDER:
         return _plan_folder(row, row.folder)
-    return _plan_cached(row, row.folder, cache or cache_folder())[0]
+    return _plan_cached(row, row.folder, cache or cache_folder())
 
 
 def delete(deletion: Deletion, cache: Path | None = None) -> int:
@@ -48,13 +46,10 @@ def delete(deletion: Deletion, cache: Path | None = None) -> int:
             plan.folders[0].rmdir()
         left = [path for path in plan.files if path.exists()]
     else:
-        plan, strategy = _plan_cached(row, folder, cache or cache_folder())
-        if strategy is not None:
-            strategy.execute()
-        else:
-            for path in plan.folders:
-                shutil.rmtree(path, ignore_errors=True)
-            _remove(plan.files)
+        plan = _plan_cached(row, folder, cache or cache_folder())
+        for path in plan.folders:
+            shutil.rmtree(path, ignore_errors=True)
+        _remove(plan.files)
         left = [path for path in plan.folders if path.exists()]
     if left:
         raise PlaygroundError(
@@ -73,7 +68,7 @@ def _plan_folder(row: ModelRow, folder: Path) -> Deletion:
     files, others = [], 0
     for path in sorted(folder.iterdir()):
         ours = path.suffix in _MODEL_FILES or path.name in _MODEL_NAMES
-        if ours and (path.is_symlink() or path.is_file()):
+        if ours and (path.is_symlink() or not path.is_dir()):  # a pipe, too
             files.append(path)
         else:
             others += 1
@@ -85,12 +80,10 @@ def _plan_folder(row: ModelRow, folder: Path) -> Deletion:
     )
 
 
-def _plan_cached(
-    row: ModelRow, snapshot: Path, cache: Path
-) -> tuple[Deletion, DeleteCacheStrategy | None]:
-    """Return the plan and the library's own strategy for it.
+def _plan_cached(row: ModelRow, snapshot: Path, cache: Path) -> Deletion:
+    """Return the plan for a snapshot in the cache, and for what no other one needs.
 
-    The strategy is None where the library refuses the repository because it is damaged.
+    The library's own scan opens whatever lies in the cache, and refuses damaged repositories.
     """
     cache, repository = cache.resolve(), snapshot.resolve().parent.parent
     if repository.parent != cache or not repository.name.startswith("models--"):
@@ -98,50 +91,23 @@ def _plan_cached(
     if not snapshot.is_dir():
         raise ModelError(f"{row.name} is not on this machine any more.", "Refresh the list.")
     others = [p for p in (repository / "snapshots").iterdir() if p.name != snapshot.name]
-    keeps = ""
-    if others:
-        keeps = f"Not deleted: {_count(len(others), 'other revision', 'other revisions')} of it."
-    strategy = _strategy(cache, repository, row.commit)
-    if strategy is not None:
-        return (
-            Deletion(
-                row=row,
-                folders=tuple(sorted(strategy.repos | strategy.snapshots)),
-                files=tuple(sorted(strategy.blobs | strategy.refs)),
-                freed=strategy.expected_freed_size,
-                keeps=keeps,
-            ),
-            strategy,
-        )
     if not others:
-        files = [p for p in repository.rglob("*") if p.is_file() and not p.is_symlink()]
-        return Deletion(row=row, folders=(repository,), files=(), freed=_sizes(files)), None
+        places = (repository / "blobs", repository / "snapshots")
+        found = (path for folder in places for path in folder.rglob("*"))
+        files = [path for path in found if path.is_file() and not path.is_symlink()]
+        return Deletion(row=row, folders=(repository,), files=(), freed=_sizes(files))
     blobs = _targets(snapshot) - set().union(*map(_targets, others))
     inside = repository / "blobs"
     files = sorted(p for p in blobs if p.is_relative_to(inside.resolve()))
     refs = [p for p in (repository / "refs").rglob("*") if _names(p, row.commit)]
     copies = [p for p in snapshot.rglob("*") if p.is_file() and not p.is_symlink()]
-    return (
-        Deletion(
-            row=row,
-            folders=(snapshot,),
-            files=(*files, *refs),
-            freed=_sizes([*files, *copies]),
-            keeps=keeps,
-        ),
-        None,
+    return Deletion(
+        row=row,
+        folders=(snapshot,),
+        files=(*files, *refs),
+        freed=_sizes([*files, *copies]),
+        keeps=f"Not deleted: {_count(len(others), 'other revision', 'other revisions')} of it.",
     )
-
-
-def _strategy(cache: Path, repository: Path, commit: str) -> DeleteCacheStrategy | None:
-    try:
-        info = scan_cache_dir(cache)
-    except (CacheNotFound, ValueError, OSError):
-        return None
-    for repo in info.repos:
-        if repo.repo_path == repository and any(r.commit_hash == commit for r in repo.revisions):
-            return info.delete_revisions(commit)
-    return None
 
 
 def _targets(snapshot: Path) -> set[Path]:
@@ -150,8 +116,8 @@ def _targets(snapshot: Path) -> set[Path]:
 
 def _names(ref: Path, commit: str) -> bool:
     try:
-        return ref.is_file() and ref.read_text("utf-8").strip() == commit
-    except (OSError, UnicodeDecodeError):
+        return read_bytes(ref, 200).decode("utf-8").strip() == commit
+    except (FileError, UnicodeDecodeError):
         return False
 
 

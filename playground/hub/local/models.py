@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.checkpoint import Checkpoint, read_checkpoint
+from playground.core.model.counts import check_counts
 from playground.core.system import paths
+from playground.core.system.reader import is_folder, read_bytes, read_object
 from playground.core.system.resources import resource
 from playground.hub.cards import split_card
 from playground.hub.catalog import ModelRow, Where
@@ -18,13 +21,14 @@ from playground.hub.local.cache import CachedModel, cached_models
 from playground.hub.local.resolve import BUNDLED_NAME
 from playground.hub.site.rows import (
     licence,
-    parse_object,
     quantization,
     stored_precision,
     text,
     with_quantize_config,
 )
 from playground.hub.source import BUNDLED
+
+log = logging.getLogger(__name__)
 
 #: Model folders are searched two levels down (`owner/name`), and at most for this many models.
 _DEPTH = 2
@@ -44,7 +48,7 @@ def local_models(folders: Sequence[Path] = (), cache: Path | None = None) -> lis
     rows += [cached_row(model) for model in cached_models(cache)]
     seen: set[Path] = set()
     for folder in (paths.library_dir(), *folders):
-        for found in _model_folders(folder.expanduser().absolute()):
+        for found in _model_folders(folder):
             if found not in seen and len(seen) < _MOST:
                 seen.add(found)
                 rows.append(folder_row(found))
@@ -61,14 +65,14 @@ def ids_here(rows: Sequence[ModelRow]) -> frozenset[str]:
 def folder_row(folder: Path, where: Where = Where.FOLDER) -> ModelRow:
     """Describe a model in a folder."""
     size, changed = 0, 0.0
-    for path in folder.iterdir() if folder.is_dir() else ():
+    for path in _children(folder):
         try:
             stat = path.stat()
+            if path.is_file():
+                size += stat.st_size
+                changed = max(changed, stat.st_mtime)
         except OSError:
             continue
-        if path.is_file():
-            size += stat.st_size
-            changed = max(changed, stat.st_mtime)
     row = ModelRow(
         key=f"folder:{folder}",
         spec=ModelSpec(str(folder)),
@@ -82,19 +86,15 @@ def folder_row(folder: Path, where: Where = Where.FOLDER) -> ModelRow:
     return _with_checkpoint(row, folder)
 
 
-def read_json(path: Path) -> dict[str, object]:
-    """Read a file with a JSON object; {} for anything else."""
-    try:
-        return parse_object(path.read_bytes())
-    except OSError:
-        return {}
-
-
 def read_config(folder: Path) -> dict[str, object]:
-    """Read a model's config, with AutoGPTQ's settings where they lie beside it."""
-    return with_quantize_config(
-        read_json(folder / "config.json"), read_json(folder / "quantize_config.json")
-    )
+    """Read a model's config, with AutoGPTQ's settings where they lie beside it.
+
+    Raises FileError.
+    """
+    config = read_object(folder / "config.json")
+    check_counts(config)
+    beside = folder / "quantize_config.json"
+    return with_quantize_config(config, read_object(beside) if beside.exists() else {})
 
 
 def _bundled() -> ModelRow:
@@ -123,11 +123,21 @@ def cached_row(model: CachedModel) -> ModelRow:
 
 
 def _with_checkpoint(row: ModelRow, folder: Path) -> ModelRow:
-    """Add what the model's files say, its card included."""
+    """Add what the model's files say, its card included.
+
+    Whatever is wrong with them becomes the row's problem: it must not hide the other models.
+    """
     try:
-        point = read_checkpoint(folder)
+        return _described(row, folder)
     except ModelError as error:
         return replace(row, problem=error.message)
+    except Exception as error:
+        log.warning("%s: %r", folder, error, exc_info=error)
+        return replace(row, problem="Its files are damaged and cannot be read.")
+
+
+def _described(row: ModelRow, folder: Path) -> ModelRow:
+    point = read_checkpoint(folder)
     method, bits = _quantization(folder, point)
     front = _card_front(folder)
     return replace(
@@ -145,9 +155,9 @@ def _with_checkpoint(row: ModelRow, folder: Path) -> ModelRow:
 def _card_front(folder: Path) -> Mapping[str, object]:
     """Return a card's front matter, {} where there is none or it is very long."""
     try:
-        with (folder / "README.md").open("rb") as file:
-            return split_card(file.read(_FRONT_BYTES).decode("utf-8", "replace"))[0]
-    except OSError:
+        beginning = read_bytes(folder / "README.md", _FRONT_BYTES, cut=True)
+        return split_card(beginning.decode("utf-8", "replace"))[0]
+    except FileError:
         return {}
 
 
@@ -158,20 +168,41 @@ def _quantization(folder: Path, point: Checkpoint) -> tuple[str, int]:
 
 
 def _model_folders(folder: Path, depth: int = _DEPTH) -> Iterator[Path]:
-    if (folder / "config.json").is_file():
-        if text(read_json(folder / "config.json").get("model_type")):
+    try:
+        folder = paths.full_path(folder)
+    except FileError as error:
+        log.warning("%s", error)
+        return
+    names = {path.name for path in _children(folder)}
+    if "config.json" in names:
+        if _is_model(folder / "config.json"):
             yield folder
         return
-    if not depth:
-        return
+    if depth:
+        below = sorted(path for path in _children(folder) if is_folder(path))[:_MOST]
+        for inner in below:
+            if not inner.name.startswith((".", "models--")):
+                yield from _model_folders(inner, depth - 1)
+
+
+def _is_model(config: Path) -> bool:
+    """Whether a config.json is a model's. A damaged one is, so that it is listed as damaged."""
     try:
-        below = sorted(p for p in folder.iterdir() if p.is_dir())[:_MOST]
+        return bool(read_object(config).get("model_type"))
+    except FileError:
+        return True
+
+
+def _children(folder: Path) -> list[Path]:
+    """Return what is in a folder; [] where it is gone or cannot be read."""
+    try:
+        return list(folder.iterdir())
     except OSError:
-        return
-    for inner in below:
-        if not inner.name.startswith((".", "models--")):
-            yield from _model_folders(inner, depth - 1)
+        return []
 
 
 def _moment(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
+    try:
+        return datetime.fromtimestamp(seconds, UTC) if seconds > 0 else None
+    except (ValueError, OverflowError, OSError):  # the year 200,000
+        return None

@@ -11,7 +11,10 @@ from pathlib import Path
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
+from playground.core.model.safetensors_header import MAX_HEADER
 from playground.core.precision import Precision
+from playground.core.system import paths
+from playground.core.system.reader import is_folder
 from playground.core.system.resources import resource
 from playground.hub.local.cache import find_cached
 from playground.hub.source import SourceKind, check_hub_id, check_revision, kind_of
@@ -79,13 +82,13 @@ def _locate(spec: ModelSpec, cache: Path | None) -> Resolved:
                 )
             return Resolved(folder, BUNDLED_NAME, fingerprint(folder))
         case SourceKind.FOLDER:
-            return _locate_folder(Path(spec.source).expanduser().absolute())
+            return _locate_folder(paths.full_path(spec.source))
         case SourceKind.HUB:
             return _locate_cached(spec, cache)
 
 
 def _locate_folder(folder: Path) -> Resolved:
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise ModelError(
             f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
         )
@@ -133,7 +136,8 @@ def fingerprint(folder: Path) -> str:
                     digest.update(file.read())
                     continue
                 (header,) = struct.unpack("<Q", file.read(8))
-                start = 8 + header if path.suffix == ".safetensors" and header < size else 8
+                tensors = path.suffix == ".safetensors" and header <= min(size, MAX_HEADER)
+                start = 8 + header if tensors else 8
                 if start > 8:
                     digest.update(file.read(header))
                 for sample in range(_SAMPLES):

@@ -11,7 +11,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from playground.core.errors import FileError
 from playground.core.facts import ModelSpec
+from playground.core.system.paths import full_path
+from playground.core.system.reader import is_folder
 from playground.hub.catalog import ModelRow, SearchFilters, SearchPage
 from playground.hub.errors import HubError
 from playground.hub.place import HubPlace
@@ -45,8 +48,11 @@ def list_here(folders: Sequence[str], opened: Sequence[ModelSpec], place: HubPla
     listed = {row.key for row in rows}
     for spec in opened:
         if kind_of(spec.source) is SourceKind.FOLDER:
-            folder = Path(spec.source).expanduser().absolute()
-            row = replace(folder_row(folder), is_here=folder.is_dir())
+            try:
+                folder = full_path(spec.source)
+            except FileError:  # "~nobody"
+                folder = Path(spec.source)
+            row = replace(folder_row(folder), is_here=is_folder(folder))
             if row.key not in listed:
                 listed.add(row.key)
                 rows.append(row)

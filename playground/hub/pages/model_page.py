@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -10,8 +11,11 @@ from urllib.parse import quote
 
 from huggingface_hub import constants
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import ModelSpec
+from playground.core.model.counts import check_counts
+from playground.core.system import reader
+from playground.core.system.reader import file_size, read_bytes
 from playground.hub.cards import CARD_BYTES, clean_card, parse_yaml, split_card
 from playground.hub.catalog import EvaluationResult, Gate, ModelFile, ModelPage, ModelRow, Where
 from playground.hub.downloads.needed_files import needed_files
@@ -102,8 +106,8 @@ def local_page(row: ModelRow) -> ModelPage:
         raise ModelError(f"{row.name} is not on this machine any more.", "Refresh the list.")
     sizes: dict[str, int | None] = {}
     for path in sorted(folder.rglob("*"))[:5000]:
-        if path.is_file():
-            sizes[path.relative_to(folder).as_posix()] = path.stat().st_size
+        with contextlib.suppress(FileError):
+            sizes[path.relative_to(folder).as_posix()] = file_size(path)
     contents = {name: _beginning(folder / name, limit) for name, limit in _FILES}
     page = _page(row.spec, row, _Found(sizes, contents))
     if row.where is Where.CACHE:
@@ -161,10 +165,7 @@ def _read_files(spec: ModelSpec, commit: str, info: Mapping[str, object], site: 
 
 
 def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:
-    config = with_quantize_config(
-        parse_object(found.contents.get("config.json")),
-        parse_object(found.contents.get("quantize_config.json")),
-    )
+    config, problem = _config(found)
     tokenizer = parse_object(found.contents.get("tokenizer_config.json"))
     readme = (found.contents.get("README.md") or b"").decode("utf-8", "replace")
     front, prose = split_card(readme)
@@ -173,6 +174,7 @@ def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:
     inner = mapping(config.get("text_config")) or config
     base, relation = _base_models(front, found.tags)
     files, cannot_load = _files(row.name, found.sizes)
+    cannot_load = cannot_load or problem
     evaluations = _evaluations(row.name, front, found)
     notes = [*found.notes]
     if row.quantization and any(not result.precision for result in evaluations):
@@ -206,6 +208,19 @@ def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:
         cannot_load=cannot_load,
         notes=tuple(notes),
     )
+
+
+def _config(found: _Found) -> tuple[dict[str, object], str]:
+    """Return a model's config, or {} and what is wrong with it."""
+    data = found.contents.get("config.json")
+    try:
+        config = reader.parse_object(data or b"{}", "config.json")
+        check_counts(config)
+    except FileError as error:
+        return {}, str(error)
+    return with_quantize_config(
+        config, parse_object(found.contents.get("quantize_config.json"))
+    ), ""
 
 
 def _files(name: str, sizes: Mapping[str, int | None]) -> tuple[tuple[ModelFile, ...], str]:
@@ -271,7 +286,6 @@ def _first_whole(config: Mapping[str, object], *names: str) -> int:
 
 def _beginning(path: Path, limit: int) -> bytes | None:
     try:
-        with path.open("rb") as file:
-            return file.read(limit)
-    except OSError:
+        return read_bytes(path, limit, cut=True)
+    except FileError:
         return None

@@ -6,12 +6,12 @@ The first call imports the Hub's library, which takes a moment.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
 from playground.core.precision import Precision
+from playground.core.system.paths import full_path
 from playground.hub.catalog import DerivativeGroup, ModelPage, ModelRow, Where
 from playground.hub.place import HubPlace
 
@@ -44,7 +44,7 @@ def read_row_page(row: ModelRow, place: HubPlace) -> FoundPage:
         page = read_page(row.spec, HubSite(place.endpoint, place.cache))
         return FoundPage(page, not _problem(row.spec, place), logged_in=has_token())
     if row.where is Where.FOLDER and row.folder is None:  # only its path is known so far
-        row = folder_row(Path(row.spec.source).expanduser().absolute())
+        row = folder_row(full_path(row.spec.source))
     own = row.where in (Where.FOLDER, Where.BUNDLED) and not row.quantization
     sibling = find_gptq_sibling(row.folder) if own and row.folder is not None else None
     page, problem = local_page(row), _problem(row.spec, place)

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import struct
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import quote
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import ModelSpec
-from playground.core.model.safetensors_header import StoredTensor, read_header
+from playground.core.model.counts import check_counts
+from playground.core.model.safetensors_header import (
+    StoredTensor,
+    header_length,
+    parse_header,
+    read_header,
+)
 from playground.core.precision import Precision
+from playground.core.system import reader
 from playground.hub.catalog import TensorTable
 from playground.hub.downloads.needed_files import needed_files
 from playground.hub.errors import HubError
@@ -20,13 +25,12 @@ from playground.hub.local.cache import find_cached
 from playground.hub.local.models import read_config
 from playground.hub.local.resolve import resolve
 from playground.hub.site.api import HubSite
-from playground.hub.site.rows import mapping, parse_object, text, with_quantize_config
+from playground.hub.site.rows import mapping, text, with_quantize_config
 from playground.hub.source import SourceKind, kind_of
 
 CONFIG_LIMIT = 4 * 1024 * 1024
 #: Bytes of a first request, which hold nearly every header (as in the Hub's library).
 _FIRST = 100_000
-_MAX_HEADER = 25_000_000
 _WORKERS = 8
 _MOST_PAGES = 20
 
@@ -100,33 +104,28 @@ def _commit(spec: ModelSpec, site: HubSite) -> str:
 def _hub_config(
     id_: str, commit: str, sizes: Mapping[str, int | None], site: HubSite
 ) -> dict[str, object]:
-    config = parse_object(site.get_file(id_, commit, "config.json", CONFIG_LIMIT))
-    if "quantize_config.json" not in sizes:
-        return config
-    settings = site.get_file(id_, commit, "quantize_config.json", CONFIG_LIMIT)
-    return with_quantize_config(config, parse_object(settings))
+    def read(name: str) -> dict[str, object]:
+        data = site.get_file(id_, commit, name, CONFIG_LIMIT)
+        return reader.parse_object(data or b"{}", name)
+
+    config = read("config.json")
+    check_counts(config)
+    beside = read("quantize_config.json") if "quantize_config.json" in sizes else {}
+    return with_quantize_config(config, beside)
 
 
 def _header(id_: str, commit: str, name: str, site: HubSite) -> list[StoredTensor]:
-    beginning = site.get_file(id_, commit, name, _FIRST)
-    damaged = ModelError(
-        f"{name} of {id_} is not a safetensors file.", "Choose another repository of the model."
-    )
-    if beginning is None or len(beginning) < 8:
-        raise damaged
-    (length,) = struct.unpack("<Q", beginning[:8])
-    if length > _MAX_HEADER:
-        raise damaged
-    header = beginning[8 : 8 + length]
-    if len(header) < length:
-        rest = site.get_file(id_, commit, name, length - len(header), start=8 + len(header))
-        header += rest or b""
+    beginning = site.get_file(id_, commit, name, _FIRST) or b""
     try:
-        entries = json.loads(header)
-        return [
-            StoredTensor(key, str(entry["dtype"]), tuple(map(int, entry["shape"])))
-            for key, entry in entries.items()
-            if key != "__metadata__"
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise damaged from error
+        length = header_length(beginning, name)
+        header = beginning[8 : 8 + length]
+        if len(header) < length:
+            rest = site.get_file(id_, commit, name, length - len(header), start=8 + len(header))
+            header += rest or b""
+        return parse_header(header, name)[0]
+    except FileError as error:
+        raise ModelError(
+            f"{name} of {id_} is not a safetensors file.",
+            "Choose another repository of the model.",
+            error.message,
+        ) from error

@@ -7,7 +7,6 @@ second leaves an incomplete model in the cache for each one looked at.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -15,7 +14,8 @@ from urllib.parse import quote, urlsplit
 from huggingface_hub import constants, get_session, hf_raise_for_status
 from huggingface_hub.utils import build_hf_headers  # type: ignore[attr-defined]  # made lazily
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
+from playground.core.system.reader import parse_json
 from playground.hub.errors import HubError, HubProblem
 from playground.hub.site.failures import explain, no_hub
 
@@ -52,31 +52,17 @@ class HubSite:
         `address` is a path, or the next address of an earlier page. `id_` and `revision` name the
         model in an error's text.
         """
-        url = self._url(address)
-        try:
-            response = get_session().get(
-                url,
-                params=_plain(params) if params else None,
-                headers=self._headers(),
-                timeout=ANSWER_WITHIN_S,
-            )
-            hf_raise_for_status(response)
-            value = response.json()
-        except Exception as error:
-            raise self._explained(error, id_, revision) from error
+        data, following = self._read(self._url(address), id_, revision, _JSON_LIMIT, params)
+        value = self._parsed(data)
         if not isinstance(value, list):
             raise no_hub(self.endpoint)
-        return value, str(response.links.get("next", {}).get("url", ""))
+        return value, following
 
     def get_json(
         self, path: str, id_: str, revision: str = "", params: Params | None = None
     ) -> object:
         """Return the JSON at a path. `id_` and `revision` name the model in an error's text."""
-        data = self._read(self._url(path), id_, revision, _JSON_LIMIT, params)
-        try:
-            return json.loads(data)
-        except (ValueError, RecursionError) as error:
-            raise no_hub(self.endpoint, str(error)) from error
+        return self._parsed(self._read(self._url(path), id_, revision, _JSON_LIMIT, params)[0])
 
     def get_file(
         self, id_: str, commit: str, name: str, limit: int, start: int = 0
@@ -88,7 +74,7 @@ class HubSite:
         path = f"/{id_}/resolve/{quote(commit, safe='')}/{quote(name)}"
         part = f"bytes={start}-{start + limit - 1}"
         try:
-            return self._read(self._url(path), id_, commit, limit, part=part, start=start)
+            return self._read(self._url(path), id_, commit, limit, part=part, start=start)[0]
         except HubError as error:
             if error.problem is HubProblem.NO_FILE:
                 return None
@@ -104,7 +90,8 @@ class HubSite:
         *,
         part: str = "",
         start: int = 0,
-    ) -> bytes:
+    ) -> tuple[bytes, str]:
+        """Return what the Hub answers, and the address of a list's next page."""
         data = bytearray()
         try:
             with get_session().stream(
@@ -116,10 +103,11 @@ class HubSite:
                 follow_redirects=True,
             ) as response:
                 if response.status_code == _NOTHING_THERE:
-                    return b""
+                    return b"", ""
                 if response.status_code >= 400:
                     response.read()
                 hf_raise_for_status(response)
+                following = str(response.links.get("next", {}).get("url", ""))
                 skip = start if response.status_code != _PART else 0
                 for chunk in response.iter_bytes():
                     data += chunk[skip:]
@@ -130,7 +118,13 @@ class HubSite:
             raise self._explained(error, id_, revision) from error
         if len(data) > limit and not part:
             raise no_hub(self.endpoint, f"more than {limit} bytes")
-        return bytes(data[:limit])
+        return bytes(data[:limit]), following
+
+    def _parsed(self, data: bytes) -> object:
+        try:
+            return parse_json(data, "The answer")
+        except FileError as error:
+            raise no_hub(self.endpoint, error.message) from error
 
     def _explained(self, error: Exception, id_: str, revision: str) -> ModelError:
         return explain(error, id_, revision, downloading=False, endpoint=self.endpoint)

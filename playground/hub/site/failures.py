@@ -184,7 +184,10 @@ def retry_after(headers: Mapping[str, str]) -> float:
         return min(float(stated), _LONGEST_WAIT_S)
     if stated:
         try:
-            wait = parsedate_to_datetime(stated).timestamp() - time.time()
+            # The server's own clock, since this machine's may be wrong.
+            date = headers.get("Date", "")
+            now = parsedate_to_datetime(date).timestamp() if date else time.time()
+            wait = parsedate_to_datetime(stated).timestamp() - now
         except (ValueError, OverflowError):
             return 0.0
         return min(max(wait, 0.0), _LONGEST_WAIT_S)

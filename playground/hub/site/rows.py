@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.safetensors_header import BITS
+from playground.core.system import reader
 from playground.hub.catalog import ModelRow, Where
 from playground.hub.source import check_hub_id
+
+log = logging.getLogger(__name__)
 
 #: The properties that a row needs, as the API names them.
 ROW_PROPERTIES: tuple[str, ...] = (
@@ -33,6 +36,7 @@ METHODS: Mapping[str, str] = {
 #: File formats, in which many plain models have files beside their own.
 _FORMATS = frozenset({"gguf", "mlx", "openvino", "onnx"})
 _LONGEST = 200
+_MOST = 2**53
 
 
 def hub_row(item: object, here: Collection[str] = ()) -> ModelRow | None:
@@ -41,8 +45,14 @@ def hub_row(item: object, here: Collection[str] = ()) -> ModelRow | None:
     `here` are the Hub ids on this machine. Whatever else is missing or malformed in the entry is
     "not known", so that one odd repository does not cost the whole page.
     """
-    if not isinstance(item, Mapping):
+    try:
+        return _row(item, here) if isinstance(item, Mapping) else None
+    except Exception as error:
+        log.warning("a row of the Hub cannot be read: %r", error)
         return None
+
+
+def _row(item: Mapping[str, object], here: Collection[str]) -> ModelRow | None:
     id_ = text(item.get("id") or item.get("modelId"))
     try:
         check_hub_id(id_)
@@ -135,7 +145,7 @@ def dtype_counts(safetensors: object) -> dict[str, int]:
     return {
         str(dtype): count
         for dtype, count in counts.items()
-        if isinstance(count, int) and not isinstance(count, bool) and count > 0
+        if isinstance(count, int) and not isinstance(count, bool) and 0 < count <= _MOST
     }
 
 
@@ -163,10 +173,9 @@ def with_quantize_config(
 def parse_object(data: bytes | None) -> dict[str, object]:
     """Read a JSON object; {} for anything else."""
     try:
-        value = json.loads(data or b"{}")
-    except (ValueError, RecursionError):
+        return reader.parse_object(data or b"{}", "")
+    except FileError:
         return {}
-    return value if isinstance(value, dict) else {}
 
 
 def text(value: object) -> str:
@@ -178,7 +187,8 @@ def texts(value: object) -> tuple[str, ...]:
 
 
 def whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+    good = isinstance(value, int) and not isinstance(value, bool) and abs(value) <= _MOST
+    return value if isinstance(value, int) and good else None
 
 
 def items(value: object) -> list[object]:

@@ -118,7 +118,7 @@ def lose_a_shard(folder: Path) -> None:
         (corrupt, "damaged header"),
         (pickle_only, "pickled weights"),
         (lose_a_shard, "model-2.safetensors missing"),
-        (lambda f: (f / "config.json").write_text("{"), "cannot be read"),
+        (lambda f: (f / "config.json").write_text("{"), "not valid JSON"),
         (lambda f: (f / "config.json").write_text("[]"), "damaged"),
         (shutil.rmtree, "no folder"),
     ],

@@ -10,6 +10,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import CodeConsent
 from playground.core.model import remote_code
 from playground.core.model.remote_code import brings_code, check_reviewable, read_code, with_consent
+from tests.support.cached_model import put_snapshot
 from tests.support.own_code import write_own_code
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -28,8 +29,56 @@ def test_every_file_is_read_and_every_change_counts(tmp_path: Path) -> None:
     assert more.files[0].text == "if x:\\u202e # gnihton\n"
     assert more.digest != code.digest
     config = folder / "config.json"
-    config.write_text(config.read_text().replace("own.OwnModel", "inner/more.OwnModel"))
+    config.write_text(config.read_text().replace("own.OwnModel", "own.Another"))
     assert read_code(folder).digest != more.digest
+
+
+@pytest.mark.parametrize(
+    "reference",
+    [
+        "{elsewhere}/own.OwnModel",
+        "../elsewhere/own.OwnModel",
+        "inner/own.OwnModel",
+        "inner.own.OwnModel",
+        "missing.OwnModel",
+        "own",
+        "own.",
+        ".own.OwnModel",
+        "own.py.OwnModel",
+    ],
+)
+def test_only_classes_in_the_files_that_were_shown_may_run(tmp_path: Path, reference: str) -> None:
+    elsewhere = write_own_code(tmp_path / "elsewhere", tmp_path / "trace")
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    (folder / "inner").mkdir()
+    (folder / "inner" / "own.py").write_bytes((folder / "own.py").read_bytes())
+    check_reviewable(read_code(folder))
+    config = folder / "config.json"
+    reference = reference.format(elsewhere=elsewhere)
+    config.write_text(config.read_text().replace("own.OwnModel", reference))
+    with pytest.raises(ModelError, match="no class in a Python file of its folder"):
+        check_reviewable(read_code(folder))
+
+
+@pytest.mark.parametrize("linked", ["inner", "more.py"])
+def test_links_to_code_elsewhere_are_refused(tmp_path: Path, linked: str) -> None:
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    target = tmp_path / "elsewhere"
+    target.mkdir()
+    target = target / "evil.py" if linked.endswith(".py") else target
+    (tmp_path / "elsewhere" / "evil.py").write_text("")
+    (folder / linked).symlink_to(target)
+    with pytest.raises(ModelError, match="whose code cannot be reviewed"):
+        read_code(folder)
+
+
+def test_code_in_a_cache_is_reviewed_through_its_links(tmp_path: Path) -> None:
+    folder = write_own_code(tmp_path / "own", tmp_path / "trace")
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    snapshot = put_snapshot(tmp_path / "hub", "o/m", "c" * 40, files)
+    code = read_code(snapshot)
+    check_reviewable(code)
+    assert code.digest == read_code(folder).digest
 
 
 def test_a_tokenizer_may_bring_code_too(tmp_path: Path) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import errno
+import os
 from pathlib import Path
 
 import numpy as np
@@ -252,6 +254,20 @@ def test_export_failures_name_the_remedy(plot: LatencyPlot, tmp_path: Path) -> N
     for suffix in ("png", "svg", "csv"):
         with pytest.raises(PlaygroundError, match="could not be saved"):
             plot.export(tmp_path / "missing" / f"latency.{suffix}")
+
+
+def test_a_full_disk_leaves_no_half_picture(
+    plot: LatencyPlot, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def half(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:100])
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_bytes", half)
+    with pytest.raises(PlaygroundError, match="No space left"):
+        plot.export(tmp_path / "latency.png")
+    assert not (tmp_path / "latency.png").exists()
 
 
 def test_removed_lane_leaves_nothing(plot: LatencyPlot) -> None:

@@ -78,9 +78,18 @@ def test_nothing_runs_before_the_user_agrees(
     lane.reload()
     qtbot.waitUntil(lambda: lane.state.stage is not Stage.READY, timeout=PATIENT)
     qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=PATIENT)
+
+    # What another window revokes holds here no more, and what it allows does.
+    other = SettingsStore(tmp_path / "settings.toml")
+    other.change(code_consents=())
+    lane.reload()
+    wait_failed(qtbot, lane)
+    other.change(code_consents=(consent,))
+
     code = folder / "own.py"
     code.write_text(code.read_text() + "# changed\n")
-    lane.reload()
+    lane.load()
+    qtbot.waitUntil(lambda: lane.state.stage is not Stage.FAILED, timeout=PATIENT)
     wait_failed(qtbot, lane)
     button.click()
     qtbot.waitUntil(lambda: len(open_dialogs(playground.window)) == 1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,9 +11,12 @@ import pytest
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
+from playground.hub.catalog import Where
 from playground.hub.local.cache import cached_models, find_cached
-from playground.hub.local.models import folder_row
+from playground.hub.local.deletion import delete, plan_deletion
+from playground.hub.local.models import folder_row, local_models
 from playground.hub.local.resolve import fingerprint, resolve
+from playground.hub.pages.model_page import local_page
 from tests.support.cached_model import put_snapshot
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -59,6 +63,52 @@ def test_damaged_snapshots_are_told_and_hide_no_other(tmp_path: Path) -> None:
     assert "incomplete" in problems["half/shards"]
     assert "damaged" in problems["bad/index"]
     assert len(found) == 5
+
+
+def test_no_damaged_model_hides_another_and_each_can_be_deleted(tmp_path: Path) -> None:
+    library, cache = tmp_path / "library", tmp_path / "hub"
+    deep = b"[" * 5000
+    long_name = json.dumps({"weight_map": {"a": "x" * 5000}}).encode()
+    spoilt = {
+        "layers": {"config.json": b'{"model_type": "llama", "num_hidden_layers": 1' + b"0" * 30},
+        "deep": {"config.json": deep},
+        "none": {"config.json": b"5"},
+        "name": {"model.safetensors.index.json": long_name},
+        "header": {"model.safetensors": b"\x88\x13\0\0\0\0\0\0" + deep},
+    }
+    for name, change in spoilt.items():
+        write_files(library / name, FILES | change)
+        put_snapshot(cache, f"o/{name}", COMMIT, FILES | change, "main")
+    piped = write_files(library / "pipe", FILES)
+    (piped / "config.json").unlink()
+    for pipe in (
+        piped / "config.json",
+        piped / "README.md",
+        put_snapshot(cache, "o/pipe", COMMIT, FILES, "main") / "README.md",
+        cache / "models--o--pipe" / "refs" / "pipe",
+    ):
+        os.mkfifo(pipe)
+    write_files(library / "good", FILES)
+    os.utime(library / "good" / "config.json", (2**40, 2**40))
+    rows = local_models([library, Path("~nosuchuser")], cache)
+    here = {(row.where, row.name): row for row in rows}
+    assert here.pop((Where.BUNDLED, "classics-6m")).problem == ""
+    assert here.pop((Where.FOLDER, "good")).problem == ""
+    assert here.pop((Where.CACHE, "o/pipe")).problem == ""
+    names = [*spoilt, "pipe"]
+    assert {name for where, name in here if where is Where.FOLDER} == {*names}
+    assert {name for where, name in here if where is Where.CACHE} == {f"o/{n}" for n in spoilt}
+    for row in here.values():
+        assert row.problem.endswith(".")
+        assert "\n" not in row.problem
+        local_page(row)
+        assert row.is_deletable
+        delete(plan_deletion(row, cache), cache)
+    left = local_models([library], cache)
+    assert {row.name for row in left} == {"classics-6m", "good", "o/pipe"}
+    delete(plan_deletion(next(row for row in left if row.name == "o/pipe"), cache), cache)
+    assert not any(path.name.startswith("models--") for path in cache.iterdir())
+    assert not (library / "pipe").exists()
 
 
 def test_revisions(tmp_path: Path) -> None:
