@@ -30,14 +30,21 @@ def choose_step(model: PreTrainedModel, context: int) -> Choice[Step]:
 
     The model's forward must have run once: some kernels repack their weights at the first call.
     Nothing is timed where no fused step exists, or where `context` (in tokens, 0: unknown) is
-    shorter than a trial. Raises what the model's forward raises.
+    shorter than a trial. A step that fails is left out, and is among the choice's failures. Raises
+    what the model's forward raises.
     """
     forward = ForwardStep(model)
     if not is_fusible(model) or (context and context < _PROMPT + _STEPS):
         return Choice(forward, {}, {})
-    choice = fastest([forward, *fused_steps(model, context)], Trial(model, context, forward))
-    for name, error in choice.failures.items():
-        log.warning("%s is not used: %s", name, error)
+    trial = Trial(model, context, forward)
+    try:
+        steps = fused_steps(model, context)
+    except Exception as error:
+        choice: Choice[Step] = Choice(forward, {}, {"fused step": error.with_traceback(None)})
+    else:
+        choice = fastest([forward, *steps], trial)
+    for name, failure in choice.failures.items():
+        log.warning("%s is not used: %s", name, failure)
     return choice
 
 

@@ -62,10 +62,12 @@ def load(
     model: PreTrainedModel = wrapped.model
     missing = _missing(folder, model)
     for name, module in model.named_modules():
-        # auto-gptq adds a bias of zeros to each packed layer that has none in the files.
-        if type(module).__module__.startswith("auto_gptq.") and f"{name}.bias" in missing:
+        packed: Any = module  # auto-gptq has no annotations
+        if not type(module).__module__.startswith("auto_gptq.") or packed.bias is None:
+            continue
+        # auto-gptq gives each packed layer a bias, of zeros where the model has none.
+        if f"{name}.bias" in missing or not packed.bias.any():
             missing.discard(f"{name}.bias")
-            packed: Any = module  # auto-gptq has no annotations
             packed.bias = None
     check_missing(missing)
     return model, _NOTE if device == "cpu" else "Loaded by auto-gptq."

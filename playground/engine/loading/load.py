@@ -141,7 +141,8 @@ class _Loader:
         model: PreTrainedModel
         model, report = loaded
         auto_gptq.check_missing(report.get("missing_keys", ()))
-        if unexpected := sorted(report.get("unexpected_keys", ())):
+        unexpected = gptq.without_leftovers(self._folder, report.get("unexpected_keys", ()))
+        if unexpected:
             self.notes.append(
                 f"{len(unexpected)} tensors of the files belong to no part of the model and were "
                 f"left out, for example {unexpected[0]}."
@@ -178,7 +179,8 @@ class _Loader:
         if kernel.int4:
             with self._progress.activity(Activity.WARMING_UP, "repacking the weights"):
                 gptq_int4.repack(model)
-        # Some kernels are compiled at their first call, which can take minutes.
+        gptq.run_uncompiled(model)
+        # Other kernels are compiled at their first call, which can take minutes.
         with self._progress.activity(Activity.WARMING_UP, "building the kernel"):
             gptq.try_kernel(model)
         self.notes += [kernel.note] if kernel.note else []

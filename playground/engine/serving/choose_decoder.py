@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -14,6 +15,7 @@ from playground.engine.decoding.fastest import Choice, fastest
 from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.machine import compat
+from playground.engine.machine.errors import is_fatal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
     from playground.core.choices import DecoderChoice
     from playground.engine.cuda_graph.graph_loop import GraphDecoder
     from playground.engine.cuda_graph.graph_step import Capture
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,8 @@ def choose_decoder(
 ) -> ChosenDecoder:
     """Return the fastest decoder whose logits agree with the model's forward.
 
+    A decoder that fails steps aside, and the note names it; `generate` is the last.
+
     The model's forward must have run once: some kernels repack their weights at the first call.
     `context` in tokens, 0: unknown. `captures` are the ways to capture a step in a CUDA graph;
     None: those of the model's device.
@@ -63,16 +69,33 @@ def choose_decoder(
     from playground.engine.cuda_graph.captures import captures_for
     from playground.engine.decoding.cached_loop import CachedDecoder
 
-    note = ""
-    if captures is None:
-        captures, note = captures_for(model)
-    if captures:
-        captured, failures = _fastest_captured(model, eos_ids, context, tell, captures)
-        note = " ".join(map(_failed, failures))
-        if captured.taken is not None:
-            return ChosenDecoder(captured.taken, note, captured.seconds)
-    step = choose_step(model, context)
-    return ChosenDecoder(CachedDecoder(model, eos_ids, context, step.taken), note, step.seconds)
+    notes: list[str] = []
+    try:
+        if captures is None:
+            captures, note = captures_for(model)
+            notes += [note] if note else []
+        if captures:
+            captured, failures = _fastest_captured(model, eos_ids, context, tell, captures)
+            notes += [f"One way to capture the decode step failed: {_cause(e)}" for e in failures]
+            if captured.taken is not None:
+                return ChosenDecoder(captured.taken, " ".join(notes), captured.seconds)
+        step = choose_step(model, context)
+        notes += [f"The {name} is not used: {_cause(e)}" for name, e in step.failures.items()]
+        decoder = CachedDecoder(model, eos_ids, context, step.taken)
+        return ChosenDecoder(decoder, " ".join(notes), step.seconds)
+    except InterruptedForwardError:
+        raise
+    except Exception as error:
+        return instead_of(error, model, eos_ids)
+
+
+def instead_of(error: Exception, model: PreTrainedModel, eos_ids: frozenset[int]) -> ChosenDecoder:
+    """Return transformers' `generate` after a faster decoder's error. Raises a lost device's."""
+    if is_fatal(error):
+        raise error
+    log.warning("decoding falls back to generate", exc_info=error)
+    note = f"Decoded by transformers' generate: a faster decoder failed: {_cause(error)}"
+    return ChosenDecoder(GenerateDecoder(model, eos_ids), note)
 
 
 def _needs_generate(model: PreTrainedModel) -> str:
@@ -127,6 +150,7 @@ def _fastest_captured(
     return choice, failures
 
 
-def _failed(error: Exception) -> str:
-    cause = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return f"One way to capture the decode step failed: {cause}"
+def _cause(error: Exception) -> str:
+    """Return an error's first line as a sentence."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return line if line.endswith(".") else f"{line}."

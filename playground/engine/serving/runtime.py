@@ -21,7 +21,7 @@ from playground.engine.machine import bandwidth, compat, devices, memory
 from playground.engine.machine.errors import failure
 from playground.engine.machine.libraries import versions
 from playground.engine.serving.answering import Answering, Session
-from playground.engine.serving.choose_decoder import choose_decoder
+from playground.engine.serving.choose_decoder import choose_decoder, instead_of
 from playground.engine.serving.prompts import has_chat_template
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.progress import LoadProgress
@@ -68,7 +68,7 @@ class Runtime:
         self._sender.send(Progress(Activity.MEASURING))
         try:
             bandwidth.bandwidth("cpu", cpu.name)
-        except RuntimeError:
+        except Exception:
             log.exception("the memory bandwidth could not be measured")  # a load tries again
 
     def generate(self, command: Generate) -> Failed | None:
@@ -104,7 +104,12 @@ class Runtime:
             warm_up(GenerateDecoder(model, eos_ids), vocabulary, context, 1)
             chosen = choose_decoder(model, eos_ids, context, request.decoder, progress.detail)
             if request.warm_up:
-                warm_up(chosen.decoder, vocabulary, context, _WARM_UP_TOKENS)
+                try:
+                    warm_up(chosen.decoder, vocabulary, context, _WARM_UP_TOKENS)
+                except Exception as error:
+                    if isinstance(chosen.decoder, GenerateDecoder):
+                        raise
+                    chosen = instead_of(error, model, eos_ids)
         if chosen.note:
             weights.notes.append(chosen.note)
         on_cpu = request.device == "cpu"
