@@ -6,7 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
+from transformers import (
+    MODEL_FOR_CAUSAL_LM_MAPPING,
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForImageTextToText,
+    PreTrainedConfig,
+    PreTrainedModel,
+)
 
 from tests.support.tiny_model import VOCABULARY, tiny_model_files, write_files
 
@@ -164,6 +171,34 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "layer_types": ["linear_attention", "full_attention"],
     },
 }
+_VISION: dict[str, Any] = {
+    "hidden_size": 16,
+    "intermediate_size": 16,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 2,
+    "image_size": 28,
+    "patch_size": 14,
+}
+_TEXT = {**_SIZES, "vocab_size": VOCABULARY, "bos_token_id": None, "eos_token_id": None}
+#: Vision-language models: their text is read by a language model inside.
+ARCHITECTURES |= {
+    "llava": {"text_config": {"model_type": "llama", **_TEXT}, "vision_config": _VISION},
+    "gemma3": {"text_config": {**_TEXT, **_WINDOW, "head_dim": 8}, "vision_config": _VISION},
+    "mistral3": {
+        "text_config": {"model_type": "mistral", **_TEXT},
+        "vision_config": {**_VISION, "model_type": "pixtral"},
+    },
+    "qwen2_vl": {
+        "text_config": {**_TEXT, **_rope("default", mrope_section=[1, 1, 2])},
+        "vision_config": {"depth": 1, "embed_dim": 16, "num_heads": 2, "hidden_size": 32},
+    },
+}
+
+
+def auto_class(config: PreTrainedConfig) -> Any:
+    """Return the class that has a model for the configuration."""
+    causal = type(config) in MODEL_FOR_CAUSAL_LM_MAPPING
+    return AutoModelForCausalLM if causal else AutoModelForImageTextToText
 
 
 def make(name: str, seed: int) -> PreTrainedModel:
@@ -173,7 +208,7 @@ def make(name: str, seed: int) -> PreTrainedModel:
         name.split()[0],
         **_TOKENS | ARCHITECTURES[name],
     )
-    model: PreTrainedModel = AutoModelForCausalLM.from_config(config, dtype=torch.float32)
+    model: PreTrainedModel = auto_class(config).from_config(config, dtype=torch.float32)
     embeddings = model.get_input_embeddings().weight
     tied = model.get_output_embeddings().weight is embeddings
     with torch.no_grad():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -73,15 +73,35 @@ def load(
     return model, _NOTE if device == "cpu" else "Loaded by auto-gptq."
 
 
-def check_missing(names: Iterable[str]) -> None:
-    """Raise ModelError if weights are missing: libraries initialize them at random."""
+def check_missing(names: Iterable[str], unknown: Sequence[str] = ()) -> None:
+    """Raise ModelError if weights are missing: libraries initialize them at random.
+
+    `unknown` are the names in the files that are no weight of the model.
+    """
     missing = sorted(names)
-    if missing:
-        raise ModelError(
-            f"The model's files lack {len(missing)} of its weights, for example {missing[0]}.",
-            "Download the model again, or choose one whose weights fit its config.json.",
-            "\n".join(missing),
+    if not missing:
+        return
+    message = f"The model's files lack {len(missing)} of its weights, for example {missing[0]}"
+    remedy = "Download the model again, or choose one whose weights fit its config.json."
+    if unknown:
+        message += f", and have {len(unknown)} that it does not know, for example {unknown[0]}"
+        remedy = (
+            "Rename the tensors in the files to the names that transformers uses, or choose a "
+            "version that transformers' `save_pretrained` wrote."
         )
+        if prefix := _common_prefix(missing, unknown):
+            remedy = (
+                f"Remove “{prefix}” from the names of the tensors in the files, with safetensors' "
+                "`load_file` and `save_file`."
+            )
+    raise ModelError(f"{message}.", remedy, "\n".join([*missing, "", *unknown]))
+
+
+def _common_prefix(missing: Sequence[str], unknown: Sequence[str]) -> str:
+    """Return what stands before every missing name in the files, "" where the names differ."""
+    first = next((name for name in unknown if name.endswith(missing[0])), "")
+    prefix = first.removesuffix(missing[0])
+    return prefix if {prefix + name for name in missing} <= set(unknown) else ""
 
 
 def _missing(folder: Path, model: PreTrainedModel) -> set[str]:

@@ -111,7 +111,7 @@ def _why_plain(model: torch.nn.Module, plain: Counter[str], total: int) -> str:
     if settings is None or plain.total() < VerifiedPrecision.LEAST_SHARE * total:
         return ""
     method = str(getattr(settings, "quant_method", ""))
-    quantizer = "bitsandbytes" if "bitsandbytes" in method else "GPTQ"
+    quantizer = "GPTQ" if "gptq" in method.lower() else "bitsandbytes"
     experts = sum(size for name, size in plain.items() if "experts" in name.split("."))
     if 2 * experts > plain.total():
         return f"experts are not quantized by {quantizer}"

@@ -65,7 +65,7 @@ def choose_decoder(
         note = f"Decoded by transformers' generate: the cached loop {reason}."
         return ChosenDecoder(GenerateDecoder(model, eos_ids), note)
     # These modules need the cache classes of transformers 5.
-    from playground.engine.cpu_step.choose_step import choose_step
+    from playground.engine.cpu_step.choose_step import DisagreementError, choose_step
     from playground.engine.cuda_graph.captures import captures_for
     from playground.engine.decoding.cached_loop import CachedDecoder
 
@@ -80,7 +80,9 @@ def choose_decoder(
             if captured.taken is not None:
                 return ChosenDecoder(captured.taken, " ".join(notes), captured.seconds)
         step = choose_step(model, context)
-        notes += [f"The {name} is not used: {_cause(e)}" for name, e in step.failures.items()]
+        # Rounding alone may make logits differ, where activations are quantized for example.
+        failed = {n: e for n, e in step.failures.items() if not isinstance(e, DisagreementError)}
+        notes += [f"The {name} is not used: {_cause(error)}" for name, error in failed.items()]
         decoder = CachedDecoder(model, eos_ids, context, step.taken)
         return ChosenDecoder(decoder, " ".join(notes), step.seconds)
     except InterruptedForwardError:

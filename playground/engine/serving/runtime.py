@@ -23,6 +23,7 @@ from playground.engine.machine.libraries import versions
 from playground.engine.serving.answering import Answering, Session
 from playground.engine.serving.choose_decoder import choose_decoder, instead_of
 from playground.engine.serving.prompts import has_chat_template
+from playground.engine.serving.unknown_tokens import tokens_beyond
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.progress import LoadProgress
 from playground.engine.wire.sender import Sender
@@ -138,7 +139,9 @@ class Runtime:
             floor=floor,
             step_seconds=chosen.step_seconds,
         )
-        return Session(model, tokenizer, chosen.decoder, loaded, versions())
+        return Session(
+            model, tokenizer, chosen.decoder, loaded, versions(), tokens_beyond(tokenizer, model)
+        )
 
 
 def warm_up(decoder: Decoder, vocabulary: int, context: int, tokens: int) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,18 @@ def test_an_answer_is_stamped_with_what_runs(
     stamp = empty_engine.ask("ab", max_new_tokens=4, ignore_eos=True).answer.stamp
     assert stamp.kernel == SLOW
     assert stamp.verified.modules["GPTQ 3-bit"] == 14
+
+
+def test_every_fused_step_adds_the_biases(
+    pairs: dict[Kind, tuple[Path, Path]], start: Callable[..., Engine]
+) -> None:
+    engine = start()
+    engine.ready()
+    loaded = engine.load(pairs[Kind(biases=True)][0], Precision.GPTQ)
+    assert isinstance(loaded, LoadedModel), loaded
+    assert loaded.notes == ()
+    assert set(loaded.step_seconds) >= {"model's forward", "fused step"}
+    assert engine.ask("ab", max_new_tokens=4, ignore_eos=True).answer.text
 
 
 @pytest.mark.skipif(not FOREIGN, reason="PLAYGROUND_AUTO_GPTQ_PYTHON names no interpreter")

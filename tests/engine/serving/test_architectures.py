@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel
+from transformers import AutoTokenizer, PreTrainedModel
 
 from playground.core.facts import Answer, LoadRequest
 from playground.core.generation import GenerationOptions, RawPrompt
@@ -20,7 +20,7 @@ from playground.core.protocol import Finished, Generate, Load, Loaded, event_dec
 from playground.engine.serving.runtime import Runtime
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.sender import Sender
-from tests.engine.architectures import ARCHITECTURES, make, write
+from tests.engine.architectures import ARCHITECTURES, auto_class, make, write
 from tests.engine.decoders import assert_as_generate
 
 PROMPT = "Alice was beginning to get very tired"
@@ -102,7 +102,7 @@ def test_an_answer_is_that_of_generate(name: str, wire: Wire, tmp_path: Path) ->
     tokenizer = AutoTokenizer.from_pretrained(folder)
     prompt = tokenizer(PROMPT)["input_ids"]
     for precision, dtype in DTYPES.items():
-        reference = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype)
+        reference = auto_class(model.config).from_pretrained(folder, dtype=dtype)
         expected = generated(reference, prompt)
         found = answer(wire, folder, precision)
         assert_as_generate(reference, prompt, list(found.token_ids), expected)
