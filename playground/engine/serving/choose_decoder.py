@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import torch
 
 from playground.engine.decoding.decoder import Decoder, Tell, silent
-from playground.engine.decoding.fastest import Choice, fastest
+from playground.engine.decoding.fastest import Candidate, Choice, fastest
 from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.interruption import InterruptedForwardError
+from playground.engine.decoding.kept_choice import keep_choice, kept_choice
 from playground.engine.machine import compat
 from playground.engine.machine.errors import is_fatal
 
@@ -49,6 +50,7 @@ def choose_decoder(
     choice: DecoderChoice,
     tell: Tell = silent,
     captures: Sequence[Capture] | None = None,
+    key: str = "",
 ) -> ChosenDecoder:
     """Return the fastest decoder whose logits agree with the model's forward.
 
@@ -56,7 +58,8 @@ def choose_decoder(
 
     The model's forward must have run once: some kernels repack their weights at the first call.
     `context` in tokens, 0: unknown. `captures` are the ways to capture a step in a CUDA graph;
-    None: those of the model's device.
+    None: those of the model's device. `key` stands for the model and all else that decides which
+    step is fast: with it, a later load makes the same choice.
     """
     if choice == "generate":
         return ChosenDecoder(GenerateDecoder(model, eos_ids))
@@ -70,16 +73,19 @@ def choose_decoder(
     from playground.engine.decoding.cached_loop import CachedDecoder
 
     notes: list[str] = []
+    last = kept_choice(key) if key else ""
     try:
         if captures is None:
             captures, note = captures_for(model)
             notes += [note] if note else []
         if captures:
-            captured, failures = _fastest_captured(model, eos_ids, context, tell, captures)
+            captured, failures = _fastest_captured(model, eos_ids, context, tell, captures, last)
             notes += [f"One way to capture the decode step failed: {_cause(e)}" for e in failures]
             if captured.taken is not None:
+                _keep(key, captured)
                 return ChosenDecoder(captured.taken, " ".join(notes), captured.seconds)
-        step = choose_step(model, context)
+        step = choose_step(model, context, last)
+        _keep(key, step)
         # Rounding alone may make logits differ, where activations are quantized for example.
         failed = {n: e for n, e in step.failures.items() if not isinstance(e, DisagreementError)}
         notes += [f"The {name} is not used: {_cause(error)}" for name, error in failed.items()]
@@ -118,6 +124,7 @@ def _fastest_captured(
     context: int,
     tell: Tell,
     captures: Sequence[Capture],
+    last: str,
 ) -> tuple[Choice[GraphDecoder], list[Exception]]:
     """Capture the step in each way, and choose the fastest; release the others' memory.
 
@@ -140,7 +147,7 @@ def _fastest_captured(
             failures.append(error.with_traceback(None))
     if len(decoders) > 1:
         tell("timing the captured steps")
-    choice = fastest(decoders, GraphDecoder.time_steps)
+    choice = fastest(decoders, GraphDecoder.time_steps, last)
     failures += choice.failures.values()
     if failures and not still_works(model.device):
         raise failures[-1]
@@ -150,6 +157,12 @@ def _fastest_captured(
     if model.device.type == "cuda" and not failures:
         torch.cuda.empty_cache()
     return choice, failures
+
+
+def _keep(key: str, choice: Choice[Candidate]) -> None:
+    # One candidate alone was not chosen.
+    if key and choice.taken is not None and len(choice.seconds) > 1:
+        keep_choice(key, choice.taken.name)
 
 
 def _cause(error: Exception) -> str:

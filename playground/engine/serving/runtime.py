@@ -103,7 +103,14 @@ class Runtime:
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at the first call.
             warm_up(GenerateDecoder(model, eos_ids), vocabulary, context, 1)
-            chosen = choose_decoder(model, eos_ids, context, request.decoder, progress.detail)
+            chosen = choose_decoder(
+                model,
+                eos_ids,
+                context,
+                request.decoder,
+                progress.detail,
+                key=_choice_key(request, weights.device),
+            )
             if request.warm_up:
                 try:
                     warm_up(chosen.decoder, vocabulary, context, _WARM_UP_TOKENS)
@@ -142,6 +149,13 @@ class Runtime:
         return Session(
             model, tokenizer, chosen.decoder, loaded, versions(), tokens_beyond(tokenizer, model)
         )
+
+
+def _choice_key(request: LoadRequest, device: DeviceFacts) -> str:
+    """Return what stands for a model and all else that decides which decode step is fast."""
+    libraries = " ".join(f"{name} {version}" for name, version in versions().items())
+    where = f"{device.name}, {torch.get_num_threads()} threads"
+    return f"{request.commit or request.folder}, {request.precision}, {where}, {libraries}"
 
 
 def warm_up(decoder: Decoder, vocabulary: int, context: int, tokens: int) -> None:

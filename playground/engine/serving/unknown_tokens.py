@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -11,7 +12,7 @@ from playground.core.errors import OptionsError
 
 def tokens_beyond(tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel) -> dict[int, str]:
     """Return the tokens, by id, for which the model has no embedding; usually none."""
-    table = model.get_input_embeddings()
+    table: Any = model.get_input_embeddings()  # of a class without annotations
     rows = len(table.weight)
     beyond = {i: token for token, i in tokenizer.get_added_vocab().items() if i >= rows}
     for i in range(rows, tokenizer.vocab_size):
