@@ -98,10 +98,17 @@ def check_missing(names: Iterable[str], unknown: Sequence[str] = ()) -> None:
 
 
 def _common_prefix(missing: Sequence[str], unknown: Sequence[str]) -> str:
-    """Return what stands before every missing name in the files, "" where the names differ."""
-    first = next((name for name in unknown if name.endswith(missing[0])), "")
-    prefix = first.removesuffix(missing[0])
-    return prefix if {prefix + name for name in missing} <= set(unknown) else ""
+    """Return what stands before nearly every missing name in the files, "" for nothing.
+
+    A tied weight is missing under its second name, too.
+    """
+    known = set(unknown)
+    for name in missing[:3]:
+        stored = next((other for other in unknown if other.endswith(name)), name)
+        prefix = stored.removesuffix(name)
+        if prefix and len({prefix + each for each in missing} & known) > 0.9 * len(missing):
+            return prefix
+    return ""
 
 
 def _missing(folder: Path, model: PreTrainedModel) -> set[str]:

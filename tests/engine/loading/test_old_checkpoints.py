@@ -70,6 +70,7 @@ def test_the_logits_are_those_of_the_unpacked_weights(kind: Kind, found: dict[Ki
     assert result["modules"] == {f"GPTQ {kind.bits}-bit": 14, "bf16": 1}
     packed, plain = result["parameters"]
     assert packed == plain
+    assert result["compiled"] == 0, "compiling takes minutes and gains nothing"
     # No note on the biases and caches that AutoGPTQ wrote and no model has.
     slow = ["slow torch kernel" in note for note in result["notes"]]
     assert slow == ([True] if KINDS[kind] == SLOW else [])

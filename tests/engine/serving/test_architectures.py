@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
+import json
 import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,35 +12,15 @@ import pytest
 import torch
 from transformers import AutoTokenizer, PreTrainedModel
 
-from playground.core.facts import Answer, LoadRequest
-from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
-from playground.core.protocol import Finished, Generate, Load, Loaded, event_decoder
-from playground.engine.serving.runtime import Runtime
-from playground.engine.wire.inbox import Inbox
-from playground.engine.wire.sender import Sender
+from playground.engine.decoding.cached_loop import CachedDecoder
 from tests.engine.architectures import ARCHITECTURES, auto_class, make, write
 from tests.engine.decoders import assert_as_generate
+from tests.engine.in_process import InProcess, Wire
 
 PROMPT = "Alice was beginning to get very tired"
 NEW_TOKENS = 24
 DTYPES = {Precision.FP32: torch.float32, Precision.BF16: torch.bfloat16}
-
-
-class Wire:
-    """A real sender, and the events that it has written to a file."""
-
-    def __init__(self, descriptor: int) -> None:
-        self.sender = Sender(descriptor)
-        self._descriptor = descriptor
-        self._read = 0
-        self._decoder = event_decoder()
-
-    def events(self) -> list[Any]:
-        """Return the events since the last call."""
-        data = os.pread(self._descriptor, 1 << 20, self._read)
-        self._read += len(data)
-        return list(self._decoder.feed(data))
 
 
 @pytest.fixture(scope="module")
@@ -74,26 +53,6 @@ def made(name: str) -> tuple[PreTrainedModel, int]:
     raise AssertionError(f"{name} repeats itself")
 
 
-def answer(wire: Wire, folder: Path, precision: Precision) -> Answer:
-    """Load the model in an engine's runtime, and let it answer."""
-    runtime = Runtime(wire.sender, Inbox(0), 0.0)
-    request = LoadRequest(name="t", folder=str(folder), commit="", precision=precision, threads=1)
-    assert runtime.load(Load(request)) is None
-    loaded = wire.events()[-1]
-    assert isinstance(loaded, Loaded), loaded
-    assert loaded.model.verified.precision is precision
-    command = Generate(
-        request_id=1,
-        prompt=RawPrompt(PROMPT),
-        options=GenerationOptions(max_new_tokens=NEW_TOKENS),
-        sent_at=time.monotonic(),
-    )
-    assert runtime.generate(command) is None
-    finished = wire.events()[-1]
-    assert isinstance(finished, Finished), finished
-    return finished.answer
-
-
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_an_answer_is_that_of_generate(name: str, wire: Wire, tmp_path: Path) -> None:
     model, end = made(name)
@@ -104,8 +63,44 @@ def test_an_answer_is_that_of_generate(name: str, wire: Wire, tmp_path: Path) ->
     for precision, dtype in DTYPES.items():
         reference = auto_class(model.config).from_pretrained(folder, dtype=dtype)
         expected = generated(reference, prompt)
-        found = answer(wire, folder, precision)
+        engine = InProcess(wire, folder, precision)
+        assert engine.loaded.verified.precision is precision
+        found = engine.ask(PROMPT, NEW_TOKENS).answer
         assert_as_generate(reference, prompt, list(found.token_ids), expected)
         if list(found.token_ids) == expected:
             assert found.text == tokenizer.decode(expected, skip_special_tokens=True)
             assert found.stop_reason == ("eos" if expected[-1] == end else "length")
+
+
+def test_a_decoder_that_fails_in_the_warm_up_leaves_generate(
+    wire: Wire, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object, **__: object) -> None:
+        raise RuntimeError("no cached loop today")
+
+    folder = write(make("llama", seed=0), tmp_path / "model")
+    monkeypatch.setattr(CachedDecoder, "decode", fails)
+    engine = InProcess(wire, folder, Precision.FP32)
+    assert "no cached loop today." in " ".join(engine.loaded.notes)
+    answer = engine.ask(PROMPT, 4).answer
+    assert answer.stamp.decoder == "transformers generate"
+    assert len(answer.token_ids) == 4
+
+
+def test_a_token_beyond_the_embeddings_is_named(wire: Wire, tmp_path: Path) -> None:
+    folder = write(make("llama", seed=0), tmp_path / "model")
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens(["<image>"])
+    tokenizer.save_pretrained(folder)
+    engine = InProcess(wire, folder, Precision.FP32)
+    failed = engine.ask("Look: <image>", 4)
+    assert "the token '<image>' (id 256)" in failed.message
+    assert len(engine.ask("Look.", 4).answer.token_ids) == 4
+
+
+def test_an_end_of_text_of_nothing_is_none(wire: Wire, tmp_path: Path) -> None:
+    folder = write(make("llama", seed=0), tmp_path / "model")
+    path = folder / "generation_config.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "eos_token_id": [None]}))
+    engine = InProcess(wire, folder, Precision.FP32)
+    assert engine.ask(PROMPT, 4).answer.stop_reason == "length"
