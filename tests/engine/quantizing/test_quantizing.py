@@ -235,16 +235,18 @@ def test_architectures_that_would_not_load_or_not_be_quantized(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"),
-    [("mixtral", "experts are not quantized"), ("falcon", "FalconLinear are not quantized")],
+    ("name", "words"),
+    [
+        ("mixtral", "would save next to nothing.*experts are not quantized"),
+        ("falcon", "quantizes no layer of this architecture"),
+    ],
 )
 def test_a_copy_that_would_save_nothing_is_not_written(
-    name: str, reason: str, session: Session, tmp_path: Path
+    name: str, words: str, session: Session, tmp_path: Path
 ) -> None:
     source = write(make(name, seed=0), tmp_path / "model")
-    with pytest.raises(PlaygroundError, match="would save next to nothing") as raised:
+    with pytest.raises(PlaygroundError, match=words):
         session.quantize(ask(source, tmp_path / "library" / "copy", to=Precision.INT8))
-    assert reason in raised.value.message
     assert not (tmp_path / "library").exists()
 
 
