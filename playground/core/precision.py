@@ -40,12 +40,15 @@ class Precision(StrEnum):
         """Why the precision is slow on such a device, "" where it is not."""
         if device_id != "cpu" or not capability:
             return ""
-        known = capability.split()
-        if self is Precision.NF4:
-            return "" if "avx512_bf16" in known else _NF4_UNPACKED
-        if self in _SIXTEEN_BITS and "avx512f" not in known:
-            return _SLOW_PROMPTS
-        return ""
+        if self.is_unpacked_on(device_id, capability):
+            return _NF4_UNPACKED
+        slow = self in _SIXTEEN_BITS and "avx512f" not in capability.split()
+        return _SLOW_PROMPTS if slow else ""
+
+    def is_unpacked_on(self, device_id: str, capability: str) -> bool:
+        """Whether every token is slow there, since each weight is unpacked for it."""
+        known = device_id == "cpu" and bool(capability)
+        return known and self is Precision.NF4 and "avx512_bf16" not in capability.split()
 
     @property
     def bits_per_weight(self) -> float:
