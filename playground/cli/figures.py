@@ -99,11 +99,14 @@ def loaded_fields(loaded: LoadedModel) -> dict[str, Any]:
 def what_runs(loaded: LoadedModel) -> str:
     """Return one line on what was really loaded."""
     verified = loaded.verified
-    modules = ", ".join(f"{count} × {kind}" for kind, count in verified.modules.items())
-    return (
-        f"{loaded.request.name} · {modules} · {size_text(verified.weight_bytes)} of weights · "
-        f"{loaded.kernel} · {loaded.device_name}"
+    parts = (
+        loaded.request.name,
+        verified.explained,
+        f"{size_text(verified.weight_bytes)} of weights",
+        loaded.kernel,
+        loaded.device_name,
     )
+    return " · ".join(parts)
 
 
 def _s(milliseconds: float | None) -> float | None:

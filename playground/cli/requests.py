@@ -56,10 +56,15 @@ def show_download(item: DownloadItem, console: Console) -> None:
 
 
 def warn_if_slow(precision: Precision, device: str, facts: EngineFacts, console: Console) -> None:
-    """Warn before a load that the precision is slow on the device, in JSON mode too."""
+    """Say before a load that the precision is slow on the device.
+
+    In JSON mode only where every token is slow, not where only long prompts are.
+    """
     capability = next((known.capability for known in facts.devices if known.id == device), "")
     if reason := precision.slowness_on(device, capability):
-        console.warn(f"{precision.label}: {reason}")
+        warns = precision.is_unpacked_on(device, capability)
+        tell = console.warn if warns else console.note
+        tell(f"{precision.label}: {reason}")
 
 
 def given_consents(args: argparse.Namespace, resolved: Resolved) -> tuple[CodeConsent, ...]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import msgspec
 
 from playground.core.choices import DecoderChoice
 from playground.core.floor import Floor
-from playground.core.format import seconds_text
+from playground.core.format import percent_text, seconds_text
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.precision import Precision
 
@@ -86,18 +88,45 @@ class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
 
     `modules` counts linear layers by kind ("int8 (bitsandbytes)", "NF4 (bitsandbytes)",
     "GPTQ 4-bit", "bf16", …); `bytes_by_dtype` sums parameters and buffers by storage dtype;
-    `skipped` names linear layers left in another kind than most (usually "lm_head");
-    `precision` is the precision that these counts amount to, None where they match none.
+    `skipped` names linear layers left in another kind than most (usually "lm_head").
+    `weights` are the bytes of the weights inside the blocks, experts included, by the short names
+    of the kinds, the largest first; `unquantized` says why some of them are plain in a quantized
+    model, "" where none are. `precision` is what most of these bytes amount to, None: unknown.
     """
 
     precision: Precision | None
     modules: dict[str, int]
     bytes_by_dtype: dict[str, int]
     skipped: tuple[str, ...] = ()
+    weights: dict[str, int] = {}
+    unquantized: str = ""
+
+    #: Kinds with a smaller share of the bytes are not worth a word.
+    LEAST_SHARE: ClassVar[float] = 0.01
 
     @property
     def weight_bytes(self) -> int:
         return sum(self.bytes_by_dtype.values())
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """The share of the blocks' bytes by kind, of those worth a word; {} where not counted."""
+        total = sum(self.weights.values())
+        shares = {kind: size / total for kind, size in self.weights.items() if total}
+        return {kind: share for kind, share in shares.items() if share >= self.LEAST_SHARE}
+
+    @property
+    def text(self) -> str:
+        """What the blocks' weights are stored as: "int8", or "bf16 94%, int8 6%"."""
+        if len(shares := self.shares) > 1:
+            return ", ".join(f"{kind} {percent_text(share)}" for kind, share in shares.items())
+        known = self.precision.short_label if self.precision else "unknown precision"
+        return next(iter(shares), known)
+
+    @property
+    def explained(self) -> str:
+        """The text, and why some weights are plain in a quantized model."""
+        return f"{self.text}: {self.unquantized}" if self.unquantized else self.text
 
 
 class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -127,7 +156,7 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
         """A sentence where the real precision is not the requested one, else ""."""
         if self.verified.precision == self.request.precision:
             return ""
-        real = ", ".join(f"{n} {kind}" for kind, n in self.verified.modules.items())
+        real = self.verified.explained
         return f"Requested {self.request.precision.label}, but really running: {real}."
 
 

@@ -11,10 +11,10 @@ import pytest
 
 from playground.cli.console import Console
 from playground.cli.lanes import Lane
-from playground.cli.requests import local_model
+from playground.cli.requests import local_model, warn_if_slow
 from playground.client.engine_process import EngineProcess
 from playground.client.session import Session
-from playground.core.facts import ModelSpec
+from playground.core.facts import DeviceFacts, EngineFacts, ModelSpec
 from playground.core.precision import Precision
 from tests.cli.commands import json_lines, playground
 from tests.support.scripted_engine import scripted_command
@@ -73,3 +73,13 @@ def test_a_lane_of_bench_says_so(
     out, err = capsys.readouterr()
     assert ("slow on this processor" in err) is slow
     assert [line["event"] for line in json_lines(out.encode())] == ["loaded"]
+
+
+def test_slow_prompts_are_said_to_people_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    cpu = DeviceFacts(id="cpu", name="old", total_bytes=1, free_bytes=1, capability="avx2")
+    facts = EngineFacts(python="3", devices=(cpu,), versions={}, probes={})
+    warn_if_slow(Precision.BF16, "cpu", facts, Console(json=False))
+    assert "fp32" in capsys.readouterr().err
+    warn_if_slow(Precision.BF16, "cpu", facts, Console(json=True))
+    warn_if_slow(Precision.FP32, "cpu", facts, Console(json=False))
+    assert capsys.readouterr().err == ""

@@ -26,6 +26,7 @@ class Kind:
     symmetric: bool = True
     act_order: bool = False
     shards: int = 1
+    biases: bool = False  # whether the model has biases that are not zero
 
     @property
     def base(self) -> str:
@@ -35,7 +36,7 @@ class Kind:
 
 def write_pair(folder: Path, kind: Kind) -> tuple[Path, Path]:
     """Write an old checkpoint and a plain one of the weights it stands for; return both."""
-    files = tiny_model_files(hidden=HIDDEN)
+    files = tiny_model_files(hidden=HIDDEN, biases=kind.biases)
     plain = load(files["model.safetensors"])
     packed: Tensors = {}
     draw = np.random.default_rng(kind.bits)
@@ -44,8 +45,11 @@ def write_pair(folder: Path, kind: Kind) -> tuple[Path, Path]:
             tensors, plain[name] = pack(value, kind, draw)
             stem = name.removesuffix(".weight")
             packed |= {f"{stem}.{leaf}": tensor for leaf, tensor in tensors.items()}
+            # AutoGPTQ's layers all have a bias, whatever the model has.
+            packed.setdefault(f"{stem}.bias", np.zeros(len(value), np.float16))
         else:
             packed[name] = value.astype(np.float16)
+    packed |= _caches(layers=2)
     old, unpacked = folder / "old", folder / "plain"
     write_files(unpacked, {**files, "model.safetensors": save(plain, {"format": "pt"})})
     del files["model.safetensors"]
@@ -65,6 +69,19 @@ def write_pair(folder: Path, kind: Kind) -> tuple[Path, Path]:
     files["quantize_config.json"] = json.dumps(settings).encode()
     write_files(old, files | _weights(packed, kind))
     return old, unpacked
+
+
+def _caches(layers: int) -> Tensors:
+    """Return the buffers of the Llama of that time's transformers, which were saved, too."""
+    angles = np.outer(np.arange(64), 10000.0 ** -(np.arange(0, 64, 2) / 64)).astype(np.float32)
+    whole = np.concatenate([angles, angles], -1)[None, None]
+    found: Tensors = {}
+    for layer in range(layers):
+        stem = f"model.layers.{layer}.self_attn.rotary_emb"
+        found[f"{stem}.inv_freq"] = angles[1].astype(np.float16)
+        found[f"{stem}.cos_cached"] = np.cos(whole).astype(np.float16)
+        found[f"{stem}.sin_cached"] = np.sin(whole).astype(np.float16)
+    return found
 
 
 def pack(

@@ -13,8 +13,13 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 VOCABULARY = 256
 
 
-def tiny_model_files(hidden: int = 32, layers: int = 2, seed: int = 0) -> dict[str, bytes]:
-    """Return the files of a Llama with a byte-level tokenizer, by name."""
+def tiny_model_files(
+    hidden: int = 32, layers: int = 2, seed: int = 0, biases: bool = False
+) -> dict[str, bytes]:
+    """Return the files of a Llama with a byte-level tokenizer, by name.
+
+    With `biases` its linear layers have biases, as Qwen2's have.
+    """
     config = {
         "architectures": ["LlamaForCausalLM"],
         "model_type": "llama",
@@ -26,12 +31,14 @@ def tiny_model_files(hidden: int = 32, layers: int = 2, seed: int = 0) -> dict[s
         "max_position_embeddings": 512,
         "vocab_size": VOCABULARY,
         "tie_word_embeddings": True,
+        "attention_bias": biases,
+        "mlp_bias": biases,
         "dtype": "float32",
     }
     return {
         "config.json": json.dumps(config).encode(),
         "generation_config.json": b"{}",
-        "model.safetensors": save(_weights(hidden, layers, seed)),
+        "model.safetensors": save(_weights(hidden, layers, seed, biases)),
         "tokenizer.json": _tokenizer().to_str().encode(),
         "tokenizer_config.json": b'{"tokenizer_class": "PreTrainedTokenizerFast"}',
     }
@@ -46,7 +53,7 @@ def write_files(folder: Path, files: dict[str, bytes]) -> Path:
     return folder
 
 
-def _weights(hidden: int, layers: int, seed: int) -> dict[str, NDArray[np.float32]]:
+def _weights(hidden: int, layers: int, seed: int, biases: bool) -> dict[str, NDArray[np.float32]]:
     draw = np.random.default_rng(seed)
     shapes = {"model.embed_tokens.weight": (VOCABULARY, hidden), "model.norm.weight": (hidden,)}
     for layer in range(layers):
@@ -58,12 +65,16 @@ def _weights(hidden: int, layers: int, seed: int) -> dict[str, NDArray[np.float3
         shapes[f"{prefix}.mlp.down_proj.weight"] = (hidden, 2 * hidden)
         for name in ("input_layernorm", "post_attention_layernorm"):
             shapes[f"{prefix}.{name}.weight"] = (hidden,)
-    return {
-        name: np.ones(shape, np.float32)
-        if len(shape) == 1
-        else (0.1 * draw.standard_normal(shape)).astype(np.float32)
-        for name, shape in shapes.items()
-    }
+    if biases:
+        linear = {name: shape for name, shape in shapes.items() if name.endswith("_proj.weight")}
+        shapes |= {f"{name.removesuffix('weight')}bias": (s[0],) for name, s in linear.items()}
+
+    def values(name: str, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        if name.endswith("norm.weight"):
+            return np.ones(shape, np.float32)
+        return (0.1 * draw.standard_normal(shape)).astype(np.float32)
+
+    return {name: values(name, shape) for name, shape in shapes.items()}
 
 
 def _tokenizer() -> Tokenizer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,13 @@ from playground.core.errors import FileError, ModelError
 from playground.core.facts import EngineFacts
 from playground.core.model.counts import check_counts, positive_int
 from playground.core.model.folder import check_folder, file_named
+from playground.core.model.kind import (
+    check_generates,
+    file_not_folder,
+    format_reason,
+    original_remedy,
+    other_format,
+)
 from playground.core.model.remote_code import brings_code
 from playground.core.model.safetensors_header import BITS, StoredTensor, read_header
 from playground.core.model.weights import ModelSizes, model_sizes, quantization_of
@@ -23,6 +31,8 @@ _TOKENIZER_FILES = (
 _PICKLES = ("*.bin", "*.pt", "*.pth", "*.ckpt")
 #: Quantization methods, by the config's names, that a precision of the playground can run.
 _QUANTIZED_AS = {"gptq": Precision.GPTQ, "int8": Precision.INT8, "nf4": Precision.NF4}
+#: Model types whose linear layers bitsandbytes does not know.
+_OWN_LINEAR = frozenset({"falcon"})
 
 
 @dataclass(frozen=True)
@@ -51,6 +61,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     """Describe the model in `folder`. Raises ModelError where it cannot be loaded."""
     config = _read_config(folder)
     check_folder(folder)
+    check_generates(config)
     tensors, weight_bytes = _read_weights(folder)
     if not any((folder / name).is_file() for name in _TOKENIZER_FILES):
         raise ModelError(
@@ -98,17 +109,31 @@ def precision_reasons(
 def _model_reason(checkpoint: Checkpoint, precision: Precision) -> str:
     method = checkpoint.quantization
     if not method:
+        if "bitsandbytes" in precision.libraries and checkpoint.model_type in _OWN_LINEAR:
+            return (
+                "bitsandbytes quantizes no layer of this architecture, whose linear layers are of "
+                "a class of its own."
+            )
         if precision is Precision.GPTQ and find_gptq_sibling(checkpoint.folder) is None:
             return "This model is not GPTQ-quantized: choose a GPTQ checkpoint of it."
         return ""
     stored = _QUANTIZED_AS.get(method)
     if stored is None:
-        return f"This checkpoint is quantized with {method}, which the playground cannot run."
+        return format_reason(method)
     if stored is Precision.INT8 and precision is Precision.INT8_WEIGHT_ONLY:
         return ""
     if precision is not stored:
         return f"This checkpoint is stored as {stored.label} and cannot run at another precision."
     return ""
+
+
+def precision_remedy(checkpoint: Checkpoint, precisions: Iterable[Precision]) -> str:
+    """Return what to do where a precision is not possible but those of `precisions` are."""
+    if others := ", ".join(precision.value for precision in precisions):
+        return f"This model can be loaded in: {others}."
+    if checkpoint.quantization:
+        return original_remedy(checkpoint.folder)
+    return "Choose another model."
 
 
 def library_reason(precision: Precision, device_id: str, facts: EngineFacts | None) -> str:
@@ -142,7 +167,7 @@ def find_gptq_sibling(folder: Path) -> Path | None:
 def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not is_folder(folder):
-        raise ModelError(
+        raise file_not_folder(folder) or ModelError(
             f"There is no folder {folder}.", "Choose an existing folder, or the id of a Hub model."
         )
     try:
@@ -155,7 +180,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
             repr(folder),
         ) from error
     if not path.exists():
-        raise ModelError(
+        raise other_format(folder) or ModelError(
             f"The folder {folder.name} holds no model: it has no config.json.",
             "Choose the folder of a Hugging Face model, with its config.json and safetensors.",
         )
@@ -177,12 +202,19 @@ def weight_files(folder: Path) -> tuple[Path | None, list[Path]]:
     Folders written by AutoGPTQ name these files after the quantization; if there are several,
     `model_file_base_name` in quantize_config.json names the right one.
     """
-    standard = folder / "model.safetensors.index.json"
+    single, standard = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if single.is_file():  # transformers prefers it to all others
+        return None, [single]
     if standard.is_file():
         return standard, []
-    files = sorted(folder.glob("*.safetensors"))
+    # The same weights in Mistral's own format, and adapters, are not what transformers reads.
+    files = sorted(
+        path
+        for path in folder.glob("*.safetensors")
+        if not path.name.startswith(("consolidated", "adapter_"))
+    )
     path = folder / "quantize_config.json"
-    if not path.is_file() or (folder / "model.safetensors").is_file():
+    if not path.is_file():
         return None, files
     indexes = sorted(folder.glob("*.safetensors.index.json"))
     base = read_object(path).get("model_file_base_name")
@@ -209,6 +241,8 @@ def _read_weights(folder: Path) -> tuple[list[StoredTensor], int]:
             )
         files = paths
     if not files:
+        if found := other_format(folder):
+            raise found
         if any(any(folder.glob(pattern)) for pattern in _PICKLES):
             raise ModelError(
                 f"The model in {folder.name} has only pickled weights, which can run any code.",

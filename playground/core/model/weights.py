@@ -19,7 +19,9 @@ _HELPERS = frozenset({
     "nested_quant_map", "weight_format",
 })  # fmt: skip
 #: Last name parts of buffers in old checkpoints that no load reads.
-_BUFFERS = ("inv_freq", "masked_bias", "attn.bias", "attention.bias")
+BUFFERS = ("rotary_emb.inv_freq", "cos_cached", "sin_cached", "masked_bias")
+#: Attention masks among them: a bias of this name has one dimension.
+_MASKS = ("attn.bias", "attention.bias")
 _HEADS = ("lm_head.weight", "embed_out.weight", "output.weight")
 #: Layers whose weight has shape (inputs, outputs), by family; all others (outputs, inputs).
 _TRANSPOSED = {"gpt2": ("c_attn", "c_proj", "c_fc")}
@@ -163,11 +165,17 @@ def model_sizes(
     tensors = list(tensors)
     vocabulary = positive_int(text, "vocab_size")
     counter = _Counter(quantization, bits, model, vocabulary)
+    packed = {t.name.removesuffix(".qweight") for t in tensors if t.name.endswith(".qweight")}
+    named = {tensor.name for tensor in tensors}
+    # AutoGPTQ gave every packed layer a bias; only the values tell those of the model, which are
+    # as few as the others.
+    added = {f"{stem}.bias" for stem in packed}
+    added = added if added <= named else set()
     tied = text.get("tie_word_embeddings", config.get("tie_word_embeddings")) is True
     for tensor in tensors:
-        if tensor.name.endswith(_BUFFERS) and len(tensor.shape) != 1:
+        if tensor.name.endswith(_MASKS) and len(tensor.shape) != 1:
             continue
-        if tensor.name.endswith(("inv_freq", "masked_bias")):
+        if tensor.name.endswith(BUFFERS) or tensor.name in added:
             continue
         if tied and tensor.name in _HEADS and len(tensors) > 1:
             continue  # the same memory as the embeddings

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
+from playground.core.facts import VerifiedPrecision
 from playground.core.format import human_duration, seconds_text, size_text
 from playground.core.precision import Precision
 from playground.core.quantize import QuantizedModel, QuantizeRequest
@@ -17,11 +18,15 @@ from playground.core.quantize import QuantizedModel, QuantizeRequest
 def card(
     request: QuantizeRequest,
     model: QuantizedModel,
+    verified: VerifiedPrecision,
     computed_in: str,
     device_name: str,
     versions: Mapping[str, str],
 ) -> str:
-    """Return the text of README.md: front matter for the Hub, and a page for people."""
+    """Return the text of README.md: front matter for the Hub, and a page for people.
+
+    `verified` is what was counted in the model that was saved.
+    """
     folder = Path(model.folder).name
     front = [
         "---",
@@ -41,6 +46,7 @@ def card(
     facts = [
         f"- **Made from** `{request.name}`, commit `{request.commit or 'unknown'}`.",
         *how,
+        f"- **Counted** in the weights inside the blocks, by bytes: {verified.explained}.",
         f"- **Size**: {size_text(model.weight_bytes)} of weights, {smaller:.2f} times smaller "
         "than the files it was made from.",
         f"- **Took** {took} on {device_name} (`{request.device}`), computed in {computed_in}, "

@@ -11,7 +11,7 @@ from pathlib import Path
 from playground.core.errors import FileError, ModelError, OptionsError
 from playground.core.format import human_count, size_text
 from playground.core.memory import plan as memory_plan
-from playground.core.model.checkpoint import Checkpoint, read_checkpoint
+from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.precision import Precision
 from playground.core.quantize import Estimate, QuantizeRequest
 from playground.core.system import paths
@@ -47,6 +47,10 @@ def check_request(request: QuantizeRequest, free_disk: int | None = None) -> Che
     """
     request.check()
     checkpoint = read_plain(Path(request.folder), request.name)
+    if request.to is not Precision.GPTQ and (
+        reason := precision_reasons(checkpoint, request.device, None)[request.to]
+    ):
+        raise ModelError(reason, "Choose GPTQ, or keep the model as it is.")
     output = Path(request.output)
     if not output.is_absolute() or not output.name:
         raise OptionsError("The new folder needs an absolute path.", "Name a folder.")

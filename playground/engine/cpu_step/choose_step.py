@@ -25,19 +25,27 @@ class DisagreementError(Exception):
     """A step's logits differ from the model's by more than rounding."""
 
 
-def choose_step(model: PreTrainedModel, context: int) -> Choice[Step]:
+def choose_step(model: PreTrainedModel, context: int, last: str = "") -> Choice[Step]:
     """Return the fastest step whose logits agree with the model's forward, itself a candidate.
 
     The model's forward must have run once: some kernels repack their weights at the first call.
     Nothing is timed where no fused step exists, or where `context` (in tokens, 0: unknown) is
-    shorter than a trial. Raises what the model's forward raises.
+    shorter than a trial. `last` is the name of the step that the last load took, which is taken
+    again while it is nearly as fast. A step that fails is left out, and is among the choice's
+    failures. Raises what the model's forward raises.
     """
     forward = ForwardStep(model)
     if not is_fusible(model) or (context and context < _PROMPT + _STEPS):
         return Choice(forward, {}, {})
-    choice = fastest([forward, *fused_steps(model, context)], Trial(model, context, forward))
-    for name, error in choice.failures.items():
-        log.warning("%s is not used: %s", name, error)
+    trial = Trial(model, context, forward)
+    try:
+        steps = fused_steps(model, context)
+    except Exception as error:
+        choice: Choice[Step] = Choice(forward, {}, {"fused step": error.with_traceback(None)})
+    else:
+        choice = fastest([forward, *steps], trial, last)
+    for name, failure in choice.failures.items():
+        log.warning("%s is not used: %s", name, failure)
     return choice
 
 

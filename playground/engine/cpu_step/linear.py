@@ -145,7 +145,8 @@ class _Int4Linear:
 
         def run(x: Tensor) -> Tensor:
             y = multiply(x if order is None else x[:, order])
-            return y if bias is None else y + bias
+            # In place: the bias may have another dtype, to which a sum would be promoted.
+            return y if bias is None else y.add_(bias)
 
         return run
 

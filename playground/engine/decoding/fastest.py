@@ -15,6 +15,7 @@ _ROUNDS = 5
 _BUDGET_S = 0.2  # no round begins later
 _TOO_SLOW = 2.0  # a candidate that takes this many times the fastest's time is dropped
 _MARGIN = 0.05  # a candidate must be faster than earlier ones by this share
+_STEADY = 1.3  # the candidate of the last load may take this many times the fastest's time
 
 
 class Named(Protocol):
@@ -41,7 +42,9 @@ class Choice(Generic[Candidate]):
 
 
 def fastest(
-    candidates: Sequence[Candidate], trial: Callable[[Candidate], Sequence[float]]
+    candidates: Sequence[Candidate],
+    trial: Callable[[Candidate], Sequence[float]],
+    last: str = "",
 ) -> Choice[Candidate]:
     """Time the candidates in turn, for several rounds, and return the fastest.
 
@@ -72,4 +75,7 @@ def fastest(
             taken is None or seconds[candidate.name] < (1 - _MARGIN) * seconds[taken.name]
         ):
             taken = candidate
+    again = next((c for c in candidates if c.name == last and last in seconds), None)
+    if again and taken and seconds[last] <= _STEADY * seconds[taken.name]:
+        taken = again
     return Choice(taken, seconds, failures)

@@ -129,14 +129,15 @@ def strip_model_defaults(
     options must sample alike. Suppressed tokens stay suppressed.
     """
     own = model.generation_config
-    eos = own.eos_token_id
-    if eos is None:
-        eos = getattr(compat.text_config(model), "eos_token_id", None)
-    if eos is None:
-        eos = tokenizer.eos_token_id
+    config = compat.text_config(model)
+    stated = (own.eos_token_id, getattr(config, "eos_token_id", None), tokenizer.eos_token_id)
     model.generation_config = GenerationConfig(
         suppress_tokens=own.suppress_tokens, begin_suppress_tokens=own.begin_suppress_tokens
     )
-    if eos is None:
-        return frozenset()
-    return frozenset(map(int, eos)) if isinstance(eos, list | tuple) else frozenset({int(eos)})
+    return next(filter(None, map(_ids, stated)), frozenset())
+
+
+def _ids(stated: Any) -> frozenset[int]:
+    """Return the ids in a value of a configuration: a number, a list, or nothing ([null] too)."""
+    listed = stated if isinstance(stated, list | tuple) else [stated]
+    return frozenset(int(token) for token in listed if token is not None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -62,24 +62,53 @@ def load(
     model: PreTrainedModel = wrapped.model
     missing = _missing(folder, model)
     for name, module in model.named_modules():
-        # auto-gptq adds a bias of zeros to each packed layer that has none in the files.
-        if type(module).__module__.startswith("auto_gptq.") and f"{name}.bias" in missing:
+        packed: Any = module  # auto-gptq has no annotations
+        if not type(module).__module__.startswith("auto_gptq.") or packed.bias is None:
+            continue
+        # auto-gptq gives each packed layer a bias, of zeros where the model has none.
+        if f"{name}.bias" in missing or not packed.bias.any():
             missing.discard(f"{name}.bias")
-            packed: Any = module  # auto-gptq has no annotations
             packed.bias = None
     check_missing(missing)
     return model, _NOTE if device == "cpu" else "Loaded by auto-gptq."
 
 
-def check_missing(names: Iterable[str]) -> None:
-    """Raise ModelError if weights are missing: libraries initialize them at random."""
+def check_missing(names: Iterable[str], unknown: Sequence[str] = ()) -> None:
+    """Raise ModelError if weights are missing: libraries initialize them at random.
+
+    `unknown` are the names in the files that are no weight of the model.
+    """
     missing = sorted(names)
-    if missing:
-        raise ModelError(
-            f"The model's files lack {len(missing)} of its weights, for example {missing[0]}.",
-            "Download the model again, or choose one whose weights fit its config.json.",
-            "\n".join(missing),
+    if not missing:
+        return
+    message = f"The model's files lack {len(missing)} of its weights, for example {missing[0]}"
+    remedy = "Download the model again, or choose one whose weights fit its config.json."
+    if unknown:
+        message += f", and have {len(unknown)} that it does not know, for example {unknown[0]}"
+        remedy = (
+            "Rename the tensors in the files to the names that transformers uses, or choose a "
+            "version that transformers' `save_pretrained` wrote."
         )
+        if prefix := _common_prefix(missing, unknown):
+            remedy = (
+                f"Remove “{prefix}” from the names of the tensors in the files, with safetensors' "
+                "`load_file` and `save_file`."
+            )
+    raise ModelError(f"{message}.", remedy, "\n".join([*missing, "", *unknown]))
+
+
+def _common_prefix(missing: Sequence[str], unknown: Sequence[str]) -> str:
+    """Return what stands before nearly every missing name in the files, "" for nothing.
+
+    A tied weight is missing under its second name, too.
+    """
+    known = set(unknown)
+    for name in missing[:3]:
+        stored = next((other for other in unknown if other.endswith(name)), name)
+        prefix = stored.removesuffix(name)
+        if prefix and len({prefix + each for each in missing} & known) > 0.9 * len(missing):
+            return prefix
+    return ""
 
 
 def _missing(folder: Path, model: PreTrainedModel) -> set[str]:

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import safe_open
 from transformers import PreTrainedModel
 
 from playground.core.errors import ModelError
 from playground.core.model.checkpoint import weight_files
+from playground.core.model.weights import BUFFERS
 from playground.core.system.reader import read_object
-from playground.engine.loading.gptq_int4 import Int4Linear
 from playground.engine.machine import cuda_compiler
 
 #: The file in which AutoGPTQ stored the settings, instead of config.json.
@@ -148,16 +150,43 @@ def translated(folder: Path) -> tuple[dict[str, str], dict[str, str]]:
     return texts, {files[0].name: _WEIGHTS} if named else {}
 
 
-def try_kernel(model: PreTrainedModel) -> None:
-    """Run one quantized layer: a kernel that cannot run here fails at the load, not later."""
+def without_leftovers(folder: Path, unexpected: Iterable[str]) -> list[str]:
+    """Return the unexpected tensors that mean something, sorted.
+
+    Old checkpoints have caches of the rotary embedding, and AutoGPTQ's a bias of zeros for every
+    packed layer of a model without biases.
+    """
+    names = {name for name in unexpected if not name.endswith(BUFFERS)}
+    biases = {name for name in names if name.endswith(".bias")}
+    stored: set[str] = set()
+    zeros: set[str] = set()
+    for path in folder.glob("*.safetensors") if biases else ():
+        with safe_open(path, framework="pt") as file:
+            stored |= set(file.keys())
+            zeros |= {name for name in biases & set(file.keys()) if not file.get_tensor(name).any()}
+    packed = {name for name in zeros if f"{name.removesuffix('bias')}qweight" in stored}
+    return sorted(names - packed)
+
+
+def run_uncompiled(model: PreTrainedModel) -> None:
+    """Undo gptqmodel's torch.compile of the function that unpacks a weight.
+
+    It compiles each layer anew, for seconds to minutes. On a CPU that gained at most a fifth of a
+    product's time (8 bits), and lost as much with 2 bits.
+    """
     for module in model.modules():
-        packed: Any = module  # gptqmodel's layers have no annotations
-        gptqmodel = type(packed).__module__.startswith("gptqmodel.nn_modules.qlinear")
-        if gptqmodel or isinstance(packed, Int4Linear):
-            parameters = next(model.parameters())
-            with torch.no_grad():
-                packed(parameters.new_zeros(1, int(packed.in_features)))
-            return
+        if _is_gptqmodel(module):
+            vars(module).pop("dequantize_weight", None)
+
+
+def try_kernel(model: PreTrainedModel) -> None:
+    """Run the model once: a kernel that cannot run here fails at the load, not later."""
+    with torch.inference_mode():
+        model(input_ids=torch.ones((1, 2), dtype=torch.long, device=model.device))
+
+
+def _is_gptqmodel(module: torch.nn.Module) -> bool:
+    return type(module).__module__.startswith("gptqmodel.nn_modules.qlinear")
 
 
 def _marlin_takes(settings: GptqSettings) -> bool:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from transformers import (
+    AutoConfig,
     AutoModelForCausalLM,
     AutoTokenizer,
     BitsAndBytesConfig,
@@ -22,7 +23,12 @@ from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.memory import plan as memory_plan
 from playground.core.memory.corrections import MeasuredLoad, record_load
 from playground.core.memory.headroom import device_budget
-from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
+from playground.core.model.checkpoint import (
+    Checkpoint,
+    precision_reasons,
+    precision_remedy,
+    read_checkpoint,
+)
 from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
@@ -121,6 +127,30 @@ class _Loader:
         old_gpu = self._device.id != "cpu" and self._device.capability < "8"
         return torch.float16 if old_gpu else torch.bfloat16
 
+    def _auto_class(self) -> Any:  # the auto classes share no annotated base
+        """Return the class that loads the model: whole where it reads images, too.
+
+        transformers has a language model alone for some vision-language models only. The others
+        answer a text without an image by their language part.
+        """
+        if not compat.MODERN:
+            return AutoModelForCausalLM
+        from transformers import (
+            MODEL_FOR_CAUSAL_LM_MAPPING,
+            MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING,
+            AutoModelForImageTextToText,
+        )
+
+        trust = bool(self._request.trust_remote_code)
+        kind = type(
+            AutoConfig.from_pretrained(self._folder, local_files_only=True, trust_remote_code=trust)
+        )
+        causal = kind in MODEL_FOR_CAUSAL_LM_MAPPING
+        if causal or kind not in MODEL_FOR_IMAGE_TEXT_TO_TEXT_MAPPING:
+            return AutoModelForCausalLM
+        self.notes.append("A vision-language model: the playground gives it no images.")
+        return AutoModelForImageTextToText
+
     def _from_pretrained(
         self, dtype: torch.dtype, quantization: BitsAndBytesConfig | GPTQConfig | None = None
     ) -> PreTrainedModel:
@@ -128,7 +158,7 @@ class _Loader:
         how = {} if quantization is None else {"quantization_config": quantization}
         with self._progress.weights():
             # With loading info, transformers returns a pair, which its annotations leave out.
-            loaded: Any = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = self._auto_class().from_pretrained(
                 self._folder,
                 device_map={"": self._request.device},
                 local_files_only=True,
@@ -140,8 +170,9 @@ class _Loader:
             )
         model: PreTrainedModel
         model, report = loaded
-        auto_gptq.check_missing(report.get("missing_keys", ()))
-        if unexpected := sorted(report.get("unexpected_keys", ())):
+        unexpected = gptq.without_leftovers(self._folder, report.get("unexpected_keys", ()))
+        auto_gptq.check_missing(report.get("missing_keys", ()), unexpected)
+        if unexpected:
             self.notes.append(
                 f"{len(unexpected)} tensors of the files belong to no part of the model and were "
                 f"left out, for example {unexpected[0]}."
@@ -178,7 +209,8 @@ class _Loader:
         if kernel.int4:
             with self._progress.activity(Activity.WARMING_UP, "repacking the weights"):
                 gptq_int4.repack(model)
-        # Some kernels are compiled at their first call, which can take minutes.
+        gptq.run_uncompiled(model)
+        # Other kernels are compiled at their first call, which can take minutes.
         with self._progress.activity(Activity.WARMING_UP, "building the kernel"):
             gptq.try_kernel(model)
         self.notes += [kernel.note] if kernel.note else []
@@ -199,8 +231,10 @@ def _check_precision(checkpoint: Checkpoint, precision: Precision) -> None:
         raise ModelError(
             "This model is not GPTQ-quantized.", "Choose a GPTQ checkpoint of it, or bf16 here."
         )
-    if reason := precision_reasons(checkpoint, "cpu", None)[precision]:
-        raise ModelError(reason, "Choose a precision that this model offers.")
+    reasons = precision_reasons(checkpoint, "cpu", None)
+    if reason := reasons[precision]:
+        possible = [other for other, why in reasons.items() if not why]
+        raise ModelError(reason, precision_remedy(checkpoint, possible))
 
 
 def check_agreement(request: LoadRequest | QuantizeRequest) -> None:

@@ -12,6 +12,11 @@ from playground.engine.loading.verify import is_gptq, stored_tensors
 
 #: The scales that a packed GPTQ layer reads, by their attribute names in different kernels.
 _GPTQ_SCALES = (("scales_and_zeros",), ("scales", "qzeros"))
+#: The parts of multimodal models that run only for an image or a sound, by their usual names.
+_OTHER_SENSES = frozenset({
+    "vision_tower", "vision_model", "visual", "audio_tower", "embed_vision", "embed_audio",
+    "multi_modal_projector", "connector",
+})  # fmt: skip
 
 
 def step_floor(model: PreTrainedModel, bandwidth: float, *, steady: bool = True) -> Floor:
@@ -34,13 +39,14 @@ def weight_bytes(model: PreTrainedModel) -> int:
     """Return the bytes of weights that a step reads, as stored, scales included.
 
     Tied weights count once, an embedding that is not tied to the output layer counts one row, and
-    a mixture's experts count by the share that a token uses.
+    a mixture's experts count by the share that a token uses. What reads images or sound, reads
+    nothing here.
     """
     tables = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
     read = 0
     seen: set[int] = set()
     for name, module in model.named_modules():
-        if module in tables:
+        if module in tables or _OTHER_SENSES.intersection(name.split(".")):
             continue
         share = _active_share(model, name)
         for tensor in _read_tensors(module):

@@ -1,13 +1,14 @@
-"""Verifies how a loaded model is stored: linear layers by kind, bytes by dtype, kernels."""
+"""Verifies how a loaded model is stored: its weights by kind, bytes by dtype, kernels."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import torch
+from transformers import PreTrainedModel
 from transformers.pytorch_utils import Conv1D
 
 from playground.core.facts import VerifiedPrecision
@@ -16,13 +17,15 @@ from playground.engine.loading.gptq_int4 import Int4Linear
 from playground.engine.loading.int8_weight_only import Int8WeightOnlyLinear
 
 _DTYPE_NAMES = {torch.float32: "fp32", torch.bfloat16: "bf16", torch.float16: "fp16"}
+#: The precision that loads each kind; bitsandbytes' two 4-bit types are loaded alike.
 _PRECISIONS = {
     "fp32": Precision.FP32,
     "bf16": Precision.BF16,
     "fp16": Precision.FP16,
-    "int8 (bitsandbytes)": Precision.INT8,
+    "int8": Precision.INT8,
     "int8 weight-only": Precision.INT8_WEIGHT_ONLY,
-    "NF4 (bitsandbytes)": Precision.NF4,
+    "NF4 4-bit": Precision.NF4,
+    "FP4 4-bit": Precision.NF4,
     **{f"GPTQ {bits}-bit": Precision.GPTQ for bits in range(2, 9)},
 }
 #: The attributes with a packed layer's numbers of inputs and outputs, by library.
@@ -36,14 +39,22 @@ _UNPACKING = ("cuda", "cuda-old")
 
 @dataclass(frozen=True)
 class _LinearLayer:
-    """How a linear layer stores its weight ("bf16", "GPTQ 4-bit"), and its kernel."""
+    """How a linear layer stores its weight ("bf16", "NF4 4-bit"), by which library, its kernel."""
 
-    kind: str
+    name: str
     kernel: str
+    library: str = ""
+
+    @property
+    def kind(self) -> str:
+        """The name, with the library where it is not obvious: "NF4 (bitsandbytes)"."""
+        if not self.library:
+            return self.name
+        return f"{self.name.removesuffix(' 4-bit')} ({self.library})"
 
 
 def verify(model: torch.nn.Module) -> tuple[VerifiedPrecision, str]:
-    """Return the counts, and the kernel (or class) of most linear layers."""
+    """Return what was counted, and the kernel (or class) of most linear layers."""
     layers: dict[str, _LinearLayer] = {}
     for name, module in model.named_modules():
         if layer := _linear_layer(module):
@@ -51,13 +62,64 @@ def verify(model: torch.nn.Module) -> tuple[VerifiedPrecision, str]:
     counts = Counter(layer.kind for layer in layers.values())
     most = counts.most_common(1)[0][0] if counts else ""
     kernels = Counter(layer.kernel for layer in layers.values() if layer.kind == most)
+    weights, plain = _block_weights(model, layers)
+    largest = max(weights, key=lambda name: weights[name], default="")
     verified = VerifiedPrecision(
-        precision=_PRECISIONS.get(most),
+        precision=_PRECISIONS.get(largest),
         modules=dict(counts.most_common()),
         bytes_by_dtype=_bytes_by_dtype(model),
         skipped=tuple(name for name, layer in layers.items() if layer.kind != most),
+        weights=dict(weights.most_common()),
+        unquantized=_why_plain(model, plain, weights.total()),
     )
     return verified, kernels.most_common(1)[0][0] if kernels else "no linear layers"
+
+
+def _block_weights(
+    model: torch.nn.Module, layers: Mapping[str, _LinearLayer]
+) -> tuple[Counter[str], Counter[str]]:
+    """Return the bytes of the blocks' weights by kind, and of the plain ones by module name.
+
+    Embeddings and the output layer are left out, which quantizers leave as they are. Scales count
+    with their weights, and experts stacked in one tensor as any other weight.
+    """
+    outside = [m for m in model.modules() if isinstance(m, torch.nn.Embedding)]
+    if isinstance(model, PreTrainedModel):
+        outside.append(model.get_output_embeddings())
+    weights: Counter[str] = Counter()
+    plain: Counter[str] = Counter()
+    for name, module in model.named_modules():
+        if any(module is other for other in outside):
+            continue
+        layer = layers.get(name)
+        if layer is not None and layer.name not in _DTYPE_NAMES.values():
+            bias = getattr(module, "bias", None)
+            tensors = {t.data_ptr(): t for t in stored_tensors(module) if t is not bias}
+            weights[layer.name] += sum(t.numel() * t.element_size() for t in tensors.values())
+            continue
+        for parameter in module.parameters(recurse=False):
+            if parameter.dim() > 1:  # vectors are norms and biases
+                size = parameter.numel() * parameter.element_size()
+                weights[_dtype_name(parameter.dtype)] += size
+                plain[name] += size
+    return weights, plain
+
+
+def _why_plain(model: torch.nn.Module, plain: Counter[str], total: int) -> str:
+    """Return why a quantized model keeps the `plain` bytes of its blocks' `total`, else ""."""
+    settings = getattr(getattr(model, "config", None), "quantization_config", None)
+    if settings is None or plain.total() < VerifiedPrecision.LEAST_SHARE * total:
+        return ""
+    method = str(getattr(settings, "quant_method", ""))
+    quantizer = "GPTQ" if "gptq" in method.lower() else "bitsandbytes"
+    experts = sum(size for name, size in plain.items() if "experts" in name.split("."))
+    if 2 * experts > plain.total():
+        return f"experts are not quantized by {quantizer}"
+    name = max(plain, key=lambda each: plain[each])
+    layer = type(model.get_submodule(name))
+    if layer is not torch.nn.Linear:
+        return f"layers of the class {layer.__name__} are not quantized by {quantizer}"
+    return f"{len(plain)} layers are left as they are, for example {name}"
 
 
 def count_parameters(model: torch.nn.Module) -> int:
@@ -93,12 +155,14 @@ def _linear_layer(module: Any) -> _LinearLayer | None:
         weight = getattr(module, "weight", None)
         if weight is None:
             return None
+        kernel = f"bitsandbytes {class_name}"
+        # Packed 4-bit weights may be stored in any dtype, bf16 for example.
+        if state := getattr(weight, "quant_state", None):
+            return _LinearLayer(f"{state.quant_type.upper()} 4-bit", kernel, "bitsandbytes")
         # Layers that were left unquantized keep a floating-point weight.
         if weight.dtype.is_floating_point:
-            return _plain(weight, f"bitsandbytes {class_name}")
-        state = getattr(weight, "quant_state", None)
-        name = state.quant_type.upper() if state else "int8"
-        return _LinearLayer(f"{name} (bitsandbytes)", f"bitsandbytes {class_name}")
+            return _plain(weight, kernel)
+        return _LinearLayer("int8", kernel, "bitsandbytes")
     if isinstance(module, Int8WeightOnlyLinear):
         on_cpu = module.weight.device.type == "cpu"
         kernel = f"torch {'_weight_int8pack_mm' if on_cpu else 'product of int8'}"

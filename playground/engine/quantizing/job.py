@@ -14,8 +14,8 @@ from pathlib import Path
 import torch
 from transformers.utils import logging as transformers_logging
 
-from playground.core.errors import EngineError, OptionsError
-from playground.core.facts import DeviceFacts, LoadRequest
+from playground.core.errors import EngineError, ModelError, OptionsError
+from playground.core.facts import DeviceFacts, LoadRequest, VerifiedPrecision
 from playground.core.format import size_text
 from playground.core.model.checkpoint import Checkpoint
 from playground.core.precision import Precision
@@ -39,6 +39,7 @@ from playground.core.quantizing.plan import (
 )
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading
+from playground.engine.loading.verify import verify
 from playground.engine.machine import devices, libraries, memory
 from playground.engine.machine.errors import failure
 from playground.engine.quantizing import gptq_solver
@@ -71,6 +72,16 @@ def carry_out(command: MeasureQuantizing | Quantize, sender: Sender, inbox: Inbo
         memory.release()
     sender.send(event)
     return None
+
+
+def _check_saving(verified: VerifiedPrecision, to: Precision) -> None:
+    """Raise ModelError where most of a loaded model's bytes are not in the copy's precision."""
+    if verified.precision is not to:
+        raise ModelError(
+            f"A copy saved as {to.label} would save next to nothing. Of the weights inside the "
+            f"blocks it would have {verified.explained}.",
+            "Choose GPTQ, where this model can be quantized so, or keep the model as it is.",
+        )
 
 
 @dataclass(frozen=True)
@@ -123,6 +134,7 @@ class _Work:
             return self._gptq(checkpoint, device)
         weights = self._load(self._request.to)
         computed_in = str(weights.model.dtype).removeprefix("torch.")
+        _check_saving(verify(weights.model)[0], self._request.to)
         return self._write(weights, checkpoint, device, computed_in, ())
 
     def _gptq(self, checkpoint: Checkpoint, device: DeviceFacts) -> QuantizedModel:
@@ -246,7 +258,8 @@ class _Work:
                 peak_memory_bytes=memory.peak(device.id),
                 layer_s=layer_s,
             )
-            text = card(request, copy, computed_in, device.name, libraries.versions())
+            verified = verify(weights.model)[0]
+            text = card(request, copy, verified, computed_in, device.name, libraries.versions())
             (partial / "README.md").write_text(text, "utf-8")
             self._check_cancelled()
         return copy

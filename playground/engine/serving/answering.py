@@ -17,19 +17,24 @@ from playground.engine.decoding.decoder import Decoded, Decoder
 from playground.engine.machine import memory
 from playground.engine.serving.detokenize import Detokenizer, StopFilter, decode_function
 from playground.engine.serving.prompts import prompt_ids
+from playground.engine.serving.unknown_tokens import check_known
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.sender import Sender
 
 
 @dataclass(frozen=True)
 class Session:
-    """A loaded model, with all that answering a prompt needs."""
+    """A loaded model, with all that answering a prompt needs.
+
+    `beyond` are the tokens for which it has no embedding, by id.
+    """
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
     decoder: Decoder
     loaded: LoadedModel
     versions: dict[str, str]
+    beyond: dict[int, str]
 
 
 class Answering:
@@ -58,6 +63,7 @@ class Answering:
         self._sender.send(Progress(Activity.READING_PROMPT))
         context = session.loaded.context_length
         ids = prompt_ids(session.tokenizer, command.prompt, context)
+        check_known(ids, session.beyond)
         self._sender.send(Started(command.request_id, len(ids)))
         requested = command.options.max_new_tokens
         limit = min(requested, context - len(ids)) if context else requested

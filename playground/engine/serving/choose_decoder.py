@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import gc
 import inspect
+import logging
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 import torch
 
 from playground.engine.decoding.decoder import Decoder, Tell, silent
-from playground.engine.decoding.fastest import Choice, fastest
+from playground.engine.decoding.fastest import Candidate, Choice, fastest
 from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.interruption import InterruptedForwardError
+from playground.engine.decoding.kept_choice import keep_choice, kept_choice
 from playground.engine.machine import compat
+from playground.engine.machine.errors import is_fatal
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
     from playground.core.choices import DecoderChoice
     from playground.engine.cuda_graph.graph_loop import GraphDecoder
     from playground.engine.cuda_graph.graph_step import Capture
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -45,12 +50,16 @@ def choose_decoder(
     choice: DecoderChoice,
     tell: Tell = silent,
     captures: Sequence[Capture] | None = None,
+    key: str = "",
 ) -> ChosenDecoder:
     """Return the fastest decoder whose logits agree with the model's forward.
 
+    A decoder that fails steps aside, and the note names it; `generate` is the last.
+
     The model's forward must have run once: some kernels repack their weights at the first call.
     `context` in tokens, 0: unknown. `captures` are the ways to capture a step in a CUDA graph;
-    None: those of the model's device.
+    None: those of the model's device. `key` stands for the model and all else that decides which
+    step is fast: with it, a later load makes the same choice.
     """
     if choice == "generate":
         return ChosenDecoder(GenerateDecoder(model, eos_ids))
@@ -59,20 +68,42 @@ def choose_decoder(
         note = f"Decoded by transformers' generate: the cached loop {reason}."
         return ChosenDecoder(GenerateDecoder(model, eos_ids), note)
     # These modules need the cache classes of transformers 5.
-    from playground.engine.cpu_step.choose_step import choose_step
+    from playground.engine.cpu_step.choose_step import DisagreementError, choose_step
     from playground.engine.cuda_graph.captures import captures_for
     from playground.engine.decoding.cached_loop import CachedDecoder
 
-    note = ""
-    if captures is None:
-        captures, note = captures_for(model)
-    if captures:
-        captured, failures = _fastest_captured(model, eos_ids, context, tell, captures)
-        note = " ".join(map(_failed, failures))
-        if captured.taken is not None:
-            return ChosenDecoder(captured.taken, note, captured.seconds)
-    step = choose_step(model, context)
-    return ChosenDecoder(CachedDecoder(model, eos_ids, context, step.taken), note, step.seconds)
+    notes: list[str] = []
+    last = kept_choice(key) if key else ""
+    try:
+        if captures is None:
+            captures, note = captures_for(model)
+            notes += [note] if note else []
+        if captures:
+            captured, failures = _fastest_captured(model, eos_ids, context, tell, captures, last)
+            notes += [f"One way to capture the decode step failed: {_cause(e)}" for e in failures]
+            if captured.taken is not None:
+                _keep(key, captured)
+                return ChosenDecoder(captured.taken, " ".join(notes), captured.seconds)
+        step = choose_step(model, context, last)
+        _keep(key, step)
+        # Rounding alone may make logits differ, where activations are quantized for example.
+        failed = {n: e for n, e in step.failures.items() if not isinstance(e, DisagreementError)}
+        notes += [f"The {name} is not used: {_cause(error)}" for name, error in failed.items()]
+        decoder = CachedDecoder(model, eos_ids, context, step.taken)
+        return ChosenDecoder(decoder, " ".join(notes), step.seconds)
+    except InterruptedForwardError:
+        raise
+    except Exception as error:
+        return instead_of(error, model, eos_ids)
+
+
+def instead_of(error: Exception, model: PreTrainedModel, eos_ids: frozenset[int]) -> ChosenDecoder:
+    """Return transformers' `generate` after a faster decoder's error. Raises a lost device's."""
+    if is_fatal(error):
+        raise error
+    log.warning("decoding falls back to generate", exc_info=error)
+    note = f"Decoded by transformers' generate: a faster decoder failed: {_cause(error)}"
+    return ChosenDecoder(GenerateDecoder(model, eos_ids), note)
 
 
 def _needs_generate(model: PreTrainedModel) -> str:
@@ -93,6 +124,7 @@ def _fastest_captured(
     context: int,
     tell: Tell,
     captures: Sequence[Capture],
+    last: str,
 ) -> tuple[Choice[GraphDecoder], list[Exception]]:
     """Capture the step in each way, and choose the fastest; release the others' memory.
 
@@ -115,7 +147,7 @@ def _fastest_captured(
             failures.append(error.with_traceback(None))
     if len(decoders) > 1:
         tell("timing the captured steps")
-    choice = fastest(decoders, GraphDecoder.time_steps)
+    choice = fastest(decoders, GraphDecoder.time_steps, last)
     failures += choice.failures.values()
     if failures and not still_works(model.device):
         raise failures[-1]
@@ -127,6 +159,13 @@ def _fastest_captured(
     return choice, failures
 
 
-def _failed(error: Exception) -> str:
-    cause = next(iter(str(error).splitlines()), "") or type(error).__name__
-    return f"One way to capture the decode step failed: {cause}"
+def _keep(key: str, choice: Choice[Candidate]) -> None:
+    # One candidate alone was not chosen.
+    if key and choice.taken is not None and len(choice.seconds) > 1:
+        keep_choice(key, choice.taken.name)
+
+
+def _cause(error: Exception) -> str:
+    """Return an error's first line as a sentence."""
+    line = next(iter(str(error).splitlines()), "") or type(error).__name__
+    return line if line.endswith(".") else f"{line}."

@@ -21,8 +21,9 @@ from playground.engine.machine import bandwidth, compat, devices, memory
 from playground.engine.machine.errors import failure
 from playground.engine.machine.libraries import versions
 from playground.engine.serving.answering import Answering, Session
-from playground.engine.serving.choose_decoder import choose_decoder
+from playground.engine.serving.choose_decoder import choose_decoder, instead_of
 from playground.engine.serving.prompts import has_chat_template
+from playground.engine.serving.unknown_tokens import tokens_beyond
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.progress import LoadProgress
 from playground.engine.wire.sender import Sender
@@ -68,7 +69,7 @@ class Runtime:
         self._sender.send(Progress(Activity.MEASURING))
         try:
             bandwidth.bandwidth("cpu", cpu.name)
-        except RuntimeError:
+        except Exception:
             log.exception("the memory bandwidth could not be measured")  # a load tries again
 
     def generate(self, command: Generate) -> Failed | None:
@@ -102,9 +103,21 @@ class Runtime:
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at the first call.
             warm_up(GenerateDecoder(model, eos_ids), vocabulary, context, 1)
-            chosen = choose_decoder(model, eos_ids, context, request.decoder, progress.detail)
+            chosen = choose_decoder(
+                model,
+                eos_ids,
+                context,
+                request.decoder,
+                progress.detail,
+                key=_choice_key(request, weights.device),
+            )
             if request.warm_up:
-                warm_up(chosen.decoder, vocabulary, context, _WARM_UP_TOKENS)
+                try:
+                    warm_up(chosen.decoder, vocabulary, context, _WARM_UP_TOKENS)
+                except Exception as error:
+                    if isinstance(chosen.decoder, GenerateDecoder):
+                        raise
+                    chosen = instead_of(error, model, eos_ids)
         if chosen.note:
             weights.notes.append(chosen.note)
         on_cpu = request.device == "cpu"
@@ -133,7 +146,16 @@ class Runtime:
             floor=floor,
             step_seconds=chosen.step_seconds,
         )
-        return Session(model, tokenizer, chosen.decoder, loaded, versions())
+        return Session(
+            model, tokenizer, chosen.decoder, loaded, versions(), tokens_beyond(tokenizer, model)
+        )
+
+
+def _choice_key(request: LoadRequest, device: DeviceFacts) -> str:
+    """Return what stands for a model and all else that decides which decode step is fast."""
+    libraries = " ".join(f"{name} {version}" for name, version in versions().items())
+    where = f"{device.name}, {torch.get_num_threads()} threads"
+    return f"{request.commit or request.folder}, {request.precision}, {where}, {libraries}"
 
 
 def warm_up(decoder: Decoder, vocabulary: int, context: int, tokens: int) -> None:

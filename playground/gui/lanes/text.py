@@ -81,21 +81,18 @@ def shows_progress(state: LaneState) -> bool:
 
 def badge_text(loaded: LoadedModel) -> str:
     """Return the precision that was verified, and the requested one where it differs."""
-    verified = loaded.verified
-    if verified.precision is not None:
-        name = verified.precision.short_label
-    else:
-        name = max(verified.modules, key=lambda k: verified.modules[k], default="unknown")
-    if loaded.mismatch:
-        return f"{name}, not {loaded.request.precision.short_label}"
-    return name
+    text = loaded.verified.text
+    # Shares of several kinds explain themselves.
+    if loaded.mismatch and len(loaded.verified.shares) < 2:
+        return f"{text}, not {loaded.request.precision.short_label}"
+    return text
 
 
 def badge_tip(loaded: LoadedModel) -> str:
     """Return what the badge summarizes: layers, bytes, device, memory and load times by line."""
     verified = loaded.verified
     lines = [loaded.mismatch] if loaded.mismatch else []
-    lines.append("Counted in the loaded model:")
+    lines.append(f"Counted in the loaded model: {verified.explained}")
     lines += [f"  {count:,} linear layers {kind}" for kind, count in verified.modules.items()]
     lines += [f"  {size_text(size)} in {dtype}" for dtype, size in verified.bytes_by_dtype.items()]
     if verified.skipped:
@@ -162,15 +159,13 @@ def disturbance_text(disturbed_by: Sequence[str]) -> str:
 def stamp_line(answer: Answer) -> str:
     """Return the stamp in one line: how the answer ended and what produced it."""
     stamp = answer.stamp
-    verified = stamp.verified.precision
-    precision = verified.short_label if verified else "unknown precision"
     # A folder without commits has a fingerprint instead, "sha256:…".
     commit = f"@{stamp.commit.removeprefix('sha256:')[:7]}" if stamp.commit else ""
     options = stamp.options
     sampling = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
     parts = [
         answer.ending,
-        precision,
+        stamp.verified.text,
         f"{stamp.model}{commit}",
         stamp.kernel,
         stamp.device,
@@ -188,10 +183,9 @@ def stamp_line(answer: Answer) -> str:
 def stamp_text(answer: Answer) -> str:
     """Return the whole stamp, one fact per line."""
     stamp = answer.stamp
-    verified = stamp.verified.precision
     lines = [
         f"Model: {stamp.model}" + (f" at {stamp.commit}" if stamp.commit else ""),
-        f"Precision: {verified.label if verified else 'unknown'} (verified), "
+        f"Precision: {stamp.verified.explained} (verified), "
         f"{stamp.requested_precision.label} (requested)",
         f"Weights: {size_text(stamp.verified.weight_bytes)}",
         f"Kernel: {stamp.kernel}",

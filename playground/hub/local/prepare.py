@@ -13,7 +13,12 @@ from playground.core.facts import CodeConsent, EngineFacts, LoadRequest, ModelSp
 from playground.core.lane import Failure, LaneConfig
 from playground.core.memory.headroom import budget_on
 from playground.core.memory.plan import SHORTEST, MemoryPlan, plan, shortage
-from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
+from playground.core.model.checkpoint import (
+    Checkpoint,
+    precision_reasons,
+    precision_remedy,
+    read_checkpoint,
+)
 from playground.core.model.remote_code import read_code
 from playground.core.precision import Precision
 from playground.core.quantizing.plan import read_plain
@@ -89,9 +94,8 @@ def check_precision(
     """
     reasons = precision_reasons(checkpoint, device, engine)
     if reason := reasons[precision]:
-        others = ", ".join(other.value for other, why in reasons.items() if not why)
-        remedy = f"This model can be loaded in: {others}." if others else "Choose another model."
-        raise ModelError(reason, remedy)
+        possible = [other for other, why in reasons.items() if not why]
+        raise ModelError(reason, precision_remedy(checkpoint, possible))
 
 
 def prepare(

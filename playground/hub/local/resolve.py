@@ -11,6 +11,7 @@ from pathlib import Path
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
+from playground.core.model.kind import file_not_folder
 from playground.core.model.safetensors_header import MAX_HEADER
 from playground.core.precision import Precision
 from playground.core.system import paths
@@ -89,7 +90,7 @@ def _locate(spec: ModelSpec, cache: Path | None) -> Resolved:
 
 def _locate_folder(folder: Path) -> Resolved:
     if not is_folder(folder):
-        raise ModelError(
+        raise file_not_folder(folder) or ModelError(
             f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
         )
     repository = folder.parent.parent.name

@@ -104,7 +104,9 @@ def corrupt(folder: Path) -> None:
 
 
 def lose_a_shard(folder: Path) -> None:
-    index = {"weight_map": {"a": "model.safetensors", "b": "model-2.safetensors"}}
+    # A whole model.safetensors would be preferred to the index.
+    (folder / "model.safetensors").rename(folder / "model-1.safetensors")
+    index = {"weight_map": {"a": "model-1.safetensors", "b": "model-2.safetensors"}}
     (folder / "model.safetensors.index.json").write_text(json.dumps(index))
 
 
@@ -137,7 +139,7 @@ def test_other_quantization_methods_and_remote_code_are_reported(folder: Path) -
     edit_config(folder, quantization_config={"quant_method": "awq", "bits": 4}, auto_map={"a": "b"})
     found = read_checkpoint(folder)
     assert (found.quantization, found.remote_code) == ("awq", True)
-    assert all("awq" in r for r in precision_reasons(found, "cpu", None).values())
+    assert all("AWQ" in r for r in precision_reasons(found, "cpu", None).values())
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from playground.core.errors import PlaygroundError
+from playground.core.facts import VerifiedPrecision
 from playground.core.precision import Precision
 from playground.core.quantize import QuantizedModel, QuantizeRequest, shipped_sample
 from playground.core.quantizing.card import card
@@ -161,7 +162,14 @@ def test_the_card_says_what_how_and_how_long(request_: QuantizeRequest) -> None:
         peak_memory_bytes=2**29,
         layer_s=(1.0, 3.0, 2.0),
     )
-    text = card(request_, made, "float32", "a processor", {"torch": "2.13.0"})
+    verified = VerifiedPrecision(
+        precision=Precision.GPTQ,
+        modules={},
+        bytes_by_dtype={},
+        weights={"GPTQ 4-bit": 900_000, "bf16": 100_000},
+        unquantized="experts are not quantized by GPTQ",
+    )
+    text = card(request_, made, verified, "float32", "a processor", {"torch": "2.13.0"})
     _, front, page = text.split("---\n", 2)
     assert yaml.safe_load(front)["base_model"] == "somebody/tiny"
     assert yaml.safe_load(front)["base_model_relation"] == "quantized"
@@ -169,5 +177,6 @@ def test_the_card_says_what_how_and_how_long(request_: QuantizeRequest) -> None:
     for words in (
         "# copy", "commit `c0ffee`", "4 bits, groups of 32", "3.50 times", "61 s", digest,
         "2.00 s, the median of 3", "a processor", "torch 2.13.0", "537 MB",
+        "GPTQ 4-bit 90%, bf16 10%: experts are not quantized by GPTQ.",
     ):  # fmt: skip
         assert words in page

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
 from typing import get_args
 
 import pytest
@@ -18,7 +19,10 @@ from playground.core.choices import DecoderChoice
 from playground.core.generation import GenerationOptions
 from playground.core.model.kv_cache import cache_bucket
 from playground.engine.cpu_step.choose_step import Trial, fused_steps
+from playground.engine.cpu_step.step import FusedStep
+from playground.engine.decoding import fastest as fastest_module
 from playground.engine.decoding.cached_loop import CachedDecoder, ForwardStep
+from playground.engine.decoding.kept_choice import keep_choice, kept_choice
 from playground.engine.serving.choose_decoder import choose_decoder
 from playground.engine.serving.runtime import warm_up
 from tests.engine.decoders import (
@@ -60,6 +64,45 @@ def test_the_chosen_step_is_one_of_those_that_were_timed() -> None:
     assert chosen.decoder.name.removeprefix("cached loop, ") in chosen.step_seconds
     assert chosen.note == ""
     check_greedy(chosen.decoder, model, prompt_of(9), 40)
+
+
+def test_a_later_load_takes_the_same_step(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    model = make(FUSIBLE["llama"]())
+    first = choose_decoder(model, frozenset(), 2048, "auto", key="m").decoder.name
+    assert f"cached loop, {kept_choice('m')}" == first
+    monkeypatch.setattr(fastest_module, "_STEADY", 1e9)
+    for name in ("fused step", "model's forward"):
+        keep_choice("m", name)
+        chosen = choose_decoder(model, frozenset(), 2048, "auto", key="m")
+        assert chosen.decoder.name == f"cached loop, {name}"
+
+
+def fails(*_: object) -> None:
+    raise RuntimeError("it does not run here\nfor many reasons")
+
+
+def test_a_fused_step_that_cannot_be_built_steps_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FusedStep, "__init__", fails)
+    chosen = choose_decoder(make(FUSIBLE["llama"]()), frozenset(), 2048, "auto")
+    assert chosen.decoder.name == "cached loop, model's forward"
+    assert chosen.note == "The fused step is not used: it does not run here."
+
+
+def test_a_fused_step_that_fails_steps_aside(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FusedStep, "__call__", fails)
+    chosen = choose_decoder(make(FUSIBLE["llama"]()), frozenset(), 2048, "auto")
+    assert chosen.decoder.name == "cached loop, model's forward"
+    assert "The fused step is not used: it does not run here." in chosen.note
+
+
+def test_without_a_cached_loop_generate_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = make(FUSIBLE["llama"]())
+    monkeypatch.setattr(ForwardStep, "read", fails)
+    chosen = choose_decoder(model, frozenset(), 2048, "auto")
+    assert chosen.decoder.name == "transformers generate"
+    assert "it does not run here." in chosen.note
+    assert len(ids_of(chosen.decoder, prompt_of(9), 5)[0]) == 5
 
 
 def test_a_context_too_short_to_try_takes_the_forward() -> None:

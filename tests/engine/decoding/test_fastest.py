@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pytest
 
 from playground.engine.decoding import fastest as module
 from playground.engine.decoding.fastest import Choice, fastest
+from playground.engine.decoding.kept_choice import keep_choice, kept_choice
 
 
 @dataclass
@@ -107,3 +109,28 @@ def test_no_round_begins_when_the_time_is_over(monkeypatch: pytest.MonkeyPatch) 
     one, other = Scripted("one", [[1.0]]), Scripted("other", [[1.5]])
     assert choose(one, other).taken is one
     assert one.tried == other.tried == 1
+
+
+def test_the_last_choice_stays_while_it_is_nearly_as_fast() -> None:
+    first, second = Scripted("first", [[1.0]]), Scripted("second", [[1.25]])
+    assert fastest((first, second), Scripted.trial, last="second").taken is second
+    assert fastest((first, second), Scripted.trial, last="gone").taken is first
+    slow = Scripted("slow", [[1.4]])
+    assert fastest((first, slow), Scripted.trial, last="slow").taken is first
+    broken = Scripted("broken", [OSError()])
+    assert fastest((first, broken), Scripted.trial, last="broken").taken is first
+
+
+def test_a_choice_is_kept_by_model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    assert kept_choice("a model") == ""
+    keep_choice("a model", "fused step")
+    keep_choice("another", "model's forward")
+    assert (kept_choice("a model"), kept_choice("another")) == ("fused step", "model's forward")
+    keep_choice("a model", "model's forward")
+    assert kept_choice("a model") == "model's forward"
+    file = next((tmp_path / "cache").glob("steps.json"))
+    file.write_bytes(b"[" * 100_000)
+    assert kept_choice("a model") == ""
+    keep_choice("a model", "fused step")
+    assert kept_choice("a model") == "fused step"

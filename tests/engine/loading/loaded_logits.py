@@ -14,6 +14,7 @@ import sys
 os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")
 
 import torch
+from torch._dynamo.utils import counters
 
 from playground.core.facts import LoadRequest
 from playground.core.precision import Precision
@@ -47,6 +48,7 @@ def main() -> None:
                 "parameters": [verify.count_parameters(w.model) for w in (packed, expected)],
                 "bytes": verified.weight_bytes,
                 "notes": packed.notes,
+                "compiled": counters["frames"].total(),
             }
         )
     print("\n" + json.dumps(found))  # noqa: T201

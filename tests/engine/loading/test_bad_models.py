@@ -76,6 +76,17 @@ def missing_weights(folder: Path) -> None:
     write_weights(folder / "model.safetensors", header, data)
 
 
+def prefixed(folder: Path) -> None:
+    header, data = read_weights(folder / "model.safetensors")
+    header.pop("__metadata__", None)
+    renamed = {f"_orig_mod.{name}": entry for name, entry in header.items()}
+    write_weights(folder / "model.safetensors", renamed, data)
+
+
+def encoder_decoder(folder: Path) -> None:
+    edit(folder / "config.json", model_type="t5", architectures=["T5ForConditionalGeneration"])
+
+
 def other_shapes(folder: Path) -> None:
     edit(folder / "config.json", intermediate_size=1024)
 
@@ -142,6 +153,8 @@ def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         (overlapping, Precision.BF16, "damaged"),
         (pickles, Precision.BF16, "pickled"),
         (missing_weights, Precision.BF16, "lack 1 of its weights"),
+        (prefixed, Precision.BF16, "that it does not know, for example _orig_mod."),
+        (encoder_decoder, Precision.BF16, "an encoder-decoder model"),
         (other_shapes, Precision.BF16, "shapes"),
         (unknown_architecture, Precision.BF16, "'brontosaurus' is unknown"),
         (no_architecture, Precision.BF16, "names no architecture"),
@@ -165,6 +178,10 @@ def test_bad_model(
     failed = bare.load(folder, precision, warm_up=False)
     assert isinstance(failed, Failed)
     assert words in failed.message, failed
+    # What has other names is not mended by another download.
+    if damage in (prefixed, missing_weights):
+        assert "Download" not in failed.remedy
+        assert ("“_orig_mod.”" in failed.remedy) is (damage is prefixed)
     assert failed.may_insist is (damage is too_large)
     assert failed.message.endswith(".")
     assert failed.remedy.endswith(".")

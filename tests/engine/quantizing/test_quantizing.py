@@ -22,6 +22,7 @@ from playground.core.protocol import Activity, Event, Progress, Quantizing
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import partial_folder, remove_partial
 from playground.hub.local.models import local_models
+from tests.engine.architectures import make, write
 from tests.engine.decoders import assert_as_reference
 from tests.engine.driver import Engine, run_script
 from tests.support.libraries import needs_gptqmodel
@@ -57,7 +58,7 @@ class Made:
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("models") / "tiny"
-    return write_files(folder, tiny_model_files(hidden=64, layers=2, seed=3))
+    return write_files(folder, tiny_model_files(hidden=64, layers=2, seed=3, biases=True))
 
 
 @pytest.fixture(scope="module")
@@ -126,7 +127,9 @@ def test_the_folder_is_a_model_with_a_card_and_nothing_else_is_left(made: Made) 
     assert "dataset" not in settings
     assert settings["format"] == settings["checkpoint_format"] == "gptq"
     assert config["dtype"] == "bfloat16"
-    assert "somebody/tiny" in (folder / "README.md").read_text("utf-8")
+    card = (folder / "README.md").read_text("utf-8")
+    assert "somebody/tiny" in card
+    assert "by bytes: GPTQ 4-bit." in card
     for path in folder.iterdir():
         assert path.stat().st_mode & 0o044 == 0o044  # others may read it
 
@@ -229,6 +232,22 @@ def test_architectures_that_would_not_load_or_not_be_quantized(
     with pytest.raises(PlaygroundError, match=words) as raised:
         session.estimate(ask(tmp_path / "other", tmp_path / "copy"))
     assert raised.value.remedy
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("mixtral", "would save next to nothing.*experts are not quantized"),
+        ("falcon", "quantizes no layer of this architecture"),
+    ],
+)
+def test_a_copy_that_would_save_nothing_is_not_written(
+    name: str, words: str, session: Session, tmp_path: Path
+) -> None:
+    source = write(make(name, seed=0), tmp_path / "model")
+    with pytest.raises(PlaygroundError, match=words):
+        session.quantize(ask(source, tmp_path / "library" / "copy", to=Precision.INT8))
+    assert not (tmp_path / "library").exists()
 
 
 def test_a_folder_that_cannot_be_written(session: Session, source: Path, tmp_path: Path) -> None:
