@@ -94,6 +94,8 @@ def test_what_no_model_has_is_refused(tmp_path: Path, change: Change, says: str)
     folder = write_files(tmp_path / "model", FILES | change)
     (folder / "inner").mkdir()
     (folder / "inner" / "model.safetensors").write_bytes(FILES["model.safetensors"])
+    if "model.safetensors.index.json" in change:
+        (folder / "model.safetensors").unlink()  # else the index would not be read
     with pytest.raises(ModelError) as caught:
         read_checkpoint(folder)
     assert says in caught.value.message
