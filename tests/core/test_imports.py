@@ -23,6 +23,7 @@ SIDES = {
     "core": TORCH | QT | {"huggingface_hub", "psutil"},
     "client": TORCH | QT | {"playground.gui", "playground.engine", "playground.hub"},
     "hub": TORCH | QT | {"playground.gui", "playground.engine"},
+    "history": TORCH | QT | {"playground.gui", "playground.engine", "playground.client"},
     "gui": TORCH | {"playground.engine", "playground.cli", "playground.app"},
     "cli": TORCH | QT | {"playground.engine", "playground.gui"},
     "engine": QT | {"playground.gui", "playground.client", "playground.hub", "playground.cli"},
@@ -74,6 +75,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"."},
     ],
     "client": [{"."}],
+    "history": [{"."}],
     "hub": [{"."}, {"site"}, {"local", "downloads"}, {"pages"}],
     "gui": [
         {"."},
