@@ -12,8 +12,8 @@ from urllib.parse import quote
 
 import msgspec
 
+from playground.core.token_record import TokenRecord
 from playground.history.errors import HistoryProblem, explain, history_error
-from playground.history.records import KeptTokens
 from playground.history.schema import MIGRATIONS, migrate, version_of
 
 #: How long (s) a statement waits for another process that writes.
@@ -53,12 +53,14 @@ class HistoryFile:
     ) -> None:
         self.close()
 
-    def tokens_so_far(self, answer_id: int) -> KeptTokens:
+    def tokens_so_far(self, answer_id: int) -> TokenRecord:
         """Return the tokens of an answer that has not ended."""
         rows = self.connection.execute(
             "SELECT tokens FROM chunk WHERE answer_id = ? ORDER BY sequence", (answer_id,)
         ).fetchall()
-        return KeptTokens.joined(msgspec.msgpack.decode(data, type=KeptTokens) for (data,) in rows)
+        return TokenRecord.joined(
+            msgspec.msgpack.decode(data, type=TokenRecord) for (data,) in rows
+        )
 
 
 def connect_to_write(path: Path) -> sqlite3.Connection:

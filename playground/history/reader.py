@@ -12,12 +12,12 @@ import msgspec
 from playground.core.facts import Answer
 from playground.core.generation import Prompt
 from playground.core.precision import Precision
+from playground.core.token_record import TokenRecord
 from playground.history.connection import HistoryFile, connect_to_read, explaining
 from playground.history.errors import HistoryError, HistoryProblem
 from playground.history.records import (
     KeptAnswer,
     KeptRun,
-    KeptTokens,
     LaneRow,
     RunRequest,
     RunRow,
@@ -116,7 +116,7 @@ class HistoryReader(HistoryFile):
         tokens: bytes | None,
         answer: bytes | None,
     ) -> KeptAnswer:
-        kept = self.tokens_so_far(answer_id) if tokens is None else _decoded(tokens, KeptTokens)
+        kept = self.tokens_so_far(answer_id) if tokens is None else _decoded(tokens, TokenRecord)
         whole = None
         if answer is not None:
             whole = msgspec.structs.replace(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Literal
@@ -14,6 +13,7 @@ from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
 from playground.core.run_plan import WARM_UP
+from playground.core.token_record import TokenRecord
 
 
 class RunState(StrEnum):
@@ -41,31 +41,6 @@ class RunRequest(msgspec.Struct, frozen=True, kw_only=True):
     reference: int | None = None
 
 
-class KeptTokens(msgspec.Struct, frozen=True):
-    """Tokens of an answer: ids, the text each released, and seconds since the prompt was sent.
-
-    The three have the same length.
-    """
-
-    ids: tuple[int, ...] = ()
-    texts: tuple[str, ...] = ()
-    times: tuple[float, ...] = ()
-
-    @classmethod
-    def joined(cls, parts: Iterable[KeptTokens]) -> KeptTokens:
-        """Return the tokens of all parts in their order."""
-        kept = list(parts)
-        return cls(
-            tuple(i for part in kept for i in part.ids),
-            tuple(text for part in kept for text in part.texts),
-            tuple(time for part in kept for time in part.times),
-        )
-
-    @property
-    def text(self) -> str:
-        return "".join(self.texts)
-
-
 @dataclass(frozen=True)
 class KeptAnswer:
     """One answer of one lane; `answer` is None where it broke off, with `text` as far as it came.
@@ -77,7 +52,7 @@ class KeptAnswer:
     repeat: int
     prompt: Prompt
     text: str
-    tokens: KeptTokens
+    tokens: TokenRecord
     answer: Answer | None
 
     @property

@@ -37,14 +37,14 @@ MIGRATIONS: tuple[str, ...] = (
         repeat INTEGER NOT NULL,             -- -1 for a warm-up
         prompt BLOB NOT NULL,                -- a Prompt, MessagePack
         text TEXT NOT NULL DEFAULT '',
-        tokens BLOB,                         -- KeptTokens, MessagePack; NULL until it ended
+        tokens BLOB,                         -- TokenRecord, MessagePack; NULL until it ended
         answer BLOB                          -- an Answer without its tokens, MessagePack
     );
     CREATE INDEX answer_run ON answer (run_id);
     CREATE TABLE chunk (                     -- the tokens of an answer that has not ended
         answer_id INTEGER NOT NULL REFERENCES answer (id) ON DELETE CASCADE,
         sequence INTEGER NOT NULL,
-        tokens BLOB NOT NULL,                -- KeptTokens, MessagePack
+        tokens BLOB NOT NULL,                -- TokenRecord, MessagePack
         PRIMARY KEY (answer_id, sequence)
     ) WITHOUT ROWID;
     CREATE VIRTUAL TABLE run_text USING fts5 (typed, answers, tokenize = 'trigram');

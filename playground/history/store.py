@@ -12,8 +12,9 @@ import msgspec
 
 from playground.core.facts import Answer
 from playground.core.generation import Prompt
+from playground.core.token_record import TokenRecord
 from playground.history.connection import HistoryFile, connect_to_write, explaining
-from playground.history.records import KeptTokens, RunRequest, RunState
+from playground.history.records import RunRequest, RunState
 from playground.history.schema import migrate
 
 _encode = msgspec.msgpack.encode
@@ -78,7 +79,7 @@ class HistoryStore(HistoryFile):
             (key, position, repeat, _encode(prompt), run),
         )
 
-    def add_tokens(self, answer: str, tokens: KeptTokens) -> None:
+    def add_tokens(self, answer: str, tokens: TokenRecord) -> None:
         """Append tokens to an answer that has not ended."""
         self.connection.execute(
             "INSERT INTO chunk (answer_id, sequence, tokens) SELECT a.id,"

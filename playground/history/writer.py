@@ -15,8 +15,9 @@ import psutil
 
 from playground.core.facts import Answer
 from playground.core.generation import Prompt
+from playground.core.token_record import TokenRecord
 from playground.history.errors import HistoryError, HistoryProblem
-from playground.history.records import KeptTokens, RunRequest, RunState
+from playground.history.records import RunRequest, RunState
 from playground.history.store import HistoryStore
 
 log = logging.getLogger(__name__)
@@ -61,7 +62,7 @@ class HistoryWriter:
         self._put(lambda store: store.begin_answer(key, run, position, repeat, prompt))
         return key
 
-    def add_tokens(self, answer: str, tokens: KeptTokens) -> None:
+    def add_tokens(self, answer: str, tokens: TokenRecord) -> None:
         """Keep further tokens of an answer."""
         self._put(lambda store: store.add_tokens(answer, tokens))
 

@@ -6,7 +6,8 @@ from playground.core.facts import Answer, ModelSpec, Stamp, VerifiedPrecision
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
-from playground.history.records import KeptTokens, RunRequest
+from playground.core.token_record import TokenRecord
+from playground.history.records import RunRequest
 
 PRECISIONS = (Precision.BF16, Precision.INT8)
 
@@ -16,12 +17,12 @@ def request(typed: str = "Once upon a time", model: str = "bundled") -> RunReque
     return RunRequest(typed=typed, lanes=lanes)
 
 
-def tokens(*texts: str, first: int = 0) -> KeptTokens:
+def tokens(*texts: str, first: int = 0) -> TokenRecord:
     numbers = range(first, first + len(texts))
-    return KeptTokens(tuple(numbers), texts, tuple(0.5 + number / 8 for number in numbers))
+    return TokenRecord(tuple(numbers), texts, tuple(0.5 + number / 8 for number in numbers))
 
 
-def answer(kept: KeptTokens, precision: Precision = Precision.BF16) -> Answer:
+def answer(kept: TokenRecord, precision: Precision = Precision.BF16) -> Answer:
     verified = VerifiedPrecision(precision=precision, modules={"x": 1}, bytes_by_dtype={"x": 2})
     return Answer(
         text=kept.text,
