@@ -6,12 +6,13 @@ import argparse
 import sys
 
 from playground.cli.console import Console, table
-from playground.cli.figures import HEAD, answer_fields, figures_of, row
+from playground.cli.figures import HEAD, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import load_model
 from playground.cli.requests import local_model
 from playground.client.environments import process_of
 from playground.client.session import Session
+from playground.core.answer_figures import answer_fields, figures_of
 from playground.core.errors import ModelError, OptionsError
 from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import (

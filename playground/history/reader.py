@@ -10,6 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from playground.core.facts import Answer
+from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.precision import Precision
 from playground.core.token_record import TokenRecord
@@ -88,7 +89,7 @@ class HistoryReader(HistoryFile):
                 "SELECT request FROM run WHERE id = ?", (number,)
             ).fetchone()
             answers = self.connection.execute(
-                "SELECT id, position, repeat, prompt, text, tokens, answer FROM answer"
+                "SELECT id, position, repeat, prompt, text, tokens, answer, floor FROM answer"
                 " WHERE run_id = ? ORDER BY id",
                 (number,),
             ).fetchall()
@@ -115,6 +116,7 @@ class HistoryReader(HistoryFile):
         text: str,
         tokens: bytes | None,
         answer: bytes | None,
+        floor: bytes | None,
     ) -> KeptAnswer:
         kept = self.tokens_so_far(answer_id) if tokens is None else _decoded(tokens, TokenRecord)
         whole = None
@@ -129,6 +131,7 @@ class HistoryReader(HistoryFile):
             text=kept.text if tokens is None else text,
             tokens=kept,
             answer=whole,
+            floor=_decoded(floor, Floor) if floor else None,
         )
 
     def _rows(

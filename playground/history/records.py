@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from playground.core.facts import Answer
+from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
@@ -54,6 +55,7 @@ class KeptAnswer:
     text: str
     tokens: TokenRecord
     answer: Answer | None
+    floor: Floor | None = None
 
     @property
     def counted(self) -> bool:

@@ -38,7 +38,8 @@ MIGRATIONS: tuple[str, ...] = (
         prompt BLOB NOT NULL,                -- a Prompt, MessagePack
         text TEXT NOT NULL DEFAULT '',
         tokens BLOB,                         -- TokenRecord, MessagePack; NULL until it ended
-        answer BLOB                          -- an Answer without its tokens, MessagePack
+        answer BLOB,                         -- an Answer without its tokens, MessagePack
+        floor BLOB                           -- the model's Floor, MessagePack
     );
     CREATE INDEX answer_run ON answer (run_id);
     CREATE TABLE chunk (                     -- the tokens of an answer that has not ended

@@ -11,6 +11,7 @@ from pathlib import Path
 import msgspec
 
 from playground.core.facts import Answer
+from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.token_record import TokenRecord
 from playground.history.connection import HistoryFile, connect_to_write, explaining
@@ -88,11 +89,8 @@ class HistoryStore(HistoryFile):
             (_encode(tokens), answer),
         )
 
-    def end_answer(self, key: str, answer: Answer | None, tail: str = "") -> None:
-        """Keep a finished answer, or None for one that broke off.
-
-        `tail` is held-back text, which no token carried.
-        """
+    def end_answer(self, key: str, answer: Answer | None, floor: Floor | None = None) -> None:
+        """Keep a finished answer and its model's floor, or None for one that broke off."""
         row = self.connection.execute(
             "SELECT id, run_id, position FROM answer WHERE key = ? AND tokens IS NULL", (key,)
         ).fetchone()
@@ -100,7 +98,7 @@ class HistoryStore(HistoryFile):
             return
         answer_id, run, position = row
         tokens = self.tokens_so_far(answer_id)
-        text = answer.text if answer is not None else tokens.text + tail
+        text = answer.text if answer is not None else tokens.text
         stripped = None
         if answer is not None:
             # The tokens stand beside it once.
@@ -108,8 +106,8 @@ class HistoryStore(HistoryFile):
             tokens = msgspec.structs.replace(tokens, ids=answer.token_ids, times=answer.times)
         data = _encode(tokens)
         self.connection.execute(
-            "UPDATE answer SET text = ?, tokens = ?, answer = ? WHERE id = ?",
-            (_storable(text), data, stripped, answer_id),
+            "UPDATE answer SET text = ?, tokens = ?, answer = ?, floor = ? WHERE id = ?",
+            (_storable(text), data, stripped, floor and _encode(floor), answer_id),
         )
         self.connection.execute("DELETE FROM chunk WHERE answer_id = ?", (answer_id,))
         self.connection.execute(

@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 
 from playground.core.facts import Answer
+from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.token_record import TokenRecord
 from playground.history.errors import HistoryError, HistoryProblem
@@ -66,9 +67,9 @@ class HistoryWriter:
         """Keep further tokens of an answer."""
         self._put(lambda store: store.add_tokens(answer, tokens))
 
-    def end_answer(self, key: str, answer: Answer | None) -> None:
-        """Keep a finished answer, or None for one that broke off."""
-        self._put(lambda store: store.end_answer(key, answer))
+    def end_answer(self, key: str, answer: Answer | None, floor: Floor | None = None) -> None:
+        """Keep a finished answer and its model's floor, or None for one that broke off."""
+        self._put(lambda store: store.end_answer(key, answer, floor))
 
     def fail_lane(self, run: str, position: int, sentence: str) -> None:
         """Keep why a lane did not answer."""
