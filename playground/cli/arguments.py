@@ -9,6 +9,7 @@ from typing import get_args
 from playground import __version__
 from playground.cli.bench.arguments import add_bench
 from playground.cli.env.arguments import add_env
+from playground.cli.history.arguments import add_history, add_report
 from playground.cli.models.arguments import add_models
 from playground.cli.options import (
     NEW_TOKENS,
@@ -50,6 +51,8 @@ def build_parser() -> Parser:
     add_models(commands)
     add_quantize(commands)
     add_env(commands)
+    add_history(commands)
+    add_report(commands)
     demo = commands.add_parser(
         "demo",
         help="show the bundled model in three precisions",
@@ -146,6 +149,7 @@ def _add_run(commands: Commands) -> None:
         metavar="NAME",
         help="run in another Python, see `playground env`",
     )
+    run.add_argument("--private", action="store_true", help="do not keep the run in the history")
     run.add_argument(
         "--ignore-eos", action="store_true", help="do not stop before --new-tokens tokens"
     )

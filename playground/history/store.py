@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import time
+import uuid
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.token_record import TokenRecord
 from playground.history.connection import HistoryFile, connect_to_write, explaining
-from playground.history.records import RunRequest, RunState
+from playground.history.records import KeptRun, RunRequest, RunState
 from playground.history.schema import migrate
 
 _encode = msgspec.msgpack.encode
@@ -143,6 +144,24 @@ class HistoryStore(HistoryFile):
             (state, key, RunState.RUNNING),
         )
         self._index(key)
+
+    def add(self, run: KeptRun) -> int:
+        """Keep a whole run that another machine made; return its number."""
+        key = uuid.uuid4().hex
+        self.begin_run(key, run.request, "", run.row.created)
+        for kept in run.answers:
+            answer = uuid.uuid4().hex
+            self.begin_answer(answer, key, kept.position, kept.repeat, kept.prompt)
+            self.add_tokens(answer, kept.tokens)
+            self.end_answer(answer, kept.answer, kept.floor)
+        for position, lane in enumerate(run.row.lanes):
+            if lane.failure:
+                self.fail_lane(key, position, lane.failure)
+        ended = RunState.INTERRUPTED if run.row.state is RunState.RUNNING else run.row.state
+        self.end_run(key, ended)
+        self.connection.execute("UPDATE run SET offered = 1 WHERE key = ?", (key,))
+        row = self.connection.execute("SELECT id FROM run WHERE key = ?", (key,)).fetchone()
+        return int(row[0])
 
     def running(self) -> dict[str, str]:
         """Return the owners of the runs that have not ended, by their keys."""

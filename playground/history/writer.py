@@ -23,6 +23,9 @@ from playground.history.store import HistoryStore
 
 log = logging.getLogger(__name__)
 
+#: The history's size (bytes) where nothing else is set: the oldest runs leave it.
+DEFAULT_LIMIT = 500_000_000
+#: How long (s) a deleted run can be brought back.
 _UNDO_S = 3600.0
 #: What SQLite writes beside the file.
 _BESIDE = ("", "-wal", "-shm")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from playground.core.facts import Answer, ModelSpec, Stamp, VerifiedPrecision
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
@@ -18,11 +20,13 @@ def request(typed: str = "Once upon a time", model: str = "bundled") -> RunReque
 
 
 def tokens(*texts: str, first: int = 0) -> TokenRecord:
-    numbers = range(first, first + len(texts))
-    return TokenRecord(tuple(numbers), texts, tuple(0.5 + number / 8 for number in numbers))
+    """Return tokens of these texts; equal texts have equal ids."""
+    ids = tuple(zlib.crc32(text.encode()) for text in texts)
+    times = tuple(0.5 + number / 8 for number in range(first, first + len(texts)))
+    return TokenRecord(ids, texts, times)
 
 
-def answer(kept: TokenRecord, precision: Precision = Precision.BF16) -> Answer:
+def answer(kept: TokenRecord, precision: Precision | None = Precision.BF16) -> Answer:
     verified = VerifiedPrecision(precision=precision, modules={"x": 1}, bytes_by_dtype={"x": 2})
     return Answer(
         text=kept.text,
@@ -36,7 +40,7 @@ def answer(kept: TokenRecord, precision: Precision = Precision.BF16) -> Answer:
             model="m",
             folder="/m",
             commit="c",
-            requested_precision=precision,
+            requested_precision=precision or Precision.BF16,
             verified=verified,
             kernel="k",
             decoder="d",

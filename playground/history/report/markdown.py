@@ -8,7 +8,7 @@ from playground.core.format import plain_line
 from playground.history.report.summary import HEAD, LaneReport, RunReport
 
 #: Whatever Markdown or HTML could take for markup.
-_MARKUP = re.compile(r"([\\`*_{}\[\]<>#|~&!+\-.()])")
+_MARKUP = re.compile(r"([\\`*_\[\]<>#|~&])")
 _TICKS = re.compile("`+")
 
 
