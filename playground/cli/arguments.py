@@ -9,6 +9,7 @@ from typing import get_args
 from playground import __version__
 from playground.cli.bench.arguments import add_bench
 from playground.cli.env.arguments import add_env
+from playground.cli.eval.arguments import add_eval
 from playground.cli.history.arguments import add_history, add_report
 from playground.cli.models.arguments import add_models
 from playground.cli.options import (
@@ -51,6 +52,7 @@ def build_parser() -> Parser:
     add_models(commands)
     add_quantize(commands)
     add_env(commands)
+    add_eval(commands)
     add_history(commands)
     add_report(commands)
     demo = commands.add_parser(

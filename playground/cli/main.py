@@ -68,6 +68,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.env.command import env
 
             return env(args)
+        case "eval":
+            from playground.cli.eval.text import text
+
+            return text(args)
         case "history":
             from playground.cli.history.command import history
 
