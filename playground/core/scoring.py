@@ -54,12 +54,6 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
             raise OptionsError(
                 f"A window must hold at least 2 tokens, not {self.window}.", "Make it larger."
             )
-        if self.stride < 0 or (self.window and self.stride > self.window):
-            raise OptionsError(
-                f"The stride must be between 1 and the window of {self.window:,} tokens, "
-                f"not {self.stride:,}: else tokens would be left out.",
-                "Make it smaller.",
-            )
 
 
 class ScoringProtocol(msgspec.Struct, frozen=True, kw_only=True):
@@ -138,7 +132,7 @@ def windows_of(tokens: int, window: int, stride: int) -> list[Window]:
 def sizes_of(request: ScoreRequest, context: int) -> tuple[int, int]:
     """Return window and stride in tokens for a model's context, 0 where it is unknown.
 
-    Raises OptionsError for a window that is longer than the context.
+    Raises OptionsError for a window longer than the context, or a stride as long as the window.
     """
     request.check()
     if context and request.window > context:
@@ -148,8 +142,14 @@ def sizes_of(request: ScoreRequest, context: int) -> tuple[int, int]:
             "Choose a shorter window.",
         )
     window = request.window or min(context or LONGEST_WINDOW, LONGEST_WINDOW)
-    stride = request.stride or max(1, window // 2)
-    return window, min(stride, window)
+    stride = request.stride or window // 2
+    if not 1 <= stride < window:
+        raise OptionsError(
+            f"The stride must be below the window of {window:,} tokens, not {stride:,}: each token "
+            "needs another one before it.",
+            "Make it smaller.",
+        )
+    return window, stride
 
 
 def joined(parts: Sequence[TextScore]) -> TextScore:

@@ -15,9 +15,9 @@ from playground.core.format import NOTHING, plain_line, printable
 from playground.core.system import paths
 from playground.core.system.files import write_atomically
 from playground.core.system.machine import processor
-from playground.history.bundle import differences, read_bundle, write_bundle
 from playground.history.reader import HistoryReader
 from playground.history.records import KeptRun, LaneRow, RunRow
+from playground.history.report.bundle import differences, read_bundle, write_bundle
 from playground.history.report.fields import run_fields
 from playground.history.report.markdown import markdown_of
 from playground.history.report.page import page_of
