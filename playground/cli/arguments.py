@@ -8,6 +8,8 @@ from typing import get_args
 from playground import __version__
 from playground.cli.bench.arguments import add_bench
 from playground.cli.env.arguments import add_env
+from playground.cli.eval.arguments import add_eval
+from playground.cli.history.arguments import add_history, add_report
 from playground.cli.models.arguments import add_models
 from playground.cli.options import (
     NEW_TOKENS,
@@ -56,6 +58,9 @@ def build_parser() -> Parser:
     add_models(commands)
     add_quantize(commands)
     add_env(commands)
+    add_eval(commands)
+    add_history(commands)
+    add_report(commands)
     demo = commands.add_parser(
         "demo",
         help="show the bundled model in three precisions",
@@ -160,6 +165,7 @@ def _add_run(commands: Commands) -> None:
         metavar="NAME",
         help="run in another Python, see `playground env`",
     )
+    run.add_argument("--private", action="store_true", help="do not keep the run in the history")
     run.add_argument(
         "--ignore-eos", action="store_true", help="do not stop before --new-tokens tokens"
     )

@@ -10,13 +10,14 @@ from functools import partial
 from pathlib import Path
 
 from playground.cli.console import Console, sparkline
-from playground.cli.figures import HEAD, figures_of, row
+from playground.cli.figures import HEAD, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
 from playground.cli.window import window
 from playground.client.blocking_run import carry_out
 from playground.client.engine_process import child_environment
 from playground.client.session import Interrupted, Session
+from playground.core.answer_figures import figures_of
 from playground.core.errors import EngineError
 from playground.core.facts import Answer, ModelSpec
 from playground.core.format import ms_text, printable

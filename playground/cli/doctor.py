@@ -13,9 +13,9 @@ import psutil
 
 from playground import __version__
 from playground.cli.console import Console
-from playground.cli.figures import figures_of
 from playground.cli.interrupts import interrupting
 from playground.client.session import Interrupted, Session
+from playground.core.answer_figures import figures_of
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts, LoadedModel
 from playground.core.format import NOTHING, rate_text, size_text

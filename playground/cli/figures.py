@@ -6,10 +6,9 @@ from typing import Any
 
 import msgspec
 
-from playground.core.facts import Answer, LoadedModel
-from playground.core.floor import Floor
+from playground.core.facts import LoadedModel
 from playground.core.format import ms_text, percent_text, rate_text, seconds_text, size_text
-from playground.core.trace import LatencyFigures, LatencyTrace
+from playground.core.trace import LatencyFigures
 
 HEAD = (
     "",
@@ -22,12 +21,6 @@ HEAD = (
     "end to end",
     "peak",
 )
-
-
-def figures_of(answer: Answer, floor: Floor | None) -> LatencyFigures:
-    """Return the latency figures of one answer, from a model with this floor."""
-    trace = LatencyTrace(answer.times)
-    return trace.figures(answer.read_tokens, answer.prefill_s, floor, answer.prompt_tokens)
 
 
 def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
@@ -43,44 +36,6 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
         seconds_text(figures.end_to_end_s),
         size_text(peak_bytes),
     )
-
-
-def figures_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
-    """Return the figures as JSON fields, in seconds, tokens per second and bytes."""
-    trace = LatencyTrace(answer.times)
-    figures = figures_of(answer, floor)
-    return {
-        "ttft_s": figures.ttft_s,
-        "itl_s": (trace.inter_token_ms / 1e3).tolist(),
-        "itl_p50_s": _s(figures.p50_ms),
-        "itl_p95_s": _s(figures.p95_ms),
-        "itl_p99_s": _s(figures.p99_ms),
-        "prefill_tok_s": figures.prefill_tok_s,
-        "decode_tok_s": figures.decode_tok_s,
-        "floor_s": _s(figures.floor_ms),
-        "of_floor": figures.of_floor,
-        "floor_steady": figures.floor_steady,
-        "end_to_end_s": figures.end_to_end_s,
-        "peak_memory_bytes": answer.peak_memory_bytes,
-    }
-
-
-def answer_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
-    """Return a whole answer as JSON fields: text, tokens, figures and stamp."""
-    verified = answer.stamp.verified.precision
-    stamp = msgspec.to_builtins(answer.stamp)
-    stamp["verified_precision"] = verified
-    return {
-        "text": answer.text,
-        "token_ids": list(answer.token_ids),
-        "prompt_tokens": answer.prompt_tokens,
-        "reused_tokens": answer.reused_tokens,
-        "warm_up_s": answer.warm_up_s,
-        **figures_fields(answer, floor),
-        "stop_reason": answer.stop_reason,
-        "verified_precision": verified,
-        "stamp": stamp,
-    }
 
 
 def loaded_fields(loaded: LoadedModel) -> dict[str, Any]:
@@ -107,7 +62,3 @@ def what_runs(loaded: LoadedModel) -> str:
         loaded.device_name,
     )
     return " · ".join(parts)
-
-
-def _s(milliseconds: float | None) -> float | None:
-    return None if milliseconds is None else milliseconds / 1e3

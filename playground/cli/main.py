@@ -83,6 +83,18 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.env.command import env
 
             return env(args)
+        case "eval":
+            from playground.cli.eval.text import text
+
+            return text(args)
+        case "history":
+            from playground.cli.history.command import history
+
+            return history(args)
+        case "report":
+            from playground.cli.history.command import report
+
+            return report(args)
         case "quantize":
             from playground.cli.quantize.command import quantize
 

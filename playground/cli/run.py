@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
+from collections.abc import Iterator
 
 from playground.cli.console import Console, table
-from playground.cli.figures import HEAD, answer_fields, figures_of, row
+from playground.cli.figures import HEAD, row
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import load_model
 from playground.cli.requests import local_model
 from playground.client.environments import process_of
 from playground.client.session import Session
-from playground.core.errors import ModelError, OptionsError
+from playground.core.answer_figures import answer_fields, figures_of
+from playground.core.errors import ModelError, OptionsError, PlaygroundError
 from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import (
     ChatPrompt,
@@ -22,9 +25,14 @@ from playground.core.generation import (
     RawPrompt,
     clean_prompt_text,
 )
+from playground.core.lane import LaneConfig
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.protocol import Activity, Event, Finished, Progress, Started, Tokens
 from playground.core.settings import SettingsStore
+from playground.core.system import paths
+from playground.history.recorder import RunRecorder
+from playground.history.records import RunRequest, RunState
+from playground.history.writer import DEFAULT_LIMIT, HistoryWriter
 from playground.hub.source import model_spec
 
 
@@ -52,13 +60,61 @@ def run(args: argparse.Namespace) -> int:
             decoder=args.decoder,
             environment=args.environment,
         )
-        answer = session.generate(prompt, options)
+        with _keeping(args, prompt, options, session, console) as kept:
+            answer = session.generate(prompt, options)
+            if kept is not None:
+                kept.answered(0, answer, loaded.floor)
     _print_answer(answer, loaded, console)
     if loaded.mismatch:
         console.warn(f"{loaded.mismatch} Choose the precision that really runs.")
     if interrupts.requested:
         raise KeyboardInterrupt
     return 1 if loaded.mismatch else 0
+
+
+@contextlib.contextmanager
+def _keeping(
+    args: argparse.Namespace,
+    prompt: Prompt,
+    options: GenerationOptions,
+    session: Session,
+    console: Console,
+) -> Iterator[RunRecorder | None]:
+    """Keep the run in the history while inside, unless it is private."""
+    if args.private:
+        yield None
+        return
+    typed = prompt.text if isinstance(prompt, RawPrompt) else prompt.messages[-1].content
+    request = RunRequest(
+        typed=typed,
+        mode="chat" if args.chat else "raw",
+        system=args.system or "",
+        options=options,
+        lanes=(LaneConfig(model_spec(args.model, args.revision), args.precision),),
+    )
+    writer = HistoryWriter(
+        paths.history_file(), DEFAULT_LIMIT, lambda error: console.warn(str(error))
+    )
+    recorder = RunRecorder(writer, request)
+    recorder.sent(0, 0, prompt)
+    observe = session.observe
+
+    def observed(event: Event) -> None:
+        observe(event)
+        if isinstance(event, Tokens):
+            recorder.streamed(0, [event])
+
+    session.observe = observed
+    state = RunState.FINISHED
+    try:
+        yield recorder
+    except BaseException as error:
+        state = RunState.STOPPED
+        recorder.broke_off(0, str(error) if isinstance(error, PlaygroundError) else "")
+        raise
+    finally:
+        recorder.ended(state)
+        writer.close()
 
 
 def generation_options(args: argparse.Namespace) -> GenerationOptions:

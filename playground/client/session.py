@@ -26,12 +26,15 @@ from playground.core.protocol import (
     Quantized,
     Quantizing,
     Ready,
+    Score,
+    Scored,
     Started,
     Tokens,
 )
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
+from playground.core.scoring import ScoreRequest, TextScore
 
-ResultT = TypeVar("ResultT", Finished, Estimated, Quantized)
+ResultT = TypeVar("ResultT", Finished, Estimated, Quantized, Scored)
 
 
 class Interrupted(Exception):  # noqa: N818  # a request of the user, not an error
@@ -137,12 +140,20 @@ class Session:
             raise Interrupted
         return model
 
+    def score(self, request: ScoreRequest) -> TextScore:
+        """Return a text's score under the loaded model; its progress reaches `observe`."""
+        request.check()
+        score = self._result(Score(self._next_id(), request), Scored).score
+        if score is None:
+            raise Interrupted
+        return score
+
     def _next_id(self) -> int:
         self._request_id += 1
         return self._request_id
 
     def _result(
-        self, command: Generate | MeasureQuantizing | Quantize, kind: type[ResultT]
+        self, command: Generate | MeasureQuantizing | Quantize | Score, kind: type[ResultT]
     ) -> ResultT:
         """Send the command, and wait for the event that ends its request."""
         self.engine.send(command)

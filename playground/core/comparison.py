@@ -6,6 +6,8 @@ import statistics
 from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
+from playground.core.precision import Precision
+
 T = TypeVar("T")
 
 
@@ -17,6 +19,12 @@ def alternating(lanes: Sequence[T], repeats: int) -> Iterator[tuple[int, T]]:
     for repeat in range(repeats):
         for lane in lanes if repeat % 2 == 0 else reversed(lanes):
             yield repeat, lane
+
+
+def default_reference(precisions: Sequence[Precision]) -> int:
+    """Return the position of the highest precision, the first of several; 0 where there is none."""
+    bits = [precision.bits_per_weight for precision in precisions]
+    return bits.index(max(bits)) if bits else 0
 
 
 def median(values: Sequence[float | None]) -> float | None:

@@ -20,6 +20,7 @@ from playground.core.protocol import (
     Quantized,
     Quantizing,
     Ready,
+    Scored,
     Started,
     Tokens,
 )
@@ -139,7 +140,7 @@ def advance(state: LaneState, event: LaneEvent, now: float) -> LaneState:
             return replace(state, stage=Stage.UNLOADING, activity=None, fraction=None, since=now)
         case ProcessEnded():
             return _ended(state, event)
-        case Hello() | Alive() | Ready() | Estimated() | Quantizing() | Quantized():
+        case Hello() | Alive() | Ready() | Estimated() | Quantizing() | Quantized() | Scored():
             return state
         case Progress():
             return _progressed(state, event, now)

@@ -17,6 +17,7 @@ from playground.core.errors import ProtocolError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
+from playground.core.scoring import ScoreRequest, TextScore
 
 PROTOCOL_VERSION = 2
 MAGIC = b"LMP1"
@@ -37,6 +38,7 @@ class Activity(StrEnum):
     READING_PROMPT = "reading the prompt"
     GENERATING = "generating"
     MEASURING_LAYER = "measuring one layer"
+    SCORING = "scoring the text"
     CALIBRATING = "quantizing layer by layer"
     WRITING = "writing the files"
 
@@ -86,6 +88,13 @@ class Quantize(msgspec.Struct, frozen=True, tag="quantize"):
     request: QuantizeRequest
 
 
+class Score(msgspec.Struct, frozen=True, tag="score"):
+    """Score a text with the loaded model."""
+
+    request_id: int
+    request: ScoreRequest
+
+
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     """Stop the request: a generation after the current token, quantizing within a layer."""
 
@@ -96,7 +105,7 @@ class Quit(msgspec.Struct, frozen=True, tag="quit"):
     """End the engine process; the end of its input does the same."""
 
 
-Work = Load | Generate | MeasureQuantizing | Quantize
+Work = Load | Generate | MeasureQuantizing | Quantize | Score
 Command = Work | Cancel | Quit
 
 
@@ -183,6 +192,13 @@ class Quantized(msgspec.Struct, frozen=True, tag="quantized"):
     model: QuantizedModel | None
 
 
+class Scored(msgspec.Struct, frozen=True, tag="scored"):
+    """The text is scored; `score` is None where it was cancelled."""
+
+    request_id: int
+    score: TextScore | None
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """A command failed. `request_id` is None for a load; the engine stays usable if `alive`.
 
@@ -211,6 +227,7 @@ Event = (
     | Estimated
     | Quantizing
     | Quantized
+    | Scored
     | Failed
 )
 

@@ -23,6 +23,8 @@ SIDES = {
     "core": TORCH | QT | {"huggingface_hub", "psutil"},
     "client": TORCH | QT | {"playground.gui", "playground.engine", "playground.hub"},
     "hub": TORCH | QT | {"playground.gui", "playground.engine"},
+    "history": TORCH | QT | {"playground.gui", "playground.engine", "playground.client"},
+    "evaluation": TORCH | QT | {"playground.gui", "playground.engine", "playground.client"},
     "gui": TORCH | {"playground.engine", "playground.cli", "playground.app"},
     "cli": TORCH | QT | {"playground.engine", "playground.gui"},
     "engine": QT | {"playground.gui", "playground.client", "playground.hub", "playground.cli"},
@@ -69,11 +71,13 @@ LAYERS: dict[str, list[set[str]]] = {
     "engine": [
         {"machine", "wire"},
         {"loading", "decoding"},
-        {"cpu_step", "cuda_graph", "quantizing"},
+        {"cpu_step", "cuda_graph", "quantizing", "scoring"},
         {"serving"},
         {"."},
     ],
     "client": [{"."}],
+    "history": [{"."}, {"report"}],
+    "evaluation": [{"."}],
     "hub": [{"."}, {"site"}, {"local", "downloads"}, {"pages"}],
     "gui": [
         {"."},
@@ -88,7 +92,12 @@ LAYERS: dict[str, list[set[str]]] = {
         {"window"},
         {"settings"},
     ],
-    "cli": [{"."}, {"bench", "env", "models", "quantize"}, {"arguments"}, {"main"}],
+    "cli": [
+        {"."},
+        {"bench", "env", "eval", "history", "models", "quantize"},
+        {"arguments"},
+        {"main"},
+    ],
 }
 
 

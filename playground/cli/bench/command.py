@@ -7,13 +7,13 @@ from contextlib import ExitStack
 from typing import Any
 
 from playground.cli.console import Console
-from playground.cli.figures import figures_fields
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
 from playground.cli.run import prompt_text
 from playground.client.blocking_run import carry_out
 from playground.client.session import Interrupted, Session
 from playground.core import founding
+from playground.core.answer_figures import figures_fields
 from playground.core.comparison import median, ratio
 from playground.core.errors import EngineError, OptionsError, PlaygroundError
 from playground.core.facts import Answer

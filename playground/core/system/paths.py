@@ -44,6 +44,10 @@ def log_file() -> Path:
     return log_dir() / "playground.log"
 
 
+def history_file() -> Path:
+    return data_dir() / "history.sqlite"
+
+
 def settings_file() -> Path:
     return config_dir() / "settings.toml"
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -170,6 +170,21 @@ class GraphDecoder:
                 self._bucket.cache.append([token])
         finally:
             self._readback.clear()
+
+    @torch.no_grad()
+    def logits_after(self, ids: Sequence[int], should_stop: ShouldStop) -> Iterator[torch.Tensor]:
+        self._move_to(self._bucket_for(len(ids)), 0)
+        bucket = self._bucket
+        bucket.cache.truncate(0)
+        for position, token in enumerate(ids):
+            if reason := should_stop():
+                raise InterruptedForwardError(reason)
+            bucket.step.place(token, position)
+            bucket.run()
+            yield bucket.step.logits
+            for layer in bucket.cache.layers:
+                layer.length = position + 1
+            bucket.cache.append([token])
 
     def _queue_step(self, sampler: Sampler, position: int) -> None:
         """Queue the step from the token at `position`, and the readback of the next token."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import torch
@@ -101,6 +101,17 @@ class CachedDecoder(Unprepared):
             if reason := should_stop() or ("" if left else "length"):
                 return Decoded(reason, began, reused)
             logits = self._step(token, self._cache)
+            self._cache.append([token])
+
+    @torch.inference_mode()
+    def logits_after(self, ids: Sequence[int], should_stop: ShouldStop) -> Iterator[torch.Tensor]:
+        self._cache.truncate(0)
+        for number, token in enumerate(ids):
+            if reason := should_stop():
+                raise InterruptedForwardError(reason)
+            # The step needs the buffers that the first forward allocates.
+            step = self._step if number else self._forward
+            yield step(token, self._cache)
             self._cache.append([token])
 
     def _prefill(self, ids: Sequence[int], should_stop: ShouldStop) -> torch.Tensor:

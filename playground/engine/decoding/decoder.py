@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+import torch
 
 from playground.core.generation import GenerationOptions
 from playground.engine.decoding.interruption import ShouldStop
@@ -62,6 +64,14 @@ class Decoder(Protocol):
 
         With `reuse`, a decoder with a KV cache skips the prefix that `ids` shares with the last
         call's tokens.
+        """
+        ...
+
+    def logits_after(self, ids: Sequence[int], should_stop: ShouldStop) -> Iterator[torch.Tensor]:
+        """Yield logits [1, vocabulary] after each of `ids`, read one by one as in decoding.
+
+        A yielded tensor is valid until the next one. Raises InterruptedForwardError once
+        `should_stop` says so.
         """
         ...
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from transformers import (
     GenerationConfig,
+    LogitsProcessor,
+    LogitsProcessorList,
     PreTrainedModel,
     PreTrainedTokenizerBase,
     StoppingCriteria,
@@ -62,6 +64,36 @@ class GenerateDecoder(Unprepared):
         except InterruptedForwardError as interrupted:
             return Decoded(str(interrupted), began)
         return Decoded(tap.reason or "length", began)
+
+    def logits_after(self, ids: Sequence[int], should_stop: ShouldStop) -> Iterator[torch.Tensor]:
+        forced = _ForcedTokens(ids[1:], should_stop)
+        input_ids = torch.tensor([ids[:1]], dtype=torch.long, device=self._model.device)
+        self._model.generate(  # type: ignore[operator]
+            input_ids=input_ids,
+            attention_mask=torch.ones_like(input_ids),
+            generation_config=generation_config(GenerationOptions(ignore_eos=True), len(ids)),
+            logits_processor=LogitsProcessorList([forced]),
+        )
+        yield from forced.logits
+
+
+class _ForcedTokens(LogitsProcessor):
+    """Records the logits of each step, and lets `generate` go on with a given token."""
+
+    def __init__(self, ids: Sequence[int], should_stop: ShouldStop) -> None:
+        self._ids = ids
+        self._should_stop = should_stop
+        self.logits: list[torch.Tensor] = []
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if reason := self._should_stop():
+            raise InterruptedForwardError(reason)
+        step = len(self.logits)
+        self.logits.append(scores.clone())
+        forced = torch.full_like(scores, -torch.inf)
+        # After the last token whatever comes is dropped.
+        forced[:, self._ids[step] if step < len(self._ids) else 0] = 0.0
+        return forced
 
 
 class _TokenTap(StoppingCriteria):

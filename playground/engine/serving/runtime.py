@@ -11,15 +11,27 @@ from playground.core.errors import EngineError
 from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
-from playground.core.protocol import Activity, Failed, Generate, Load, Loaded, Progress
+from playground.core.protocol import (
+    Activity,
+    Failed,
+    Generate,
+    Load,
+    Loaded,
+    Progress,
+    Score,
+    Scored,
+)
+from playground.core.scoring import ScoringProtocol, TextScore
 from playground.engine.decoding.decoder import Decoder
 from playground.engine.decoding.generate import GenerateDecoder, strip_model_defaults
+from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading
 from playground.engine.loading.step_bytes import step_floor
 from playground.engine.loading.verify import count_parameters, verify
 from playground.engine.machine import bandwidth, compat, devices, memory
 from playground.engine.machine.errors import failure
 from playground.engine.machine.libraries import versions
+from playground.engine.scoring.text import TextScorer, as_bytes
 from playground.engine.serving.answering import Answering, Session
 from playground.engine.serving.choose_decoder import choose_decoder, instead_of
 from playground.engine.serving.prompts import has_chat_template
@@ -86,6 +98,54 @@ class Runtime:
             return None
         memory.release()
         return failed
+
+    def score(self, command: Score) -> Failed | None:
+        """Score a text."""
+        session = self._session
+        device = session.loaded.request.device if session else "cpu"
+        try:
+            if session is None:
+                raise EngineError("No model is loaded.", "Load a model first.")
+            score: TextScore | None = self._scored(session, command)
+        except InterruptedForwardError:
+            score = None
+        except Exception as error:
+            failed = failure(error, "Scoring", device, command.request_id)
+            memory.release()
+            return failed
+        self._sender.send(Scored(command.request_id, score))
+        return None
+
+    def _scored(self, session: Session, command: Score) -> TextScore:
+        def progress(fraction: float) -> None:
+            self._sender.send(Progress(Activity.SCORING, fraction))
+
+        def should_stop() -> str:
+            return "cancelled" if self._inbox.is_cancelled(command.request_id) else ""
+
+        loaded = session.loaded
+        scorer = TextScorer(
+            session.model, session.tokenizer, session.decoder, loaded.context_length, should_stop
+        )
+        scores = scorer.score(command.request, progress)
+        return TextScore(
+            ids=as_bytes(scores.ids),
+            nll=as_bytes(scores.nll),
+            mean=as_bytes(scores.mean),
+            deviation=as_bytes(scores.deviation),
+            text_bytes=scores.text_bytes,
+            protocol=ScoringProtocol(
+                window=scores.window,
+                stride=scores.stride,
+                windows=scores.windows,
+                bos=scores.bos,
+            ),
+            verified=loaded.verified,
+            kernel=loaded.kernel,
+            decoder=session.decoder.name,
+            divergence=scores.divergence,
+            self_check=scores.self_check,
+        )
 
     def _load(self, request: LoadRequest) -> Session:
         progress = LoadProgress(self._sender, self._importing_s)

@@ -19,6 +19,7 @@ from playground.core.protocol import (
     Progress,
     Quantize,
     Ready,
+    Score,
 )
 from playground.engine.wire.inbox import Inbox, leave
 from playground.engine.wire.sender import Sender
@@ -73,6 +74,8 @@ def serve(commands: int, events: int) -> None:
                 failed = runtime.load(command)
             case Generate():
                 failed = runtime.generate(command)
+            case Score():
+                failed = runtime.score(command)
             case MeasureQuantizing() | Quantize():
                 failed = quantizing.carry_out(command, sender, inbox)
         if not isinstance(command, Load):

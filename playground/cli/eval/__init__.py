@@ -1,0 +1,1 @@
+"""`playground eval`: what precisions change on one's own text."""

@@ -1,0 +1,1 @@
+"""`playground history` and `playground report`: the runs that were kept."""

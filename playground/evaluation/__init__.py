@@ -1,0 +1,1 @@
+"""Turns what models answered and scored into figures that a choice can rest on."""
