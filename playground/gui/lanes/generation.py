@@ -12,6 +12,7 @@ from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import LaneConfig
 from playground.core.protocol import Generate, Tokens
+from playground.core.token_record import TokenRecord
 from playground.core.trace import LatencyFigures, LatencyTrace
 
 
@@ -26,6 +27,8 @@ class Generation:
     timing: Timing
     floor: Floor | None = None
     trace: LatencyTrace = field(default_factory=LatencyTrace)
+    ids: list[int] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)  # what each token released
     prompt_tokens: int = 0
     started: bool = False  # its Started event has arrived; tokens count from then on
     ended: bool = False  # with an answer, or without
@@ -57,7 +60,14 @@ class Generation:
         return self.trace.figures(read, prefill_s, self.floor, self.prompt_tokens)
 
     def take(self, batches: Sequence[Tokens]) -> str:
-        """Add the batches' times to the trace and return their text."""
+        """Add the batches' tokens and their times, and return their text."""
         for batch in batches:
             self.trace.extend(batch.times)
+            self.ids.extend(batch.ids)
+            self.texts.extend(batch.texts)
         return "".join(piece for batch in batches for piece in batch.texts)
+
+    @property
+    def record(self) -> TokenRecord:
+        """The tokens so far; each access copies them."""
+        return TokenRecord(tuple(self.ids), tuple(self.texts), tuple(self.trace.times.tolist()))

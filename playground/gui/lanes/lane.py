@@ -58,6 +58,7 @@ class LaneController(QObject):
     state_changed = Signal(object)  # the lane
     config_changed = Signal(object)  # the lane
     facts_arrived = Signal(object)  # the lane, whose `facts` are new
+    tokens_arrived = Signal(object)  # Tokens events of the generation, in their order
     text_arrived = Signal(str)
     answered = Signal(object)  # an Answer, whose text has arrived before
     broken = Signal(object)  # a Failure: the generation ended without an answer
@@ -243,6 +244,7 @@ class LaneController(QObject):
             return False
         text = generation.take(batches)
         self._apply(batches[-1])
+        self.tokens_arrived.emit(batches)
         if text:
             self.text_arrived.emit(text)
         return True

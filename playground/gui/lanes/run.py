@@ -33,6 +33,7 @@ class RunController(QObject):
     finished = Signal(object)  # a RunResult; always comes after `begun`
     waiting_changed = Signal(object, bool)  # a lane, and whether it waits for its turn in this run
     stepped = Signal(object)  # the GenerateStep that begins
+    sent = Signal(object, object)  # a GenerateStep, and a lane that was sent its prompt
     answered = Signal(object, object, object)  # a GenerateStep, its lane, the Answer
 
     def __init__(self, parent: QObject | None = None) -> None:
@@ -133,6 +134,7 @@ class RunController(QObject):
             sent = lane.generate(step.prompt(lane), step.options, step.timing)
             if sent and lane.generation is not None:
                 self._generations[lane] = lane.generation
+                self.sent.emit(step, lane)
 
     def _take_answers(self, step: Step[LaneController]) -> dict[LaneController, Answer]:
         """Return the answers to a step whose generations have ended."""
