@@ -114,7 +114,7 @@ def _locate_cached(spec: ModelSpec, cache: Path | None) -> Resolved:
     if cached.problem:
         raise ModelError(
             f"The copy of {shown} on this machine cannot be used. {cached.problem}",
-            "Download it again in the model picker; finished files are kept.",
+            "Download it again in the model picker; what is here is kept.",
         )
     return Resolved(cached.folder, cached.id, cached.commit)
 
