@@ -344,7 +344,8 @@ class DownloadQueue:
         """Have the unfinished files of an entry removed."""
         if self._running is not None and self._running.key == item.key:
             self._running.download.cancel()
-        elif item.repository:
+        # Also where a download runs: its end may have passed the removal.
+        if item.repository:
             self._given_up.append(Path(item.repository))
             self._changed.notify_all()
 
