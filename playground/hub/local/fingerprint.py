@@ -33,6 +33,10 @@ class _File:
     mtime_ns: int
 
 
+#: The files that this process has sampled, by their fingerprint.
+_files_of: dict[str, list[_File]] = {}
+
+
 def fingerprint(folder: Path) -> str:
     """Return 16 hex digits that change with the model in a folder, after WHOLE or SAMPLED.
 
@@ -45,7 +49,9 @@ def fingerprint(folder: Path) -> str:
         known = _remembered(files)
         missing = [file for file in files if file not in known]
         if sum(file.size for file in missing) > _AT_ONCE:
-            return SAMPLED + _sampled(files)
+            sampled = SAMPLED + _sampled(files)
+            _files_of[sampled] = files
+            return sampled
         return WHOLE + _whole(files, known | {file: _at_once(file) for file in missing})
     except OSError as error:
         raise _unreadable(folder, error) from error
@@ -68,6 +74,20 @@ def hash_whole(folder: Path, on_bytes: Callable[[int], None] = lambda _: None) -
         return WHOLE + _whole(files, known)
     except OSError as error:
         raise _unreadable(folder, error) from error
+
+
+def whole_of(folder: Path, sampled: str, on_bytes: Callable[[int], None] = lambda _: None) -> str:
+    """Hash a folder as `hash_whole` does, and return the fingerprint in place of `sampled`.
+
+    It is "" where the files are not those any more that this process has sampled.
+    """
+    whole = hash_whole(folder, on_bytes)
+    return whole if _files_of.get(sampled) == _files(folder) else ""
+
+
+def is_sampled(commit: str) -> bool:
+    """Whether a commit is the fingerprint of a folder whose files were only sampled."""
+    return commit.startswith(SAMPLED)
 
 
 def bytes_to_hash(folder: Path) -> int:
