@@ -1,4 +1,4 @@
-"""Compares files with the hashes that the Hub announces for them."""
+"""Compares files of the Hub's cache with the hashes that the Hub announces for them."""
 
 from __future__ import annotations
 
@@ -33,3 +33,9 @@ def matches(path: Path, oid: str, on_bytes: Callable[[int], None] = lambda _: No
             digest.update(piece)
             on_bytes(len(piece))
     return digest.hexdigest() == oid
+
+
+def remove_content(path: Path) -> None:
+    """Remove a file of a snapshot together with the content that it links to."""
+    path.resolve().unlink(missing_ok=True)
+    path.unlink(missing_ok=True)

@@ -21,7 +21,7 @@ from huggingface_hub.utils import (  # type: ignore[attr-defined]  # made lazily
     build_hf_headers,
 )
 
-from playground.hub.announced import is_hash, matches
+from playground.hub.announced import is_hash, matches, remove_content
 from playground.hub.downloads.partial_files import (
     bytes_written,
     lock_file,
@@ -93,7 +93,7 @@ class Transfer:
         )
         verified = received and path.samefile(blob)
         if known and not verified and not _matches(path, file, on_checked):
-            _remove(path)
+            remove_content(path)
             raise self._damaged(file)
 
     def remove_damaged(self, file: HubFile, on_checked: Callable[[int], None]) -> bool:
@@ -101,7 +101,7 @@ class Transfer:
         path = self.folder / file.name
         if not is_hash(file.oid) or not path.exists() or _matches(path, file, on_checked):
             return False
-        _remove(path)
+        remove_content(path)
         return True
 
     def _receive(self, file: HubFile, blob: Path, on_checked: Callable[[int], None]) -> None:
@@ -157,9 +157,3 @@ class Transfer:
 
 def _matches(path: Path, file: HubFile, on_checked: Callable[[int], None]) -> bool:
     return path.stat().st_size == file.size and matches(path, file.oid, on_checked)
-
-
-def _remove(path: Path) -> None:
-    """Remove a file of a snapshot with its content."""
-    path.resolve().unlink()
-    path.unlink(missing_ok=True)

@@ -57,19 +57,22 @@ def fingerprint(folder: Path) -> str:
         raise _unreadable(folder, error) from error
 
 
-def hash_whole(folder: Path, on_bytes: Callable[[int], None] = lambda _: None) -> str:
+def hash_whole(
+    folder: Path, on_bytes: Callable[[int], None] = lambda _: None, *, anew: bool = False
+) -> str:
     """Hash a folder's files, remember their hashes, and return its fingerprint.
 
-    `on_bytes` is called with the number of bytes of each piece read; what it raises ends the
-    work, and files that are done are remembered. Raises ModelError where a file cannot be read.
+    Files whose hash is remembered are read again only where `anew` is set. `on_bytes` is called
+    with the number of bytes of each piece read; what it raises ends the work, and files that are
+    done are remembered. Raises ModelError where a file cannot be read.
     """
     try:
         files = _files(folder)
-        known = _remembered(files)
+        known = {} if anew else _remembered(files)
         for file in files:
             if file not in known:
                 known[file] = _hash(file.path, on_bytes)
-                if _as_it_is(file.path) == file:
+                if file.size > _SMALL and _as_it_is(file.path) == file:
                     file_hashes.remember(str(file.path), file.size, file.mtime_ns, known[file])
         return WHOLE + _whole(files, known)
     except OSError as error:
@@ -91,10 +94,8 @@ def is_sampled(commit: str) -> bool:
 
 
 def bytes_to_hash(folder: Path) -> int:
-    """Return the bytes that `hash_whole` would read."""
-    files = _files(folder)
-    known = _remembered(files)
-    return sum(file.size for file in files if file not in known)
+    """Return the bytes of the files that the model consists of."""
+    return sum(file.size for file in _files(folder))
 
 
 def _files(folder: Path) -> list[_File]:

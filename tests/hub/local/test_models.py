@@ -217,7 +217,9 @@ def test_large_weights_are_sampled_until_they_are_hashed(large: Path) -> None:
     assert sum(read) > weights.stat().st_size
     assert whole.startswith("sha256:")
     assert fingerprint(large) == whole  # remembered
+    read.clear()
     assert hash_whole(large, read.append) == whole
+    assert sum(read) < 1024 * 1024  # of the small files
 
     flip(weights, 39 * 1024 * 1024 + 12345)
     assert fingerprint(large) == sampled  # between the samples: it is not known to be the same
