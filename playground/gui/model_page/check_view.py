@@ -22,10 +22,10 @@ class FilesCheckBar(QWidget):
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.check_button = push_button("&Check files", _TIP)
+        self.check_button = push_button("Chec&k files", _TIP)
         self.cancel_button = push_button("Cancel", "Stop checking the files")
         self.fetch_button = push_button(
-            "&Fetch again", "Download what is damaged or missing again", kind="primary"
+            "Fetch agai&n", "Download what is damaged or missing again", kind="primary"
         )
         self.text = message_label()
         self._bar = ThinBar()

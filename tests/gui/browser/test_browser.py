@@ -323,6 +323,7 @@ def test_a_complete_id_needs_no_list(qtbot: QtBot, make_picker: MakePicker, hub:
         assert names(picker) == []
         assert said in notice(picker).text
         assert "owner/name" in notice(picker).remedy
+        assert not notice(picker).action
     assert hub.requests == []
 
 

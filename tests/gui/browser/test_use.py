@@ -139,7 +139,9 @@ def test_the_menu_of_a_row(qtbot: QtBot, make_picker: MakePicker, hub: HubServer
     picker.view.list.menu_requested.emit(QPoint(10, 10))
     (menu,) = [m for m in picker.view.findChildren(QWidget) if m.isVisible() and m.isWindow()]
     texts = [action.text() for action in menu.actions()]
-    assert texts == [picker.view.favourite.text(), picker.view.delete.text()]
+    view = picker.view
+    assert texts == [view.favourite.text(), view.check.text(), view.delete.text()]
+    assert not view.check.isEnabled()  # the model is on the Hub only
     menu.close()
 
 
