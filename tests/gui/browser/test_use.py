@@ -141,8 +141,10 @@ def test_the_menu_of_a_row(qtbot: QtBot, make_picker: MakePicker, hub: HubServer
     texts = [action.text() for action in menu.actions()]
     view = picker.view
     assert texts == [view.favourite.text(), view.check.text(), view.delete.text()]
-    assert not view.check.isEnabled()  # the model is on the Hub only
     menu.close()
+    assert view.check.isEnabled()  # for the bundled model
+    select(picker, "owner/model")
+    assert not view.check.isEnabled()
 
 
 def test_every_control_has_a_name(qtbot: QtBot, make_picker: MakePicker) -> None:
