@@ -19,7 +19,7 @@ from playground.core.system.paths import full_path
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.matching import typed_model
-from playground.hub.source import SourceKind, kind_of, parse_hub_id
+from playground.hub.source import BUNDLED, SourceKind, kind_of, parse_hub_id
 
 
 def models(args: argparse.Namespace) -> int:
@@ -150,7 +150,9 @@ def _check(args: argparse.Namespace, console: Console) -> int:
     def observe(count: int) -> None:
         nonlocal done
         done += count
-        console.status(f"checking {_title(row)} · {done / max(total, 1):.0%}")
+        percent = 100 * done // max(total, 1)
+        shown = percent if console.live else percent // 10 * 10
+        console.status(f"checking {_title(row)} · {shown} %")
 
     try:
         found = check_files(row, observe)
@@ -197,14 +199,22 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
 
 def _named(args: argparse.Namespace) -> ModelRow:
     """Return the model on this machine that the command names. Raises ModelError."""
-    typed = typed_model(args.model)
-    for row in _local(args):
-        known = row.where is Where.CACHE and row.spec == typed
-        if known or args.model in (_title(row), str(row.folder)):
-            return row
-    raise ModelError(
-        f"{args.model} is not on this machine.", "`playground models list` shows what is."
-    )
+    typed, rows = typed_model(args.model), _local(args)
+    found = [r for r in rows if args.model in (_title(r), str(r.folder)) or r.spec == typed]
+    if not found and typed is not None and not typed.revision:
+        found = [r for r in rows if r.where is Where.CACHE and r.spec.source == typed.source]
+    if not found and args.model == BUNDLED:
+        found = [r for r in rows if r.where is Where.BUNDLED]
+    if not found:
+        raise ModelError(
+            f"{args.model} is not on this machine.", "`playground models list` shows what is."
+        )
+    if len(found) > 1:
+        raise ModelError(
+            f"There are {len(found)} revisions of {args.model} on this machine.",
+            f"Name one of them: {', '.join(map(_title, found[:5]))}.",
+        )
+    return found[0]
 
 
 def _local(args: argparse.Namespace) -> list[ModelRow]:

@@ -157,6 +157,7 @@ def test_memory_is_judged_with_what_loads_on_this_machine_taught(
         (["check", "owner/unknown"], "not on this machine"),
         (["delete", "owner/unknown", "--yes"], "not on this machine"),
         (["delete", "classics-6m", "--yes"], "cannot be deleted"),
+        (["delete", "bundled", "--yes"], "cannot be deleted"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(
