@@ -44,9 +44,7 @@ def add_models(commands: Commands) -> None:
     check = actions.add_parser(
         "check", help="compare a model's files with the hashes that the Hub announces"
     )
-    check.add_argument(
-        "model", type=name, metavar="M", help="as `playground models list` names it"
-    )
+    check.add_argument("model", type=name, metavar="M", help="as `playground models list` names it")
     check.add_argument(
         "--fetch", action="store_true", help="download damaged and missing files again"
     )
