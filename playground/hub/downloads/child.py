@@ -17,11 +17,12 @@ from typing import BinaryIO
 
 from huggingface_hub import HfApi, constants
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.format import size_text
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.system.files import write_atomically
 from playground.core.system.paths import full_path
+from playground.core.system.reader import read_object
 from playground.hub.downloads.events import (
     Broken,
     Completed,
@@ -34,7 +35,6 @@ from playground.hub.downloads.progress import ProgressReporter
 from playground.hub.downloads.transfer import HubFile, Transfer
 from playground.hub.errors import HubError, HubProblem
 from playground.hub.site import failures
-from playground.hub.site.rows import parse_object
 
 _ANSWER_WITHIN_S = 20.0
 _WORKERS = 4
@@ -113,9 +113,11 @@ def _bring(transfer: Transfer, files: Iterable[HubFile], progress: ProgressRepor
 
 
 def _check_config(id_: str, folder: Path) -> None:
-    """Refuse a model whose config.json holds no settings: no part of it could be loaded."""
-    if not parse_object((folder / "config.json").read_bytes()):
-        raise _unusable(id_, "Its config.json is damaged.")
+    """Refuse a model whose config.json cannot be read: no part of it could be loaded."""
+    try:
+        read_object(folder / "config.json")
+    except FileError as error:
+        raise _unusable(id_, error.message, error.detail) from error
 
 
 def _check_model(

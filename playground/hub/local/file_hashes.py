@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from playground.core.system import paths
+from playground.core.system import own_files, paths
 from playground.core.system.files import write_atomically
 from playground.core.system.locks import exclusive
 
@@ -49,10 +49,5 @@ def remember(path: str, size: int, mtime_ns: int, sha256: str) -> None:
 
 
 def _entries() -> tuple[_Entry, ...]:
-    try:
-        return _decoder.decode(hashes_file().read_bytes())
-    except FileNotFoundError:
-        return ()
-    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        log.warning("%s cannot be read and starts anew: %s", hashes_file(), error)
-        return ()
+    # It can be made again, so a damaged one is not worth a notice.
+    return own_files.peek(hashes_file(), _decoder.decode) or ()
