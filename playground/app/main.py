@@ -34,6 +34,7 @@ from playground.gui.figures.controller import FiguresController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.models.controller import ModelsController
+from playground.gui.models.hashing import FolderHashing
 from playground.gui.prompt.controller import PromptController
 from playground.gui.quantize.entry import QuantizeEntry
 from playground.gui.remote_code.controller import RemoteCodeController
@@ -91,6 +92,7 @@ class Playground:
             context, window.lanes, make, self.standby, prepare or self._prepare, window
         )
         self.models = ModelsController(context, lanes, window, prefer_gpu=prefer_gpu)
+        self.hashing = FolderHashing(self.background, lanes, window)
         self.remote_code = RemoteCodeController(context, lanes, window)
         self.environments = EnvironmentsController(context, window)
         self.figures = FiguresController(lanes, window.plot, window.table, window)
@@ -114,6 +116,7 @@ class Playground:
         window.closing.connect(self.settings.save)
         window.closing.connect(self.lanes.shut_down)
         window.closing.connect(self.environments.shut_down)
+        window.closing.connect(self.hashing.close)
         self.settings.restore()
 
     def start_ahead(self) -> None:

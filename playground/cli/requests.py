@@ -9,10 +9,11 @@ from playground.core.errors import ModelError, RemoteCodeError
 from playground.core.facts import CodeConsent, EngineFacts, ModelSpec
 from playground.core.format import human_duration, size_text
 from playground.core.model.checkpoint import read_checkpoint
+from playground.core.model.remote_code import read_code
 from playground.core.precision import Precision
 from playground.hub.downloads.fetch import fetch
 from playground.hub.downloads.items import DownloadItem, DownloadState
-from playground.hub.local.consent import consent_to_commit
+from playground.hub.local.consent import code_version, consent_to_commit
 from playground.hub.local.prepare import check_precision
 from playground.hub.local.resolve import Resolved, missing, resolve
 
@@ -78,6 +79,6 @@ def with_trust_remedy(error: RemoteCodeError, resolved: Resolved) -> ModelError:
     return ModelError(
         error.message,
         f"Look at the code in {resolved.folder}, and if you trust it, add "
-        f"`--trust-remote-code {resolved.commit}`.",
+        f"`--trust-remote-code {code_version(resolved, read_code(resolved.folder))}`.",
         error.detail,
     )

@@ -163,9 +163,11 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is needed to reproduce an answer.
 
-    `step_seconds` are seconds a decode step, by the names of the candidates timed at load; the
-    decoder took the fastest. `disturbed_by` says what else the client's engines did meanwhile, in
-    words that go on after "while": the times may be longer for it.
+    `commit` is the Hub's, or of a folder "sha256:" and the hash of its files, "sampled:" where not
+    all of their bytes had been hashed when it was loaded. `step_seconds` are seconds a decode
+    step, by the names of the candidates timed at load; the decoder took the fastest.
+    `disturbed_by` says what else the client's engines did meanwhile, in words that go on after
+    "while": the times may be longer for it.
     """
 
     model: str
@@ -241,8 +243,8 @@ _ENDINGS = {
 class CodeConsent(msgspec.Struct, frozen=True):
     """The user's agreement to run a model's code, as it is at one commit.
 
-    `model` is a Hub id or a folder's path; `commit` is the Hub's, or a folder's fingerprint;
-    `code` is the hash of the code that the user saw.
+    `model` is a Hub id or a folder's path; `commit` is the Hub's, in a folder the beginning of
+    `code`, which is the hash of the code that the user saw.
     """
 
     model: str

@@ -25,6 +25,8 @@ class HubProblem(StrEnum):
     HUB_TROUBLE = "trouble of the Hub's own"
     NO_HUB = "does not answer like a Hub"
     INCOMPLETE = "file arrived incomplete"
+    DAMAGED = "file arrived damaged"
+    LINK_REFUSED = "a file's link is refused"  # they expire
     DISK = "the disk is full or read-only"
     OTHER = "other"
 
@@ -35,6 +37,7 @@ _RETRYABLE = frozenset(
         HubProblem.RATE_LIMITED,
         HubProblem.HUB_TROUBLE,
         HubProblem.INCOMPLETE,
+        HubProblem.LINK_REFUSED,
     }
 )
 _NEEDS_LOGIN = frozenset({HubProblem.GATED_LOGGED_OUT, HubProblem.BAD_TOKEN})

@@ -8,7 +8,7 @@ from collections.abc import Collection
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.catalog import ModelRow, SearchFilters, Sort
-from playground.hub.source import parse_hub_id
+from playground.hub.source import is_address, parse_hub_id
 
 
 def typed_model(typed: str) -> ModelSpec | None:
@@ -20,6 +20,16 @@ def typed_model(typed: str) -> ModelSpec | None:
     if "/" in typed:
         with contextlib.suppress(ModelError):
             return parse_hub_id(typed)
+    return None
+
+
+def wrong_address(typed: str) -> ModelError | None:
+    """Return what is wrong with a pasted address that leads to no model, None where none is."""
+    if is_address(typed):
+        try:
+            parse_hub_id(typed)
+        except ModelError as error:
+            return error
     return None
 
 

@@ -26,6 +26,7 @@ from playground.core.settings import Settings, SettingsStore
 from playground.gui.context import AppContext
 from playground.gui.downloads.controller import DownloadsController
 from playground.gui.lanes.lane import LaneController
+from playground.gui.lanes.preparation import Prepare
 from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
@@ -120,6 +121,7 @@ def make_window(qtbot: QtBot, tmp_path: Path, warm_engines: WarmEngines) -> Iter
         *options: str,
         settings: Settings | None = None,
         real: bool = False,
+        prepare: Prepare = scripted_prepare,
         place: HubPlace | None = None,
         environment: Mapping[str, str] | None = None,
         standby: bool = False,
@@ -136,7 +138,7 @@ def make_window(qtbot: QtBot, tmp_path: Path, warm_engines: WarmEngines) -> Iter
             window = Playground(
                 store,
                 make_engine=lambda _: EngineProcess(scripted_command(*options)),
-                prepare=scripted_prepare,
+                prepare=prepare,
                 place=place,
                 environment=environment,
             )

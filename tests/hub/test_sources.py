@@ -10,7 +10,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.hub.downloads.needed_files import needed_files
 from playground.hub.redaction import redact
-from playground.hub.source import SourceKind, kind_of, parse_hub_id
+from playground.hub.source import SourceKind, kind_of, model_spec, parse_hub_id
 
 BASE = ["config.json", "tokenizer.json", "tokenizer_config.json"]
 
@@ -25,10 +25,47 @@ BASE = ["config.json", "tokenizer.json", "tokenizer_config.json"]
         ("https://huggingface.co/owner/name", ModelSpec("owner/name")),
         ("https://huggingface.co/owner/name/tree/main?x=1", ModelSpec("owner/name")),
         ("https://huggingface.co/owner/name/tree/v2", ModelSpec("owner/name", "v2")),
+        ("HTTPS://HuggingFace.co/owner/name/", ModelSpec("owner/name")),
+        ("huggingface.co/owner/name", ModelSpec("owner/name")),
+        ("hf.co/owner/name#usage", ModelSpec("owner/name")),
+        ("https://huggingface.co/gpt2", ModelSpec("gpt2")),
+        ("https://huggingface.co/gpt2/tree/main/onnx", ModelSpec("gpt2")),
+        ("https://huggingface.co/owner/name/blob/v2/config.json", ModelSpec("owner/name", "v2")),
+        ("https://huggingface.co/owner/name/resolve/main/a/b.json", ModelSpec("owner/name")),
+        (
+            "https://huggingface.co/owner/name/tree/refs%2Fpr%2F3",
+            ModelSpec("owner/name", "refs/pr/3"),
+        ),
+        ("https://huggingface.co/owner/name/tree/refs/pr/3", ModelSpec("owner/name", "refs/pr/3")),
+        ("https://huggingface.co/owner/name/discussions/7", ModelSpec("owner/name")),
+        ("https://hub.company.example:8443/owner/name", ModelSpec("owner/name")),
     ],
 )
-def test_ids_are_read(text: str, spec: ModelSpec) -> None:
+def test_ids_are_read(text: str, spec: ModelSpec, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "https://hub.company.example:8443/")
     assert parse_hub_id(text) == spec
+    assert kind_of(text) is SourceKind.HUB
+    assert model_spec(text) == spec
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("https://github.com/owner/name", "github.com is not the Hugging Face Hub"),
+        ("https://huggingface.co.evil.example/owner/name", "is not the Hugging Face Hub"),
+        ("https://[::1/owner/name", "is not the Hugging Face Hub"),
+        ("https://huggingface.co/datasets/owner/name", "a data set, not of a model"),
+        ("https://huggingface.co/spaces/owner/name", "a space, not of a model"),
+        ("https://huggingface.co/", "is not a Hub id"),
+        ("https://huggingface.co/owner/..%2F..%2Fetc", "is not a Hub id"),
+        ("https://huggingface.co/owner/name/tree/..%2F..", "is not a revision"),
+        ("bundled", "comes with the playground"),
+    ],
+)
+def test_what_leads_to_no_model_says_so(text: str, said: str) -> None:
+    with pytest.raises(ModelError, match=said) as caught:
+        parse_hub_id(text)
+    assert caught.value.remedy
 
 
 @pytest.mark.parametrize(

@@ -30,7 +30,8 @@ _UNITS = {"K": 10**3, "M": 10**6, "B": 10**9, "T": 10**12}
 class Repository:
     """A model repository. `gated` is the API's value; a gated one serves files to `granted`.
 
-    `declared` are sizes that are reported in place of the real ones. `facts` are further values of
+    `declared` are sizes that are reported in place of the real ones, `damaged` contents that are
+    sent in place of them, under the true content's hash. `facts` are further values of
     the API by their names there ("downloads", "safetensors", "cardData", "evalResults", ...).
     """
 
@@ -42,6 +43,7 @@ class Repository:
     tags: tuple[str, ...] = ()
     refs: dict[str, str] = field(default_factory=dict)
     declared: dict[str, int] = field(default_factory=dict)
+    damaged: dict[str, bytes] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
     versions: dict[str, dict[str, bytes]] = field(default_factory=dict)  # earlier ones, by commit
 
@@ -92,7 +94,7 @@ class Repository:
                 config = json.loads(self.files["config.json"])
                 wanted = ("architectures", "model_type", "quantization_config")
                 known["config"] = {k: config[k] for k in wanted if k in config}
-            except (ValueError, TypeError):
+            except (ValueError, TypeError, RecursionError):
                 pass  # the Hub leaves it out, too
         return known | self.facts
 
@@ -101,6 +103,19 @@ class Repository:
             _tree_entry(name, data, self.size(name, data))
             for name, data in sorted(self.files_at(commit).items())
         ]
+
+    def blobs(self, commit: str) -> list[dict[str, Any]]:
+        """Return the files with sizes and hashes, as `?blobs=true` lists them."""
+        told = []
+        for entry in self.tree(commit):
+            file = {"rfilename": entry["path"], "size": entry["size"], "blobId": entry["oid"]}
+            if "lfs" in entry:
+                lfs = entry["lfs"]
+                file["lfs"] = {
+                    "sha256": lfs["oid"], "size": lfs["size"], "pointerSize": lfs["pointerSize"],
+                }  # fmt: skip
+            told.append(file)
+        return told
 
     def size(self, name: str, data: bytes) -> int:
         return self.declared.get(name, len(data))

@@ -81,6 +81,8 @@ class HubServer:
         self.requests: list[str] = []
         self.faults: list[Fault] = []
         self.blobs: dict[str, bytes] = {}
+        self.links_until = 1  # links with another time of expiry are refused
+        self.ranges: list[str] = []  # the Range header of each GET for a file, "" for none
         self._lock = threading.Lock()
         self._server = _Server(("127.0.0.1", 0), self._handler())
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
@@ -165,6 +167,8 @@ class _Handler(BaseHTTPRequestHandler):
     def _answer(self) -> None:
         request = f"{self.command} {self.path}"
         self.hub.requests.append(request)
+        if self.command == "GET" and not self.path.startswith("/api/"):
+            self.hub.ranges.append(self.headers.get("Range", ""))
         self._fault = self.hub.fault_for(request)
         try:
             if self._fault is not None and self._fault.status:
@@ -238,6 +242,8 @@ class _Handler(BaseHTTPRequestHandler):
             return
         repository, commit = found
         info = repository.info(commit)
+        if "blobs" in self._query:
+            info["siblings"] = repository.blobs(commit)
         asked = self._query.get("expand")
         told = expanded(info, asked) if asked else info
         if told is None:
@@ -275,23 +281,31 @@ class _Handler(BaseHTTPRequestHandler):
         if data is None:
             self._error(404, "EntryNotFound", "Entry not found", headers)
             return
+        sent = repository.damaged.get(path, data)
         if not path.endswith(SUFFIXES_IN_LFS):
-            self._body(data, headers | {"ETag": f'"{blob_id(data)}"'})
+            self._body(sent, headers | {"ETag": f'"{blob_id(data)}"'})
             return
         sha256 = hashlib.sha256(data).hexdigest()
-        self.hub.blobs[sha256] = data
+        self.hub.blobs[sha256] = sent
         headers["X-Linked-Etag"] = f'"{sha256}"'
         headers["X-Linked-Size"] = str(repository.size(path, data))
         # Another host name, so that the client must not send its token along.
-        headers["Location"] = f"http://localhost:{self.hub.port}/cdn/{sha256}?name={quote(path)}"
+        headers["Location"] = (
+            f"http://localhost:{self.hub.port}/cdn/{sha256}?name={quote(path)}"
+            f"&Expires={self.hub.links_until}"
+        )
         self._send(302, b"", headers)
 
     def _cdn(self, sha256: str) -> None:
         data = self.hub.blobs.get(sha256)
         if data is None or self.headers.get("Authorization"):
             self._error(400, "", "Not a signed request")
-            return
-        self._body(data, {"ETag": f'"{sha256}"'})
+        elif self._query.get("Expires") != [str(self.hub.links_until)]:
+            self._send(403, b"<Error><Code>AccessDenied</Code></Error>", {})
+        else:
+            # A tag of the storage's own, as a file in several parts has it.
+            tag = hashlib.md5(data, usedforsecurity=False).hexdigest()
+            self._body(data, {"ETag": f'"{tag}-2"'})
 
     # answers
 
@@ -336,16 +350,22 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(value).encode(), told)
 
     def _body(self, data: bytes, headers: Mapping[str, str]) -> None:
-        """Send a file, or the part that a Range header requests."""
-        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range", ""))
-        if asked is None:
-            self._send(200, data, {"Accept-Ranges": "bytes", **headers})
+        """Send a file, or the part that a Range header requests (RFC 9110, 13.1.5 and 14)."""
+        headers = {"Accept-Ranges": "bytes", **headers}
+        asked = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        same = self.headers.get("If-Range", headers["ETag"]) == headers["ETag"]
+        if asked is None or not any(asked.groups()) or not same:
+            self._send(200, data, headers)
             return
-        start, end = int(asked[1]), int(asked[2] or len(data) - 1)
-        if start >= len(data):
-            self._send(416, b"", {"Content-Range": f"bytes */{len(data)}"})
+        size = len(data)
+        if asked[1]:
+            start, end = int(asked[1]), min(int(asked[2] or size), size - 1)
+        else:  # the last so many bytes
+            start, end = max(0, size - int(asked[2])), size - 1
+        if start > end:
+            self._send(416, b"", {**headers, "Content-Range": f"bytes */{size}"})
             return
-        told = {"Content-Range": f"bytes {start}-{end}/{len(data)}", **headers}
+        told = {**headers, "Content-Range": f"bytes {start}-{end}/{size}"}
         self._send(206, data[start : end + 1], told)
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:

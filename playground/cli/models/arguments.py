@@ -13,7 +13,7 @@ SORTS = ("downloads", "likes", "trending", "updated", "created")
 
 
 def add_models(commands: Commands) -> None:
-    """Add the command with its five actions."""
+    """Add the command with its actions."""
     models = commands.add_parser(
         "models",
         help="find models, look at them, download and delete them",
@@ -41,6 +41,13 @@ def add_models(commands: Commands) -> None:
     download.add_argument(
         "models", type=name, nargs="+", metavar="ID", help="owner/name[@revision]"
     )
+    check = actions.add_parser(
+        "check", help="compare a model's files with the hashes that the Hub announces"
+    )
+    check.add_argument("model", type=name, metavar="M", help="as `playground models list` names it")
+    check.add_argument(
+        "--fetch", action="store_true", help="download damaged and missing files again"
+    )
     delete = actions.add_parser("delete", help="delete a model from this machine")
     delete.add_argument(
         "model", type=name, metavar="M", help="as `playground models list` names it"
@@ -50,8 +57,8 @@ def add_models(commands: Commands) -> None:
         action="store_true",
         help="delete it; without --yes, only show what that would free",
     )
-    add_json(here, show, delete, download)
-    for action in (here, show, delete):
+    add_json(here, show, delete, download, check)
+    for action in (here, show, delete, check):
         action.add_argument(
             "--folder",
             type=name,

@@ -10,6 +10,7 @@ from typing import Any
 from playground.cli.console import Console
 from playground.cli.models.memory_table import show_memory
 from playground.core.errors import ModelError
+from playground.core.facts import ModelSpec
 from playground.core.format import NOTHING, printable, short_count, size_text
 from playground.core.memory.plan import rough_verdict
 from playground.core.settings import SettingsStore
@@ -17,7 +18,8 @@ from playground.core.system.machine import machine_memory
 from playground.core.system.paths import full_path
 from playground.hub.catalog import ModelPage, ModelRow, SearchFilters, Sort, Where
 from playground.hub.downloads.items import DownloadItem, DownloadState
-from playground.hub.source import SourceKind, kind_of, parse_hub_id
+from playground.hub.matching import typed_model
+from playground.hub.source import BUNDLED, SourceKind, kind_of, parse_hub_id
 
 
 def models(args: argparse.Namespace) -> int:
@@ -31,7 +33,9 @@ def models(args: argparse.Namespace) -> int:
         case "show":
             return _show(args, console)
         case "download":
-            return _download(args.models, console)
+            return _download([parse_hub_id(text) for text in args.models], console)
+        case "check":
+            return _check(args, console)
         case _:
             return _delete(args, console)
 
@@ -120,7 +124,7 @@ def _show(args: argparse.Namespace, console: Console) -> int:
     return 0
 
 
-def _download(ids: Sequence[str], console: Console) -> int:
+def _download(specs: Sequence[ModelSpec], console: Console) -> int:
     from playground.cli.requests import show_download
     from playground.hub.downloads.fetch import fetch
 
@@ -131,20 +135,54 @@ def _download(ids: Sequence[str], console: Console) -> int:
             console.print(f"{item.key}: {size_text(item.total_bytes)} in {item.folder}")
 
     try:
-        fetch([parse_hub_id(text) for text in ids], observe)
+        fetch(specs, observe)
     finally:
         console.end_status()
     return 0
 
 
+def _check(args: argparse.Namespace, console: Console) -> int:
+    from playground.hub.local.check import bytes_to_check, check_files, remove_damaged
+
+    row = _named(args)
+    total, done = bytes_to_check(row), 0
+
+    def observe(count: int) -> None:
+        nonlocal done
+        done += count
+        percent = 100 * done // max(total, 1)
+        shown = percent if console.live else percent // 10 * 10
+        console.status(f"checking {_title(row)} · {shown} %")
+
+    try:
+        found = check_files(row, observe)
+    finally:
+        console.end_status()
+    console.event(
+        "checked",
+        model=_title(row),
+        sound=found.sound,
+        files=found.checked,
+        bytes=found.checked_bytes,
+        damaged=list(found.damaged),
+        missing=list(found.missing),
+        unknown=list(found.unknown),
+        fingerprint=found.fingerprint,
+    )
+    console.print(printable(found.text))
+    if found.sound:
+        return 0
+    if not args.fetch:
+        console.note("Add --fetch to download what is damaged or missing again.")
+        return 1
+    remove_damaged(found)
+    return _download([ModelSpec(row.spec.source, row.commit)], console)
+
+
 def _delete(args: argparse.Namespace, console: Console) -> int:
     from playground.hub.local.deletion import delete, plan_deletion
 
-    row = next((r for r in _local(args) if args.model in (_title(r), str(r.folder))), None)
-    if row is None:
-        raise ModelError(
-            f"{args.model} is not on this machine.", "`playground models list` shows what is."
-        )
+    row = _named(args)
     plan = plan_deletion(row)
     if not args.yes:
         console.event("would_delete", model=_title(row), freed=plan.freed, keeps=plan.keeps)
@@ -157,6 +195,26 @@ def _delete(args: argparse.Namespace, console: Console) -> int:
     console.event("deleted", model=_title(row), freed=freed)
     console.print(f"Deleted {_title(row)} and freed {size_text(freed)}. {plan.keeps}".strip())
     return 0
+
+
+def _named(args: argparse.Namespace) -> ModelRow:
+    """Return the model on this machine that the command names. Raises ModelError."""
+    typed, rows = typed_model(args.model), _local(args)
+    found = [r for r in rows if args.model in (_title(r), str(r.folder)) or r.spec == typed]
+    if not found and typed is not None and not typed.revision:
+        found = [r for r in rows if r.where is Where.CACHE and r.spec.source == typed.source]
+    if not found and args.model == BUNDLED:
+        found = [r for r in rows if r.where is Where.BUNDLED]
+    if not found:
+        raise ModelError(
+            f"{args.model} is not on this machine.", "`playground models list` shows what is."
+        )
+    if len(found) > 1:
+        raise ModelError(
+            f"There are {len(found)} revisions of {args.model} on this machine.",
+            f"Name one of them: {', '.join(map(_title, found[:5]))}.",
+        )
+    return found[0]
 
 
 def _local(args: argparse.Namespace) -> list[ModelRow]:

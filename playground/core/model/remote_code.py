@@ -47,6 +47,11 @@ class RemoteCode:
     elsewhere: tuple[str, ...] = ()
     unseen: tuple[str, ...] = ()
 
+    @property
+    def version(self) -> str:
+        """The beginning of the hash, which names the code where its folder has no commits."""
+        return self.digest[:23]
+
 
 def brings_code(folder: Path) -> bool:
     """Return whether the model or its tokenizer refers to classes in its own code.

@@ -245,12 +245,12 @@ def check_agreement(request: LoadRequest | QuantizeRequest) -> None:
     agreed = request.trust_remote_code
     if not agreed:
         return
-    if request.commit and agreed != request.commit:
+    code = read_code(Path(request.folder))
+    if agreed not in (request.commit or agreed, code.version):
         raise RemoteCodeError(
             f"You agreed to run the code of commit {agreed[:12]}, not of {request.commit[:12]}.",
             "Look at this commit's code, and agree to it if you trust it.",
         )
-    code = read_code(Path(request.folder))
     check_reviewable(code)
     if request.code and request.code != code.digest:
         raise RemoteCodeError(

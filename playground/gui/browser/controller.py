@@ -28,7 +28,7 @@ from playground.gui.toolkit.background import Task
 from playground.gui.toolkit.widgets import announce
 from playground.hub.catalog import ModelRow, SearchPage
 from playground.hub.errors import HubError
-from playground.hub.matching import matches, typed_model
+from playground.hub.matching import matches, typed_model, wrong_address
 from playground.hub.pages.browse import Here, HubPages, list_here, look_up
 
 #: Between the last key press and the request to the Hub.
@@ -208,9 +208,10 @@ class BrowserController(QObject):
         self._debounce.stop()
         self._free_memory = self._read_free_memory()
         filters = self.view.filters.filters()
-        if filters.here_only:
+        wrong = wrong_address(filters.text)
+        if filters.here_only or wrong is not None:
             self._found = []
-            self._show(asking=False, more=False, error=None)
+            self._show(asking=False, more=False, error=wrong)
             return
         self._outdate()
         self._empty_pages = 0

@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from playground.core.errors import PlaygroundError
+from playground.core.errors import ModelError, PlaygroundError
 from playground.gui.browser.model_list import ON_THE_HUB, Entry, Heading, Line, Scope
 from playground.hub.catalog import Sort
+from playground.hub.errors import HubError
 
 #: What the notice's button does.
 Action = Literal["", "retry", "loosen", "more"]
@@ -55,7 +56,10 @@ def notice(
             remedy += " The playground tries again automatically then."
         if shown and Heading(ON_THE_HUB) not in lines:
             remedy += " Until then the list shows what is here."
-        return Notice(progress.error.message, remedy.strip(), "retry", "error")
+        # An address that leads to no model is not the Hub's failure.
+        wrong = isinstance(progress.error, ModelError) and not isinstance(progress.error, HubError)
+        action: Action = "" if wrong else "retry"
+        return Notice(progress.error.message, remedy.strip(), action, "error")
     if progress.more and progress.nothing_new and not progress.asking:
         return Notice(
             "None of the Hub's next models matches the filters.",

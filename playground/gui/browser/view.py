@@ -38,6 +38,7 @@ class BrowserView(QWidget):
         set_kind(self._summary, "tone", "muted")
         self.favourite = self._action("Add to &favourites", "Ctrl+D")
         self.delete = self._action("&Delete from this machine…", "Del")
+        self.check = QAction("&Check its files", self)
         self.refresh = self._action("&Refresh", "F5")
         self.delete.setShortcutContext(Qt.ShortcutContext.WidgetShortcut)
         self.list.addAction(self.delete)
@@ -86,6 +87,7 @@ class BrowserView(QWidget):
         self.favourite.setText("Remove from &favourites" if marked else "Add to &favourites")
         self.buttons[0].set_icon_name("star-filled" if marked else "star")
         self.delete.setEnabled(deletable)
+        self.check.setEnabled(entry is not None and entry.row.folder is not None)
         actions = (self.favourite, self.delete, self.refresh)
         for button, action in zip(self.buttons, actions, strict=True):
             button.setEnabled(action.isEnabled())
@@ -124,7 +126,7 @@ class BrowserView(QWidget):
 
     def _open_menu(self, place: QPoint) -> None:
         menu = QMenu(self)
-        menu.addActions([self.favourite, self.delete])
+        menu.addActions([self.favourite, self.check, self.delete])
         menu.aboutToHide.connect(menu.deleteLater)
         menu.popup(place)
 

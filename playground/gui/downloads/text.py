@@ -26,7 +26,7 @@ def state_text(item: DownloadItem, now: float) -> str:
         case DownloadState.FAILED:
             return f"{item.message} {item.remedy}".strip()
         case DownloadState.CANCELLED:
-            return "Cancelled. Finished files are kept; another try resumes from them."
+            return "Cancelled. Finished files are kept, unfinished ones are removed."
 
 
 def summary(items: Sequence[DownloadItem]) -> str:
@@ -51,7 +51,9 @@ def _running(item: DownloadItem) -> str:
         return f"{text} · nothing has arrived for {human_duration(item.quiet_s)}"
     if item.bytes_per_s > 0:
         text += f" · {size_text(int(item.bytes_per_s))}/s"
+    if item.done_bytes >= item.total_bytes:
+        return f"{size_text(item.total_bytes)} have arrived · checking them"
     left = item.remaining_s
-    if left is not None and item.done_bytes < item.total_bytes:
+    if left is not None:
         text += f" · {human_duration(left)} left"
     return text

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 
+import msgspec
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
 from playground.core.errors import PlaygroundError
@@ -33,6 +34,7 @@ from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.outcomes import no_environment, process_ended
 from playground.gui.lanes.preparation import FreeBytes, LanePreparation, Prepare
 from playground.gui.toolkit.background import Background
+from playground.hub.local.fingerprint import is_sampled
 
 log = logging.getLogger(__name__)
 
@@ -221,6 +223,15 @@ class LaneController(QObject):
         self._engine.send(self.generation.command(time.monotonic()))
         return True
 
+    def note_commit(self, commit: str) -> None:
+        """Take the fingerprint of whole files, which have been hashed since the load."""
+        loaded = self.state.loaded
+        if loaded is not None:
+            request = msgspec.structs.replace(loaded.request, commit=commit)
+            known = msgspec.structs.replace(loaded, request=request)
+            self.state = replace(self.state, loaded=known)
+            self.state_changed.emit(self)
+
     def shut_down(self) -> None:
         """End the process now and accept no more commands; `wait` waits for it."""
         self._closing = True
@@ -279,11 +290,18 @@ class LaneController(QObject):
         self._ignores_stop = False
         if tail:
             self.text_arrived.emit(tail)
-        answer = generation.stamped(answer)
+        answer = self._with_known_commit(generation.stamped(answer))
         generation.answer, generation.ended = answer, True
         self.state = advance(self.state, Finished(number, answer), time.monotonic())
         self.answered.emit(answer)
         self.state_changed.emit(self)
+
+    def _with_known_commit(self, answer: Answer) -> Answer:
+        loaded = self.state.loaded
+        if loaded is None or not is_sampled(answer.stamp.commit):
+            return answer
+        stamp = msgspec.structs.replace(answer.stamp, commit=loaded.request.commit)
+        return msgspec.structs.replace(answer, stamp=stamp)
 
     def _on_command_failed(self, event: Failed) -> None:
         generating = self.state.stage is Stage.GENERATING

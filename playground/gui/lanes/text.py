@@ -159,8 +159,9 @@ def disturbance_text(disturbed_by: Sequence[str]) -> str:
 def stamp_line(answer: Answer) -> str:
     """Return the stamp in one line: how the answer ended and what produced it."""
     stamp = answer.stamp
-    # A folder without commits has a fingerprint instead, "sha256:…".
-    commit = f"@{stamp.commit.removeprefix('sha256:')[:7]}" if stamp.commit else ""
+    # A folder without commits has a fingerprint instead, "sha256:…" or "sampled:…".
+    kind, _, digits = stamp.commit.rpartition(":")
+    commit = f"@{digits[:7]}{' (sampled)' if kind == 'sampled' else ''}" if digits else ""
     options = stamp.options
     sampling = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
     parts = [

@@ -11,6 +11,7 @@ from playground.core.facts import ModelSpec
 from playground.core.format import plain_line, size_text
 from playground.gui.context import AppContext
 from playground.gui.memory.controller import MemoryController
+from playground.gui.model_page.check_controller import FilesCheckController
 from playground.gui.model_page.lane_plans import LanePlan, comparison, trial, versus
 from playground.gui.model_page.text import closed, warnings
 from playground.gui.model_page.view import ModelPageView
@@ -61,6 +62,7 @@ class ModelPageController(QObject):
         self._reading: Task | None = None
         self._asking: Task | None = None
         self._plan: LanePlan | None = None
+        self.check = FilesCheckController(view.check, context, self)
         self._settle = QTimer(self, singleShot=True, interval=SETTLE_MS)
         self._settle.timeout.connect(self._read)
         self._connect()
@@ -91,6 +93,12 @@ class ModelPageController(QObject):
             self._turn_to(self._history.pop())
 
     @Slot()
+    def check_files(self) -> None:
+        """Show the files of the page's model, and compare them with their hashes."""
+        self.view.show_section("files")
+        self.check.start()
+
+    @Slot()
     def reload(self) -> None:
         """Read the page again: it, or the model's files here, may have changed."""
         self._turn_to(self._row)
@@ -98,6 +106,7 @@ class ModelPageController(QObject):
     def close(self) -> None:
         """Stop asking, and drop answers that are still to come."""
         self._settle.stop()
+        self.check.close()
         for task in (self._reading, self._asking):
             if task is not None:
                 task.abandon()
@@ -108,6 +117,7 @@ class ModelPageController(QObject):
         self._row, self.page, self.usable, self.groups = row, None, None, ()
         self._measured, self._versions_problem, self._ask_at = False, "", ""
         self._memory.clear()
+        self.check.show_row(row)
         self.view.head.back_button.setVisible(bool(self._history))
         self.turned.emit(row)
         if row is None:

@@ -18,6 +18,7 @@ from playground.core.format import plain_line, size_text
 from playground.gui.memory.chart import MemoryChart
 from playground.gui.model_page.card_markdown import drawable
 from playground.gui.model_page.card_view import CardView
+from playground.gui.model_page.check_view import FilesCheckBar
 from playground.gui.model_page.head import PageHead
 from playground.gui.model_page.text import (
     CAVEAT,
@@ -94,6 +95,7 @@ class ModelPageView(QFrame):
         self.trial_button = push_button("Try it on &my own prompts")
         self.files = RowsTable("Files", FILE_COLUMNS, right=(1,))
         self._files_line = muted_label("", wrap=True)
+        self.check = FilesCheckBar()
         self._stack = QStackedWidget()
         self._pages: dict[str, QWidget] = {}
         self._build()
@@ -211,7 +213,7 @@ class ModelPageView(QFrame):
         column = self._add("results", self.results, self._caveat)
         column.addWidget(self.trial_button, 0, Qt.AlignmentFlag.AlignLeft)
         column.addWidget(self._no_results, 1)
-        self._add("files", self._files_line, self.files)
+        self._add("files", self._files_line, self.check, self.files)
         actions = h_box(
             self.retry_button,
             self.download_button,

@@ -201,6 +201,7 @@ class ModelPicker(QDialog):
         self.view.folder_add_requested.connect(self.ask_model_folder)
         self.view.folder_remove_requested.connect(self._remove_folder)
         self.view.delete.triggered.connect(self._delete)
+        self.view.check.triggered.connect(self.pages.check_files)
         self.deletion.deleted.connect(self.browser.read_here)
         self.deletion.reported.connect(self._say)
         self.pages.turned.connect(self._enable_use)

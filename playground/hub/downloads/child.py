@@ -10,38 +10,35 @@ import os
 import shutil
 import sys
 import threading
-import time
-from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from typing import BinaryIO
 
-from huggingface_hub import HfApi, constants, snapshot_download
-from huggingface_hub.file_download import DryRunFileInfo
+from huggingface_hub import HfApi, constants
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.format import size_text
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.system.files import write_atomically
 from playground.core.system.paths import full_path
+from playground.core.system.reader import read_object
 from playground.hub.downloads.events import (
-    Advanced,
     Broken,
-    ChildMessage,
     Completed,
-    Opening,
+    DownloadEvent,
     Planned,
     encode_line,
 )
 from playground.hub.downloads.needed_files import needed_files
-from playground.hub.downloads.partial_files import PartialFiles
+from playground.hub.downloads.progress import ProgressReporter
+from playground.hub.downloads.transfer import HubFile, Transfer
 from playground.hub.errors import HubError, HubProblem
 from playground.hub.site import failures
 
-REPORT_EVERY_S = 0.2
-_RATE_WINDOW_S = 5.0
 _ANSWER_WITHIN_S = 20.0
 _WORKERS = 4
+_WEIGHTS = ".safetensors"
 #: Bytes between two writes; with the library's 10 MiB a slow download would seem to stand still.
 _CHUNK = 256 * 1024
 
@@ -53,68 +50,13 @@ class EventWriter:
         self._stream = stream
         self._lock = threading.Lock()
 
-    def __call__(self, event: ChildMessage) -> None:
+    def __call__(self, event: DownloadEvent) -> None:
         with self._lock:
             self._stream.write(encode_line(event))
             self._stream.flush()
 
 
-class ProgressReporter:
-    """Reports the progress of a download at a steady pace, from the sizes of its files.
-
-    Sizes on disk are right for every way of transfer (plain HTTP, Xet) and library version.
-    """
-
-    def __init__(
-        self, plan: Sequence[DryRunFileInfo], partial: PartialFiles, emit: EventWriter
-    ) -> None:
-        self._emit = emit
-        self._partial = partial
-        self._pending = {Path(f.local_path): f.file_size or 0 for f in plan if f.will_download}
-        self._total = sum(f.file_size or 0 for f in plan)
-        self._done = self._total - sum(self._pending.values())
-        self._moved_at = time.monotonic()
-        self._samples: deque[tuple[float, int]] = deque([(self._moved_at, self._done)])
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
-
-    def __enter__(self) -> ProgressReporter:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_exc: object) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._stop.wait(REPORT_EVERY_S):
-            self._report()
-        self._report()
-
-    def _report(self) -> None:
-        partial = self._partial.bytes_written()
-        left = sum(size for path, size in self._pending.items() if not path.exists())
-        done = self._total - left + partial
-        now = time.monotonic()
-        if done > self._done:
-            self._done, self._moved_at = min(done, self._total), now
-        self._samples.append((now, self._done))
-        while now - self._samples[0][0] > _RATE_WINDOW_S and len(self._samples) > 2:
-            self._samples.popleft()
-        then, before = self._samples[0]
-        self._emit(
-            Advanced(
-                done_bytes=self._done,
-                total_bytes=self._total,
-                bytes_per_s=(self._done - before) / (now - then) if now > then else 0.0,
-                quiet_s=now - self._moved_at,
-            )
-        )
-
-
-def download(
-    id_: str, revision: str, commit: str, partial: PartialFiles, emit: EventWriter
-) -> Completed:
+def download(id_: str, revision: str, commit: str, emit: EventWriter) -> Completed:
     """Download the files that loading a model needs.
 
     A `commit` stands above the revision, which may name another one by now. Raises ModelError,
@@ -122,34 +64,85 @@ def download(
     """
     if constants.is_offline_mode():
         raise failures.offline_mode()
-    api = HfApi()
-    info = api.model_info(id_, revision=commit or revision or None, timeout=_ANSWER_WITHIN_S)
+    info = HfApi().model_info(
+        id_,
+        revision=commit or revision or None,
+        timeout=_ANSWER_WITHIN_S,
+        files_metadata=True,
+    )
     if info.sha is None:
         raise ModelError(f"The Hub names no commit of {id_}.", "Try again.")
-    names = [sibling.rfilename for sibling in info.siblings or ()]
-    patterns = [_literally(name) for name in needed_files(id_, names)]
+    siblings = {sibling.rfilename: sibling for sibling in info.siblings or ()}
+    needed = needed_files(id_, siblings)
     # By commit, so that a push in between cannot mix two versions.
-    plan = snapshot_download(id_, revision=info.sha, allow_patterns=patterns, dry_run=True)
-    total = sum(f.file_size or 0 for f in plan)
-    missing = sum(f.file_size or 0 for f in plan if f.will_download)
+    transfer = Transfer(id_, info.sha, Path(constants.HF_HUB_CACHE))
+    files = [transfer.describe(siblings[name]) for name in needed]
+    progress = ProgressReporter(files, transfer.bytes_here, emit)
     emit(
         Planned(
             commit=info.sha,
-            files=len(plan),
-            total_bytes=total,
-            present_bytes=total - missing,
+            repository=str(transfer.repository),
+            files=len(files),
+            total_bytes=progress.total_bytes,
+            present_bytes=progress.done_bytes,
         )
     )
-    _check_space(missing)
-    with ProgressReporter(plan, partial, emit):
-        folder = Path(
-            snapshot_download(id_, revision=info.sha, allow_patterns=patterns, max_workers=_WORKERS)
-        )
-    read_checkpoint(folder)
+    _check_space(progress.total_bytes - progress.done_bytes)
+    with progress:
+        # What is wrong with the small files is told before the weights are downloaded.
+        weights = [file for file in files if file.name.endswith(_WEIGHTS)]
+        _bring(transfer, [file for file in files if file not in weights], progress)
+        _check_config(id_, transfer.folder)
+        _bring(transfer, weights, progress)
+        _check_model(id_, transfer, files, progress)
     if info.sha != revision:
-        ref = folder.parent.parent / "refs" / (revision or constants.DEFAULT_REVISION)
+        ref = transfer.repository / "refs" / (revision or constants.DEFAULT_REVISION)
         write_atomically(ref, info.sha.encode())
-    return Completed(str(folder), info.sha)
+    return Completed(str(transfer.folder), info.sha)
+
+
+def _bring(transfer: Transfer, files: Iterable[HubFile], progress: ProgressReporter) -> None:
+    """Bring files in parallel; after a failure, those that have not begun are left."""
+    with ThreadPoolExecutor(_WORKERS, "transfer") as pool:
+        waiting = [pool.submit(transfer.bring, file, progress.checked) for file in files]
+        try:
+            for future in as_completed(waiting):
+                future.result()
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _check_config(id_: str, folder: Path) -> None:
+    """Refuse a model whose config.json cannot be read: no part of it could be loaded."""
+    try:
+        read_object(folder / "config.json")
+    except FileError as error:
+        raise _unusable(id_, error.message, error.detail) from error
+
+
+def _check_model(
+    id_: str, transfer: Transfer, files: Iterable[HubFile], progress: ProgressReporter
+) -> None:
+    """Refuse a model that cannot be loaded: because of the Hub's files, or of damaged ones here."""
+    try:
+        read_checkpoint(transfer.folder)
+    except ModelError as error:
+        bad = [file.name for file in files if transfer.remove_damaged(file, progress.checked)]
+        if not bad:
+            raise _unusable(id_, error.message, error.detail) from error
+        raise HubError(
+            f"{bad[0]} of {id_} was damaged on this machine.",
+            "Try again to download it anew.",
+            problem=HubProblem.INCOMPLETE,
+        ) from error
+
+
+def _unusable(id_: str, reason: str, detail: str = "") -> ModelError:
+    return ModelError(
+        f"{id_} cannot be loaded as it is on the Hub. {reason}",
+        "Choose another repository or revision of the model; downloading it again does not help.",
+        detail,
+    )
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -157,13 +150,11 @@ def main(arguments: Sequence[str]) -> int:
     # Libraries print to stdout: that goes to stderr, and events have a descriptor of their own.
     emit = EventWriter(os.fdopen(os.dup(1), "wb"))
     os.dup2(2, 1)
-    partial = PartialFiles(lambda path: emit(Opening(path)))
-    partial.watch()
-    threading.Thread(target=_leave_with_parent, args=(partial,), name="parent", daemon=True).start()
+    threading.Thread(target=_leave_with_parent, name="parent", daemon=True).start()
     constants.DOWNLOAD_CHUNK_SIZE = _CHUNK
     id_, revision, commit = arguments
     try:
-        emit(download(id_, revision, commit, partial, emit))
+        emit(download(id_, revision, commit, emit))
     except Exception as error:
         emit(_broken(failures.explain(error, id_, commit or revision)))
         return 1
@@ -185,11 +176,10 @@ def _broken(error: ModelError) -> Broken:
     )
 
 
-def _leave_with_parent(partial: PartialFiles) -> None:
-    """Wait for the end of stdin, remove unfinished files, and exit at once."""
+def _leave_with_parent() -> None:
+    """Wait for the end of stdin and exit at once; unfinished files stay for the next start."""
     while os.read(0, 1024):
         pass
-    partial.remove_all()
     os._exit(3)
 
 
@@ -204,11 +194,6 @@ def _check_space(needed: int) -> None:
             f"disk with {constants.HF_HUB_CACHE}.",
             "Free some space, or set HF_HOME to a folder on a larger disk.",
         )
-
-
-def _literally(name: str) -> str:
-    """Return a pattern that matches this file name only."""
-    return "".join(f"[{c}]" if c in "*?[" else c for c in name)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from playground.hub.downloads.events import (
     Cancelled,
     Completed,
     DownloadEvent,
-    Opening,
+    Planned,
     decode_line,
 )
 from playground.hub.redaction import redact
@@ -33,15 +33,23 @@ _GRACE_S = 5.0
 
 
 class Download:
-    """One download. `events` is for one reading thread; `cancel` may be called from any."""
+    """One download. `events` is for one reading thread; `stop` and `cancel` may be called from any.
+
+    Unfinished files stay, for the next download to go on with; only `cancel` removes them.
+    """
 
     def __init__(
-        self, spec: ModelSpec, environment: Mapping[str, str] | None = None, commit: str = ""
+        self,
+        spec: ModelSpec,
+        environment: Mapping[str, str] | None = None,
+        commit: str = "",
+        repository: str = "",
     ) -> None:
         """Start nothing yet. Raises ModelError where the spec names no Hub model.
 
         `environment` replaces this process's for the child. A `commit` is downloaded in place of
-        the one that the spec's revision names by now.
+        the one that the spec's revision names by now. `repository` is the model's folder in the
+        cache, where an earlier download has told it.
         """
         check_hub_id(spec.source)
         check_revision(spec.revision)
@@ -51,8 +59,8 @@ class Download:
         self._environment = child_environment(environment or os.environ)
         self._process: subprocess.Popen[bytes] | None = None
         self._lock = threading.Lock()
-        self._cancelled = False
-        self._partial: list[str] = []
+        self._stopped = self._cancelled = False
+        self._repository = repository
         self._stderr: deque[str] = deque(maxlen=200)
         self._drainer: threading.Thread | None = None
         self._end: DownloadEvent | None = None
@@ -64,7 +72,7 @@ class Download:
     def start(self) -> None:
         """Start the child; returns at once."""
         with self._lock:
-            if self._cancelled:
+            if self._stopped:
                 return
             self._process = subprocess.Popen(
                 [
@@ -86,6 +94,7 @@ class Download:
         """Yield events as they come; the last is always Completed, Broken or Cancelled."""
         process = self._process
         if process is None or self._end is not None:
+            self._clean_up()
             yield self._end or Cancelled()
             return
         end: DownloadEvent | None = None
@@ -98,9 +107,8 @@ class Download:
             if isinstance(event, Completed | Broken):
                 end = event
                 continue
-            if isinstance(event, Opening):
-                self._partial.append(event.path)
-                continue
+            if isinstance(event, Planned):
+                self._repository = event.repository
             yield event
         process.wait()
         if self._drainer is not None:
@@ -109,22 +117,30 @@ class Download:
             if pipe is not None:
                 with contextlib.suppress(OSError):
                     pipe.close()
-        if not isinstance(end, Completed):
-            partial_files.remove(self._partial)
-        if self._cancelled and not isinstance(end, Completed):
+        self._clean_up()
+        if self._stopped and not isinstance(end, Completed):
             end = Cancelled()
         self._end = end or self._died(process.returncode)
         yield self._end
 
     def cancel(self) -> None:
-        """Kill the child without waiting; `events` then removes its unfinished files."""
+        """Stop, and give up the unfinished files, which `events` then removes."""
+        self._cancelled = True
+        self.stop()
+
+    def stop(self) -> None:
+        """Kill the child without waiting; unfinished files stay."""
         with self._lock:
-            self._cancelled = True
+            self._stopped = True
             process = self._process
             if process is None or process.poll() is not None:
                 return
             with contextlib.suppress(OSError):
                 process.kill()
+
+    def _clean_up(self) -> None:
+        if self._cancelled and self._repository:
+            partial_files.discard(Path(self._repository))
 
     def _drain(self, process: subprocess.Popen[bytes]) -> None:
         assert process.stderr is not None  # noqa: S101  # it is a pipe, see start
@@ -135,7 +151,7 @@ class Download:
         how = f"was killed by signal {-code}" if code < 0 else f"ended with code {code}"
         return Broken(
             f"The process that downloaded {self.spec.source} {how}.",
-            "Start it again; finished files are kept.",
+            "Start it again; it goes on where it stopped.",
             redact("".join(self._stderr)),
             retryable=True,
         )

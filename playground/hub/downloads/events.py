@@ -9,9 +9,10 @@ class Planned(msgspec.Struct, frozen=True, tag="planned", kw_only=True):
     """The extent of a download, before its first byte. Sizes in bytes."""
 
     commit: str
+    repository: str  # the model's folder in the Hub's cache
     files: int
     total_bytes: int  # of all files the load needs
-    present_bytes: int  # of those, already here
+    present_bytes: int  # of those, already here, in finished and unfinished files
 
 
 class Advanced(msgspec.Struct, frozen=True, tag="advanced", kw_only=True):
@@ -20,7 +21,7 @@ class Advanced(msgspec.Struct, frozen=True, tag="advanced", kw_only=True):
     done_bytes: int
     total_bytes: int
     bytes_per_s: float  # over the last seconds
-    quiet_s: float  # since the last byte
+    quiet_s: float  # since the last byte, or the last one compared with its hash
 
 
 class Completed(msgspec.Struct, frozen=True, tag="completed"):
@@ -48,27 +49,20 @@ class Broken(msgspec.Struct, frozen=True, tag="broken"):
 
 
 class Cancelled(msgspec.Struct, frozen=True, tag="cancelled"):
-    """The download was cancelled. Finished files stay, unfinished ones are removed."""
-
-
-class Opening(msgspec.Struct, frozen=True, tag="opening"):
-    """An unfinished file is about to be opened; not passed on to users of Download."""
-
-    path: str
+    """The download was cancelled, which removes unfinished files, or stopped, which keeps them."""
 
 
 #: The last three end a download, and exactly one of them comes.
 DownloadEvent = Planned | Advanced | Completed | Broken | Cancelled
-ChildMessage = DownloadEvent | Opening
 
 _encoder = msgspec.json.Encoder()
-_decoder: msgspec.json.Decoder[ChildMessage] = msgspec.json.Decoder(ChildMessage)
+_decoder: msgspec.json.Decoder[DownloadEvent] = msgspec.json.Decoder(DownloadEvent)
 
 
-def encode_line(event: ChildMessage) -> bytes:
+def encode_line(event: DownloadEvent) -> bytes:
     return _encoder.encode(event) + b"\n"
 
 
-def decode_line(line: bytes) -> ChildMessage:
+def decode_line(line: bytes) -> DownloadEvent:
     """Read an event. Raises msgspec.DecodeError for anything else."""
     return _decoder.decode(line)

@@ -17,7 +17,7 @@ def fetch(specs: Iterable[ModelSpec], observe: Callable[[DownloadItem], None]) -
     """Download models one after the other, with the queue's retries; return when all are over.
 
     `observe` is called at every change, on the calling thread. An exception in it, or Ctrl+C,
-    cancels what is left: finished files stay, unfinished ones are removed. Raises ModelError in
+    stops what is left; the next download of the same model goes on there. Raises ModelError in
     the words of the last download that failed, after the others have finished.
     """
     changes: queue.SimpleQueue[DownloadItem] = queue.SimpleQueue()

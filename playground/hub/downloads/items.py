@@ -52,10 +52,11 @@ class DownloadItem(msgspec.Struct, frozen=True, kw_only=True):
     spec: ModelSpec
     state: DownloadState = DownloadState.WAITING
     commit: str = ""
+    repository: str = ""  # the model's folder in the Hub's cache, known from the first plan on
     files: _Count = 0
     total_bytes: _Count = 0
     done_bytes: _Count = 0  # with what was already here
-    present_bytes: _Count = 0  # of files that were complete at the last start
+    present_bytes: _Count = 0  # that were here at the last start
     bytes_per_s: float = 0.0  # over the last seconds
     quiet_s: float = 0.0  # since the last byte
     attempt: _Count = 0  # failed attempts so far, in a row

@@ -1,63 +1,67 @@
-"""Finds and removes the unfinished files that the Hub's library leaves when it is killed.
+"""Names, measures and removes the unfinished files of a model in the Hub's cache.
 
-Their names are random, and another program may be downloading the same model. To remove only our
-own, the downloading process reports each file before it opens it.
+An unfinished file is `blobs/HASH.incomplete`. Whoever writes one holds the lock that the Hub's
+library has for that hash.
 """
 
 from __future__ import annotations
 
 import contextlib
-import os
-import sys
-from collections.abc import Callable, Iterable
+import re
 from pathlib import Path
 
+from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # made lazily
+
 SUFFIX = ".incomplete"
+#: The library itself adds a random part, and leaves such a file when it is killed.
+_NAME = re.compile(r"(?P<oid>[0-9a-f]{64}|[0-9a-f]{40})(?P<random>\.[0-9a-f]{8})?\.incomplete")
 
 
-class PartialFiles:
-    """Records each unfinished file that this process opens; calls `opening` with its path first."""
-
-    def __init__(self, opening: Callable[[str], None]) -> None:
-        self._opening = opening
-        self._paths: dict[str, None] = {}
-        self._closed = False
-
-    def watch(self) -> None:
-        """Begin; a process cannot stop watching."""
-        sys.addaudithook(self._hook)
-
-    def bytes_written(self) -> int:
-        """Return the bytes in those that exist now."""
-        return sum(_size(path) for path in tuple(self._paths))
-
-    def remove_all(self) -> None:
-        """Remove them, and refuse to open any more."""
-        self._closed = True
-        remove(tuple(self._paths))
-
-    def _hook(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event != "open" or not isinstance(arguments[0], str | os.PathLike):
-            return
-        path = os.fspath(arguments[0])
-        if not isinstance(path, str) or not path.endswith(SUFFIX) or path in self._paths:
-            return
-        if self._closed:
-            raise PermissionError("The download is over.")
-        self._paths[path] = None
-        self._opening(path)
+def repository_folder(cache: Path, id_: str) -> Path:
+    """Return the folder of a model in the Hub's cache."""
+    return cache / f"models--{id_.replace('/', '--')}"
 
 
-def remove(paths: Iterable[str]) -> None:
-    """Remove unfinished files; ignore those that are gone."""
-    for path in paths:
-        if path.endswith(SUFFIX):
-            with contextlib.suppress(OSError):
-                Path(path).unlink()
+def partial_file(repository: Path, oid: str) -> Path:
+    """Return where the unfinished content with this hash lies."""
+    return repository / "blobs" / (oid + SUFFIX)
 
 
-def _size(path: str) -> int:
+def lock_file(repository: Path, oid: str) -> Path:
+    """Return the library's lock of a content; its folder is made."""
+    lock = repository.parent / ".locks" / repository.name / f"{oid}.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    return lock
+
+
+def bytes_written(repository: Path, oid: str) -> int:
+    """Return the bytes of a content that are here, unfinished."""
+    return max(map(_size, (repository / "blobs").glob(f"{oid}*{SUFFIX}")), default=0)
+
+
+def remove_orphans(repository: Path, oid: str) -> None:
+    """Remove what killed processes have left of a content; the caller holds its lock."""
+    for path in (repository / "blobs").glob(f"{oid}.*{SUFFIX}"):
+        found = _NAME.fullmatch(path.name)
+        if found is not None and found["random"]:
+            path.unlink(missing_ok=True)
+
+
+def discard(repository: Path) -> None:
+    """Remove a model's unfinished files, except those that a process is writing."""
+    for path in list((repository / "blobs").glob(f"*{SUFFIX}")):
+        found = _NAME.fullmatch(path.name)
+        if found is None:
+            continue
+        with (
+            contextlib.suppress(OSError),  # a time-out among them
+            WeakFileLock(lock_file(repository, found["oid"]), timeout=0.05),
+        ):
+            path.unlink()
+
+
+def _size(path: Path) -> int:
     try:
-        return Path(path).stat().st_size
+        return path.stat().st_size
     except OSError:
         return 0

@@ -16,7 +16,7 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.format import human_duration
 from playground.core.lane import LaneChoice
-from playground.hub.downloads import queue_file
+from playground.hub.downloads import partial_files, queue_file
 from playground.hub.downloads.download import Download
 from playground.hub.downloads.events import Advanced, Broken, Completed, DownloadEvent, Planned
 from playground.hub.downloads.items import DownloadItem, DownloadState
@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 
 #: Entries that are over and still shown; beyond, the oldest are dropped.
 KEPT_OVER = 50
+#: A download in which the last byte is younger than this is not idle.
+_MOVING_S = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,13 +85,14 @@ class DownloadQueue:
         self._running: _Running | None = None
         self._closing = False
         self._dirty = False
+        self._given_up: list[Path] = []  # folders in the cache, to remove unfinished files from
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
         """Begin, with the entries that are left of the last run."""
         if self._threads:
             return
-        for work, name in ((self._work, "download queue"), (self._save, "download queue file")):
+        for work, name in ((self._work, "download queue"), (self._tidy, "download queue disk")):
             thread = threading.Thread(target=work, name=name, daemon=True)
             self._threads.append(thread)
             thread.start()
@@ -135,8 +138,7 @@ class DownloadQueue:
             if item is None or item.state.is_over:
                 return
             self._put(item, state=DownloadState.CANCELLED, bytes_per_s=0.0, message="", remedy="")
-            if self._running is not None and self._running.key == key:
-                self._running.download.cancel()
+            self._give_up(item)
 
     def retry(self, key: str) -> None:
         """Try a failed or cancelled entry again, or one that waits for its retry."""
@@ -157,11 +159,14 @@ class DownloadQueue:
             )
 
     def remove(self, key: str) -> None:
-        """Cancel an entry and drop it from the list; its files stay."""
+        """Cancel an entry and drop it from the list; its finished files stay."""
         with self._changed:
             self.cancel(key)
-            if self._items.pop(key, None) is not None:
+            item = self._items.pop(key, None)
+            if item is not None:
                 self._dirty = True
+                if item.state is DownloadState.FAILED:
+                    self._give_up(item)
                 self._changed.notify_all()
 
     def close(self, timeout_s: float = 5.0) -> bool:
@@ -169,7 +174,7 @@ class DownloadQueue:
         with self._changed:
             self._closing = True
             if self._running is not None:
-                self._running.download.cancel()
+                self._running.download.stop()
             self._changed.notify_all()
         end = time.monotonic() + timeout_s
         for thread in self._threads:
@@ -193,7 +198,7 @@ class DownloadQueue:
                 if self._closing or item is None:
                     return
                 try:
-                    download = Download(item.spec, self._environment, item.commit)
+                    download = Download(item.spec, self._environment, item.commit, item.repository)
                 except ModelError as error:
                     self._put(
                         item, state=DownloadState.FAILED, message=error.message, remedy=error.remedy
@@ -233,8 +238,8 @@ class DownloadQueue:
                     watch.see(event)
                     self._take(key, event, watch)
         except Exception as error:  # a bug must end this download only
-            download.cancel()
-            for _ in download.events():  # to the end, so that unfinished files are removed
+            download.stop()
+            for _ in download.events():  # to the end, so that the child is gone
                 pass
             broken = Broken("The download could not be run.", "Try again.", repr(error))
             self._take(key, broken, watch)
@@ -251,6 +256,7 @@ class DownloadQueue:
                         item,
                         state=DownloadState.RUNNING,
                         commit=event.commit,
+                        repository=event.repository,
                         files=event.files,
                         total_bytes=event.total_bytes,
                         done_bytes=event.present_bytes,
@@ -334,17 +340,35 @@ class DownloadQueue:
         for key in over[: max(0, len(over) - KEPT_OVER)]:
             del self._items[key]
 
-    def _save(self) -> None:
-        """Write the file after changes, in a thread, so that a slow disk blocks nobody."""
+    def _give_up(self, item: DownloadItem) -> None:
+        """Have the unfinished files of an entry removed."""
+        if self._running is not None and self._running.key == item.key:
+            self._running.download.cancel()
+        # Also where a download runs: its end may have passed the removal.
+        if item.repository:
+            self._given_up.append(Path(item.repository))
+            self._changed.notify_all()
+
+    def _tidy(self) -> None:
+        """Write the file after changes, and remove what was given up.
+
+        A thread does it, so that a slow disk blocks nobody.
+        """
         while True:
             with self._changed:
-                while not self._dirty and not self._closing:
+                while not (self._dirty or self._given_up or self._closing):
                     self._changed.wait()
-                if self._closing:
-                    return  # `close` writes it last
-                self._dirty = False
-                items = tuple(self._items.values())
-            self._file.save(items)
+                given_up, self._given_up = self._given_up, []
+                if not self._closing:  # else `close` writes it last
+                    dirty, self._dirty = self._dirty, False
+                    items = tuple(self._items.values())
+                closing = self._closing
+            for repository in given_up:
+                partial_files.discard(repository)
+            if closing:
+                return
+            if dirty:
+                self._file.save(items)
 
 
 class _Watch:
@@ -354,7 +378,6 @@ class _Watch:
         self._download = download
         self._stall_s = stall_s
         self._moved = threading.Event()
-        self._done_bytes = -1
         self._over = False
         self.stalled = False
         self._thread = threading.Thread(target=self._run, name="download watch", daemon=True)
@@ -370,16 +393,13 @@ class _Watch:
 
     def see(self, event: DownloadEvent) -> None:
         """Restart the clock if the event shows progress."""
-        if isinstance(event, Advanced):
-            if event.done_bytes == self._done_bytes:
-                return
-            self._done_bytes = event.done_bytes
-        self._moved.set()
+        if not isinstance(event, Advanced) or event.quiet_s < _MOVING_S:
+            self._moved.set()
 
     def broken(self) -> Broken:
         return Broken(
             f"No byte has arrived for {human_duration(self._stall_s)}.",
-            "Check the network; finished files are kept.",
+            "Check the network; what has arrived is kept.",
             retryable=True,
         )
 
@@ -389,4 +409,4 @@ class _Watch:
                 return
             self._moved.clear()
         self.stalled = True
-        self._download.cancel()
+        self._download.stop()

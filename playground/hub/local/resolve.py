@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,18 +10,15 @@ from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
 from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
 from playground.core.model.kind import file_not_folder
-from playground.core.model.safetensors_header import MAX_HEADER
 from playground.core.precision import Precision
 from playground.core.system import paths
 from playground.core.system.reader import is_folder
 from playground.core.system.resources import resource
 from playground.hub.local.cache import find_cached
+from playground.hub.local.fingerprint import fingerprint
 from playground.hub.source import SourceKind, check_hub_id, check_revision, kind_of
 
 BUNDLED_NAME = "classics-6m"
-_SUFFIXES = (".json", ".safetensors", ".model", ".txt", ".jinja", ".py")
-_SAMPLES = 16
-_SAMPLE_BYTES = 4096
 
 
 @dataclass(frozen=True)
@@ -114,40 +109,6 @@ def _locate_cached(spec: ModelSpec, cache: Path | None) -> Resolved:
     if cached.problem:
         raise ModelError(
             f"The copy of {shown} on this machine cannot be used. {cached.problem}",
-            "Download it again in the model picker; finished files are kept.",
+            "Download it again in the model picker; what is here is kept.",
         )
     return Resolved(cached.folder, cached.id, cached.commit)
-
-
-def fingerprint(folder: Path) -> str:
-    """Return "sha256:" and 16 hex digits that change with the model in a folder.
-
-    Names and sizes of the model's files are hashed, small files as a whole, and of each large one
-    16 samples and, in safetensors files, the header: milliseconds at any size.
-    """
-    digest = hashlib.sha256()
-    try:
-        for path in sorted(folder.iterdir()):
-            if path.name.startswith(".") or path.suffix not in _SUFFIXES or not path.is_file():
-                continue
-            size = path.stat().st_size
-            digest.update(f"{path.name}\0{size}\0".encode("utf-8", "surrogateescape"))
-            with path.open("rb") as file:
-                if size <= 1 << 20:
-                    digest.update(file.read())
-                    continue
-                (header,) = struct.unpack("<Q", file.read(8))
-                tensors = path.suffix == ".safetensors" and header <= min(size, MAX_HEADER)
-                start = 8 + header if tensors else 8
-                if start > 8:
-                    digest.update(file.read(header))
-                for sample in range(_SAMPLES):
-                    file.seek(start + (size - start) * sample // _SAMPLES)
-                    digest.update(file.read(_SAMPLE_BYTES))
-    except OSError as error:
-        raise ModelError(
-            f"The folder {folder} cannot be read: {error.strerror}.",
-            "Check that its files may be read.",
-            str(error),
-        ) from error
-    return f"sha256:{digest.hexdigest()[:16]}"

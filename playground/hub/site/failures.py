@@ -11,6 +11,7 @@ import traceback
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from urllib.parse import urlsplit
 
 from huggingface_hub import constants
 from huggingface_hub.errors import (
@@ -49,7 +50,7 @@ def explain(
     if isinstance(error, ModelError):
         return error
     chain = list(_chain(error))
-    again = "Try again; finished files are kept." if downloading else "Try again."
+    again = "Try again; it goes on where it stopped." if downloading else "Try again."
     request = _Request(id_ or "this search", revision, endpoint or constants.ENDPOINT, again)
     for explainer in (_from_answer, _from_network, _from_disk, _from_library):
         for cause in chain:
@@ -152,6 +153,9 @@ def _from_status(error: HfHubHTTPError, request: _Request) -> HubError:
             "Check the spelling; for a private model log in with `hf auth login`.",
             problem=HubProblem.NO_MODEL,
         )
+    server = urlsplit(str(error.response.url)).netloc
+    if server != urlsplit(request.endpoint).netloc and status < 500 and status not in (408, 429):
+        return _from_file_server(status, server, request)
     if status == 403:
         return HubError(
             f"The Hub refuses access to {request.id}.",
@@ -175,6 +179,23 @@ def _from_status(error: HfHubHTTPError, request: _Request) -> HubError:
             wait_s=retry_after(headers),
         )
     return HubError(f"The Hub answered with an error (HTTP {status}).", request.again)
+
+
+def _from_file_server(status: int, server: str, request: _Request) -> HubError:
+    """Explain an answer of a server that the Hub's links lead to."""
+    if status == 416:
+        return HubError(
+            f"A file of {request.id} could not be continued where it stopped.",
+            "Try again; this file begins anew.",
+            problem=HubProblem.INCOMPLETE,
+        )
+    return HubError(
+        f"{server}, which sends the files of {request.id}, refuses the link that the Hub gave "
+        f"(HTTP {status}).",
+        "Links expire: try again for a new one. If that does not help, ask whether your network "
+        f"blocks {server}.",
+        problem=HubProblem.LINK_REFUSED,
+    )
 
 
 def retry_after(headers: Mapping[str, str]) -> float:
@@ -209,6 +230,12 @@ def _from_network(error: BaseException, request: _Request) -> HubError | None:
             "The proxy does not let the request through.",
             "Check HTTP_PROXY, HTTPS_PROXY and NO_PROXY.",
             problem=HubProblem.BLOCKED,
+        )
+    if "TooManyRedirects" in names:
+        return HubError(
+            f"{host} leads from one address to the next without end.",
+            "Check HF_ENDPOINT, the proxy and whether this network asks for a login.",
+            problem=HubProblem.NO_HUB,
         )
     if "TransportError" not in names:
         return None

@@ -74,6 +74,45 @@ def test_folders_of_the_users(hub: HubServer, tmp_path: Path) -> None:
     assert not hub.requests
 
 
+def test_files_are_checked_and_damaged_ones_fetched_again(hub: HubServer, tmp_path: Path) -> None:
+    hub.add(Repository("owner/model", FILES))
+    run(hub, tmp_path, "download", f"{hub.endpoint}/owner/model/tree/main")
+    check = ("check", "owner/model")
+    done = run(hub, tmp_path, *check)
+    assert done.returncode == 0
+    assert f"{len(FILES)} files" in done.stdout.decode()
+    assert "as the Hub announces them" in done.stdout.decode()
+    (weights,) = (tmp_path / "hub").rglob("snapshots/*/model.safetensors")
+    data = bytearray(FILES["model.safetensors"])
+    data[len(data) // 2] ^= 1
+    weights.resolve().write_bytes(data)
+    (weights.parent / "tokenizer.json").resolve().unlink()
+    hub.requests.clear()
+    done = run(hub, tmp_path, *check, "--json")
+    assert done.returncode == 1
+    (found,) = json_lines(done.stdout)
+    assert (found["damaged"], found["missing"]) == (["model.safetensors"], ["tokenizer.json"])
+    assert not hub.requests
+    done = run(hub, tmp_path, *check, "--fetch")
+    assert done.returncode == 0, done.stderr
+    assert "model.safetensors is damaged, tokenizer.json is missing." in done.stdout.decode()
+    assert weights.read_bytes() == FILES["model.safetensors"]
+    assert run(hub, tmp_path, *check).returncode == 0
+
+
+def test_a_folder_is_checked_by_its_fingerprint(hub: HubServer, tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "mine", FILES)
+    check = ("check", str(folder), "--folder", str(tmp_path), "--json")
+    (first,) = json_lines(run(hub, tmp_path, *check).stdout)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.seek(-1, 2)
+        file.write(bytes([FILES["model.safetensors"][-1] ^ 1]))
+    (second,) = json_lines(run(hub, tmp_path, *check).stdout)
+    assert first["sound"]
+    assert first["fingerprint"].startswith("sha256:")
+    assert first["fingerprint"] != second["fingerprint"]
+
+
 @pytest.mark.parametrize("name", ["bundled", "classics-6m"])
 def test_the_bundled_model_is_shown_under_both_names(
     hub: HubServer, tmp_path: Path, name: str
@@ -113,8 +152,12 @@ def test_memory_is_judged_with_what_loads_on_this_machine_taught(
         (["show", "owner/unknown"], "owner/unknown"),
         (["download", "owner/gated"], "gated"),
         (["download", "../etc"], "not a Hub id"),
+        (["download", "bundled"], "comes with the playground"),
+        (["download", "https://github.com/owner/model"], "github.com is not the Hugging Face Hub"),
+        (["check", "owner/unknown"], "not on this machine"),
         (["delete", "owner/unknown", "--yes"], "not on this machine"),
         (["delete", "classics-6m", "--yes"], "cannot be deleted"),
+        (["delete", "bundled", "--yes"], "cannot be deleted"),
     ],
 )
 def test_what_cannot_be_done_is_one_sentence(

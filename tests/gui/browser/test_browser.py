@@ -313,6 +313,18 @@ def test_a_complete_id_needs_no_list(qtbot: QtBot, make_picker: MakePicker, hub:
         current = picker.browser.current()
         assert current is not None
         assert current.spec == spec
+    hub.requests.clear()
+    for typed, said in (
+        ("https://github.com/some/thing", "github.com is not the Hugging Face Hub."),
+        ("https://huggingface.co/datasets/some/thing", "This is the address of a data set"),
+    ):
+        picker.view.filters.search.setText(typed)
+        settle(qtbot, picker)
+        assert names(picker) == []
+        assert said in notice(picker).text
+        assert "owner/name" in notice(picker).remedy
+        assert not notice(picker).action
+    assert hub.requests == []
 
 
 def test_a_complete_id_becomes_the_current_row(

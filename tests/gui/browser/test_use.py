@@ -139,8 +139,12 @@ def test_the_menu_of_a_row(qtbot: QtBot, make_picker: MakePicker, hub: HubServer
     picker.view.list.menu_requested.emit(QPoint(10, 10))
     (menu,) = [m for m in picker.view.findChildren(QWidget) if m.isVisible() and m.isWindow()]
     texts = [action.text() for action in menu.actions()]
-    assert texts == [picker.view.favourite.text(), picker.view.delete.text()]
+    view = picker.view
+    assert texts == [view.favourite.text(), view.check.text(), view.delete.text()]
     menu.close()
+    assert view.check.isEnabled()  # for the bundled model
+    select(picker, "owner/model")
+    assert not view.check.isEnabled()
 
 
 def test_every_control_has_a_name(qtbot: QtBot, make_picker: MakePicker) -> None:

@@ -150,7 +150,10 @@ def test_the_folder_dialog(qtbot: QtBot, make: Make, folder: Path, context: AppC
     wait_for_facts(qtbot, picker, str(folder))
 
 
-def test_a_typed_id_is_downloaded_and_used(qtbot: QtBot, make: Make, hub: HubServer) -> None:
+def test_a_typed_id_is_downloaded_and_used(
+    qtbot: QtBot, make: Make, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     repository = hub.add(Repository("owner/model", FILES))
     repository.refs["v1"] = repository.refs["main"]
     hold = hub.add_fault(Fault(r"GET /cdn/", after=len(FILES["model.safetensors"]) // 2))

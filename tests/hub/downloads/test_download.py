@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import signal
 import subprocess
@@ -10,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from playground.core.facts import ModelSpec
 from playground.core.precision import Precision
@@ -36,6 +38,7 @@ NOT_NEEDED = {
 }
 WEIGHTS = len(FILES["model.safetensors"])
 HALF = WEIGHTS // 2
+SHA256 = hashlib.sha256(FILES["model.safetensors"]).hexdigest()
 Fetch = Callable[..., list[DownloadEvent]]
 Start = Callable[..., Download]
 
@@ -61,7 +64,13 @@ def test_what_the_load_needs_arrives_and_nothing_else(
     events = fetch("owner/model", HTTP_PROXY=dead, HTTPS_PROXY=dead, ALL_PROXY=dead)
     total = sum(map(len, FILES.values()))
     commit = repository.refs["main"]
-    assert events[0] == Planned(commit=commit, files=len(FILES), total_bytes=total, present_bytes=0)
+    assert events[0] == Planned(
+        commit=commit,
+        repository=str(hub.cache(home) / "models--owner--model"),
+        files=len(FILES),
+        total_bytes=total,
+        present_bytes=0,
+    )
     steps = [event for event in events if isinstance(event, Advanced)]
     assert [s.done_bytes for s in steps] == sorted(s.done_bytes for s in steps)
     assert steps[-1].done_bytes == total
@@ -111,7 +120,7 @@ def test_cancel_removes_its_unfinished_files_and_no_others(
     download = start("owner/model")
     step = advance_to(download, HALF // 2)
     assert step.total_bytes > step.done_bytes
-    assert len(unfinished(home)) == 2
+    assert {path.name for path in unfinished(home)} == {strange.name, f"{SHA256}.incomplete"}
     assert download.pid is not None
     child = psutil.Process(download.pid)
     download.cancel()
@@ -140,11 +149,11 @@ def test_cancel_before_the_plan(hub: HubServer, home: Path, start: Start) -> Non
     download.cancel()  # once more does no harm
 
 
-def test_a_killed_download_says_so_and_leaves_nothing(
+def test_a_killed_download_says_so_and_the_next_goes_on(
     hub: HubServer, home: Path, start: Start
 ) -> None:
     hub.add(Repository("owner/model", FILES))
-    hub.add_fault(Fault(r"GET /cdn/", after=HALF))
+    hold = hub.add_fault(Fault(r"GET /cdn/", after=HALF, times=1))
     download = start("owner/model")
     advance_to(download, HALF // 2)
     assert download.pid is not None
@@ -153,6 +162,35 @@ def test_a_killed_download_says_so_and_leaves_nothing(
     assert isinstance(end, Broken)
     assert "killed by signal 9" in end.message
     assert end.remedy
+    goes_on(hub, home, start, hold)
+
+
+def test_a_stopped_download_goes_on_where_it_stopped(
+    hub: HubServer, home: Path, start: Start
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hold = hub.add_fault(Fault(r"GET /cdn/", after=HALF, times=1))
+    download = start("owner/model")
+    advance_to(download, HALF // 2)
+    download.stop()
+    *_, end = download.events()
+    assert end == Cancelled()
+    goes_on(hub, home, start, hold)
+
+
+def goes_on(hub: HubServer, home: Path, start: Start, hold: Fault) -> None:
+    """Download again: only the bytes that are missing are requested."""
+    hold.release.set()
+    (partial,) = unfinished(home)
+    here = partial.stat().st_size
+    assert here >= 256 * 1024
+    hub.ranges.clear()
+    planned, *_, end = start("owner/model").events()
+    assert isinstance(planned, Planned)
+    assert planned.present_bytes >= here
+    assert hub.ranges == [f"bytes={here}-"] * 2  # the Hub, and where its link leads
+    assert isinstance(end, Completed)
+    assert (Path(end.folder) / "model.safetensors").read_bytes() == FILES["model.safetensors"]
     assert not unfinished(home)
 
 
@@ -178,7 +216,7 @@ def test_no_download_survives_its_application(hub: HubServer, home: Path) -> Non
         assert unfinished(home)
         application.kill()
         child.wait()
-    assert not unfinished(home)
+    assert unfinished(home)
 
 
 def test_a_broken_transfer_goes_on_where_it_stopped(hub: HubServer, fetch: Fetch) -> None:
@@ -188,6 +226,70 @@ def test_a_broken_transfer_goes_on_where_it_stopped(hub: HubServer, fetch: Fetch
     end = fetch("owner/model")[-1]
     assert isinstance(end, Completed)
     assert (Path(end.folder) / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    assert any(part.startswith("bytes=") for part in hub.ranges)
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "tokenizer.json"])
+def test_a_file_that_arrives_damaged_is_fetched_anew_and_never_counts(
+    hub: HubServer, home: Path, fetch: Fetch, name: str
+) -> None:
+    repository = hub.add(Repository("owner/model", FILES))
+    repository.damaged[name] = FILES[name][:-1] + bytes([FILES[name][-1] ^ 1])
+    end = fetch("owner/model")[-1]
+    assert isinstance(end, Broken)
+    assert f"{name} of owner/model arrived damaged twice" in end.message
+    assert not end.retryable
+    tried = [r for r in hub.requests if r.startswith("GET /owner") and r.endswith(name)]
+    assert len(tried) == 2
+    assert not list(home.rglob(name))
+    assert not unfinished(home)
+    repository.damaged.clear()
+    assert isinstance(fetch("owner/model")[-1], Completed)
+
+
+def test_an_unfinished_file_of_other_content_is_begun_anew(
+    hub: HubServer, home: Path, fetch: Fetch
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    blobs = hub.cache(home) / "models--owner--model" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{SHA256}.incomplete").write_bytes(bytes(WEIGHTS - 10))
+    end = fetch("owner/model")[-1]
+    assert isinstance(end, Completed)
+    assert (Path(end.folder) / "model.safetensors").read_bytes() == FILES["model.safetensors"]
+    assert hub.ranges.count(f"bytes={WEIGHTS - 10}-") == 2
+    (blobs / SHA256).unlink()
+    (Path(end.folder) / "model.safetensors").unlink()
+    (blobs / f"{SHA256}.incomplete").write_bytes(bytes(WEIGHTS + 10))
+    (blobs / f"{SHA256}.01234567.incomplete").write_bytes(b"left by the library when it was killed")
+    assert isinstance(fetch("owner/model")[-1], Completed)
+    assert not unfinished(home)
+
+
+def test_a_file_that_was_damaged_on_the_disk_is_fetched_again(hub: HubServer, fetch: Fetch) -> None:
+    hub.add(Repository("owner/model", FILES))
+    end = fetch("owner/model")[-1]
+    assert isinstance(end, Completed)
+    tokenizer, weights = (Path(end.folder) / n for n in ("tokenizer.json", "model.safetensors"))
+    tokenizer.resolve().write_bytes(bytes(len(FILES["tokenizer.json"])))
+    weights.resolve().write_bytes(FILES["model.safetensors"][:-100])
+    assert isinstance(fetch("owner/model")[-1], Completed)
+    assert tokenizer.read_bytes() == FILES["tokenizer.json"]
+    assert weights.read_bytes() == FILES["model.safetensors"]
+
+
+def test_a_second_download_of_the_same_model_waits_and_transfers_nothing(
+    hub: HubServer, start: Start
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hold = hub.add_fault(Fault(r"GET /cdn/", after=HALF, times=1))
+    first, second = start("owner/model"), start("owner/model")
+    assert hold.reached.wait(60)
+    hold.release.set()
+    for download in (first, second):
+        *_, end = download.events()
+        assert isinstance(end, Completed)
+    assert len([r for r in hub.requests if r.startswith("GET /cdn/")]) == 1
 
 
 def test_a_branch_that_moves_meanwhile_does_not_mix_versions(

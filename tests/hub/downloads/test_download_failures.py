@@ -143,7 +143,63 @@ def test_a_cache_that_cannot_be_made(hub: HubServer, tmp_path: Path, fetch: Fetc
 def test_a_damaged_file_on_the_hub_is_named(hub: HubServer, fetch: Fetch) -> None:
     damaged = FILES | {"model.safetensors": FILES["model.safetensors"][:-100]}
     hub.add(Repository("owner/model", damaged))
-    assert "truncated" in failure(fetch("owner/model")).message
+    end = failure(fetch("owner/model"))
+    assert "truncated" in end.message
+    assert "Choose another repository" in end.remedy
+
+
+@pytest.mark.parametrize("config", [b"", b"[" * 100_000, b"\xff\xfe"])
+def test_a_broken_config_is_told_before_the_weights_are_downloaded(
+    hub: HubServer, fetch: Fetch, config: bytes
+) -> None:
+    hub.add(Repository("owner/model", FILES | {"config.json": config}))
+    end = failure(fetch("owner/model"))
+    assert "owner/model cannot be loaded as it is on the Hub" in end.message
+    assert "Choose another repository" in end.remedy
+    assert not end.retryable
+    assert not [r for r in hub.requests if r.startswith("GET /cdn/")]
+
+
+def test_a_link_that_has_expired_is_asked_for_anew(hub: HubServer, fetch: Fetch) -> None:
+    hub.add(Repository("owner/model", FILES))
+    expired = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Message></Error>"
+    hub.add_fault(Fault("GET /cdn/", 403, {}, expired, times=1))
+    end = failure(fetch("owner/model"))
+    assert "refuses the link" in end.message
+    assert f"localhost:{hub.port}" in end.message
+    assert end.retryable
+    assert not end.needs_login
+    hub.links_until += 1
+    assert isinstance(fetch("owner/model")[-1], Completed)
+
+
+def test_a_part_that_the_server_does_not_have_is_begun_anew(
+    hub: HubServer, home: Path, fetch: Fetch
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    fault = hub.add_fault(Fault("GET /cdn/", after=len(FILES["model.safetensors"]) // 2, cut=True))
+    fault.release.set()
+    fault.times = 1
+    hub.add_fault(Fault("GET /cdn/", 416, times=1))
+    end = failure(fetch("owner/model"))
+    assert "could not be continued" in end.message
+    assert end.retryable
+    (partial,) = home.rglob("*.incomplete")
+    assert partial.stat().st_size == 0
+    assert isinstance(fetch("owner/model")[-1], Completed)
+
+
+@pytest.mark.parametrize("pattern", ["/api/models", "/resolve/", "GET /cdn/"])
+def test_redirects_without_end_are_not_followed_for_ever(
+    hub: HubServer, fetch: Fetch, pattern: str
+) -> None:
+    hub.add(Repository("owner/model", FILES))
+    hub.add_fault(Fault(pattern, 302, {"Location": f"{hub.endpoint}/api/models/round"}))
+    hub.add_fault(Fault("/api/models/round", 302, {"Location": f"{hub.endpoint}/api/models/round"}))
+    end = failure(fetch("owner/model"))
+    assert "leads from one address to the next without end" in end.message
+    assert "HF_ENDPOINT" in end.remedy
+    assert not end.retryable
 
 
 class TransportError(Exception):

@@ -37,7 +37,7 @@ def test_the_others_finish_before_a_failure_is_raised(hub: HubServer) -> None:
     assert (Path(seen[-1].folder) / "model.safetensors").is_file()
 
 
-def test_what_an_observer_raises_cancels_the_download(hub: HubServer, home: Path) -> None:
+def test_what_an_observer_raises_stops_the_download(hub: HubServer, home: Path) -> None:
     hub.add(Repository("owner/model", FILES))
     hold = hub.add_fault(Fault("GET /cdn/", after=1000, times=1))
 
@@ -48,4 +48,4 @@ def test_what_an_observer_raises_cancels_the_download(hub: HubServer, home: Path
     with pytest.raises(KeyboardInterrupt):
         fetch([ModelSpec("owner/model")], stop)
     hold.release.set()
-    assert not list(home.rglob("*.incomplete"))
+    assert list(home.rglob("*.incomplete"))

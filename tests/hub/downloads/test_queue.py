@@ -142,7 +142,7 @@ def test_a_stalled_transfer_is_broken_off_and_tried_again(
     assert hold.reached.wait(60)
     stalled = watched.wait_state(DownloadState.RETRYING)
     assert "4 s." in stalled.message
-    assert not unfinished(home)
+    assert unfinished(home)
     watched.wait_state(DownloadState.FINISHED)
 
 
@@ -163,6 +163,26 @@ def test_cancel_leaves_nothing_unfinished_and_takes_the_next(
     assert (home / "hub" / "models--owner--model" / "blobs").is_dir()  # finished files stay
     queue.remove(MODEL.source)
     assert [item.key for item in queue.items()] == ["owner/next"]
+
+
+@pytest.mark.parametrize("way", ["cancel", "remove"])
+def test_giving_up_a_download_that_does_not_run_removes_what_it_has(
+    hub: HubServer, home: Path, watched: Watched, way: str
+) -> None:
+    hub.add(Repository(MODEL.source, FILES))
+    cut = hub.add_fault(Fault("GET /cdn/", after=1000, cut=True, times=1))
+    cut.release.set()
+    hub.add_fault(Fault("GET /cdn/", 403))
+    attempts = {"cancel": 2, "remove": 1}[way]
+    queue = watched.open(RetryPolicy(attempts=attempts, first_wait_s=3600))
+    queue.add(MODEL)
+    state = {"cancel": DownloadState.RETRYING, "remove": DownloadState.FAILED}[way]
+    watched.wait_state(state)
+    assert unfinished(home)
+    getattr(queue, way)(MODEL.source)
+    assert queue.close(60)
+    assert not unfinished(home)
+    assert list(home.rglob("snapshots/*/config.json"))  # finished files stay
 
 
 def test_cancelled_and_at_once_added_again(hub: HubServer, watched: Watched) -> None:
@@ -188,7 +208,7 @@ def test_it_survives_a_restart(
     first.add(ModelSpec("owner/next"))
     assert hold.reached.wait(60)
     assert first.close(60)
-    assert not unfinished(home)
+    assert unfinished(home)
     left = load(tmp_path / "data" / "downloads.json")
     assert [(item.key, item.state) for item in left] == [
         (MODEL.source, DownloadState.WAITING),

@@ -10,12 +10,16 @@ import pytest
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
+from playground.core.model.remote_code import read_code
 from playground.core.precision import Precision
 from playground.hub.catalog import Where
+from playground.hub.local import file_hashes
 from playground.hub.local.cache import cached_models, find_cached
+from playground.hub.local.consent import consent_to
 from playground.hub.local.deletion import delete, plan_deletion
+from playground.hub.local.fingerprint import bytes_to_hash, fingerprint, hash_whole
 from playground.hub.local.models import folder_row, local_models
-from playground.hub.local.resolve import fingerprint, resolve
+from playground.hub.local.resolve import resolve
 from playground.hub.pages.model_page import local_page
 from tests.support.cached_model import put_snapshot
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -182,6 +186,75 @@ def test_the_fingerprint_changes_with_the_weights(tmp_path: Path) -> None:
     assert fingerprint(first) != fingerprint(other)
     (again / "README.md").write_text("no part of the model")
     assert fingerprint(first) == fingerprint(again)
+
+
+@pytest.fixture
+def large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder whose weights are too large to be hashed at once."""
+    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path / "playground"))
+    folder = write_files(tmp_path / "large", FILES)
+    with (folder / "model.safetensors").open("r+b") as file:
+        file.truncate(40 * 1024 * 1024)
+    return folder
+
+
+def flip(path: Path, place: int) -> None:
+    """Change one byte, and nothing else but the time."""
+    with path.open("r+b") as file:
+        file.seek(place)
+        byte = file.read(1)
+        file.seek(place)
+        file.write(bytes([byte[0] ^ 1]))
+
+
+def test_large_weights_are_sampled_until_they_are_hashed(large: Path) -> None:
+    weights = large / "model.safetensors"
+    sampled = fingerprint(large)
+    assert sampled.startswith("sampled:")
+    assert bytes_to_hash(large) > weights.stat().st_size
+    read: list[int] = []
+    whole = hash_whole(large, read.append)
+    assert sum(read) > weights.stat().st_size
+    assert whole.startswith("sha256:")
+    assert fingerprint(large) == whole  # remembered
+    read.clear()
+    assert hash_whole(large, read.append) == whole
+    assert sum(read) < 1024 * 1024  # of the small files
+
+    flip(weights, 39 * 1024 * 1024 + 12345)
+    assert fingerprint(large) == sampled  # between the samples: it is not known to be the same
+    changed = hash_whole(large)
+    assert changed != whole
+    assert fingerprint(large) == changed
+    flip(weights, 39 * 1024 * 1024 + 12345)
+    assert hash_whole(large) == whole
+
+
+def test_a_flipped_byte_of_small_weights_changes_the_fingerprint(tmp_path: Path) -> None:
+    folder = write_files(tmp_path / "a", tiny_model_files(hidden=256, layers=1))
+    before = fingerprint(folder)
+    flip(folder / "model.safetensors", 1_000_003)
+    assert fingerprint(folder) != before
+    assert before.startswith("sha256:")
+
+
+@pytest.mark.parametrize("content", [b"", b"{", b"[[1,2,3,4]]", b"\xff", b"[" * 10_000])
+def test_a_damaged_memory_of_hashes_starts_anew(large: Path, content: bytes) -> None:
+    path = file_hashes.hashes_file()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
+    assert fingerprint(large).startswith("sampled:")
+    whole = hash_whole(large)
+    assert fingerprint(large) == whole
+
+
+def test_a_consent_outlives_the_hashing_of_the_weights(large: Path) -> None:
+    resolved = resolve(ModelSpec(str(large)), Precision.FP32)
+    before = consent_to(resolved, read_code(large))
+    hash_whole(large)
+    after = resolve(ModelSpec(str(large)), Precision.FP32)
+    assert after.commit != resolved.commit
+    assert consent_to(after, read_code(large)) == before
 
 
 @pytest.mark.parametrize(

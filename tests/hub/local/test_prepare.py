@@ -69,10 +69,10 @@ def test_own_code_runs_with_a_consent_to_just_this_code(tmp_path: Path) -> None:
     config = LaneConfig(ModelSpec(str(folder)), Precision.FP32)
     resolved = resolve(config.model, config.precision)
     assert prepare(config, None).request.trust_remote_code == ""
-    consent = consent_to_commit(resolved, resolved.commit)
-    assert consent == consent_to(resolved, read_code(folder))
+    consent = consent_to(resolved, read_code(folder))
+    assert consent_to_commit(resolved, consent.commit) == consent
     request = prepare(config, None, [consent]).request
-    assert (request.trust_remote_code, request.code) == (resolved.commit, consent.code)
+    assert (request.trust_remote_code, request.code) == (consent.commit, consent.code)
     with pytest.raises(ModelError, match="not of sha256:0123"):
         consent_to_commit(resolved, "sha256:0123")
     with (folder / "own.py").open("a") as file:
