@@ -14,7 +14,7 @@ from playground.client import engine_process
 from playground.client.engine_process import launch
 from playground.core.system import own_files
 from tests.support.hub_server import HubServer
-from tests.support.warm_engines import Forked, WarmEngines
+from tests.support.warm_engines import SHARED, Forked, WarmEngines
 
 # Test processes share the cores. Two threads of an engine that wait for each other at every layer
 # lose most of their time as soon as another engine runs.
@@ -25,7 +25,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 @pytest.fixture(scope="session", autouse=True)
 def warm_engines() -> Iterator[WarmEngines]:
     """Start engines as forks of one process, which has imported their libraries."""
-    warm = WarmEngines()
+    warm = SHARED
 
     def start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes] | Forked:
         return warm.start(env) if warm.can_start(command, env) else launch(command, env)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from playground.cli.console import Console
+from tests.benchmarks import start
 from tests.cli.commands import benchmark, json_lines
 
 
@@ -34,14 +36,21 @@ def test_the_way_to_the_first_token_is_split_by_phase() -> None:
     ]
 
 
-def test_the_table_for_people() -> None:
-    done = benchmark("start", "--bundled-only", "--rounds", "1", "--precisions", "bf16")
-    assert done.returncode == 0, done.stderr
-    text = done.stdout.decode()
-    for word in (
-        "importing",
-        "reading weights",
-        "to the first token",
-        "as fast with a standby engine",
-    ):
-        assert word in text
+def test_the_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [
+        {
+            "precision": "bf16",
+            "way": way,
+            "to_ready_s": ready,
+            "first_token_s": 0.5,
+            "to_first_token_s": ready + 0.5,
+            "phases_s": {"importing": 3.0, "reading weights": 0.25},
+        }
+        for way, ready in (("fresh process", 3.5), ("standby engine", 0.5))
+    ]
+    start._print_starts(rows, Console())
+    text = capsys.readouterr().out
+    assert "to the first token" in text
+    assert "importing" in text
+    assert "250 ms" in text
+    assert "bf16: 4.00× as fast with a standby engine." in text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 
 from playground.core.facts import LoadedModel
 from playground.core.precision import Precision
+from playground.core.system.locks import exclusive
 from playground.core.system.resources import resource
 from tests.engine.driver import NEW_TOKENS, PROMPTS, THREADS, Engine, run_script
 
@@ -60,7 +62,9 @@ def engine(empty_engine: Engine, model_folder: Path) -> Engine:
 
 
 @pytest.fixture(scope="session")
-def reference(model_folder: Path, gptq_folder: Path) -> dict[str, Any]:
+def reference(
+    model_folder: Path, gptq_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Any]:
     """The answers of plain transformers to PROMPTS at each precision, from a separate process."""
     job = {
         "model": str(model_folder),
@@ -69,5 +73,11 @@ def reference(model_folder: Path, gptq_folder: Path) -> dict[str, Any]:
         "new_tokens": NEW_TOKENS,
         "threads": THREADS,
     }
-    found: dict[str, Any] = run_script(Path(__file__).with_name("reference.py"), json.dumps(job))
+    # The test processes of one run share the folder above, and what the first of them computed.
+    shared = tmp_path_factory.getbasetemp().parent / "reference.json"
+    with exclusive(shared.with_suffix(".lock")):
+        if not shared.exists() or "PYTEST_XDIST_WORKER" not in os.environ:
+            script = Path(__file__).with_name("reference.py")
+            shared.write_text(json.dumps(run_script(script, json.dumps(job))))
+        found: dict[str, Any] = json.loads(shared.read_text())
     return found

@@ -27,6 +27,7 @@ from playground.core.protocol import (
     Started,
     Tokens,
 )
+from tests.support.warm_engines import SHARED
 
 PROMPTS = ("Alice was beginning to get very tired of", "The old king said, “")
 NEW_TOKENS = 24
@@ -133,12 +134,15 @@ class Engine:
 
 def run_script(script: Path, *arguments: str, python: str = sys.executable) -> Any:
     """Run a script in an engine's environment; return the JSON in its last line."""
-    done = subprocess.run(
-        [python, str(script), *arguments],
-        env=child_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    if python == sys.executable:
+        done = SHARED.run(script, arguments, child_environment())
+    else:
+        done = subprocess.run(
+            [python, str(script), *arguments],
+            env=child_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert done.returncode == 0, done.stderr[-4000:]
     return json.loads(done.stdout.splitlines()[-1])

@@ -1,4 +1,4 @@
-"""A server process that has imported the engines' libraries, and forks them where tests start one.
+"""A server process that has imported the engines' libraries, and forks engines and scripts.
 
 Importing torch and transformers takes an engine five seconds of processor time; a fork of a
 process that has imported them takes milliseconds. A forked engine behaves as a started one: it
@@ -21,6 +21,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from playground.client.engine_process import child_environment, default_command
@@ -85,14 +86,33 @@ class WarmEngines:
         with self._lock:
             self._connected()
 
-    def start(self, env: Mapping[str, str]) -> Forked:
-        """Fork an engine. Raises OSError where the server cannot; the next call starts another."""
+    def run(
+        self, script: Path, arguments: Sequence[str], env: Mapping[str, str]
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a Python script to its end in a fork."""
+        process = self.start(env, (str(script), *arguments))
+        process.stdin.close()
+        with ThreadPoolExecutor(1) as pool:
+            errors = pool.submit(process.stderr.read)
+            output = process.stdout.read()
+        code = process.wait()
+        for stream in (process.stdout, process.stderr):
+            stream.close()
+        return subprocess.CompletedProcess(
+            [str(script), *arguments], code, output.decode(), errors.result().decode()
+        )
+
+    def start(self, env: Mapping[str, str], script: Sequence[str] = ()) -> Forked:
+        """Fork an engine, or a script with its arguments.
+
+        Raises OSError where the server cannot; the next call starts another.
+        """
         (stdin, our_stdin), (our_stdout, stdout), (our_stderr, stderr) = (
             os.pipe() for _ in range(3)
         )
         try:
             with self._lock:
-                pid = self._fork(env, [stdin, stdout, stderr])
+                pid = self._fork(env, script, [stdin, stdout, stderr])
         except BaseException:
             for descriptor in (our_stdin, our_stdout, our_stderr):
                 os.close(descriptor)
@@ -110,10 +130,11 @@ class WarmEngines:
             self._server.kill()
             self._server.wait()
 
-    def _fork(self, env: Mapping[str, str], pipes: Sequence[int]) -> int:
+    def _fork(self, env: Mapping[str, str], script: Sequence[str], pipes: Sequence[int]) -> int:
         control = self._connected()
+        request = {"env": dict(env), "script": list(script)}
         with _adopting_orphans():
-            socket.send_fds(control, [json.dumps(dict(env)).encode()], pipes)
+            socket.send_fds(control, [json.dumps(request).encode()], pipes)
             answer = control.recv(64)
         if not answer:
             self.close()
@@ -152,10 +173,11 @@ def _adopting_orphans() -> Iterator[None]:
         prctl(_SUBREAPER, 0, 0, 0, 0)
 
 
-def _fork_on_request(control: socket.socket) -> None:
-    """Serve requests; return in each forked engine only, with the request's pipes and variables.
+def _fork_on_request(control: socket.socket) -> list[str]:
+    """Serve requests; return in each fork only, with the request's pipes and variables.
 
-    A request has the variables as JSON, and three descriptors; the answer is the engine's id.
+    Returns the script that the fork is to run, with its arguments, [] for an engine. A request
+    has variables and script as JSON, and three descriptors; the answer is the fork's process id.
     """
     control.send(b"ready")
     while True:
@@ -183,8 +205,15 @@ def _fork_on_request(control: socket.socket) -> None:
     for descriptor in (answer, answering, *descriptors):
         os.close(descriptor)
     control.close()
+    wanted = json.loads(request)
     os.environ.clear()
-    os.environ.update(json.loads(request))
+    os.environ.update(wanted["env"])
+    script: list[str] = wanted["script"]
+    return script
+
+
+#: The forking process of this test process.
+SHARED = WarmEngines()
 
 
 def _threads() -> int:
@@ -202,11 +231,15 @@ def main() -> None:
     for library in _LIBRARIES:
         importlib.import_module(library)
         assert _threads() == threads, f"{library} started threads, which a fork would not have"
-    _fork_on_request(socket.socket(fileno=int(sys.argv[1])))
+    script = _fork_on_request(socket.socket(fileno=int(sys.argv[1])))
     modules = os.environ.get("HF_MODULES_CACHE")
     if modules:  # transformers read it when it was imported
         sys.modules["transformers.dynamic_module_utils"].HF_MODULES_CACHE = modules  # type: ignore[attr-defined]
-    runpy.run_module("playground.engine", run_name="__main__")
+    if script:
+        sys.argv = script
+        runpy.run_path(script[0], run_name="__main__")
+    else:
+        runpy.run_module("playground.engine", run_name="__main__")
 
 
 if __name__ == "__main__":

@@ -5,8 +5,6 @@ from __future__ import annotations
 import ctypes
 import json
 import os
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -28,7 +26,7 @@ from playground.engine.cpu_step.step import FusedStep, JoinedModel
 from playground.engine.decoding.cached_loop import CachedDecoder, ForwardStep
 from tests.engine.cpu_step.natives import COMPILER, native_kernels, needs_compiler
 from tests.engine.decoders import FUSIBLE, check_greedy, make, prompt_of
-from tests.engine.driver import PROMPTS
+from tests.engine.driver import PROMPTS, run_script
 
 pytestmark = needs_compiler
 SHAPES = [(3072, 1024), (128, 2816), (1000, 96), (1, 32)]
@@ -303,10 +301,7 @@ def test_steps_of_the_bundled_model(model_folder: Path, gptq_folder: Path) -> No
         "threads": 1,
         "prompts": [*PROMPTS, "It was a dark and stormy night", "Call me Ishmael. Some years ago"],
     }
-    command = [sys.executable, "-m", "tests.engine.cpu_step.bundled_steps", json.dumps(job)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    names = json.loads(done.stdout.splitlines()[-1])
+    names = run_script(Path(__file__).with_name("bundled_steps.py"), json.dumps(job))
     every = ["fused step", "fused step, native attention", "fused step, native kernels"]
     assert names == {
         "fp16": every[:1],
