@@ -44,13 +44,17 @@ def test_the_table_for_people(capsys: pytest.CaptureFixture[str]) -> None:
             "to_ready_s": ready,
             "first_token_s": 0.5,
             "to_first_token_s": ready + 0.5,
-            "phases_s": {"importing": 3.0, "reading weights": 0.25},
+            "phases_s": {
+                **{phase.value: 0.0 for phase in start._PHASES},
+                "importing": 3.0,
+                "reading weights": 0.25,
+            },
         }
         for way, ready in (("fresh process", 3.5), ("standby engine", 0.5))
     ]
     start._print_starts(rows, Console())
     text = capsys.readouterr().out
     assert "to the first token" in text
-    assert "importing" in text
+    assert "reading weights" in text
     assert "250 ms" in text
     assert "bf16: 4.00× as fast with a standby engine." in text
