@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from playground.core.model.context import context_length
 from playground.core.model.counts import positive_int
 from playground.core.model.kv_cache import CacheShape, cache_shape
 from playground.core.model.safetensors_header import StoredTensor
@@ -201,7 +202,7 @@ def model_sizes(
         fused=counter.fused if model in _FUSED_STEP else 0,
         nested=counter.nested,
         file_bytes=file_bytes,
-        context=positive_int(text, "max_position_embeddings", "n_positions", "seq_length"),
+        context=context_length(text),
         widest=widest or (spaces.channels if spaces else 4 * hidden),
         heads=heads,
         eager_attention=bool(text.get("attn_logit_softcapping")),

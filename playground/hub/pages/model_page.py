@@ -13,6 +13,7 @@ from huggingface_hub import constants
 
 from playground.core.errors import FileError, ModelError
 from playground.core.facts import ModelSpec
+from playground.core.model.context import context_length
 from playground.core.model.counts import check_counts
 from playground.core.system import reader
 from playground.core.system.reader import file_size, read_bytes
@@ -195,7 +196,7 @@ def _page(spec: ModelSpec, row: ModelRow, found: _Found) -> ModelPage:
         skipped_bytes=sum(file.size or 0 for file in files if not file.needed),
         architecture=next(iter(texts(config.get("architectures"))), ""),
         model_type=text(config.get("model_type")),
-        context_length=_first_whole(inner, "max_position_embeddings", "n_positions", "seq_length"),
+        context_length=context_length(inner),
         vocabulary=_first_whole(inner, "vocab_size"),
         licence=stated,
         chat_template=_chat_template(tokenizer, found.contents.get("chat_template.jinja")),
