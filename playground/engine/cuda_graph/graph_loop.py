@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -22,7 +23,7 @@ from playground.engine.cuda_graph.graph_step import (
 )
 from playground.engine.cuda_graph.token_readback import TokenReadback, token_readback
 from playground.engine.decoding.cached_loop import ForwardStep
-from playground.engine.decoding.decoder import Decoded, OnToken, Tell, silent
+from playground.engine.decoding.decoder import NOT_NUMBERS, Decoded, OnToken, Tell, silent
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -30,7 +31,7 @@ from playground.engine.decoding.interruption import (
     interruptible,
 )
 from playground.engine.decoding.kv_cache import KVCache
-from playground.engine.decoding.sampling import Sampler
+from playground.engine.decoding.sampling import Sampled, Sampler
 from playground.engine.machine.errors import is_out_of_memory
 
 #: `prepare` captures the buckets of at most this many new tokens. A longer text pauses to capture.
@@ -124,7 +125,7 @@ class GraphDecoder:
         for _ in range(min(_TIMED_STEPS, self._bucket.slots)):
             began = time.perf_counter()
             self._bucket.run()
-            self._readback.send(step.token)
+            self._readback.send(Sampled(step.token, step.score))
             self._readback.receive()
             times.append(time.perf_counter() - began)
         return times
@@ -152,7 +153,7 @@ class GraphDecoder:
             return Decoded(str(interrupted), began, reused)
         sampler = Sampler(self._model, ids, options)
         first = sampler.sample(logits)
-        self._bucket.step.place(first, len(ids))
+        self._bucket.step.place(first.token, len(ids))
         self._readback.send(first)
         left = limit
         try:
@@ -161,7 +162,10 @@ class GraphDecoder:
                 # at this token, the next one is dropped.
                 if left > 1:
                     self._queue_step(sampler, len(ids) + limit - left)
-                token = self._readback.receive()
+                token, score = self._readback.receive()
+                if not math.isfinite(score):
+                    self._bucket.cache.clear()
+                    return Decoded(NOT_NUMBERS, began, reused)
                 on_token(token, time.monotonic())
                 left -= 1
                 reason = "eos" if token in eos_ids else should_stop() or ("" if left else "length")
@@ -195,12 +199,14 @@ class GraphDecoder:
             self._bucket.step.place(token, position)
         step = self._bucket.step
         self._bucket.run()
+        sampled = Sampled(step.token, step.score)
         if not sampler.is_argmax:
-            step.token.copy_(sampler.sample(step.logits)[:, None])
+            sampled = sampler.sample(step.logits)
+            step.token.copy_(sampled.token[:, None])
         # The graph writes keys and values, but does not update the lengths.
         for layer in self._bucket.cache.layers:
             layer.length = position + 1
-        self._readback.send(step.token)
+        self._readback.send(sampled)
 
     def _prefill(self, ids: Sequence[int], should_stop: ShouldStop) -> torch.Tensor:
         """Return logits [1, vocabulary] after `ids`, the part of the prompt that is not cached."""

@@ -53,10 +53,14 @@ class _Fixed:
 
 
 class FixedStep(_Fixed):
-    """Reads one token; leaves the most likely next id in `token`, and advances `position`."""
+    """Reads one token; leaves the most likely next id in `token`, and advances `position`.
+
+    `score` float32 [1, 1] is that token's logit.
+    """
 
     def __init__(self, model: PreTrainedModel, cache: KVCache) -> None:
         super().__init__(model, cache, 1)
+        self.score = torch.zeros((1, 1), dtype=torch.float32, device=self.device)
 
     def place(self, token: int | torch.Tensor, position: int) -> None:
         """Set the next input: an id (an int, or int64 of one element) and its position."""
@@ -72,7 +76,7 @@ class FixedStep(_Fixed):
 
     def __call__(self) -> None:
         self._forward(1)
-        self.token.copy_(self.logits.float().argmax(-1, keepdim=True))
+        torch.max(self.logits.float(), -1, keepdim=True, out=(self.score, self.token))
         self.position.add_(1)
 
 

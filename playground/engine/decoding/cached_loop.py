@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterator, Sequence
 from typing import Protocol
@@ -10,7 +11,7 @@ import torch
 from transformers import PreTrainedModel
 
 from playground.core.generation import GenerationOptions
-from playground.engine.decoding.decoder import Decoded, OnToken, Unprepared
+from playground.engine.decoding.decoder import NOT_NUMBERS, Decoded, OnToken, Unprepared
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -93,7 +94,11 @@ class CachedDecoder(Unprepared):
         sampler = Sampler(self._model, ids, options)
         left = limit
         while True:
-            token = int(sampler.sample(logits))
+            sampled = sampler.sample(logits)
+            token = int(sampled.token)
+            if not math.isfinite(float(sampled.score)):
+                self._cache.clear()
+                return Decoded(NOT_NUMBERS, began, reused)
             on_token(token, time.monotonic())
             left -= 1
             if token in eos_ids:

@@ -15,6 +15,10 @@ from playground.engine.decoding.interruption import ShouldStop
 OnToken = Callable[[int, float], None]
 
 
+#: The stop reason where the logits are NaN or infinite, as after an overflow: no token follows.
+NOT_NUMBERS = "not numbers"
+
+
 @dataclass(frozen=True)
 class Decoded:
     """How a generation ended.
@@ -23,7 +27,7 @@ class Decoded:
     tokens that were in the KV cache.
     """
 
-    stop_reason: str  # "length", "eos", or what ShouldStop returned
+    stop_reason: str  # "length", "eos", NOT_NUMBERS, or what ShouldStop returned
     began: float
     reused: int = 0
 

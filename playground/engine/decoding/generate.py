@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -12,13 +13,12 @@ from transformers import (
     LogitsProcessor,
     LogitsProcessorList,
     PreTrainedModel,
-    PreTrainedTokenizerBase,
     StoppingCriteria,
     StoppingCriteriaList,
 )
 
 from playground.core.generation import GenerationOptions
-from playground.engine.decoding.decoder import Decoded, OnToken, Unprepared
+from playground.engine.decoding.decoder import NOT_NUMBERS, Decoded, OnToken, Unprepared
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -58,11 +58,13 @@ class GenerateDecoder(Unprepared):
                     input_ids=input_ids,
                     attention_mask=torch.ones_like(input_ids),
                     generation_config=generation_config(options, limit),
-                    **_arguments(options),
+                    logits_processor=_processors(options),
                     stopping_criteria=StoppingCriteriaList([tap]),
                 )
         except InterruptedForwardError as interrupted:
             return Decoded(str(interrupted), began)
+        except _NotNumbersError:
+            return Decoded(NOT_NUMBERS, began)
         return Decoded(tap.reason or "length", began)
 
     def logits_after(self, ids: Sequence[int], should_stop: ShouldStop) -> Iterator[torch.Tensor]:
@@ -138,7 +140,7 @@ class _TokenTap(StoppingCriteria):
 
 
 def generation_config(options: GenerationOptions, limit: int) -> GenerationConfig:
-    """Return these options alone; `strip_model_defaults` removes the model's own."""
+    """Return these options alone; `take_rules` removes the model's own."""
     values: dict[str, Any] = {"max_new_tokens": limit, "do_sample": not options.greedy}
     if not options.greedy:
         values |= compat.sampling(options)[0]
@@ -147,29 +149,23 @@ def generation_config(options: GenerationOptions, limit: int) -> GenerationConfi
     return GenerationConfig(**values)
 
 
-def _arguments(options: GenerationOptions) -> dict[str, Any]:
-    """Return the keyword arguments of `generate` that its configuration cannot hold."""
-    return {} if options.greedy else compat.sampling(options)[1]
+class _NotNumbersError(Exception):
+    """Raised inside `generate` where the logits are NaN or infinite."""
 
 
-def strip_model_defaults(
-    model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase
-) -> frozenset[int]:
-    """Remove the model's default sampling options; return its end-of-text ids.
+class _NumbersOnly(LogitsProcessor):
+    """Raises _NotNumbersError before `generate` samples, which fails on such logits.
 
-    `generate` would silently apply a checkpoint's temperature or penalty, and lanes with the same
-    options must sample alike. Suppressed tokens stay suppressed.
+    Reading the maximum synchronizes with the device, as `generate` does at each token.
     """
-    own = model.generation_config
-    config = compat.text_config(model)
-    stated = (own.eos_token_id, getattr(config, "eos_token_id", None), tokenizer.eos_token_id)
-    model.generation_config = GenerationConfig(
-        suppress_tokens=own.suppress_tokens, begin_suppress_tokens=own.begin_suppress_tokens
-    )
-    return next(filter(None, map(_ids, stated)), frozenset())
+
+    def __call__(self, input_ids: torch.Tensor, scores: torch.Tensor) -> torch.Tensor:
+        if not math.isfinite(float(scores.amax())):
+            raise _NotNumbersError
+        return scores
 
 
-def _ids(stated: Any) -> frozenset[int]:
-    """Return the ids in a value of a configuration: a number, a list, or nothing ([null] too)."""
-    listed = stated if isinstance(stated, list | tuple) else [stated]
-    return frozenset(int(token) for token in listed if token is not None)
+def _processors(options: GenerationOptions) -> LogitsProcessorList:
+    """Return the logits processors that the configuration of `generate` cannot hold."""
+    sampling = [] if options.greedy else compat.sampling(options)[1]
+    return LogitsProcessorList([_NumbersOnly(), *sampling])

@@ -108,6 +108,14 @@ class KVCache:
         for layer in self.layers:
             layer.length = min(layer.length, tokens)
 
+    def clear(self) -> None:
+        """Forget all tokens, and overwrite them: where NaN is stored, masking does not help."""
+        self.truncate(0)
+        for layer in self.layers:
+            if layer.is_initialized:
+                for buffer in layer.buffers:
+                    buffer.zero_()
+
     def reserve(self, tokens: int) -> None:
         """Grow each layer to at least `tokens` slots. No effect before the first forward."""
         for layer in self.layers:

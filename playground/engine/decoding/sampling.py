@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from transformers import (
     LogitsProcessorList,
     MinPLogitsWarper,
+    NoBadWordsLogitsProcessor,
     PreTrainedModel,
     RepetitionPenaltyLogitsProcessor,
     SuppressTokensAtBeginLogitsProcessor,
@@ -18,6 +20,16 @@ from transformers import (
 )
 
 from playground.core.generation import GenerationOptions
+
+
+class Sampled(NamedTuple):
+    """The next token, int64, and the score that it won by, float32; both [1].
+
+    The score is finite unless the logits are not: the maximum of a row with NaN is NaN.
+    """
+
+    token: torch.Tensor
+    score: torch.Tensor
 
 
 class Sampler:
@@ -35,21 +47,21 @@ class Sampler:
         """Whether sampling is a plain argmax: greedy, without processors."""
         return self._greedy and not self._processors
 
-    def sample(self, logits: torch.Tensor) -> torch.Tensor:
-        """Return the next token, an int64 tensor [1], from logits [1, vocabulary]."""
+    def sample(self, logits: torch.Tensor) -> Sampled:
+        """Return the next token from logits [1, vocabulary]."""
         scores = logits.float()
         if self._processors:
             scores = self._processors(self._ids, scores)  # type: ignore[arg-type]
-        if self._greedy:
-            token = scores.argmax(-1)
-        else:
+        if not self._greedy:
             # torch.multinomial's draw, without its check of the probabilities, which would make the
             # host wait for the device.
             probabilities = torch.softmax(scores, -1)
-            token = (probabilities / torch.empty_like(probabilities).exponential_(1)).argmax(-1)
+            scores = probabilities / torch.empty_like(probabilities).exponential_(1)
+        # `max` takes no longer than `argmax`.
+        score, token = scores.max(-1)
         if self._processors:  # nothing else reads the ids
             self._ids = torch.cat((self._ids, token[:, None]), -1)
-        return token
+        return Sampled(token, score)
 
 
 def _processors(
@@ -59,6 +71,8 @@ def _processors(
     if options.repetition_penalty != 1.0:
         found.append(RepetitionPenaltyLogitsProcessor(options.repetition_penalty))
     forbidden = model.generation_config
+    if forbidden.bad_words_ids:
+        found.append(NoBadWordsLogitsProcessor(forbidden.bad_words_ids))
     if forbidden.suppress_tokens:
         found.append(SuppressTokensLogitsProcessor(forbidden.suppress_tokens, str(model.device)))
     if forbidden.begin_suppress_tokens:

@@ -14,7 +14,6 @@ from typing import Any, NamedTuple
 import torch
 import transformers
 from transformers import (
-    LogitsProcessorList,
     PretrainedConfig,
     PreTrainedModel,
     PreTrainedTokenizerBase,
@@ -50,26 +49,26 @@ def chat_ids(tokenizer: PreTrainedTokenizerBase, messages: list[dict[str, str]])
 
 
 class SamplingArguments(NamedTuple):
-    """Sampling options for a GenerationConfig, and as further arguments of `generate`."""
+    """Sampling options for a GenerationConfig, and as further logits processors."""
 
     config: dict[str, Any]
-    generate: dict[str, Any]
+    processors: list[transformers.LogitsProcessor]
 
 
 def sampling(options: GenerationOptions) -> SamplingArguments:
-    """Return the sampling options as arguments of `generate`.
+    """Return the sampling options for `generate`.
 
     transformers 4.40 ignores min-p: there, logits processors implement all options, in the order
     of transformers 5.
     """
     values = {"temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
     if not options.min_p:
-        return SamplingArguments(values, {})
+        return SamplingArguments(values, [])
     if MODERN:
-        return SamplingArguments({**values, "min_p": options.min_p}, {})
+        return SamplingArguments({**values, "min_p": options.min_p}, [])
     from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
 
-    found = LogitsProcessorList()
+    found: list[transformers.LogitsProcessor] = []
     if options.temperature != 1.0:
         found.append(TemperatureLogitsWarper(options.temperature))
     if options.top_k:
@@ -78,7 +77,7 @@ def sampling(options: GenerationOptions) -> SamplingArguments:
         found.append(TopPLogitsWarper(options.top_p))
     found.append(_MinP(options.min_p))
     off = {"temperature": 1.0, "top_k": 0, "top_p": 1.0}
-    return SamplingArguments(off, {"logits_processor": found})
+    return SamplingArguments(off, found)
 
 
 class _MinP(transformers.LogitsProcessor):

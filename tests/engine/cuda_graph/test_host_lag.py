@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from typing import Any
 
 import torch
 
 from playground.core.generation import GenerationOptions
 from playground.engine.cuda_graph.graph_loop import GraphDecoder
 from playground.engine.cuda_graph.graph_step import FixedStep
+from playground.engine.decoding.sampling import Sampled
 from tests.engine.cuda_graph.capturing import CONTEXT
 from tests.engine.decoders import (
     FUSIBLE,
@@ -48,14 +48,15 @@ class QueuedReadback:
 
     def __init__(self, device: Device) -> None:
         self._device = device
-        self._arrived: deque[int] = deque()
+        self._arrived: deque[tuple[int, float]] = deque()
         self.ahead: list[int] = []
         self.dropped = 0
 
-    def send(self, token: Any) -> None:
-        self._device.work.append(lambda: self._arrived.append(int(token)))
+    def send(self, sampled: Sampled) -> None:
+        token, score = sampled
+        self._device.work.append(lambda: self._arrived.append((int(token), float(score))))
 
-    def receive(self) -> int:
+    def receive(self) -> tuple[int, float]:
         self._device.until(lambda: bool(self._arrived))
         self.ahead.append(self._device.steps_given - self._device.steps_done)
         return self._arrived.popleft()
