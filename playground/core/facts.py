@@ -160,6 +160,19 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
         return f"Requested {self.request.precision.label}, but really running: {real}."
 
 
+class TokenRules(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model's files say about its tokens, by their ids.
+
+    `eos` end a text. `suppressed` are never generated, `suppressed_first` not as the first token,
+    and `forbidden` sequences not as a whole.
+    """
+
+    eos: tuple[int, ...] = ()
+    suppressed: tuple[int, ...] = ()
+    suppressed_first: tuple[int, ...] = ()
+    forbidden: tuple[tuple[int, ...], ...] = ()
+
+
 class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     """Everything that is needed to reproduce an answer.
 
@@ -167,7 +180,8 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     all of their bytes had been hashed when it was loaded. `step_seconds` are seconds a decode
     step, by the names of the candidates timed at load; the decoder took the fastest.
     `disturbed_by` says what else the client's engines did meanwhile, in words that go on after
-    "while": the times may be longer for it.
+    "while": the times may be longer for it. `content_parts`: the chat template got
+    the content of a message as a list of parts.
     """
 
     model: str
@@ -188,6 +202,8 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     own_code: str = ""  # the commit whose Python code, brought by the model, ran
     step_seconds: dict[str, float] = {}
     disturbed_by: tuple[str, ...] = ()
+    rules: TokenRules = TokenRules()
+    content_parts: bool = False
 
     @property
     def decoder_text(self) -> str:
@@ -213,7 +229,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens: int
     times: tuple[float, ...]
     prefill_s: float
-    stop_reason: str  # "length", "eos", "stop string", "cancelled", "context full"
+    stop_reason: str  # "length", "eos", "stop string", "cancelled", "context full", "not numbers"
     peak_memory_bytes: int
     stamp: Stamp
     reused_tokens: int = 0  # of the prompt, still in the KV cache from the last turn
@@ -229,6 +245,14 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
         """Why the answer ended, in words for people: "reached the limit of 128 tokens"."""
         if self.stop_reason == "length":
             return f"reached the limit of {self.stamp.options.max_new_tokens:,} tokens"
+        if self.stop_reason == "not numbers":
+            advice = (
+                "fp16 overflows in this model, use bf16"
+                if self.stamp.verified.bytes_by_dtype.get("fp16")
+                else "its weights may be damaged, check its files"
+            )
+            at = len(self.token_ids) + 1
+            return f"the model's logits are not numbers at token {at:,}; {advice}"
         return _ENDINGS.get(self.stop_reason, self.stop_reason)
 
 

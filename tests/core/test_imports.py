@@ -70,6 +70,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "core": [{"errors"}, {"system"}, {"."}, {"model"}, {"memory"}, {"quantizing"}],
     "engine": [
         {"machine", "wire"},
+        {"prompts"},
         {"loading", "decoding"},
         {"cpu_step", "cuda_graph", "quantizing", "scoring"},
         {"serving"},

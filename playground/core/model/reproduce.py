@@ -1,11 +1,11 @@
-"""Turns a stamp into a short Python script that reproduces the answer with transformers."""
+"""Turns an answer into a short Python script that reproduces it with transformers."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from playground.core.facts import Stamp
-from playground.core.generation import ChatPrompt, Prompt
+from playground.core.facts import Answer, Stamp
+from playground.core.generation import ChatPrompt, Message, Prompt, clean_prompt_text
 from playground.core.model.checkpoint import weight_files
 from playground.core.precision import Precision
 
@@ -76,9 +76,10 @@ config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
 """
 
 
-def script(stamp: Stamp, prompt: Prompt) -> str:
-    """Return the script, which prints the text generated after the prompt."""
-    blocks = [_header(stamp), _load(stamp), _prompt(prompt), _generate(stamp)]
+def script(answer: Answer, prompt: Prompt) -> str:
+    """Return the script, which prints the text generated after the prompt, and nothing else."""
+    stamp = answer.stamp
+    blocks = [_header(stamp), _load(stamp), _prompt(prompt, stamp), _generate(answer)]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -90,7 +91,12 @@ def _header(stamp: Stamp) -> str:
         names.append("BitsAndBytesConfig")
     if stamp.requested_precision is Precision.GPTQ:
         # gptqmodel's worker pool fails on two cores without it.
-        imports.insert(0, 'import os\n\nos.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")')
+        imports[:0] = [
+            "import contextlib",
+            "import os",
+            "import sys",
+            'os.environ.setdefault("GPTQMODEL_CPU_WORKERS", "2")',
+        ]
         names.append("GPTQConfig")
     imports.append(f"from transformers import {', '.join(sorted(names))}")
     return (
@@ -125,13 +131,22 @@ def _load(stamp: Stamp) -> str:
         lines.append(f"# This runs the model's own Python code, of commit {stamp.own_code}.")
     if stamp.threads:
         lines.append(f"torch.set_num_threads({stamp.threads})")
-    lines += [
-        f"tokenizer = AutoTokenizer.from_pretrained(MODEL{own})",
+    lines.append(f"tokenizer = AutoTokenizer.from_pretrained(MODEL{own})")
+    load = [
         "model = AutoModelForCausalLM.from_pretrained(",
         "    MODEL,",
         *(f"    {argument}," for argument in arguments),
         ")",
     ]
+    if precision is Precision.GPTQ:
+        lines.append("with contextlib.redirect_stdout(sys.stderr):  # gptqmodel prints a banner")
+        load = [f"    {line}" for line in load]
+    lines += load
+    if precision is Precision.GPTQ:
+        lines += [
+            "for module in model.modules():  # or gptqmodel compiles each of its layers",
+            '    vars(module).pop("dequantize_weight", None)',
+        ]
     if precision is Precision.INT8_WEIGHT_ONLY:
         lines.append(_WEIGHT_ONLY)
     return "\n".join(lines)
@@ -155,29 +170,31 @@ def _dtype(stamp: Stamp) -> str:
     return "torch.bfloat16" if sizes.get("bf16", 0) >= sizes.get("fp16", 0) else "torch.float16"
 
 
-def _prompt(prompt: Prompt) -> str:
+def _prompt(prompt: Prompt, stamp: Stamp) -> str:
     if isinstance(prompt, ChatPrompt):
-        turns = ",\n".join(
-            f'    {{"role": {m.role!r}, "content": {m.content!r}}}' for m in prompt.messages
-        )
+        turns = ",\n".join(f"    {_turn(message, stamp)!r}" for message in prompt.messages)
         return (
             f"messages = [\n{turns},\n]\n"
             "inputs = tokenizer.apply_chat_template(\n"
             '    messages, add_generation_prompt=True, return_tensors="pt", return_dict=True\n'
-            ").to(model.device)"
+            ")"
         )
-    return (
-        f"PROMPT = {prompt.text!r}\n"
-        'inputs = tokenizer(PROMPT, return_tensors="pt").to(model.device)'
-    )
+    text, _ = clean_prompt_text(prompt.text)
+    return f'PROMPT = {text!r}\ninputs = tokenizer(PROMPT, return_tensors="pt")'
 
 
-def _generate(stamp: Stamp) -> str:
-    options = stamp.options
-    eos = "None" if options.ignore_eos else "model.generation_config.eos_token_id"
+def _turn(message: Message, stamp: Stamp) -> dict[str, object]:
+    content = clean_prompt_text(message.content)[0] if message.content else ""
+    parts = [{"type": "text", "text": content}]
+    return {"role": message.role, "content": parts if stamp.content_parts else content}
+
+
+def _generate(answer: Answer) -> str:
+    options, rules = answer.stamp.options, answer.stamp.rules
     arguments = [
-        f"max_new_tokens={options.max_new_tokens}",
-        f"eos_token_id={eos}",
+        # The answer may have ended at a stop string, or been stopped.
+        f"max_new_tokens={max(1, len(answer.token_ids))}",
+        f"eos_token_id={None if options.ignore_eos else list(rules.eos) or None}",
         f"do_sample={not options.greedy}",
     ]
     if not options.greedy:
@@ -188,17 +205,27 @@ def _generate(stamp: Stamp) -> str:
             arguments.append(f"min_p={options.min_p}")
     if options.repetition_penalty != 1.0:
         arguments.append(f"repetition_penalty={options.repetition_penalty}")
-    if options.stop:
-        arguments.append(f"stop_strings={list(options.stop)!r}")
+    if rules.forbidden:
+        arguments.append(f"bad_words_ids={[list(word) for word in rules.forbidden]}")
+    if rules.suppressed:
+        arguments.append(f"suppress_tokens={list(rules.suppressed)}")
+    if rules.suppressed_first:
+        arguments.append(f"begin_suppress_tokens={list(rules.suppressed_first)}")
     lines = [
         "settings = GenerationConfig(",
         *(f"    {argument}," for argument in arguments),
         ")",
         "model.generation_config = GenerationConfig()  # nothing of the checkpoint's own",
         f"torch.manual_seed({options.seed})",
-        "output = model.generate(**inputs, generation_config=settings, tokenizer=tokenizer)",
-        'new_tokens = output[0, inputs["input_ids"].shape[1] :]',
-        "text = tokenizer.decode(new_tokens, skip_special_tokens=True)",
+        'ids = inputs["input_ids"].to(model.device)',
+        "output = model.generate(",
+        "    ids, attention_mask=torch.ones_like(ids), generation_config=settings",
+        ")",
+        "text = tokenizer.decode(",
+        "    output[0, ids.shape[1] :],",
+        "    skip_special_tokens=True,",
+        "    clean_up_tokenization_spaces=False,",
+        ")",
     ]
     if options.stop:
         lines += [f"for stop in {list(options.stop)!r}:", "    text = text.split(stop)[0]"]

@@ -22,13 +22,16 @@ def readable(folder: Path) -> Iterator[Path]:
     if not texts and not names:
         yield folder
         return
-    with _mirror(folder, texts, names) as mirror:
+    with mirrored(folder, texts, names) as mirror:
         yield mirror
 
 
 @contextmanager
-def _mirror(folder: Path, texts: Mapping[str, str], names: Mapping[str, str]) -> Iterator[Path]:
+def mirrored(
+    folder: Path, texts: Mapping[str, str], names: Mapping[str, str] | None = None
+) -> Iterator[Path]:
     """Yield a temporary folder of links: `texts` replaces files, `names` maps old names to new."""
+    names = names or {}
     with tempfile.TemporaryDirectory(prefix="playground-model-") as temporary:
         mirror = Path(temporary)
         for path in folder.iterdir():

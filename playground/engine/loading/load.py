@@ -33,11 +33,12 @@ from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.quantize import QuantizeRequest
-from playground.engine.loading import auto_gptq, gptq, gptq_int4
+from playground.engine.loading import auto_gptq, diagnose, gptq, gptq_int4
 from playground.engine.loading.folders import readable
 from playground.engine.loading.int8_weight_only import make_weight_only
 from playground.engine.machine import compat, devices, libraries, memory
-from playground.engine.machine.errors import explain_tokenizer, is_out_of_memory
+from playground.engine.machine.errors import is_out_of_memory, may_be_files
+from playground.engine.prompts.process import PromptEncoder
 from playground.engine.wire.progress import LoadProgress
 
 _DTYPES = {
@@ -53,6 +54,7 @@ class Weights:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    prompts: PromptEncoder
     checkpoint: Checkpoint
     device: DeviceFacts
     notes: list[str]
@@ -75,20 +77,23 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
                 importlib.import_module(library)
         with readable(Path(request.folder)) as folder:
             tokenizer = load_tokenizer(folder, trust=bool(request.trust_remote_code))
+            prompts = PromptEncoder(tokenizer)
             loader = _Loader(request, checkpoint, device, progress, folder)
             model = loader.load()
     if request.precision is Precision.INT8_WEIGHT_ONLY:
         make_weight_only(model)
     model.eval()
-    return Weights(model, tokenizer, checkpoint, device, loader.notes)
+    return Weights(model, tokenizer, prompts, checkpoint, device, loader.notes)
 
 
 def load_tokenizer(folder: Path, *, trust: bool) -> PreTrainedTokenizerBase:
     """Load a model's tokenizer. Raises ModelError where it cannot be loaded."""
     try:
         return AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=trust)
-    except Exception as error:
-        raise explain_tokenizer(error) from error
+    except BaseException as error:
+        if not may_be_files(error):
+            raise
+        raise diagnose.tokenizer_fault(folder, trust=trust) from error
 
 
 class _Loader:

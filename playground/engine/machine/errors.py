@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import traceback
 
@@ -26,7 +25,7 @@ _MEMORY_REMEDY = "Choose a smaller model or precision, or unload another lane."
 _AGAIN = "Download the model again, or choose another one."
 
 
-def failure(error: Exception, doing: str, device: str, request_id: int | None = None) -> Failed:
+def failure(error: BaseException, doing: str, device: str, request_id: int | None = None) -> Failed:
     """Return the event that reports an error; `doing` starts a sentence ("Generating").
 
     Clears the traceback's frames, which would keep the model's tensors alive.
@@ -34,9 +33,9 @@ def failure(error: Exception, doing: str, device: str, request_id: int | None = 
     shown = explain(error, doing, device)
     traceback.clear_frames(error.__traceback__)
     return Failed(
-        shown.message,
-        shown.remedy,
-        shown.detail,
+        encodable(shown.message),
+        encodable(shown.remedy),
+        encodable(shown.detail),
         request_id=request_id,
         alive=not is_fatal(error),
         may_insist=isinstance(error, MemoryShortageError),
@@ -50,18 +49,32 @@ def explain(error: BaseException, doing: str, device: str = "cpu") -> Playground
     `doing` names the failed activity, as the start of a sentence ("Loading the model").
     """
     found = error if isinstance(error, PlaygroundError) else _translate(error, doing, device)
-    trace = "".join(traceback.format_exception(error))
-    return type(found)(found.message, found.remedy, found.detail or trace)
+    if found is None:
+        found = EngineError(
+            f"{doing} failed with an error of a library, which the details show.",
+            "Try another precision, decoder or model.",
+        )
+    found.detail = found.detail or "".join(traceback.format_exception(error))
+    return found
 
 
-def explain_tokenizer(error: Exception) -> Exception:
-    """Return the error to raise for a tokenizer: the libraries' messages explain little."""
-    if isinstance(error, ImportError) or is_out_of_memory(error) or _about_the_code(str(error)):
-        return error
-    return ModelError(
-        "The model's tokenizer cannot be loaded.",
-        "Add the tokenizer files of the model it was made from, or download them again.",
-        "".join(traceback.format_exception(error)),
+def encodable(text: str) -> str:
+    """Return a text for a message: names of files may hold bytes that are no text."""
+    return text.encode("utf-8", "replace").decode("utf-8")
+
+
+def is_explained(error: BaseException) -> bool:
+    """Return whether `explain` has a sentence for this error."""
+    return isinstance(error, PlaygroundError) or _translate(error, "", "") is not None
+
+
+def may_be_files(error: BaseException) -> bool:
+    """Return whether damaged files of a model can be the reason of a library's error."""
+    return not (
+        isinstance(error, PlaygroundError | ImportError)
+        or is_out_of_memory(error)
+        or is_fatal(error)
+        or _about_the_code(_text(error))
     )
 
 
@@ -70,18 +83,26 @@ def is_fatal(error: BaseException) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return False
     accelerator_error = getattr(torch, "AcceleratorError", ())
-    return isinstance(error, accelerator_error) or "CUDA error" in str(error)
+    return isinstance(error, accelerator_error) or "CUDA error" in _text(error)
 
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether memory ran out, on the device or in the machine."""
     return isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or (
-        isinstance(error, RuntimeError | OSError) and bool(_NO_MEMORY.search(str(error)))
+        isinstance(error, RuntimeError | OSError) and bool(_NO_MEMORY.search(_text(error)))
     )
 
 
-def _translate(error: BaseException, doing: str, device: str) -> PlaygroundError:
-    text = str(error)
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # of a model's own code
+        return type(error).__name__
+
+
+def _translate(error: BaseException, doing: str, device: str) -> PlaygroundError | None:
+    """Return what an error of a library means; None where that is unknown."""
+    text = _text(error)
     if is_out_of_memory(error):
         where = "This machine" if device == "cpu" else f"The device {device}"
         return EngineError(
@@ -96,14 +117,7 @@ def _translate(error: BaseException, doing: str, device: str) -> PlaygroundError
         return ModelError("The model's weights are damaged: safetensors cannot read them.", _AGAIN)
     if isinstance(error, ImportError):
         return _missing_library(error)
-    return (
-        _about_the_code(text)
-        or _about_the_files(error, text)
-        or EngineError(
-            f"{doing} failed: {_first_line(text) or type(error).__name__}",
-            "Look at the details; another precision or model may work.",
-        )
-    )
+    return _about_the_code(text) or _about_the_files(text)
 
 
 def _missing_library(error: ImportError) -> PlaygroundError:
@@ -153,11 +167,9 @@ def _about_the_code(text: str) -> PlaygroundError | None:
     return None
 
 
-def _about_the_files(error: BaseException, text: str) -> PlaygroundError | None:
+def _about_the_files(text: str) -> PlaygroundError | None:
     """Explain errors about the files of the model's folder; None for others."""
     lower = text.lower()
-    if isinstance(error, json.JSONDecodeError | UnicodeDecodeError):
-        return ModelError("A file of the model is damaged.", _AGAIN)
     if "size mismatch" in lower or "mismatched" in lower:
         return ModelError(
             "The model's weights do not have the shapes that its config.json gives.", _AGAIN

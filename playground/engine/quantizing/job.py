@@ -22,7 +22,6 @@ from playground.core.precision import Precision
 from playground.core.protocol import (
     Activity,
     Estimated,
-    Failed,
     MeasureQuantizing,
     Quantize,
     Quantized,
@@ -41,7 +40,6 @@ from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading
 from playground.engine.loading.verify import verify
 from playground.engine.machine import devices, libraries, memory
-from playground.engine.machine.errors import failure
 from playground.engine.quantizing import gptq_solver
 from playground.engine.quantizing.calibration import Piece, pieces
 from playground.engine.quantizing.passes import Passes
@@ -53,25 +51,24 @@ from playground.engine.wire.sender import Sender
 _SHARD = "5GB"
 
 
-def carry_out(command: MeasureQuantizing | Quantize, sender: Sender, inbox: Inbox) -> Failed | None:
-    """Measure or write a copy and send the result; return the failure to report, or None."""
-    measuring = isinstance(command, MeasureQuantizing)
-    event: Estimated | Quantized
+def measure(command: MeasureQuantizing, sender: Sender, inbox: Inbox) -> None:
+    """Estimate what a copy would cost, and send it. Raises whatever a library raises."""
     try:
-        work = _Work(command.request, command.request_id, sender, inbox)
-        if measuring:
-            event = Estimated(command.request_id, work.measure())
-        else:
-            event = Quantized(command.request_id, work.quantize())
+        estimate = _Work(command.request, command.request_id, sender, inbox).measure()
     except InterruptedForwardError:
-        event = (Estimated if measuring else Quantized)(command.request_id, None)
-    except Exception as error:
-        doing = "Measuring a layer" if measuring else "Quantizing"
-        return failure(error, doing, command.request.device, command.request_id)
-    finally:
-        memory.release()
-    sender.send(event)
-    return None
+        estimate = None
+    memory.release()
+    sender.send(Estimated(command.request_id, estimate))
+
+
+def quantize(command: Quantize, sender: Sender, inbox: Inbox) -> None:
+    """Write a copy, and send its description. Raises whatever a library raises."""
+    try:
+        model = _Work(command.request, command.request_id, sender, inbox).quantize()
+    except InterruptedForwardError:
+        model = None
+    memory.release()
+    sender.send(Quantized(command.request_id, model))
 
 
 def _check_saving(verified: VerifiedPrecision, to: Precision) -> None:

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-from playground.core.facts import Answer, LoadedModel, Stamp
+from playground.core.facts import Answer, LoadedModel, Stamp, TokenRules
 from playground.core.generation import ChatPrompt, Prompt
 from playground.core.protocol import Activity, Finished, Generate, Progress, Started
 from playground.engine.decoding.decoder import Decoded, Decoder
 from playground.engine.machine import memory
-from playground.engine.serving.detokenize import Detokenizer, StopFilter, decode_function
-from playground.engine.serving.prompts import prompt_ids
+from playground.engine.prompts.encode import EncodedPrompt, check_length
+from playground.engine.prompts.process import PromptEncoder
+from playground.engine.serving.detokenize import Detokenizer, TokenTexts
+from playground.engine.serving.stop_strings import StopFilter
 from playground.engine.serving.unknown_tokens import check_known
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.sender import Sender
@@ -31,6 +33,9 @@ class Session:
 
     model: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
+    prompts: PromptEncoder
+    texts: TokenTexts
+    rules: TokenRules
     decoder: Decoder
     loaded: LoadedModel
     versions: dict[str, str]
@@ -45,7 +50,7 @@ class Answering:
         self._command = command
         self._sender = sender
         self._inbox = inbox
-        self._detokenizer = Detokenizer(decode_function(session.tokenizer))
+        self._detokenizer = Detokenizer(session.texts)
         self._filter = StopFilter(command.options.stop)
         self._ids: list[int] = []
         self._texts: list[str] = []
@@ -62,12 +67,17 @@ class Answering:
         command.options.check()
         self._sender.send(Progress(Activity.READING_PROMPT))
         context = session.loaded.context_length
-        ids = prompt_ids(session.tokenizer, command.prompt, context)
+        encoded = session.prompts.encode(command.prompt, self._reason_to_stop)
+        reason = ""
+        if isinstance(encoded, str):
+            reason, encoded = encoded, EncodedPrompt([])
+        ids = encoded.ids
+        check_length(ids, context)
         check_known(ids, session.beyond)
         self._sender.send(Started(command.request_id, len(ids)))
         requested = command.options.max_new_tokens
         limit = min(requested, context - len(ids)) if context else requested
-        reason = self._prepare(len(ids), limit)
+        reason = reason or self._prepare(len(ids), limit)
         device = session.loaded.request.device
         memory.reset_peak(device)
         decoded = (
@@ -98,7 +108,7 @@ class Answering:
             prefill_s=self._prefill_s(decoded),
             stop_reason=stop_reason,
             peak_memory_bytes=memory.peak(device),
-            stamp=self._stamp(),
+            stamp=self._stamp(encoded.parts),
             reused_tokens=decoded.reused,
             warm_up_s=self._warm_up_s,
         )
@@ -125,12 +135,25 @@ class Answering:
         return reason
 
     def _take(self, token_id: int, ready_at: float) -> None:
-        text = self._filter.feed(self._detokenizer.feed(token_id))
+        text = self._text(token_id)
         since_sent = ready_at - self._sent_at
         self._ids.append(token_id)
         self._texts.append(text)
         self._times.append(since_sent)
         self._sender.token(self._command.request_id, token_id, text, since_sent)
+
+    def _text(self, token_id: int) -> str:
+        """Return the text that the token makes certain, less what may begin a stop string."""
+        special = self._session.texts.special.get(token_id)
+        if special is None or not self._filter.mentions(special):
+            return self._filter.feed(self._detokenizer.feed(token_id))
+        # The characters before the special token come first.
+        before = self._filter.feed(self._detokenizer.flush_whole())
+        if self._filter.stopped:
+            return before
+        shown = before + self._filter.feed(special, special=True)
+        # At the end of the text an incomplete character shows as it is.
+        return shown + self._detokenizer.flush() if self._filter.stopped else shown
 
     def _reason_to_stop(self) -> str:
         if self._filter.stopped:
@@ -140,7 +163,7 @@ class Answering:
     def _prefill_s(self, decoded: Decoded) -> float:
         return self._sent_at + self._times[0] - decoded.began if self._times else 0.0
 
-    def _stamp(self) -> Stamp:
+    def _stamp(self, parts: bool) -> Stamp:
         loaded, command = self._session.loaded, self._command
         return Stamp(
             model=loaded.request.name,
@@ -156,6 +179,8 @@ class Answering:
             threads=torch.get_num_threads(),
             versions=self._session.versions,
             options=command.options,
+            rules=self._session.rules,
+            content_parts=parts,
             timing=command.timing,
             environment=loaded.request.environment,
             own_code=loaded.request.trust_remote_code,

@@ -11,30 +11,25 @@ from playground.core.errors import EngineError
 from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
-from playground.core.protocol import (
-    Activity,
-    Failed,
-    Generate,
-    Load,
-    Loaded,
-    Progress,
-    Score,
-    Scored,
-)
+from playground.core.protocol import Activity, Generate, Loaded, Progress, Score, Scored
 from playground.core.scoring import ScoringProtocol, TextScore
 from playground.engine.decoding.decoder import Decoder
-from playground.engine.decoding.generate import GenerateDecoder, strip_model_defaults
+from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.interruption import InterruptedForwardError
+from playground.engine.decoding.model_rules import take_rules
+from playground.engine.loading import diagnose
 from playground.engine.loading import load as loading
+from playground.engine.loading.positions import true_context
 from playground.engine.loading.step_bytes import step_floor
 from playground.engine.loading.verify import count_parameters, verify
 from playground.engine.machine import bandwidth, compat, devices, memory
-from playground.engine.machine.errors import failure
+from playground.engine.machine.errors import is_explained, may_be_files
 from playground.engine.machine.libraries import versions
+from playground.engine.prompts.encode import has_chat_template
 from playground.engine.scoring.text import TextScorer, as_bytes
 from playground.engine.serving.answering import Answering, Session
 from playground.engine.serving.choose_decoder import choose_decoder, instead_of
-from playground.engine.serving.prompts import has_chat_template
+from playground.engine.serving.detokenize import token_texts
 from playground.engine.serving.unknown_tokens import tokens_beyond
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.progress import LoadProgress
@@ -47,7 +42,7 @@ _WARM_UP_TOKENS = 8
 
 
 class Runtime:
-    """Carries out commands; each method returns the failure to report, or None."""
+    """Carries out commands; each method raises PlaygroundError or whatever a library raises."""
 
     def __init__(self, sender: Sender, inbox: Inbox, importing_s: float) -> None:
         self._sender = sender
@@ -55,23 +50,25 @@ class Runtime:
         self._importing_s = importing_s
         self._session: Session | None = None
 
-    def load(self, command: Load) -> Failed | None:
+    @property
+    def device(self) -> str:
+        """The device of the loaded model, the CPU without one."""
+        return self._session.loaded.request.device if self._session else "cpu"
+
+    def load(self, request: LoadRequest) -> None:
         """Load a model; after a failure another load may be tried."""
-        request = command.request
+        if self._session is not None:
+            raise EngineError(
+                "This engine has a model already.", "Start another engine for another model."
+            )
         try:
-            if self._session is not None:
-                raise EngineError(
-                    "This engine has a model already.", "Start another engine for another model."
-                )
-            self._session = self._load(request)
-        except Exception as error:
-            failed = failure(error, "Loading the model", request.device)
-        else:
-            self._sender.send(Loaded(self._session.loaded))
-            return None
-        # After the except block nothing refers to the half-loaded model any more.
-        memory.release()
-        return failed
+            session = self._load(request)
+        except BaseException as error:
+            if is_explained(error) or not may_be_files(error):
+                raise
+            raise diagnose.model_fault(request) from error
+        self._sender.send(Loaded(session.loaded))
+        self._session = session
 
     def measure_ahead(self) -> None:
         """Measure the CPU's memory bandwidth unless it is known, while no command waits."""
@@ -84,37 +81,21 @@ class Runtime:
         except Exception:
             log.exception("the memory bandwidth could not be measured")  # a load tries again
 
-    def generate(self, command: Generate) -> Failed | None:
+    def generate(self, command: Generate) -> None:
         """Answer a prompt."""
-        session = self._session
-        try:
-            if session is None:
-                raise EngineError("No model is loaded.", "Load a model first.")
-            Answering(session, command, self._sender, self._inbox).run()
-        except Exception as error:
-            device = session.loaded.request.device if session else "cpu"
-            failed = failure(error, "Generating", device, command.request_id)
-        else:
-            return None
-        memory.release()
-        return failed
+        if self._session is None:
+            raise EngineError("No model is loaded.", "Load a model first.")
+        Answering(self._session, command, self._sender, self._inbox).run()
 
-    def score(self, command: Score) -> Failed | None:
+    def score(self, command: Score) -> None:
         """Score a text."""
-        session = self._session
-        device = session.loaded.request.device if session else "cpu"
+        if self._session is None:
+            raise EngineError("No model is loaded.", "Load a model first.")
         try:
-            if session is None:
-                raise EngineError("No model is loaded.", "Load a model first.")
-            score: TextScore | None = self._scored(session, command)
+            score: TextScore | None = self._scored(self._session, command)
         except InterruptedForwardError:
             score = None
-        except Exception as error:
-            failed = failure(error, "Scoring", device, command.request_id)
-            memory.release()
-            return failed
         self._sender.send(Scored(command.request_id, score))
-        return None
 
     def _scored(self, session: Session, command: Score) -> TextScore:
         def progress(fraction: float) -> None:
@@ -157,9 +138,10 @@ class Runtime:
     def _loaded(self, request: LoadRequest, progress: LoadProgress, before: int) -> Session:
         weights = loading.load(request, progress)
         model, tokenizer = weights.model, weights.tokenizer
-        eos_ids = strip_model_defaults(model, tokenizer)
+        rules = take_rules(model, tokenizer)
+        eos_ids = frozenset(rules.eos)
         vocabulary = int(compat.text_config(model).vocab_size)
-        context = weights.checkpoint.context_length
+        context = true_context(model, weights.checkpoint.context_length)
         with progress.activity(Activity.WARMING_UP):
             # Some kernels repack their weights at the first call.
             warm_up(GenerateDecoder(model, eos_ids), vocabulary, context, 1)
@@ -194,7 +176,7 @@ class Runtime:
             device_name=weights.device.name,
             architecture=type(model).__name__,
             parameters=count_parameters(model),
-            context_length=weights.checkpoint.context_length,
+            context_length=context,
             has_chat_template=has_chat_template(tokenizer),
             load_s={name: round(seconds, 4) for name, seconds in progress.seconds.items()},
             memory_bytes=memory.resident()
@@ -207,7 +189,15 @@ class Runtime:
             step_seconds=chosen.step_seconds,
         )
         return Session(
-            model, tokenizer, chosen.decoder, loaded, versions(), tokens_beyond(tokenizer, model)
+            model,
+            tokenizer,
+            weights.prompts,
+            token_texts(tokenizer),
+            rules,
+            chosen.decoder,
+            loaded,
+            versions(),
+            tokens_beyond(tokenizer, model),
         )
 
 

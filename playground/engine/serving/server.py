@@ -12,14 +12,10 @@ import time
 from playground.core.protocol import (
     Activity,
     Failed,
-    Generate,
     Hello,
     Load,
-    MeasureQuantizing,
     Progress,
-    Quantize,
     Ready,
-    Score,
 )
 from playground.engine.wire.inbox import Inbox, leave
 from playground.engine.wire.sender import Sender
@@ -53,7 +49,7 @@ def serve(commands: int, events: int) -> None:
     try:
         # Importing the libraries takes seconds: nothing above may do it.
         from playground.engine.machine.devices import engine_facts
-        from playground.engine.quantizing import job as quantizing
+        from playground.engine.serving.boundary import carry_out
         from playground.engine.serving.runtime import Runtime
 
         # Most models' modules import this; the first load need not wait for it.
@@ -69,15 +65,7 @@ def serve(commands: int, events: int) -> None:
         runtime.measure_ahead()
     while True:
         command = inbox.next()
-        match command:
-            case Load():
-                failed = runtime.load(command)
-            case Generate():
-                failed = runtime.generate(command)
-            case Score():
-                failed = runtime.score(command)
-            case MeasureQuantizing() | Quantize():
-                failed = quantizing.carry_out(command, sender, inbox)
+        failed = carry_out(command, runtime, sender, inbox)
         if not isinstance(command, Load):
             inbox.finish(command.request_id)
         if failed is not None:

@@ -120,7 +120,7 @@ class LanePresenter(QObject):
             return ""
         if command is LaneCommand.COPY_STAMP:
             return stamp_text(last.answer)
-        return script(last.answer.stamp, last.prompt)
+        return script(last.answer, last.prompt)
 
     @Slot()
     def show_state(self) -> None:

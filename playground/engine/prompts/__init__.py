@@ -1,0 +1,1 @@
+"""From a prompt to its ids: the model's chat template and tokenizer, within limits."""
