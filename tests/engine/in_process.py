@@ -10,7 +10,8 @@ from typing import Any
 from playground.core.facts import LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
-from playground.core.protocol import Failed, Generate, Load, Loaded, event_decoder
+from playground.core.protocol import Failed, Generate, Load, Loaded, Work, event_decoder
+from playground.engine.serving.boundary import carry_out
 from playground.engine.serving.runtime import Runtime
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.sender import Sender
@@ -38,12 +39,12 @@ class InProcess:
     def __init__(self, wire: Wire, folder: Path, precision: Precision) -> None:
         """Load a model. Raises AssertionError where that fails."""
         self._wire = wire
-        self._runtime = Runtime(wire.sender, Inbox(0), 0.0)
-        failed = self._runtime.load(
-            Load(
-                LoadRequest(name="t", folder=str(folder), commit="", precision=precision, threads=1)
-            )
+        self._inbox = Inbox(0)
+        self._runtime = Runtime(wire.sender, self._inbox, 0.0)
+        request = LoadRequest(
+            name="t", folder=str(folder), commit="", precision=precision, threads=1
         )
+        failed = self._carry_out(Load(request))
         assert failed is None, failed
         event = wire.events()[-1]
         assert isinstance(event, Loaded), event
@@ -57,5 +58,7 @@ class InProcess:
             options=GenerationOptions(max_new_tokens=new_tokens),
             sent_at=time.monotonic(),
         )
-        failed: Failed | None = self._runtime.generate(command)
-        return failed or self._wire.events()[-1]
+        return self._carry_out(command) or self._wire.events()[-1]
+
+    def _carry_out(self, command: Work) -> Failed | None:
+        return carry_out(command, self._runtime, self._wire.sender, self._inbox)

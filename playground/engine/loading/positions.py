@@ -9,7 +9,7 @@ from playground.core.model.context import context_length
 from playground.engine.machine import compat
 
 #: How model families name the table of learned positions.
-_TABLES = ("wpe", "embed_positions", "position_embeddings", "position_embedding", "wpe_embeddings")
+_TABLES = ("wpe", "embed_positions", "position_embeddings", "position_embedding")
 
 
 def true_context(model: PreTrainedModel, stated: int) -> int:
@@ -24,10 +24,19 @@ def true_context(model: PreTrainedModel, stated: int) -> int:
 
 
 def _learned_positions(model: PreTrainedModel) -> int:
-    """Return the number of positions that have an embedding of their own, 0 without a table."""
-    for name, module in model.named_modules():
-        if isinstance(module, torch.nn.Embedding) and name.rpartition(".")[2] in _TABLES:
-            # Some tables begin with rows for padding.
-            first = module.padding_idx + 1 if module.padding_idx is not None else 0
-            return max(0, module.num_embeddings - int(getattr(module, "offset", first)))
+    """Return the number of positions that have an embedding of their own, 0 without a table.
+
+    The table stands beside the embeddings of the tokens; others belong to images or sounds.
+    """
+    tokens = model.get_input_embeddings()
+    for parent in model.modules():
+        children = dict(parent.named_children())
+        if not any(child is tokens for child in children.values()):
+            continue
+        for name in _TABLES:
+            table = children.get(name)
+            if isinstance(table, torch.nn.Embedding):
+                # Some tables begin with rows for padding.
+                first = table.padding_idx + 1 if table.padding_idx is not None else 0
+                return max(0, table.num_embeddings - int(getattr(table, "offset", first)))
     return 0
