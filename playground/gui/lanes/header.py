@@ -18,6 +18,7 @@ from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.swatch import LaneSwatch
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.described import EXPLANATION, DescribedDelegate
 from playground.gui.toolkit.elided import ElidedButton, ElidedComboBox
 from playground.gui.toolkit.widgets import ThemedToolButton, set_name, tool_button
 
@@ -81,9 +82,11 @@ class LaneHeader(QWidget):
         self.environment.hide()
 
         self.precision = ElidedComboBox()
+        self.precision.setItemDelegate(DescribedDelegate(self.precision))
         set_name(self.precision, "Precision")
         self.precision.activated.connect(self._precision_activated)
         self.device = ElidedComboBox()
+        self.device.setItemDelegate(DescribedDelegate(self.device))
         set_name(self.device, "Device")
         self.device.activated.connect(self._device_activated)
         self.load_button = ThemedToolButton("load")
@@ -144,7 +147,7 @@ class LaneHeader(QWidget):
             self.device.addItem(config.device, config.device)
             row = self.device.count() - 1
         self.device.setCurrentIndex(row)
-        self.device.setToolTip(f"Device: {self.device.currentText()}")
+        self.device.setToolTip(f"Device: {self.device.currentData(EXPLANATION) or config.device}")
         self._show_environments(config.environment, available.environments)
 
     def _show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
@@ -224,7 +227,9 @@ class LaneHeader(QWidget):
         self.precision.clear()
         model = cast("QStandardItemModel", self.precision.model())
         for precision, (reason, text) in self._precisions.items():
-            item = QStandardItem(f"{precision.label} — {text}")
+            item = QStandardItem(precision.label)
+            item.setData(text, EXPLANATION)
+            item.setData(f"{precision.label}: {text}", Qt.ItemDataRole.AccessibleTextRole)
             item.setData(precision.value, Qt.ItemDataRole.UserRole)
             item.setData(precision.short_label, ElidedComboBox.SHORT)
             item.setToolTip(text)
@@ -235,9 +240,11 @@ class LaneHeader(QWidget):
         self.device.clear()
         for identity, name in self._devices:
             short = device_label(identity)
-            self.device.addItem(f"{short} — {name}" if name else short, identity)
+            self.device.addItem(short, identity)
             row = self.device.count() - 1
-            self.device.setItemData(row, short, ElidedComboBox.SHORT)
+            self.device.setItemData(row, name, EXPLANATION)
+            accessible = f"{short}: {name}" if name else short
+            self.device.setItemData(row, accessible, Qt.ItemDataRole.AccessibleTextRole)
             self.device.setItemData(row, name, Qt.ItemDataRole.ToolTipRole)
 
     def _precision_activated(self, row: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -19,6 +20,7 @@ from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.memory import headroom_left
 from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
+from playground.gui.toolkit.question import Question
 
 
 class LanePresenter(QObject):
@@ -71,7 +73,30 @@ class LanePresenter(QObject):
 
     @Slot(object)
     def configure(self, config: LaneConfig) -> None:
-        """Set the lane to what was chosen in its header."""
+        """Set the lane to what the user chose; while it answers, ask first."""
+        if config == self.lane.config:
+            return
+        if self.lane.state.stage is not Stage.GENERATING:
+            self._set_config(config)
+            return
+        question = Question(
+            self.view,
+            "Change the lane while it answers?",
+            f"{self.name} is answering.",
+            "A change ends its answer, and loads the model again.",
+            do="End the answer and change",
+            keep="Keep answering",
+        )
+        question.answered.connect(partial(self._change_answered, config))
+        question.open()
+
+    def _change_answered(self, config: LaneConfig, change: bool) -> None:
+        if change:
+            self._set_config(config)
+        else:
+            self.view.show_config(self.lane.config, self.available)
+
+    def _set_config(self, config: LaneConfig) -> None:
         moved = config.environment != self.lane.config.environment
         self.lane.set_config(config)
         if moved:

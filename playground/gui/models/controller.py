@@ -103,7 +103,7 @@ class ModelsController(QObject):
             recents = with_recent(self._context.settings.values.recents, spec)
             self._context.change_settings(recents=recents)
         lane = presenter.lane
-        lane.set_config(replace(lane.config, model=spec))
+        presenter.configure(replace(lane.config, model=spec))
         self._show(lane)
 
     # Dialogs

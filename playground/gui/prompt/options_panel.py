@@ -5,21 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import QRandomGenerator, Qt
-from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
-    QSpinBox,
     QVBoxLayout,
     QWidget,
 )
 
 from playground.core.generation import LABELS, RANGES, GenerationOptions, Timing
+from playground.gui.toolkit.fields import DoubleSpinBox, SpinBox
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import (
     indent_text,
@@ -194,8 +192,8 @@ class OptionsPanel(QWidget):
         self._fields["seed"].setValue(QRandomGenerator.global_().bounded(int(RANGES["seed"][1])))
 
 
-class _Spin(QSpinBox):
-    """A whole number in the option's range; the mouse wheel works only with the focus."""
+class _Spin(SpinBox):
+    """A whole number in the option's range."""
 
     def __init__(self, name: str, step: int = 1) -> None:
         super().__init__()
@@ -205,15 +203,9 @@ class _Spin(QSpinBox):
         self.setGroupSeparatorShown(name != "seed")
         _shape(self)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
-
-class _DoubleSpin(QDoubleSpinBox):
-    """A number in the option's range; the mouse wheel works only with the focus."""
+class _DoubleSpin(DoubleSpinBox):
+    """A number in the option's range."""
 
     def __init__(self, name: str, decimals: int, step: float) -> None:
         super().__init__()
@@ -223,14 +215,8 @@ class _DoubleSpin(QDoubleSpinBox):
         self.setSingleStep(step)
         _shape(self)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
-
-def _shape(field: QSpinBox | QDoubleSpinBox) -> None:
+def _shape(field: SpinBox | DoubleSpinBox) -> None:
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     field.setMinimumWidth(72)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -22,6 +23,7 @@ from playground.core.settings import Settings, SettingsStore
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.run import RunResult
+from playground.gui.toolkit.question import Question
 from tests.gui.support import LONG, MakeWindow, shown_text
 
 FAST = ("--rate", "2000")
@@ -161,6 +163,50 @@ def test_a_changed_precision_reloads_that_lane_only(qtbot: QtBot, make_window: M
     assert lane.state.loaded.request.precision is Precision.NF4
     # The figures of what the lane ran before are not shown under its new name.
     assert playground.lanes.presenters[1].figures()[0].tokens == 0
+
+
+def test_a_change_while_a_lane_answers_is_asked_for(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window("--rate", "400")
+    generate_long(qtbot, playground)
+    presenter = playground.lanes.presenters[0]
+    lane, header = presenter.lane, presenter.view.header
+    before, pid = lane.config, lane.pid
+    changed = replace(before, precision=Precision.FP32)
+
+    header.configChosen.emit(changed)
+    question = presenter.view.findChild(Question)
+    assert question is not None
+    qtbot.keyClick(question, Qt.Key.Key_Escape)
+    assert lane.config == before
+    assert lane.state.stage is Stage.GENERATING
+    assert header.precision.currentData() == "bf16"
+    qtbot.waitUntil(lambda: presenter.view.findChild(Question) is None)
+
+    playground.models.use(presenter, ModelSpec("/another/model"))  # every other way asks too
+    question = presenter.view.findChild(Question)
+    assert question is not None
+    (change,) = [b for b in question.buttons() if b is not question.defaultButton()]
+    change.click()
+    assert lane.config.model == ModelSpec("/another/model")
+    qtbot.waitUntil(lambda: lane.pid not in (0, pid))
+    assert playground.lanes.lanes[1].state.stage is Stage.GENERATING
+    playground.prompt.stop()
+
+
+def test_lanes_that_were_asked_for_are_set_up_when_the_answers_are_complete(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--rate", "400")
+    generate_long(qtbot, playground)
+    lane = playground.lanes.lanes[2]
+    before = lane.config
+    pending = playground.models.pending
+    with qtbot.waitSignal(playground.notify.message):
+        pending.request(((ModelSpec(), Precision.FP32),), playground.lanes.presenters[2])
+    assert lane.config == before
+    assert "when the answers are complete" in playground.window.messages.text()
+    playground.prompt.stop()
+    qtbot.waitUntil(lambda: lane.config == replace(before, precision=Precision.FP32))
 
 
 def test_a_lane_that_dies_leaves_the_others_alone(qtbot: QtBot, make_window: MakeWindow) -> None:
