@@ -54,6 +54,8 @@ class PromptController(QObject):
         self._options = options
         self._runs = 0
         self._replace_last = False
+        self._before_editing = ""  # the text that `edit_last` replaced
+        prompt.edit.textChanged.connect(self._text_changed)
         self.run_controller.begun.connect(self._begun)
         self.run_controller.finished.connect(self._finished)
         self.run_controller.waiting_changed.connect(self._show_waiting)
@@ -123,10 +125,18 @@ class PromptController(QObject):
         last = (current if current in presenters and current else presenters[0]).conversation.last
         if last is not None:
             self._prompt.set_mode(last.mode)
+            self._before_editing = self._prompt.prompt_text()
             self._prompt.set_prompt_text(last.typed)
             self._prompt.set_notice("The next run replaces the last answers.")
             self._replace_last = True
             self._prompt.focus_prompt()
+
+    @Slot()
+    def _text_changed(self) -> None:
+        typed = self._before_editing
+        if self._replace_last and typed and self._prompt.prompt_text() == typed:
+            self._replace_last = False  # `edit_last` was undone
+            self._prompt.set_notice("")
 
     @Slot()
     def clear(self) -> None:

@@ -6,7 +6,7 @@ import logging
 import tomllib
 
 from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtGui import QAction, QKeyEvent, QTextCursor
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMenu,
@@ -46,9 +46,13 @@ class PromptEdit(QPlainTextEdit):
         return paragraphs.text_between(document.begin(), 0, document.characterCount())
 
     def set_text(self, text: str) -> None:
-        """Replace the text; lone surrogates, which Qt cannot store, become U+FFFD."""
-        self.clear()
+        """Replace the text as one edit that can be undone; the cursor goes to its end.
+
+        Lone surrogates, which Qt cannot store, become U+FFFD.
+        """
+        self.selectAll()
         self._insert(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
+        self.moveCursor(QTextCursor.MoveOperation.End)
 
     def insertFromMimeData(self, source: QMimeData) -> None:
         if source.hasText():
@@ -165,17 +169,18 @@ class PromptPanel(QWidget):
         return self.edit.text()
 
     def set_prompt_text(self, text: str) -> None:
-        """Replace the prompt; the cursor goes to its end."""
+        """Replace the prompt as one edit that can be undone."""
         self.edit.set_text(text)
-        cursor = self.edit.textCursor()
-        cursor.movePosition(cursor.MoveOperation.End)
-        self.edit.setTextCursor(cursor)
 
     def system_prompt(self) -> str:
         return self.system.text()
 
-    def set_system_prompt(self, text: str) -> None:
-        self.system.set_text(text)
+    def restore(self, text: str, mode: Mode, system: str) -> None:
+        """Begin with a prompt, a mode and a system prompt; undoing does not remove them."""
+        self.set_mode(mode)
+        for field, content in ((self.edit, text), (self.system, system)):
+            field.set_text(content)
+            field.document().clearUndoRedoStacks()
 
     def mode(self) -> Mode:
         return "chat" if self.modes.value() == "chat" else "raw"

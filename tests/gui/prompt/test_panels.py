@@ -110,6 +110,25 @@ def test_megabyte_prompt_stays_exact_and_editable(window: MainWindow, qtbot: QtB
     assert QGuiApplication.clipboard().text() == final
 
 
+def test_what_replaces_a_typed_prompt_can_be_undone(window: MainWindow, qtbot: QtBot) -> None:
+    prompt = window.prompt
+    prompt.restore("from the last time", "raw", "a system prompt")
+    window.show()
+    prompt.edit.undo()
+    prompt.system.undo()
+    assert prompt.prompt_text() == "from the last time"
+    assert prompt.system_prompt() == "a system prompt"
+    prompt.set_prompt_text("")
+    qtbot.keyClicks(prompt.edit, "typed with care")
+    example = next(a for a in prompt.examples.menu().actions() if a.data())
+    example.trigger()
+    assert prompt.prompt_text() == example.data()[0]
+    qtbot.keyClick(prompt.edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert prompt.prompt_text() == "typed with care"
+    prompt.edit.redo()
+    assert prompt.prompt_text() == example.data()[0]
+
+
 def test_options_round_trip_and_greedy_greys(window: MainWindow, qtbot: QtBot) -> None:
     panel = window.options
     options = GenerationOptions(

@@ -312,11 +312,29 @@ def test_the_last_prompt_can_be_edited_and_run_again(qtbot: QtBot, make_window: 
     assert playground.lanes.presenters[0].view.stream.toPlainText() == ""
 
 
+def test_undoing_the_editing_of_the_last_prompt_keeps_its_answers(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    run(qtbot, playground, "One")
+    prompt = playground.window.prompt
+    prompt.set_prompt_text("typed with care")
+    playground.prompt.edit_last()
+    assert prompt.prompt_text() == "One"
+    assert prompt.notice.isVisible()
+    qtbot.keyClick(prompt.edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert prompt.prompt_text() == "typed with care"
+    assert not prompt.notice.isVisible()
+    with qtbot.waitSignal(playground.prompt.finished):
+        playground.prompt.run()
+    assert len(playground.lanes.presenters[0].conversation.exchanges) == 2
+
+
 def test_a_chat_has_several_turns(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window(*FAST)
     run(qtbot, playground)  # a scripted model has a chat template; known once it is loaded
     playground.window.prompt.set_mode("chat")
-    playground.window.prompt.set_system_prompt("Be brief.")
+    playground.window.prompt.system.set_text("Be brief.")
     run(qtbot, playground, "Hello")
     assert playground.window.prompt.prompt_text() == ""
     run(qtbot, playground, "And?")
