@@ -28,6 +28,9 @@ _COPIED = {
     LaneCommand.COPY_STAMP: "The stamp",
     LaneCommand.COPY_SCRIPT: "The script",
 }
+_NO_ANSWER = PlaygroundError(
+    "No lane could answer.", "Each lane shows the reason and what to do about it."
+)
 
 
 class PromptController(QObject):
@@ -53,6 +56,7 @@ class PromptController(QObject):
         self._prompt = prompt
         self._options = options
         self._runs = 0
+        self._complaint: PlaygroundError | None = None
         self._replace_last = False
         self._before_editing = ""  # the text that `edit_last` replaced
         prompt.edit.textChanged.connect(self._text_changed)
@@ -74,13 +78,13 @@ class PromptController(QObject):
             options = self._options.options()
             options.check()
         except OptionsError as error:
-            self._notify.warning(error)
+            self._complain(error)
             return
         self._prompt.set_notice(notice)
         mode, system = self._prompt.mode(), clean_system(self._prompt.system_prompt())
         reason = self.chat_reason() if mode == "chat" else ""
         if reason:
-            self._notify.warning(PlaygroundError(reason, "Switch the mode to Continue text."))
+            self._complain(PlaygroundError(reason, "Switch the mode to Continue text."))
             return
         replacing = self._replace_last
 
@@ -271,8 +275,19 @@ class PromptController(QObject):
             raise LookupError("the lane of a run is not in the window")
         return presenter
 
+    def _complain(self, error: PlaygroundError) -> None:
+        """Say why a run did not begin, or had no answer, until another run begins."""
+        self._complaint = error
+        if error is _NO_ANSWER:
+            self._notify.error(error)
+        else:
+            self._notify.warning(error)
+
     @Slot()
     def _begun(self) -> None:
+        if self._complaint is not None:
+            self._notify.withdraw(self._complaint)
+            self._complaint = None
         self._prompt.set_running(True)
         self.running_changed.emit(True)
 
@@ -285,9 +300,8 @@ class PromptController(QObject):
     def _finished(self, result: RunResult) -> None:
         self._prompt.set_running(False)
         self.running_changed.emit(False)
-        if not result.answered and result.failed:
-            remedy = "Each lane shows the reason and what to do about it."
-            self._notify.error(PlaygroundError("No lane could answer.", remedy))
+        if set(result.failed) == set(self._lanes.lanes):
+            self._complain(_NO_ANSWER)
         self.finished.emit(result)
 
     @Slot(object)

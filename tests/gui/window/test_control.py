@@ -227,6 +227,39 @@ def test_a_lane_that_dies_leaves_the_others_alone(qtbot: QtBot, make_window: Mak
     qtbot.waitUntil(lambda: not playground.prompt.run_controller.running, timeout=LONG)
 
 
+def test_an_error_goes_when_another_run_begins(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window("--rate", "400")
+    messages = playground.window.messages
+    playground.window.prompt.set_prompt_text("")
+    playground.prompt.run()
+    assert messages.level() == "warning"
+    generate_long(qtbot, playground)
+    assert messages.text() == ""
+    with qtbot.waitSignal(playground.prompt.finished):
+        for pid in pids(playground):
+            os.kill(pid, signal.SIGKILL)
+    assert "No lane could answer" in messages.text()
+    playground.window.options.set_options(GenerationOptions(max_new_tokens=4))
+    assert len(run(qtbot, playground).answered) == 3
+    assert messages.text() == ""
+    assert all(p.view.failure.isHidden() for p in playground.lanes.presenters)
+
+
+def test_lanes_that_were_stopped_by_hand_are_not_blamed(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--delay", "reading_weights=60")
+    playground.window.prompt.set_prompt_text("Once")
+    with qtbot.waitSignal(playground.prompt.finished) as waiting:
+        playground.prompt.run()
+        lanes = playground.lanes.lanes
+        qtbot.waitUntil(lambda: all(lane.state.stage is Stage.LOADING for lane in lanes))
+        for presenter in playground.lanes.presenters:
+            presenter.view.cancel_button.click()
+    assert waiting.args[0] == RunResult((), (), stopped=False)
+    assert playground.window.messages.text() == ""
+
+
 def test_a_run_goes_on_without_a_lane_that_is_removed(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
