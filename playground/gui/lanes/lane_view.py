@@ -43,6 +43,7 @@ class LaneView(QFrame):
     """Draws a lane's configuration and state; its header emits the configuration chosen."""
 
     commanded = Signal(object)  # a LaneCommand
+    retitled = Signal()  # `title` has changed
     folderDropped = Signal(str)
 
     def __init__(self, parent: QWidget | None = None) -> None:
@@ -269,6 +270,7 @@ class LaneView(QFrame):
         number = self._index + 1
         self.stream.setAccessibleName(f"Text of lane {number}")
         self.status.setAccessibleDescription(f"Status of lane {number}")
+        self.retitled.emit()
 
     def _announce(self, text: str, failure: Failure | None) -> None:
         spoken = f"Lane {self._index + 1}: {text}"

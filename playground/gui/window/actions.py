@@ -139,7 +139,7 @@ class Actions(QObject):
         self.lanes: list[QAction] = []
         for index in range(MAX_LANES):
             n = index + 1
-            action = make(f"Go to lane &{n}", f"Alt+{n}", "", f"Go to lane {n}; again: enlarge it")
+            action = make(f"Go to lane &{n}", f"Alt+{n}", "", f"Go to lane {n}")
             action.setData(index)
             self.lane_group.addAction(action)
             self.lanes.append(action)

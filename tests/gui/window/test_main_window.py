@@ -27,7 +27,6 @@ from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.trace import FORMULAS, LatencyTrace
 from playground.gui.lanes.availability import Availability
-from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
@@ -211,7 +210,7 @@ def test_tab_reaches_every_part(window: MainWindow, qtbot: QtBot) -> None:
     assert order[0] < order[3] < order[4] < order[5] < order[1] < order[2]
 
 
-def test_shortcuts_reach_lanes_and_enlarge_them(window: MainWindow, qtbot: QtBot) -> None:
+def test_shortcuts_reach_lanes(window: MainWindow, qtbot: QtBot) -> None:
     fill(window, 3)
     window.show()
     qtbot.waitExposed(window)
@@ -221,15 +220,34 @@ def test_shortcuts_reach_lanes_and_enlarge_them(window: MainWindow, qtbot: QtBot
     qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
     assert window.focusWidget() is views[1].stream
     assert window.lanes.current() is views[1]
-    with qtbot.waitSignal(views[1].commanded) as commanded:
-        qtbot.keyClick(views[1].stream, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
-    assert commanded.args == [LaneCommand.ENLARGE]
+    qtbot.keyClick(views[1].stream, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
+    assert window.lanes.enlarged() is None  # it only goes there, however often
     window.lanes.enlarge(views[1])
     assert [v.isVisible() for v in views] == [False, True, False]
+    qtbot.keyClick(views[1].stream, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier)
+    assert [v.isVisible() for v in views] == [False, False, True]
+    assert window.lanes.current() is views[2]
+    assert views[2].isAncestorOf(window.focusWidget())
     window.lanes.enlarge(None)
     assert all(v.isVisible() for v in views)
     qtbot.keyClick(views[1].stream, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     assert window.focusWidget() is window.prompt.edit
+
+
+def test_the_tabs_of_an_enlarged_lane_follow_the_lanes(window: MainWindow, qtbot: QtBot) -> None:
+    fill(window, 2)
+    window.show()
+    first, second = window.lanes.views()
+    window.lanes.enlarge(first)
+    config = LaneConfig(precision=Precision.NF4)
+    second.show_config(config, Availability("another & model"))
+    tabs = [b for b in window.lanes.findChildren(ElidedButton) if b.property("kind") == "tab"]
+    assert [tab.full_text() for tab in tabs] == [first.title(), "2 · another & model · NF4"]
+    assert tabs[1].accessibleName() == "Enlarge 2 · another & model · NF4"
+    added = LaneView()
+    window.lanes.insert(2, added)  # would be invisible beside the enlarged one
+    assert all(v.isVisible() for v in (first, second, added))
+    assert window.lanes.enlarged() is None
 
 
 def test_lanes_are_moved_and_removed(window: MainWindow) -> None:
