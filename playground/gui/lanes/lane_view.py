@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
+from PySide6.QtGui import (
+    QAction,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -24,6 +29,7 @@ from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.header import LaneHeader
 from playground.gui.lanes.stream_view import StreamView
+from playground.gui.toolkit.drops import accept_copy, local_folders
 from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
 from playground.gui.toolkit.failure_panel import FailurePanel
 from playground.gui.toolkit.thin_bar import ThinBar
@@ -44,7 +50,7 @@ class LaneView(QFrame):
 
     commanded = Signal(object)  # a LaneCommand
     retitled = Signal()  # `title` has changed
-    folderDropped = Signal(str)
+    foldersDropped = Signal(object)  # a list of paths
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -228,19 +234,21 @@ class LaneView(QFrame):
         self._arrange_line()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _dropped_path(event):
+        if local_folders(event.mimeData()):
             set_kind(self, "dropping", True)
-            event.acceptProposedAction()
+            accept_copy(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        accept_copy(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         set_kind(self, "dropping", False)
 
     def dropEvent(self, event: QDropEvent) -> None:
         set_kind(self, "dropping", False)
-        path = _dropped_path(event)
-        if path:
-            event.acceptProposedAction()
-            self.folderDropped.emit(path)
+        accept_copy(event)
+        if folders := local_folders(event.mimeData()):
+            self.foldersDropped.emit(folders)
 
     # Inside
 
@@ -279,12 +287,3 @@ class LaneView(QFrame):
         if spoken != self._announced:
             self._announced = spoken
             announce(self, spoken)
-
-
-def _dropped_path(event: QDropEvent) -> str:
-    """Return the local folder that is dropped, or that of a dropped local file, else ""."""
-    for url in event.mimeData().urls():
-        if url.isLocalFile():
-            path = Path(url.toLocalFile())
-            return str(path if path.is_dir() else path.parent)
-    return ""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Signal, Slot
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
@@ -34,6 +34,7 @@ from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
 from playground.gui.models.choice import ModelChoice
+from playground.gui.toolkit.drops import accept_copy, local_folders
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.widgets import announce, set_kind
@@ -141,19 +142,22 @@ class ModelPicker(QDialog):
         super().done(code)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _dropped_folder(event) is not None:
-            event.acceptProposedAction()
+        if local_folders(event.mimeData()):
+            accept_copy(event)
             set_kind(self.page, "dropping", True)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        accept_copy(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         set_kind(self.page, "dropping", False)
 
     def dropEvent(self, event: QDropEvent) -> None:
         set_kind(self.page, "dropping", False)
-        folder = _dropped_folder(event)
-        if folder is not None:
-            event.acceptProposedAction()
-            self.use_folder(folder)
+        accept_copy(event)
+        # All are put into the list, and the first is selected.
+        for folder in reversed(local_folders(event.mimeData())):
+            self.use_folder(str(folder))
 
     # Internals
 
@@ -286,11 +290,3 @@ class ModelPicker(QDialog):
         set_kind(self._state, "tone", "danger" if bad else "muted")
         self._state.set_full_text(text)
         announce(self, text)
-
-
-def _dropped_folder(event: QDropEvent) -> str | None:
-    """Return the first folder among what is dragged, None without one."""
-    for url in event.mimeData().urls():
-        if url.isLocalFile() and Path(url.toLocalFile()).is_dir():
-            return url.toLocalFile()
-    return None

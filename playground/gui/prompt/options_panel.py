@@ -87,6 +87,7 @@ class OptionsPanel(QWidget):
         )  # fmt: skip
         set_name(self._fields["repetition_penalty"], "Repetition penalty")
         self.stop = QLineEdit()
+        self.stop.setAcceptDrops(False)  # a file would be inserted as its address
         self.stop.setPlaceholderText(r"e.g. \n\n | END")
         self.stop.setToolTip(
             "The answer ends before the first of these. Separate them with |; \\n is a line break, "

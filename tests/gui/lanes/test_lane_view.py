@@ -282,21 +282,28 @@ def test_stamp_is_shown_plain_and_warns_of_shared_devices(lane: LaneView) -> Non
     assert lane.stamp.full_text() == ""
 
 
-@pytest.mark.parametrize("inner", ["", "model.safetensors"])
-def test_dropped_folder_or_file(lane: LaneView, qtbot: QtBot, tmp_path: Path, inner: str) -> None:
-    dropped = tmp_path / inner
-    if inner:
-        dropped.touch()
+def test_folders_and_files_are_dropped_as_copies(
+    lane: LaneView, qtbot: QtBot, tmp_path: Path
+) -> None:
+    weights, other = tmp_path / "model.safetensors", tmp_path / "other"
+    weights.touch()
+    other.mkdir()
     data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(dropped))])
-    copy, left = Qt.DropAction.CopyAction, Qt.MouseButton.LeftButton
-    none = Qt.KeyboardModifier.NoModifier
-    enter = QDragEnterEvent(QPoint(5, 5), copy, data, left, none)
+    data.setUrls([QUrl.fromLocalFile(str(p)) for p in (tmp_path, weights, other)])
+    actions, left = Qt.DropAction.CopyAction | Qt.DropAction.MoveAction, Qt.MouseButton.LeftButton
+    shift = Qt.KeyboardModifier.ShiftModifier  # asks to move
+    enter = QDragEnterEvent(QPoint(5, 5), actions, data, left, shift)
     lane.dragEnterEvent(enter)
     assert enter.isAccepted()
-    with qtbot.waitSignal(lane.folderDropped) as caught:
-        lane.dropEvent(QDropEvent(QPointF(5, 5), copy, data, left, none))
-    assert caught.args == [str(tmp_path)]
+    drop = QDropEvent(QPointF(5, 5), actions, data, left, shift)
+    with qtbot.waitSignal(lane.foldersDropped) as caught:
+        lane.dropEvent(drop)
+    assert caught.args == [[tmp_path, other]]
+    assert drop.isAccepted()
+    assert drop.dropAction() == Qt.DropAction.CopyAction
+    only_move = QDropEvent(QPointF(5, 5), Qt.DropAction.MoveAction, data, left, shift)
+    lane.dropEvent(only_move)
+    assert not only_move.isAccepted()
 
 
 def test_figures_in_words() -> None:

@@ -25,6 +25,7 @@ from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.run import RunResult
 from playground.gui.toolkit.question import Question
 from tests.gui.support import LONG, MakeWindow, shown_text
+from tests.support.tiny_model import tiny_model_files, write_files
 
 FAST = ("--rate", "2000")
 
@@ -398,6 +399,29 @@ def test_late_tokens_do_not_reopen_a_finished_line(qtbot: QtBot, make_window: Ma
     plot.follow()
     (left, right), _ = plot.tokens.canvas.box.viewRange()
     assert (left, right) == (0.0, 128 * 1.02 + 1)  # all of it, as nothing runs
+
+
+def test_dropped_folders_are_models_or_change_nothing(
+    qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
+) -> None:
+    playground = make_window()
+    folders = [tmp_path / name for name in ("holiday pictures", "one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    for folder in folders[1:]:
+        write_files(folder, tiny_model_files())
+    presenter = playground.lanes.presenters[0]
+    before = presenter.lane.config
+    with qtbot.waitSignal(playground.notify.message) as said:
+        presenter.view.foldersDropped.emit(folders[:1])
+    assert "holiday pictures" in said.args[0]
+    assert said.args[1] == "warning"
+    assert presenter.lane.config == before
+    with qtbot.waitSignal(playground.lanes.added):
+        presenter.view.foldersDropped.emit(folders)
+    models = [lane.config.model.source for lane in playground.lanes.lanes]
+    assert models[:3] == [str(folders[1]), str(folders[2]), "bundled"]
+    assert len(models) == 4
 
 
 def test_a_lane_takes_a_model_though_settings_cannot_be_written(

@@ -242,8 +242,8 @@ def test_the_tabs_of_an_enlarged_lane_follow_the_lanes(window: MainWindow, qtbot
     config = LaneConfig(precision=Precision.NF4)
     second.show_config(config, Availability("another & model"))
     tabs = [b for b in window.lanes.findChildren(ElidedButton) if b.property("kind") == "tab"]
-    assert [tab.full_text() for tab in tabs] == [first.title(), "2 · another & model · NF4"]
-    assert tabs[1].accessibleName() == "Enlarge 2 · another & model · NF4"
+    assert [tab.full_text() for tab in tabs] == [first.title(), "2 · another & model · NF4 4-bit"]
+    assert tabs[1].accessibleName() == "Enlarge 2 · another & model · NF4 4-bit"
     added = LaneView()
     window.lanes.insert(2, added)  # would be invisible beside the enlarged one
     assert all(v.isVisible() for v in (first, second, added))
