@@ -29,6 +29,7 @@ class LanesArea(QWidget):
         self._views: list[LaneView] = []
         self._tabs: list[tuple[LaneView, ElidedButton]] = []  # while one is enlarged
         self._enlarged: LaneView | None = None
+        self._reading = False
         self._last: LaneView | None = None  # the one that had the focus last
         self._before: QWidget | None = None  # where the Tab key comes from
         self._splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -50,7 +51,7 @@ class LanesArea(QWidget):
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(self._splitter)
-        self._scroll.setMinimumSize(240, 180)
+        self._scroll.setMinimumSize(240, 160)
         column.addWidget(self._scroll, 1)
         column.addWidget(self._empty, 1)
         application = QApplication.instance()
@@ -66,6 +67,7 @@ class LanesArea(QWidget):
         """Put a lane at `index`; all lanes are shown again, with the same width."""
         self._views.insert(index, view)
         self._enlarged = None
+        view.header.set_reading(self._reading)
         view.retitled.connect(self._name_tabs)
         self._splitter.insertWidget(index, view)
         self._splitter.setStretchFactor(self._splitter.indexOf(view), 1)
@@ -108,6 +110,12 @@ class LanesArea(QWidget):
         self._arrange()
         if view is not None:
             view.focus_first()
+
+    def set_reading(self, reading: bool) -> None:
+        """Leave out the lanes' choices, so that their texts have more room."""
+        self._reading = reading
+        for view in self._views:
+            view.header.set_reading(reading)
 
     def enlarged(self) -> LaneView | None:
         return self._enlarged

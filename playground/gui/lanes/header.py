@@ -54,6 +54,8 @@ class LaneHeader(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._config = LaneConfig()
+        self._available = Availability()
+        self._reading = False
         self._loaded = False
         self._icons: dict[LaneCommand, str] = {}
         self.command_group = QActionGroup(self)
@@ -100,7 +102,9 @@ class LaneHeader(QWidget):
         top.addWidget(self.model, 1)
         top.addWidget(self.enlarge_button)
         top.addWidget(self.menu_button)
-        choices = QHBoxLayout()
+        self._choices = QWidget()
+        choices = QHBoxLayout(self._choices)
+        choices.setContentsMargins(0, 0, 0, 0)
         choices.setSpacing(4)
         choices.addWidget(self.precision, 3)
         choices.addWidget(self.device, 2)
@@ -109,7 +113,7 @@ class LaneHeader(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(top)
-        column.addLayout(choices)
+        column.addWidget(self._choices)
         column.addWidget(self.environment)
         self._environment_group = QActionGroup(self)
         self._shown_environments: tuple[str, Sequence[tuple[str, str]]] | None = None
@@ -122,8 +126,8 @@ class LaneHeader(QWidget):
 
     def show_config(self, config: LaneConfig, available: Availability) -> None:
         """Show what is chosen and what could be; `configChosen` is not emitted."""
-        self._config = config
-        self.model.set_full_text(available.model)
+        self._config, self._available = config, available
+        self._name_model()
         self.model.setToolTip(f"{available.model}\nChoose another model, or drop a folder here")
         self.model.setAccessibleName(f"Model: {available.model}")
         shown = {
@@ -174,7 +178,7 @@ class LaneHeader(QWidget):
                 self.environment.set_full_text(text)
                 self.environment.setToolTip(f"Engine environment: {text}\n{tip}".rstrip())
                 self.environment.setAccessibleName(f"Engine environment: {text}")
-        self.environment.setVisible(chosen != OWN)
+        self.environment.setVisible(chosen != OWN and not self._reading)
 
     def environment_choices(self) -> list[QAction]:
         """Return the actions that choose an engine environment, as in the menu."""
@@ -190,6 +194,18 @@ class LaneHeader(QWidget):
         self.load_button.setAccessibleName("Unload" if loaded else "Load")
         self.load_button.setAccessibleDescription(tip)
         self.commands[LaneCommand.UNLOAD].setEnabled(loaded)
+
+    def set_reading(self, reading: bool) -> None:
+        """Leave out the choices; the model's button then names the precision too."""
+        self._reading = reading
+        self._choices.setVisible(not reading)
+        self.environment.setVisible(not reading and self._config.environment != OWN)
+        self._name_model()
+
+    def _name_model(self) -> None:
+        name = self._available.model
+        precision = self._config.precision.short_label
+        self.model.set_full_text(f"{name} · {precision}" if self._reading else name)
 
     def set_narrow(self, narrow: bool) -> None:
         """Leave out the text of the load button where the lane is narrow."""

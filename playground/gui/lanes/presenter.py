@@ -19,7 +19,7 @@ from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.memory import headroom_left
-from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
+from playground.gui.lanes.text import headroom_tip, stamp_text
 from playground.gui.toolkit.question import Question
 
 
@@ -163,10 +163,10 @@ class LanePresenter(QObject):
     def _show_headroom(self) -> None:
         left = headroom_left(self.lane)
         if left is None:
-            self.view.show_headroom("", "")
+            self.view.show_headroom(None, "")
         else:
             tip = headroom_tip(left.used, left.context, left.token_bytes, left.free)
-            self.view.show_headroom(headroom_text(left.left), tip)
+            self.view.show_headroom(left.left, tip)
 
     @Slot(str)
     def _show_text(self, text: str) -> None:

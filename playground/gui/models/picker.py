@@ -37,6 +37,7 @@ from playground.gui.models.choice import ModelChoice
 from playground.gui.toolkit.drops import accept_copy, local_folders
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import folder_dialog
+from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.widgets import announce, set_kind
 from playground.hub.catalog import ModelRow
 from playground.hub.downloads.items import DownloadItem
@@ -81,7 +82,8 @@ class ModelPicker(QDialog):
         self.setWindowTitle("Choose a model")
         self.setAcceptDrops(True)
         available = parent.window().size() if parent is not None else QSize(*_SIZE)
-        self.resize(available.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24))
+        size = available.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24)
+        open_at_size(self, size.width(), size.height())
         target = target or PickerTarget()
         self._context = context
         self._lane = target.lane

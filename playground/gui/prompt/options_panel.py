@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import QRandomGenerator, Qt
 from PySide6.QtWidgets import (
     QCheckBox,
@@ -12,17 +10,18 @@ from PySide6.QtWidgets import (
     QLabel,
     QLineEdit,
     QSizePolicy,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from playground.core.generation import LABELS, RANGES, GenerationOptions, Timing
+from playground.gui.prompt.stop_strings import format_stops, parse_stops
 from playground.gui.toolkit.fields import DoubleSpinBox, SpinBox
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import (
     indent_text,
     label_for,
-    plain_label,
     set_name,
     tool_button,
 )
@@ -52,7 +51,14 @@ class OptionsPanel(QWidget):
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
 
-        title = plain_label("Generation", "heading")
+        self._title = QToolButton()
+        self._title.setText("Generation")
+        self._title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._title.setProperty("kind", "fold")
+        self._title.setAccessibleName("Generation options")
+        self._title.setCheckable(True)
+        self._title.setChecked(True)
+        self._title.toggled.connect(self._show_fields)
         self.choice = Segments(
             "Decoding",
             (
@@ -62,7 +68,7 @@ class OptionsPanel(QWidget):
         )
         self.choice.chosen.connect(self._enable_sampling)
         head = QHBoxLayout()
-        head.addWidget(title)
+        head.addWidget(self._title)
         head.addStretch(1)
         head.addWidget(self.choice)
 
@@ -123,10 +129,16 @@ class OptionsPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
+        self._body = QWidget()
+        body = QVBoxLayout(self._body)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(6)
+        body.addLayout(grid)
+        body.addWidget(self.ignore_eos)
+        body.addLayout(timing)
         column.addLayout(head)
-        column.addLayout(grid)
-        column.addWidget(self.ignore_eos)
-        column.addLayout(timing)
+        column.addWidget(self._body)
+        self._show_fields(True)
         self.set_options(GenerationOptions())
 
     def options(self) -> GenerationOptions:
@@ -154,7 +166,15 @@ class OptionsPanel(QWidget):
     def set_timing(self, timing: Timing) -> None:
         self._timing.set_value(timing)
 
+    def folded(self) -> bool:
+        """Whether only the heading and the choice of decoding are shown."""
+        return not self._title.isChecked()
+
+    def set_folded(self, folded: bool) -> None:
+        self._title.setChecked(not folded)
+
     def focus_first(self) -> None:
+        self.set_folded(False)
         self._fields["max_new_tokens"].setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def last_field(self) -> QWidget:
@@ -178,6 +198,13 @@ class OptionsPanel(QWidget):
         self._fields[name] = field
         grid.addWidget(_label(text, field), row, column)
         grid.addWidget(widget or field, row + 1, column)
+
+    def _show_fields(self, shown: bool) -> None:
+        self._body.setVisible(shown)
+        self._title.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        tip = "Fold the options away" if shown else "Show the options"
+        self._title.setToolTip(tip)
+        self._title.setAccessibleDescription(tip)
 
     def _enable_sampling(self) -> None:
         """Enable the sampling options unless decoding is greedy."""
@@ -229,47 +256,3 @@ def _label(text: str, buddy: QWidget) -> QLabel:
     label = label_for(text, buddy)
     label.setProperty("tone", "muted")
     return label
-
-
-def parse_stops(text: str) -> tuple[str, ...]:
-    r"""Return the stop strings between unescaped bars, with \n, \t, \s, \| and \\ replaced.
-
-    Spaces around a stop string are not part of it, unless they are written as \s.
-    """
-    escapes = {"n": "\n", "t": "\t", "s": " "}
-    found: list[str] = []
-    for piece in _split(text):
-        result, rest = "", iter(piece.strip())
-        for char in rest:
-            if char == "\\":
-                following = next(rest, "\\")
-                result += escapes.get(following, following)
-            else:
-                result += char
-        if result:
-            found.append(result)
-    return tuple(found)
-
-
-def format_stops(stops: Sequence[str]) -> str:
-    """Return the text that `parse_stops` reads as `stops`."""
-    shown = []
-    for stop in stops:
-        text = stop.replace("\\", "\\\\").replace("|", "\\|")
-        text = text.replace("\n", "\\n").replace("\t", "\\t")
-        inner = text.strip(" ")
-        left = len(text) - len(text.lstrip(" "))
-        right = len(text) - len(inner) - left
-        shown.append("\\s" * left + inner + "\\s" * right)
-    return " | ".join(shown)
-
-
-def _split(text: str) -> list[str]:
-    pieces, escaped = [""], False
-    for char in text:
-        if char == "|" and not escaped:
-            pieces.append("")
-            continue
-        pieces[-1] += char
-        escaped = char == "\\" and not escaped
-    return pieces

@@ -152,6 +152,10 @@ class Actions(QObject):
         for action in (self.toggle_sidebar, self.toggle_plot):
             action.setCheckable(True)
             action.setChecked(True)
+        self.reading = make(
+            "&Reading view", "F9", "", "Give the lanes' texts the whole window, or show all again"
+        )
+        self.reading.setCheckable(True)
 
         self.downloads = make(
             "Do&wnloads…", "Ctrl+J", "download", "Show current and finished downloads"

@@ -163,6 +163,24 @@ def test_the_badge_of_a_mixture_has_its_shares(lane: LaneView) -> None:
     assert "experts are not quantized by bitsandbytes" in lane.badge.toolTip()
 
 
+def test_a_narrow_lane_keeps_the_words_that_matter(lane: LaneView) -> None:
+    lane.resize(lane.minimumWidth(), 420)
+    model = loaded(Precision.INT8, Precision.INT8)
+    state = LaneState(stage=Stage.GENERATING, activity=Activity.GENERATING, since=1.0, loaded=model)
+    lane.show_state(state, 4.2)
+    assert lane.badge.isVisible()
+    assert lane.badge.text() == "int8"
+    assert lane.status.text().startswith("3.2 s")
+    assert lane.status.toolTip() == "generating · 3.2 s"
+    lane.show_answer(answer("together"))
+    lane.show_headroom(999_889, "")
+    assert lane.caveat.isVisible()
+    assert lane.caveat.width() >= lane.caveat.sizeHint().width()
+    lane.show_answer(answer())
+    assert lane.stamp.text().startswith("2 tokens (limit)")
+    assert lane.headroom.text() == "999,889 left"
+
+
 def test_badge_counts_and_a_mismatch_is_red(lane: LaneView) -> None:
     lane.show_state(
         LaneState(stage=Stage.READY, loaded=loaded(Precision.INT8, Precision.INT8)), 0.0
@@ -215,14 +233,14 @@ def test_a_refusal_for_lack_of_memory_offers_to_load_anyway(lane: LaneView, qtbo
 
 
 def test_the_headroom_is_shown_under_the_text(lane: LaneView) -> None:
-    lane.show_headroom(headroom_text(1000), headroom_tip(24, 1024, 2000, 8_000_000))
+    lane.show_headroom(1000, headroom_tip(24, 1024, 2000, 8_000_000))
     assert lane.headroom.text() == "context: 1,000 left"
     assert lane.headroom.toolTip().splitlines() == [
         "Context: 24 of 1,024 tokens used",
         "Memory: 8.00 MB free, 2.00 kB of KV cache for each token",
     ]
     assert headroom_text(0) == "context full"
-    lane.show_headroom(headroom_text(None), "")
+    lane.show_headroom(None, "")
     assert not lane.headroom.isVisibleTo(lane)
 
 
@@ -268,18 +286,20 @@ def test_every_entry_of_the_menus_is_a_command(lane: LaneView, qtbot: QtBot) -> 
 
 def test_stamp_is_shown_plain_and_warns_of_shared_devices(lane: LaneView) -> None:
     lane.show_answer(answer("together"))
-    assert lane.stamp.full_text().startswith(
-        "ran concurrently; timings not comparable · reached the limit"
-    )
+    assert lane.caveat.text() == "not comparable"
+    assert "ran concurrently" in lane.caveat.toolTip()
     assert lane.stamp.textFormat() == Qt.TextFormat.PlainText
     assert "torch 2.13.0" in stamp_text(answer())
     assert "0123456789" in stamp_text(answer())
-    assert "reached the limit of 128 tokens" in lane.stamp.full_text()
+    assert lane.stamp.full_text().startswith("2 tokens (limit) · ")
     assert "reached the limit of 128 tokens" in stamp_text(answer())
     timed = "cached loop, fused step (timed at load, a token: model's forward 4.10 ms, fused step "
     assert f"Decoder: {timed}0.740 ms)" in stamp_text(answer())
     lane.clear_answer()
     assert lane.stamp.full_text() == ""
+    assert lane.caveat.isHidden()
+    lane.show_answer(answer())
+    assert lane.caveat.isHidden()
 
 
 def test_folders_and_files_are_dropped_as_copies(
@@ -341,17 +361,17 @@ def test_nf4_on_a_processor_that_unpacks_it_says_so_beforehand(lane: LaneView) -
 
 
 @pytest.mark.parametrize(
-    ("reason", "words"),
+    ("reason", "words", "short"),
     [
-        ("length", "reached the limit of 128 tokens"),
-        ("eos", "ended by the model"),
-        ("stop string", "reached a stop string"),
-        ("cancelled", "stopped before its end"),
-        ("context full", "filled the model's context"),
+        ("length", "reached the limit of 128 tokens", "limit"),
+        ("eos", "ended by the model", "ended by the model"),
+        ("stop string", "reached a stop string", "stop string"),
+        ("cancelled", "stopped before its end", "stopped"),
+        ("context full", "filled the model's context", "context full"),
     ],
 )
-def test_why_an_answer_ended_is_put_into_words(reason: str, words: str) -> None:
+def test_why_an_answer_ended_is_put_into_words(reason: str, words: str, short: str) -> None:
     ended = msgspec.structs.replace(answer(), stop_reason=reason)
     assert ended.ending == words
-    assert words in stamp_line(ended)
+    assert stamp_line(ended).startswith(f"2 tokens ({short}) · ")
     assert words in stamp_text(ended)

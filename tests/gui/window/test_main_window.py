@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -232,6 +235,82 @@ def test_shortcuts_reach_lanes(window: MainWindow, qtbot: QtBot) -> None:
     assert all(v.isVisible() for v in views)
     qtbot.keyClick(views[1].stream, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     assert window.focusWidget() is window.prompt.edit
+
+
+def test_the_reading_view_gives_the_texts_the_window(window: MainWindow, qtbot: QtBot) -> None:
+    fill(window, 3)
+    window.show()
+    views, actions = window.lanes.views(), window.actions
+    actions.toggle_plot.setChecked(False)
+    first = views[0].stream
+    before = first.height()
+    actions.reading.trigger()
+    shown_parts = (window.prompt, window.options, window.plot, window.table)
+    assert not any(part.isVisible() for part in shown_parts)
+    assert all(view.isVisible() for view in views)
+    qtbot.waitUntil(lambda: first.height() > before)
+    assert not views[0].header.precision.isVisible()
+    assert views[0].header.model.full_text().endswith("· GPTQ 4-bit")
+    assert first.viewport().height() / first.fontMetrics().lineSpacing() > 30
+
+    saved = window.state()
+    actions.reading.trigger()
+    assert window.prompt.isVisible()
+    assert not window.plot.isVisible()  # as it was before
+    assert views[0].header.precision.isVisible()
+    assert window.restore_state(saved)
+    assert actions.reading.isChecked()
+    assert not window.prompt.isVisible()
+    actions.focus_prompt.trigger()  # what is asked for is shown
+    assert window.prompt.isVisible()
+    actions.reading.trigger()
+    assert window.prompt.isVisible()
+
+
+def test_options_fold_away_for_a_longer_prompt(window: MainWindow, qtbot: QtBot) -> None:
+    window.show()
+    prompt, options = window.prompt, window.options
+    height = prompt.edit.height()
+    options.set_folded(True)
+    assert not options.ignore_eos.isVisible()
+    assert options.choice.isVisible()
+    qtbot.waitUntil(lambda: prompt.edit.height() > height)
+    saved = window.state()
+    window.actions.focus_options.trigger()
+    assert options.ignore_eos.isVisible()
+    assert window.restore_state(saved)
+    assert options.folded()
+
+
+def test_a_new_window_fits_into_a_small_screen(tmp_path: Path) -> None:
+    """The screen has 1280 by 720 pixels at 150 %; only another process can have it."""
+    program = (
+        "from PySide6.QtWidgets import QApplication\n"
+        "app = QApplication([])\n"
+        "from playground.gui.window.help_dialogs import about\n"
+        "from playground.gui.window.main_window import MainWindow\n"
+        "window = MainWindow()\n"
+        "window.show()\n"
+        "dialog = about(window)\n"
+        "dialog.show()\n"
+        "app.processEvents()\n"
+        "room = app.primaryScreen().availableSize()\n"
+        "print(room.width(), room.height())\n"
+        "for shown in (window, dialog):\n"
+        "    size = shown.frameGeometry().size()\n"
+        "    assert size.width() <= room.width() and size.height() <= room.height(), size\n"
+        "assert window.options.folded() and not window.plot.isVisible()\n"
+    )
+    screen = tmp_path / "screen.json"
+    screen.write_text('{"screens": [{"name": "small", "width": 1280, "height": 720, "dpr": 1}]}')
+    platform = f"offscreen:configfile={screen}"
+    environment = {**os.environ, "QT_QPA_PLATFORM": platform, "QT_SCALE_FACTOR": "1.5"}
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["853", "480"]
 
 
 def test_the_tabs_of_an_enlarged_lane_follow_the_lanes(window: MainWindow, qtbot: QtBot) -> None:
