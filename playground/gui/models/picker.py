@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Signal, Slot
+from PySide6.QtCore import QSize, Qt, Signal, Slot
 from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
+    QFrame,
     QHBoxLayout,
     QPushButton,
+    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -185,6 +187,11 @@ class ModelPicker(QDialog):
         halves.addWidget(self.view)
         halves.addWidget(self.page)
         halves.setSizes([620, 560])
+        around = QScrollArea()  # for screens that are too narrow for both
+        around.setWidgetResizable(True)
+        around.setFrameShape(QFrame.Shape.NoFrame)
+        around.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        around.setWidget(halves)
         below = QHBoxLayout()
         below.addWidget(self.open_button)
         below.addWidget(self._state, 1)
@@ -192,7 +199,7 @@ class ModelPicker(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(12)
-        column.addWidget(halves, 1)
+        column.addWidget(around, 1)
         column.addWidget(self.panel)
         column.addLayout(below)
         buttons.accepted.connect(self.accept)
