@@ -36,6 +36,7 @@ from playground.gui.toolkit.thin_bar import ThinBar
 from playground.gui.toolkit.widgets import announce, muted_label, plain_label, set_kind
 
 _NARROW = 340  # width below which a lane leaves out words
+_CLOCK = 44  # pixels of the status line that a long badge leaves in a narrow lane
 #: Commands that wait until a generation is over.
 _NOT_WHILE_GENERATING = (
     LaneCommand.REGENERATE,
@@ -243,6 +244,7 @@ class LaneView(QFrame):
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
         self.header.set_narrow(self._narrow())
+        self.status.setMinimumWidth(_CLOCK if self._narrow() else 0)
         self._fit_headroom()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:

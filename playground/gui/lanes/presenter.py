@@ -83,7 +83,7 @@ class LanePresenter(QObject):
             self.view,
             "Change the lane while it answers?",
             f"{self.name} is answering.",
-            "A change ends its answer, and loads the model again.",
+            "A change ends its answer, and the lane loads again.",
             do="End the answer and change",
             keep="Keep answering",
         )

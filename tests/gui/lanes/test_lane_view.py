@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
@@ -172,6 +173,10 @@ def test_a_narrow_lane_keeps_the_words_that_matter(lane: LaneView) -> None:
     assert lane.badge.text() == "int8"
     assert lane.status.text().startswith("3.2 s")
     assert lane.status.toolTip() == "generating · 3.2 s"
+    long = loaded(Precision.INT8_WEIGHT_ONLY, Precision.INT8_WEIGHT_ONLY)
+    lane.show_state(replace(state, loaded=long), 4.2)
+    assert lane.badge.isVisible()
+    assert lane.status.text().startswith("3.2 s")
     lane.show_answer(answer("together"))
     lane.show_headroom(999_889, "")
     assert lane.caveat.isVisible()
