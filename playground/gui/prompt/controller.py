@@ -234,7 +234,7 @@ class PromptController(QObject):
         try:
             options.check()
         except OptionsError as error:
-            self._notify.warning(error)
+            self._complain(error)
             return
         if not options.greedy:
             seed = options.seed + 1 if options.seed < RANGES["seed"][1] else 0
