@@ -248,6 +248,9 @@ class MainWindow(QMainWindow):
         self.actions.toggle_sidebar.setChecked(shown[0])
         self.actions.toggle_plot.setChecked(shown[1])
         self.lanes.set_reading(on)
+        current = self.lanes.current()
+        if on and current is not None:
+            current.focus_first()  # the keys scroll the text
 
     def _open_palette(self) -> None:
         palette = CommandPalette(self.actions.all(), self)

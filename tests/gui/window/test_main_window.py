@@ -248,6 +248,7 @@ def test_the_reading_view_gives_the_texts_the_window(window: MainWindow, qtbot: 
     shown_parts = (window.prompt, window.options, window.plot, window.table)
     assert not any(part.isVisible() for part in shown_parts)
     assert all(view.isVisible() for view in views)
+    assert window.focusWidget() is first
     qtbot.waitUntil(lambda: first.height() > before)
     assert not views[0].header.precision.isVisible()
     assert views[0].header.model.full_text().endswith("· GPTQ 4-bit")
