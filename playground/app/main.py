@@ -55,6 +55,8 @@ log = logging.getLogger(__name__)
 
 #: How long (ms) the threads of killed engines may take to end.
 _END_WAIT_MS = 5000
+#: Width and height (pixels) of a picture where none are given.
+_PICTURE_SIZE = (1280, 720)
 
 
 class Playground:
@@ -167,6 +169,8 @@ def main(args: argparse.Namespace) -> int:
     UncaughtErrors(notify, str(paths.log_file())).install()
     signals = TerminationSignals(window)
     signals.received.connect(window.close)
+    if args.autorun and args.screenshot and not args.size:
+        window.resize(*_PICTURE_SIZE)  # a picture does not depend on the screen
     if args.size:
         window.resize(*(int(side) for side in args.size.split("x")))
     window.show()

@@ -42,6 +42,7 @@ _ROUNDS = 5
 _REAL_TOKENS = 128
 #: How often the session is loaded again where another decoder was the fastest.
 _LOADS = 4
+_SIZE = (1280, 720)  # of the window, in pixels
 _PRECISIONS = (Precision.BF16, Precision.INT8, Precision.GPTQ, Precision.NF4)
 
 
@@ -173,6 +174,7 @@ def _stream(count: int, rate: float, tokens: int) -> list[Measure]:
             prepare=_scripted,
             keep_settings=False,
         )
+        playground.window.resize(*_SIZE)
         playground.window.show()
         _settle()
         lanes = playground.lanes.lanes
@@ -221,6 +223,7 @@ def against_session(rounds: int, tokens: int) -> list[Measure]:
         store = _window([LaneConfig()], tokens, folder)
         playground = Playground(store, keep_settings=False)
         client = _Client(store.values.options)
+        playground.window.resize(*_SIZE)
         playground.window.show()
         runner = _Run(playground)
         try:
@@ -303,7 +306,7 @@ def _conditions(args: argparse.Namespace) -> dict[str, str]:
         "Python": platform.python_version(),
         "PySide6": PySide6.__version__,
         "Qt platform": QGuiApplication.platformName(),
-        "window": "1280x720",
+        "window": f"{_SIZE[0]}x{_SIZE[1]}",
         "stream": f"{args.lanes} lanes at {args.rate:g} tokens/s, {args.tokens:,} tokens each",
         "real": f"bundled model, bf16, {_REAL_TOKENS} tokens, {_ROUNDS} runs each, in turns",
     }

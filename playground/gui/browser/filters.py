@@ -35,6 +35,7 @@ class SearchBox(QLineEdit):
         self.setAccessibleDescription("Down moves to the list, Enter searches at once")
         self.setClearButtonEnabled(True)
         self.setMaxLength(400)
+        self.setAcceptDrops(False)  # the window around it takes dropped folders
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
         if event.key() in (Qt.Key.Key_Down, Qt.Key.Key_PageDown):

@@ -26,6 +26,7 @@ from playground.gui.environments.controller import EnvironmentsController, Envir
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import file_dialog
 from playground.gui.toolkit.question import Question
+from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.widgets import (
     h_box,
     muted_label,
@@ -53,7 +54,7 @@ class EnvironmentsDialog(QDialog):
     def __init__(self, environments: EnvironmentsController, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Engine environments")
-        self.resize(820, 440)
+        open_at_size(self, 820, 440)
         self._environments = environments
         self._removing = ""  # the name of the environment that a question is about
         self._build()

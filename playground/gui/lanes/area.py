@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
+from PySide6.QtCore import Qt, Slot
 from PySide6.QtWidgets import (
     QApplication,
     QFrame,
     QHBoxLayout,
-    QPushButton,
     QScrollArea,
+    QSizePolicy,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -16,6 +16,7 @@ from PySide6.QtWidgets import (
 
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane_view import LaneView
+from playground.gui.toolkit.elided import ElidedButton
 from playground.gui.toolkit.widgets import muted_label
 
 
@@ -26,7 +27,9 @@ class LanesArea(QWidget):
         super().__init__(parent)
         self.setAccessibleName("Lanes")
         self._views: list[LaneView] = []
+        self._tabs: list[tuple[LaneView, ElidedButton]] = []  # while one is enlarged
         self._enlarged: LaneView | None = None
+        self._reading = False
         self._last: LaneView | None = None  # the one that had the focus last
         self._before: QWidget | None = None  # where the Tab key comes from
         self._splitter = QSplitter(Qt.Orientation.Horizontal)
@@ -48,7 +51,7 @@ class LanesArea(QWidget):
         self._scroll.setFrameShape(QFrame.Shape.NoFrame)
         self._scroll.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         self._scroll.setWidget(self._splitter)
-        self._scroll.setMinimumSize(240, 180)
+        self._scroll.setMinimumSize(240, 160)
         column.addWidget(self._scroll, 1)
         column.addWidget(self._empty, 1)
         application = QApplication.instance()
@@ -61,8 +64,11 @@ class LanesArea(QWidget):
         return list(self._views)
 
     def insert(self, index: int, view: LaneView) -> None:
-        """Put a lane at `index`; all lanes get the same width."""
+        """Put a lane at `index`; all lanes are shown again, with the same width."""
         self._views.insert(index, view)
+        self._enlarged = None
+        view.header.set_reading(self._reading)
+        view.retitled.connect(self._name_tabs)
         self._splitter.insertWidget(index, view)
         self._splitter.setStretchFactor(self._splitter.indexOf(view), 1)
         self._arrange()
@@ -80,6 +86,7 @@ class LanesArea(QWidget):
             self._enlarged = None
         if self._last is view:
             self._last = None
+        view.retitled.disconnect(self._name_tabs)
         view.hide()
         view.setParent(None)
         self._arrange()
@@ -104,20 +111,23 @@ class LanesArea(QWidget):
         if view is not None:
             view.focus_first()
 
+    def set_reading(self, reading: bool) -> None:
+        """Leave out the lanes' choices, so that their texts have more room."""
+        self._reading = reading
+        for view in self._views:
+            view.header.set_reading(reading)
+
     def enlarged(self) -> LaneView | None:
         return self._enlarged
 
     def focus_lane(self, index: int) -> None:
-        """Give a lane the focus; one that has it already is enlarged, or shown with all again."""
+        """Give a lane the focus; where another one is enlarged, it takes its place."""
         if not 0 <= index < len(self._views):
             return
         view = self._views[index]
-        focus = self.window().focusWidget()
-        inside = focus is not None and (focus is view or view.isAncestorOf(focus))
-        if inside or (self._enlarged is not None and self._enlarged is not view):
-            view.header.commands[LaneCommand.ENLARGE].trigger()
-        if view.isVisible():
-            view.focus_first()
+        if self._enlarged not in (None, view):
+            self.enlarge(view)
+        view.focus_first()
 
     def current(self) -> LaneView | None:
         """Return the lane with the focus, else the enlarged, the last focused or the first one."""
@@ -160,6 +170,7 @@ class LanesArea(QWidget):
         self._chain()
         self._empty.setVisible(not self._views)
         self._scroll.setVisible(bool(self._views))
+        self._tabs.clear()
         while self._strip_row.count():
             item = self._strip_row.takeAt(0)
             widget = item.widget() if item else None
@@ -172,14 +183,23 @@ class LanesArea(QWidget):
 
     def _fill_strip(self) -> None:
         for view in self._views:
-            button = QPushButton(view.title().replace("&", "&&"))
+            button = ElidedButton()
+            button.reserve(24)
+            button.setSizePolicy(QSizePolicy.Policy.Preferred, QSizePolicy.Policy.Fixed)
             button.setCheckable(True)
             button.setChecked(view is self._enlarged)
             button.setProperty("kind", "tab")
-            button.setAccessibleName(f"Enlarge {view.title()}")
-            button.setToolTip(
-                "Show all lanes again" if view is self._enlarged else f"Enlarge {view.title()}"
-            )
             button.clicked.connect(view.header.commands[LaneCommand.ENLARGE].trigger)
             self._strip_row.addWidget(button)
+            self._tabs.append((view, button))
         self._strip_row.addStretch(1)
+        self._name_tabs()
+
+    @Slot()
+    def _name_tabs(self) -> None:
+        for view, button in self._tabs:
+            title = view.title()
+            button.set_full_text(title)
+            button.setAccessibleName(f"Enlarge {title}")
+            enlarged = view is self._enlarged
+            button.setToolTip("Show all lanes again" if enlarged else f"Enlarge {title}")

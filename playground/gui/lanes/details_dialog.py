@@ -14,6 +14,7 @@ from PySide6.QtWidgets import (
 )
 
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.screen import open_at_size
 
 
 class DetailsDialog(QDialog):
@@ -22,7 +23,7 @@ class DetailsDialog(QDialog):
     def __init__(self, headline: str, text: str, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Details")
-        self.resize(720, 440)
+        open_at_size(self, 720, 440)
         head = QLabel(headline)
         head.setProperty("tone", "heading")
         head.setWordWrap(True)

@@ -18,6 +18,7 @@ from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.swatch import LaneSwatch
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.described import EXPLANATION, DescribedDelegate
 from playground.gui.toolkit.elided import ElidedButton, ElidedComboBox
 from playground.gui.toolkit.widgets import ThemedToolButton, set_name, tool_button
 
@@ -53,6 +54,8 @@ class LaneHeader(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._config = LaneConfig()
+        self._available = Availability()
+        self._reading = False
         self._loaded = False
         self._icons: dict[LaneCommand, str] = {}
         self.command_group = QActionGroup(self)
@@ -81,9 +84,11 @@ class LaneHeader(QWidget):
         self.environment.hide()
 
         self.precision = ElidedComboBox()
+        self.precision.setItemDelegate(DescribedDelegate(self.precision))
         set_name(self.precision, "Precision")
         self.precision.activated.connect(self._precision_activated)
         self.device = ElidedComboBox()
+        self.device.setItemDelegate(DescribedDelegate(self.device))
         set_name(self.device, "Device")
         self.device.activated.connect(self._device_activated)
         self.load_button = ThemedToolButton("load")
@@ -97,7 +102,9 @@ class LaneHeader(QWidget):
         top.addWidget(self.model, 1)
         top.addWidget(self.enlarge_button)
         top.addWidget(self.menu_button)
-        choices = QHBoxLayout()
+        self._choices = QWidget()
+        choices = QHBoxLayout(self._choices)
+        choices.setContentsMargins(0, 0, 0, 0)
         choices.setSpacing(4)
         choices.addWidget(self.precision, 3)
         choices.addWidget(self.device, 2)
@@ -106,7 +113,7 @@ class LaneHeader(QWidget):
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(4)
         column.addLayout(top)
-        column.addLayout(choices)
+        column.addWidget(self._choices)
         column.addWidget(self.environment)
         self._environment_group = QActionGroup(self)
         self._shown_environments: tuple[str, Sequence[tuple[str, str]]] | None = None
@@ -119,8 +126,8 @@ class LaneHeader(QWidget):
 
     def show_config(self, config: LaneConfig, available: Availability) -> None:
         """Show what is chosen and what could be; `configChosen` is not emitted."""
-        self._config = config
-        self.model.set_full_text(available.model)
+        self._config, self._available = config, available
+        self._name_model()
         self.model.setToolTip(f"{available.model}\nChoose another model, or drop a folder here")
         self.model.setAccessibleName(f"Model: {available.model}")
         shown = {
@@ -144,7 +151,7 @@ class LaneHeader(QWidget):
             self.device.addItem(config.device, config.device)
             row = self.device.count() - 1
         self.device.setCurrentIndex(row)
-        self.device.setToolTip(f"Device: {self.device.currentText()}")
+        self.device.setToolTip(f"Device: {self.device.currentData(EXPLANATION) or config.device}")
         self._show_environments(config.environment, available.environments)
 
     def _show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
@@ -171,7 +178,7 @@ class LaneHeader(QWidget):
                 self.environment.set_full_text(text)
                 self.environment.setToolTip(f"Engine environment: {text}\n{tip}".rstrip())
                 self.environment.setAccessibleName(f"Engine environment: {text}")
-        self.environment.setVisible(chosen != OWN)
+        self.environment.setVisible(chosen != OWN and not self._reading)
 
     def environment_choices(self) -> list[QAction]:
         """Return the actions that choose an engine environment, as in the menu."""
@@ -187,6 +194,18 @@ class LaneHeader(QWidget):
         self.load_button.setAccessibleName("Unload" if loaded else "Load")
         self.load_button.setAccessibleDescription(tip)
         self.commands[LaneCommand.UNLOAD].setEnabled(loaded)
+
+    def set_reading(self, reading: bool) -> None:
+        """Leave out the choices; the model's button then names the precision too."""
+        self._reading = reading
+        self._choices.setVisible(not reading)
+        self.environment.setVisible(not reading and self._config.environment != OWN)
+        self._name_model()
+
+    def _name_model(self) -> None:
+        name = self._available.model
+        precision = self._config.precision.short_label
+        self.model.set_full_text(f"{name} · {precision}" if self._reading else name)
 
     def set_narrow(self, narrow: bool) -> None:
         """Leave out the text of the load button where the lane is narrow."""
@@ -224,7 +243,9 @@ class LaneHeader(QWidget):
         self.precision.clear()
         model = cast("QStandardItemModel", self.precision.model())
         for precision, (reason, text) in self._precisions.items():
-            item = QStandardItem(f"{precision.label} — {text}")
+            item = QStandardItem(precision.label)
+            item.setData(text, EXPLANATION)
+            item.setData(f"{precision.label}: {text}", Qt.ItemDataRole.AccessibleTextRole)
             item.setData(precision.value, Qt.ItemDataRole.UserRole)
             item.setData(precision.short_label, ElidedComboBox.SHORT)
             item.setToolTip(text)
@@ -235,9 +256,11 @@ class LaneHeader(QWidget):
         self.device.clear()
         for identity, name in self._devices:
             short = device_label(identity)
-            self.device.addItem(f"{short} — {name}" if name else short, identity)
+            self.device.addItem(short, identity)
             row = self.device.count() - 1
-            self.device.setItemData(row, short, ElidedComboBox.SHORT)
+            self.device.setItemData(row, name, EXPLANATION)
+            accessible = f"{short}: {name}" if name else short
+            self.device.setItemData(row, accessible, Qt.ItemDataRole.AccessibleTextRole)
             self.device.setItemData(row, name, Qt.ItemDataRole.ToolTipRole)
 
     def _precision_activated(self, row: int) -> None:

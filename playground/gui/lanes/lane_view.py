@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from PySide6.QtCore import QPoint, Qt, Signal, Slot
-from PySide6.QtGui import QAction, QDragEnterEvent, QDragLeaveEvent, QDropEvent, QResizeEvent
+from PySide6.QtGui import (
+    QAction,
+    QDragEnterEvent,
+    QDragLeaveEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QResizeEvent,
+)
 from PySide6.QtWidgets import (
     QFrame,
     QHBoxLayout,
@@ -24,12 +29,14 @@ from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.header import LaneHeader
 from playground.gui.lanes.stream_view import StreamView
+from playground.gui.toolkit.drops import accept_copy, local_folders
 from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
 from playground.gui.toolkit.failure_panel import FailurePanel
 from playground.gui.toolkit.thin_bar import ThinBar
-from playground.gui.toolkit.widgets import announce, muted_label, set_kind
+from playground.gui.toolkit.widgets import announce, muted_label, plain_label, set_kind
 
-_NARROW = 340  # width below which the header leaves out the texts of its buttons
+_NARROW = 340  # width below which a lane leaves out words
+_CLOCK = 44  # pixels of the status line that a long badge leaves in a narrow lane
 #: Commands that wait until a generation is over.
 _NOT_WHILE_GENERATING = (
     LaneCommand.REGENERATE,
@@ -43,7 +50,8 @@ class LaneView(QFrame):
     """Draws a lane's configuration and state; its header emits the configuration chosen."""
 
     commanded = Signal(object)  # a LaneCommand
-    folderDropped = Signal(str)
+    retitled = Signal()  # `title` has changed
+    foldersDropped = Signal(object)  # a list of paths
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -54,6 +62,7 @@ class LaneView(QFrame):
         self._label = ""
         self._state = LaneState()
         self._queued = False
+        self._left: int | None = None  # tokens
         self._announced = ""  # the last text for a screen reader
 
         self.header = LaneHeader()
@@ -90,6 +99,8 @@ class LaneView(QFrame):
         self.stamp = ElidedLabel()
         self.stamp.setProperty("tone", "muted")
         self.stamp.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.caveat = plain_label("", "warning")
+        self.caveat.hide()
         self.headroom = muted_label("")
         self.headroom.setToolTip("How many more tokens fit into the context and the memory")
         self.headroom.hide()
@@ -116,6 +127,7 @@ class LaneView(QFrame):
         foot = QHBoxLayout()
         foot.setContentsMargins(0, 0, 0, 0)
         foot.setSpacing(8)
+        foot.addWidget(self.caveat)
         foot.addWidget(self.stamp, 1)
         foot.addWidget(self.headroom)
         column.addLayout(foot)
@@ -138,7 +150,9 @@ class LaneView(QFrame):
 
         `queued`: the lane is part of a run, and its turn has not come. Cheap when little changed.
         """
-        self.status.set_full_text(texts.status_text(state, now, queued))
+        text = texts.status_text(state, now, queued)
+        shown = texts.status_text(state, now, queued, clock_first=self._narrow())
+        self.status.set_full_text(shown, text if shown != text else "")
         self.bar.set_progress(state.busy, state.fraction, texts.shows_progress(state))
         if state is self._state and queued is self._queued and self._announced:
             return
@@ -155,7 +169,7 @@ class LaneView(QFrame):
             text, tip = "Stop", "Stop after the current token"
         self.cancel_button.setText(text)
         self.cancel_button.setToolTip(tip)
-        self._arrange_line()
+        self.badge.setVisible(state.loaded is not None)
         if state.loaded is not None:
             self.badge.set_full_text(texts.badge_text(state.loaded))
             tip = texts.badge_tip(state.loaded)
@@ -176,18 +190,24 @@ class LaneView(QFrame):
 
     def show_answer(self, answer: Answer) -> None:
         """Show the stamp of a finished answer under the text."""
+        self.caveat.setText(texts.caveat_text(answer))
+        self.caveat.setToolTip(texts.timing_text(answer.stamp.timing, answer.stamp.disturbed_by))
+        self.caveat.setVisible(bool(self.caveat.text()))
+        self._fit_headroom()
         self.stamp.set_full_text(texts.stamp_line(answer), texts.stamp_text(answer))
 
     def clear_answer(self) -> None:
         """Remove the stamp with the answer that it belongs to."""
         self.stamp.set_full_text("")
+        self.caveat.hide()
+        self._fit_headroom()
 
-    def show_headroom(self, text: str, tip: str) -> None:
-        """Show how many more tokens fit, nothing with `text` ""."""
-        self.headroom.setText(text)
+    def show_headroom(self, left: int | None, tip: str) -> None:
+        """Show how many more tokens fit, nothing for None."""
+        self._left = left
         self.headroom.setToolTip(tip)
         self.headroom.setAccessibleDescription(tip)
-        self.headroom.setVisible(bool(text))
+        self._fit_headroom()
 
     def set_index(self, index: int) -> None:
         """Take the colour, dash pattern and number of the lane at `index`."""
@@ -223,31 +243,36 @@ class LaneView(QFrame):
 
     def resizeEvent(self, event: QResizeEvent) -> None:
         super().resizeEvent(event)
-        self.header.set_narrow(self.width() < _NARROW)
-        self._arrange_line()
+        self.header.set_narrow(self._narrow())
+        self.status.setMinimumWidth(_CLOCK if self._narrow() else 0)
+        self._fit_headroom()
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _dropped_path(event):
+        if local_folders(event.mimeData()):
             set_kind(self, "dropping", True)
-            event.acceptProposedAction()
+            accept_copy(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        accept_copy(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         set_kind(self, "dropping", False)
 
     def dropEvent(self, event: QDropEvent) -> None:
         set_kind(self, "dropping", False)
-        path = _dropped_path(event)
-        if path:
-            event.acceptProposedAction()
-            self.folderDropped.emit(path)
+        accept_copy(event)
+        if folders := local_folders(event.mimeData()):
+            self.foldersDropped.emit(folders)
 
     # Inside
 
-    def _arrange_line(self) -> None:
-        """Leave out the badge for the clock in a narrow lane, but never a mismatch."""
-        loaded = self._state.loaded
-        busy = self.cancel_button.isVisibleTo(self) and self.width() < _NARROW
-        self.badge.setVisible(loaded is not None and (not busy or bool(loaded.mismatch)))
+    def _narrow(self) -> bool:
+        return self.width() < _NARROW
+
+    def _fit_headroom(self) -> None:
+        self.headroom.setText(texts.headroom_text(self._left, narrow=self._narrow()))
+        beside_caveat = self._narrow() and not self.caveat.isHidden()
+        self.headroom.setVisible(self._left == 0 or bool(self._left and not beside_caveat))
 
     @Slot(QAction)
     def _command_triggered(self, action: QAction) -> None:
@@ -269,6 +294,7 @@ class LaneView(QFrame):
         number = self._index + 1
         self.stream.setAccessibleName(f"Text of lane {number}")
         self.status.setAccessibleDescription(f"Status of lane {number}")
+        self.retitled.emit()
 
     def _announce(self, text: str, failure: Failure | None) -> None:
         spoken = f"Lane {self._index + 1}: {text}"
@@ -277,12 +303,3 @@ class LaneView(QFrame):
         if spoken != self._announced:
             self._announced = spoken
             announce(self, spoken)
-
-
-def _dropped_path(event: QDropEvent) -> str:
-    """Return the local folder that is dropped, or that of a dropped local file, else ""."""
-    for url in event.mimeData().urls():
-        if url.isLocalFile():
-            path = Path(url.toLocalFile())
-            return str(path if path.is_dir() else path.parent)
-    return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from functools import partial
 
 from PySide6.QtCore import QObject, Signal, Slot
 
@@ -18,7 +19,8 @@ from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.memory import headroom_left
-from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_text
+from playground.gui.lanes.text import headroom_tip, stamp_text
+from playground.gui.toolkit.question import Question
 
 
 class LanePresenter(QObject):
@@ -71,7 +73,30 @@ class LanePresenter(QObject):
 
     @Slot(object)
     def configure(self, config: LaneConfig) -> None:
-        """Set the lane to what was chosen in its header."""
+        """Set the lane to what the user chose; while it answers, ask first."""
+        if config == self.lane.config:
+            return
+        if self.lane.state.stage is not Stage.GENERATING:
+            self._set_config(config)
+            return
+        question = Question(
+            self.view,
+            "Change the lane while it answers?",
+            f"{self.name} is answering.",
+            "A change ends its answer, and the lane loads again.",
+            do="End the answer and change",
+            keep="Keep answering",
+        )
+        question.answered.connect(partial(self._change_answered, config))
+        question.open()
+
+    def _change_answered(self, config: LaneConfig, change: bool) -> None:
+        if change:
+            self._set_config(config)
+        else:
+            self.view.show_config(self.lane.config, self.available)
+
+    def _set_config(self, config: LaneConfig) -> None:
         moved = config.environment != self.lane.config.environment
         self.lane.set_config(config)
         if moved:
@@ -138,10 +163,10 @@ class LanePresenter(QObject):
     def _show_headroom(self) -> None:
         left = headroom_left(self.lane)
         if left is None:
-            self.view.show_headroom("", "")
+            self.view.show_headroom(None, "")
         else:
             tip = headroom_tip(left.used, left.context, left.token_bytes, left.free)
-            self.view.show_headroom(headroom_text(left.left), tip)
+            self.view.show_headroom(left.left, tip)
 
     @Slot(str)
     def _show_text(self, text: str) -> None:

@@ -19,7 +19,10 @@ _BUSY = (Stage.STARTING, Stage.LOADING, Stage.UNLOADING, Stage.GENERATING)
 
 @dataclass(frozen=True)
 class RunResult:
-    """How a run ended: lanes that answered, and those that did not and were not stopped."""
+    """How a run ended: which lanes answered, and which failed.
+
+    A lane that the user stopped, unloaded or cancelled did neither. `stopped`: the whole run was.
+    """
 
     answered: tuple[LaneController, ...]
     failed: tuple[LaneController, ...]
@@ -159,7 +162,5 @@ class RunController(QObject):
         lanes, self._lanes, self._work = self._lanes, [], None
         for lane in lanes:
             lane.state_changed.disconnect(self._advance)
-        failed = [lane for lane in lanes if lane not in self._answered]
-        if self._stopped:
-            failed = [lane for lane in failed if lane.state.failure is not None]
+        failed = [x for x in lanes if x not in self._answered and x.state.failure is not None]
         self.finished.emit(RunResult(tuple(self._answered), tuple(failed), self._stopped))

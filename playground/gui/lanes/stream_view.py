@@ -42,6 +42,7 @@ _SHOWN: dict[int, str] = {
 class StreamView(QPlainTextEdit):
     """Shows prompts and answers; new text moves neither the selection nor the scroll position.
 
+    A new turn is scrolled to.
     Roles of a turn: "prompt" (raw text that the answer continues) and "user" (a message; it and
     the answer get labels). Both are dimmed.
     """
@@ -100,6 +101,7 @@ class StreamView(QPlainTextEdit):
         self._labels_answer = role == "user"
         self._after_cr = False
         self._insert(pieces)
+        self.scroll_to_end()  # a new run is seen, wherever the user had scrolled to
 
     def append(self, text: str) -> None:
         """Add a piece of the model's answer; the cost does not depend on the text's length."""

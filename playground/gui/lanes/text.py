@@ -15,6 +15,15 @@ NO_REACTION = Failure(
     "The engine does not react.", "Wait, or end its process with End engine; the text is kept."
 )
 _CONCURRENT = "ran concurrently; timings not comparable"
+#: How an answer ended, in as few words as a narrow lane has room for.
+_ENDINGS = {
+    "length": "limit",
+    "eos": "ended by the model",
+    "stop string": "stop string",
+    "cancelled": "stopped",
+    "context full": "context full",
+    "not numbers": "logits are not numbers",
+}
 
 
 def stage_text(state: LaneState) -> str:
@@ -38,10 +47,13 @@ def _activity_text(state: LaneState) -> str:
     return state.activity.label
 
 
-def status_text(state: LaneState, now: float, queued: bool = False) -> str:
+def status_text(
+    state: LaneState, now: float, queued: bool = False, *, clock_first: bool = False
+) -> str:
     """Return the status line: the activity with a clock and details while the lane is busy.
 
-    `queued`: the lane is part of a run, and its turn has not come.
+    `queued`: the lane is part of a run, and its turn has not come. `clock_first`: where the end
+    may be cut off.
     """
     if not state.busy:
         waits = queued and state.stage is Stage.READY
@@ -50,6 +62,8 @@ def status_text(state: LaneState, now: float, queued: bool = False) -> str:
     parts = [_activity_text(state), clock_text(now - state.since)]
     if state.unresponsive:
         return " · ".join([stage_text(state), *parts])
+    if clock_first:
+        parts.reverse()
     if state.fraction is not None:
         parts.append(f"{state.fraction:.0%}")
     return " · ".join([*parts, state.detail] if state.detail else parts)
@@ -127,9 +141,13 @@ def badge_tip(loaded: LoadedModel) -> str:
     return "\n".join([*lines, *loaded.notes])
 
 
-def headroom_text(left: int | None) -> str:
+def headroom_text(left: int | None, *, narrow: bool = False) -> str:
     """Return how many more tokens fit into a lane, "" where that is unknown."""
-    return "" if left is None else f"context: {left:,} left" if left else "context full"
+    if left is None:
+        return ""
+    if not left:
+        return "context full"
+    return f"{left:,} left" if narrow else f"context: {left:,} left"
 
 
 def headroom_tip(used: int, context: int, token_bytes: int, free: int | None) -> str:
@@ -156,8 +174,18 @@ def disturbance_text(disturbed_by: Sequence[str]) -> str:
     return f"disturbed while {' and '.join(disturbed_by)}"
 
 
+def caveat_text(answer: Answer) -> str:
+    """Return what must be known before an answer's times are read, "" for nothing."""
+    if answer.stamp.timing == "together":
+        return "not comparable"
+    return "disturbed" if answer.stamp.disturbed_by else ""
+
+
 def stamp_line(answer: Answer) -> str:
-    """Return the stamp in one line: how the answer ended and what produced it."""
+    """Return the stamp in one line: how the answer ended and what produced it.
+
+    A narrow lane cuts its end off: the words that matter come first.
+    """
     stamp = answer.stamp
     # A folder without commits has a fingerprint instead, "sha256:…" or "sampled:…".
     kind, _, digits = stamp.commit.rpartition(":")
@@ -165,19 +193,13 @@ def stamp_line(answer: Answer) -> str:
     options = stamp.options
     sampling = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
     parts = [
-        answer.ending,
+        f"{len(answer.token_ids):,} tokens ({_ENDINGS.get(answer.stop_reason, answer.ending)})",
         stamp.verified.text,
         f"{stamp.model}{commit}",
         stamp.kernel,
         stamp.device,
         sampling,
     ]
-    if answer.stop_reason != "length":  # else the limit is the number of tokens
-        parts.insert(0, f"{len(answer.token_ids):,} tokens")
-    if stamp.timing == "together":
-        parts.insert(0, _CONCURRENT)
-    if stamp.disturbed_by:
-        parts.insert(0, disturbance_text(stamp.disturbed_by))
     return " · ".join(parts)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from PySide6.QtCore import Qt, QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QGridLayout, QHBoxLayout, QLabel, QWidget
+from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QLabel, QWidget
 
 from playground.core.format import size_text
 from playground.core.memory.plan import Fit
@@ -13,6 +13,7 @@ from playground.core.memory.table import MemoryRow, MemoryTable
 from playground.core.precision import Precision
 from playground.gui.memory.bars import ITEM_NAMES, LegendSquare, MemoryBar, items_text
 from playground.gui.memory.table import MemoryFigures, longest_text, precision_text
+from playground.gui.toolkit.fields import ComboBox
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import (
     h_box,
@@ -114,7 +115,7 @@ class MemoryChart(QWidget):
         self.context.valueChanged.connect(self._typing.start)
         widest = self.context.fontMetrics().horizontalAdvance("1,048,576 tokens")
         self.context.setMinimumWidth(widest + 48)
-        self.device = QComboBox()
+        self.device = ComboBox()
         set_name(self.device, "Device")
         self.device.currentIndexChanged.connect(self._emit_device)
         self._device_label = label_for("De&vice", self.device)

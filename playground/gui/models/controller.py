@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -103,8 +104,35 @@ class ModelsController(QObject):
             recents = with_recent(self._context.settings.values.recents, spec)
             self._context.change_settings(recents=recents)
         lane = presenter.lane
-        lane.set_config(replace(lane.config, model=spec))
+        presenter.configure(replace(lane.config, model=spec))
         self._show(lane)
+
+    def use_folders(self, presenter: LanePresenter, folders: Sequence[Path]) -> None:
+        """Give a lane the first folder's model, and each further one to a new lane beside it.
+
+        Folders that hold no model are reported, and change nothing.
+        """
+        config = presenter.lane.config
+        keys = [_key(replace(config, model=ModelSpec(str(folder)))) for folder in folders]
+        work = partial(_look_at_all, presenter, keys, self._engine_of(presenter.lane))
+        self._context.background.start(work, self._folders_looked)
+
+    @Slot(object)
+    def _folders_looked(self, result: tuple[LanePresenter, Sequence[_Look]]) -> None:
+        presenter, looks = result
+        errors = [found for _, _, found in looks if isinstance(found, PlaygroundError)]
+        if errors:
+            message = " ".join(error.message for error in errors)
+            self._context.notify.warning(PlaygroundError(message, errors[0].remedy))
+        if presenter not in self._lanes.presenters:
+            return
+        models = [key[0] for key, _, found in looks if isinstance(found, ModelFacts)]
+        for number, spec in enumerate(models):
+            if number == 0:
+                self.use(presenter, spec)
+            else:
+                index = self._lanes.presenters.index(presenter) + number
+                self._lanes.add(replace(presenter.lane.config, model=spec), index)
 
     # Dialogs
 
@@ -149,7 +177,7 @@ class ModelsController(QObject):
 
     def _folder_chosen(self, presenter: LanePresenter, path: str) -> None:
         self._context.change_settings(last_folder=str(Path(path).parent))
-        self._chosen(ModelChoice(presenter, model=ModelSpec(path)))
+        self.use_folders(presenter, [Path(path)])
 
     def show_memory(self, presenter: LanePresenter) -> None:
         """Open the memory chart of a lane's model."""
@@ -182,13 +210,10 @@ class ModelsController(QObject):
 
     @Slot(object)
     def _watch(self, presenter: LanePresenter) -> None:
-        presenter.view.folderDropped.connect(partial(self._folder_dropped, presenter))
+        presenter.view.foldersDropped.connect(partial(self.use_folders, presenter))
         presenter.lane.config_changed.connect(self._show)
         presenter.lane.facts_arrived.connect(self._engine_ready)
         self._show(presenter.lane)
-
-    def _folder_dropped(self, presenter: LanePresenter, path: str) -> None:
-        self.use(presenter, ModelSpec(path))
 
     @Slot(object)
     def _engine_ready(self, lane: LaneController) -> None:
@@ -253,6 +278,12 @@ def _look(key: _Key, engine: EngineFacts | None) -> _Look:
         return key, engine, look_at(key[0], key[1], engine)
     except PlaygroundError as error:
         return key, engine, error
+
+
+def _look_at_all(
+    presenter: LanePresenter, keys: Sequence[_Key], engine: EngineFacts | None
+) -> tuple[LanePresenter, Sequence[_Look]]:
+    return presenter, [_look(key, engine) for key in keys]
 
 
 def _same_machine(one: EngineFacts, other: EngineFacts) -> bool:

@@ -5,11 +5,11 @@ Pending lanes are stored with their downloads, so that they outlive the window.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 
-from PySide6.QtCore import QObject, Signal, Slot
+from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
@@ -39,6 +39,8 @@ class PendingLanes(QObject):
         self._requested: _Lanes = ()
         self._target: LanePresenter | None = None
         self._awaited: set[str] = set()  # keys of downloads
+        self._held: Callable[[], object] | None = None  # waits until no lane is answering
+        lanes.added.connect(self._watch)
         context.downloads.changed.connect(self._download_changed)
         context.downloads.listed.connect(self._downloads_listed)
 
@@ -62,7 +64,7 @@ class PendingLanes(QObject):
 
     def request(self, lanes: Sequence[LaneChoice], target: LanePresenter | None = None) -> None:
         """Set up lanes: one in `target` (else the current lane), several from the left."""
-        self._requested, self._target = tuple(lanes)[:MAX_LANES], target
+        self._requested, self._target, self._held = tuple(lanes)[:MAX_LANES], target, None
         self._awaited.clear()
         self._context.downloads.set_pending_lanes((), ())
         work = partial(_missing, self._requested, self._context.hub)
@@ -74,7 +76,7 @@ class PendingLanes(QObject):
         if requested != self._requested:
             return  # a newer request has come since
         if not absent:
-            self._set_up()
+            self._when_idle(self._set_up)
             return
         items = [item for item in map(self._context.downloads.add, absent) if item is not None]
         if len(items) < len(absent):  # a name is invalid, as a message has said
@@ -128,14 +130,41 @@ class PendingLanes(QObject):
         )
 
     def _finished(self) -> None:
-        requested = self._requested
         self._context.downloads.set_pending_lanes((), ())
+        self._when_idle(self._set_up_downloaded)
+
+    def _set_up_downloaded(self) -> None:
+        requested = self._requested
         if self._set_up():
             models = list(dict.fromkeys(spec for spec, _ in requested))
             are = "is" if len(models) == 1 else "are"
             self._context.notify.info(
                 f"{_names(models)} {are} on this machine now, and {_lanes_are(requested)} set up."
             )
+
+    def _when_idle(self, work: Callable[[], object]) -> None:
+        """Do what changes lanes once no lane is answering."""
+        self._held = work if self._answering() else None
+        if self._held is None:
+            work()
+        else:
+            self._context.notify.info(
+                f"{_lanes_are(self._requested)} set up when the answers are complete.".capitalize()
+            )
+
+    def _answering(self) -> bool:
+        return any(lane.state.stage is Stage.GENERATING for lane in self._lanes.lanes)
+
+    @Slot(object)
+    def _watch(self, presenter: LanePresenter) -> None:
+        # Queued: when one lane of a run has answered, the next one begins at once.
+        presenter.lane.state_changed.connect(self._lane_changed, Qt.ConnectionType.QueuedConnection)
+
+    @Slot()
+    def _lane_changed(self) -> None:
+        if self._held is not None and not self._answering():
+            work, self._held = self._held, None
+            work()
 
     def _set_up(self) -> bool:
         """Set up the lanes requested; return False where no lane can take the model."""
@@ -159,7 +188,7 @@ class PendingLanes(QObject):
             return False
         spec, precision = choice
         lane = presenter.lane
-        lane.set_config(replace(lane.config, model=spec, precision=precision))
+        presenter.configure(replace(lane.config, model=spec, precision=precision))
         self.model_chosen.emit(presenter, spec)
         return True
 

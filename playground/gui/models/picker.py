@@ -6,13 +6,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from PySide6.QtCore import QSize, Signal, Slot
-from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent
+from PySide6.QtCore import QSize, Qt, Signal, Slot
+from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDragMoveEvent, QDropEvent
 from PySide6.QtWidgets import (
     QDialog,
     QDialogButtonBox,
+    QFrame,
     QHBoxLayout,
     QPushButton,
+    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -34,8 +36,10 @@ from playground.gui.memory.controller import MemoryController
 from playground.gui.model_page.controller import ModelPageController
 from playground.gui.model_page.view import ModelPageView
 from playground.gui.models.choice import ModelChoice
+from playground.gui.toolkit.drops import accept_copy, local_folders
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import folder_dialog
+from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.widgets import announce, set_kind
 from playground.hub.catalog import ModelRow
 from playground.hub.downloads.items import DownloadItem
@@ -80,7 +84,8 @@ class ModelPicker(QDialog):
         self.setWindowTitle("Choose a model")
         self.setAcceptDrops(True)
         available = parent.window().size() if parent is not None else QSize(*_SIZE)
-        self.resize(available.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24))
+        size = available.expandedTo(QSize(*_LEAST)).boundedTo(QSize(*_SIZE)) - QSize(24, 24)
+        open_at_size(self, size.width(), size.height())
         target = target or PickerTarget()
         self._context = context
         self._lane = target.lane
@@ -141,19 +146,22 @@ class ModelPicker(QDialog):
         super().done(code)
 
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
-        if _dropped_folder(event) is not None:
-            event.acceptProposedAction()
+        if local_folders(event.mimeData()):
+            accept_copy(event)
             set_kind(self.page, "dropping", True)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        accept_copy(event)
 
     def dragLeaveEvent(self, event: QDragLeaveEvent) -> None:
         set_kind(self.page, "dropping", False)
 
     def dropEvent(self, event: QDropEvent) -> None:
         set_kind(self.page, "dropping", False)
-        folder = _dropped_folder(event)
-        if folder is not None:
-            event.acceptProposedAction()
-            self.use_folder(folder)
+        accept_copy(event)
+        # All are put into the list, and the first is selected.
+        for folder in reversed(local_folders(event.mimeData())):
+            self.use_folder(str(folder))
 
     # Internals
 
@@ -179,6 +187,11 @@ class ModelPicker(QDialog):
         halves.addWidget(self.view)
         halves.addWidget(self.page)
         halves.setSizes([620, 560])
+        around = QScrollArea()  # for screens that are too narrow for both
+        around.setWidgetResizable(True)
+        around.setFrameShape(QFrame.Shape.NoFrame)
+        around.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        around.setWidget(halves)
         below = QHBoxLayout()
         below.addWidget(self.open_button)
         below.addWidget(self._state, 1)
@@ -186,7 +199,7 @@ class ModelPicker(QDialog):
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 16, 16, 16)
         column.setSpacing(12)
-        column.addWidget(halves, 1)
+        column.addWidget(around, 1)
         column.addWidget(self.panel)
         column.addLayout(below)
         buttons.accepted.connect(self.accept)
@@ -286,11 +299,3 @@ class ModelPicker(QDialog):
         set_kind(self._state, "tone", "danger" if bad else "muted")
         self._state.set_full_text(text)
         announce(self, text)
-
-
-def _dropped_folder(event: QDropEvent) -> str | None:
-    """Return the first folder among what is dragged, None without one."""
-    for url in event.mimeData().urls():
-        if url.isLocalFile() and Path(url.toLocalFile()).is_dir():
-            return url.toLocalFile()
-    return None

@@ -28,6 +28,9 @@ _COPIED = {
     LaneCommand.COPY_STAMP: "The stamp",
     LaneCommand.COPY_SCRIPT: "The script",
 }
+_NO_ANSWER = PlaygroundError(
+    "No lane could answer.", "Each lane shows the reason and what to do about it."
+)
 
 
 class PromptController(QObject):
@@ -53,7 +56,10 @@ class PromptController(QObject):
         self._prompt = prompt
         self._options = options
         self._runs = 0
+        self._complaint: PlaygroundError | None = None
         self._replace_last = False
+        self._before_editing = ""  # the text that `edit_last` replaced
+        prompt.edit.textChanged.connect(self._text_changed)
         self.run_controller.begun.connect(self._begun)
         self.run_controller.finished.connect(self._finished)
         self.run_controller.waiting_changed.connect(self._show_waiting)
@@ -72,13 +78,13 @@ class PromptController(QObject):
             options = self._options.options()
             options.check()
         except OptionsError as error:
-            self._notify.warning(error)
+            self._complain(error)
             return
         self._prompt.set_notice(notice)
         mode, system = self._prompt.mode(), clean_system(self._prompt.system_prompt())
         reason = self.chat_reason() if mode == "chat" else ""
         if reason:
-            self._notify.warning(PlaygroundError(reason, "Switch the mode to Continue text."))
+            self._complain(PlaygroundError(reason, "Switch the mode to Continue text."))
             return
         replacing = self._replace_last
 
@@ -123,10 +129,18 @@ class PromptController(QObject):
         last = (current if current in presenters and current else presenters[0]).conversation.last
         if last is not None:
             self._prompt.set_mode(last.mode)
+            self._before_editing = self._prompt.prompt_text()
             self._prompt.set_prompt_text(last.typed)
             self._prompt.set_notice("The next run replaces the last answers.")
             self._replace_last = True
             self._prompt.focus_prompt()
+
+    @Slot()
+    def _text_changed(self) -> None:
+        typed = self._before_editing
+        if self._replace_last and typed and self._prompt.prompt_text() == typed:
+            self._replace_last = False  # `edit_last` was undone
+            self._prompt.set_notice("")
 
     @Slot()
     def clear(self) -> None:
@@ -220,7 +234,7 @@ class PromptController(QObject):
         try:
             options.check()
         except OptionsError as error:
-            self._notify.warning(error)
+            self._complain(error)
             return
         if not options.greedy:
             seed = options.seed + 1 if options.seed < RANGES["seed"][1] else 0
@@ -261,8 +275,19 @@ class PromptController(QObject):
             raise LookupError("the lane of a run is not in the window")
         return presenter
 
+    def _complain(self, error: PlaygroundError) -> None:
+        """Say why a run did not begin, or had no answer, until another run begins."""
+        self._complaint = error
+        if error is _NO_ANSWER:
+            self._notify.error(error)
+        else:
+            self._notify.warning(error)
+
     @Slot()
     def _begun(self) -> None:
+        if self._complaint is not None:
+            self._notify.withdraw(self._complaint)
+            self._complaint = None
         self._prompt.set_running(True)
         self.running_changed.emit(True)
 
@@ -275,9 +300,8 @@ class PromptController(QObject):
     def _finished(self, result: RunResult) -> None:
         self._prompt.set_running(False)
         self.running_changed.emit(False)
-        if not result.answered and result.failed:
-            remedy = "Each lane shows the reason and what to do about it."
-            self._notify.error(PlaygroundError("No lane could answer.", remedy))
+        if set(result.failed) == set(self._lanes.lanes):
+            self._complain(_NO_ANSWER)
         self.finished.emit(result)
 
     @Slot(object)

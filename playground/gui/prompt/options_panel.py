@@ -2,29 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from PySide6.QtCore import QRandomGenerator, Qt
-from PySide6.QtGui import QWheelEvent
 from PySide6.QtWidgets import (
     QCheckBox,
-    QDoubleSpinBox,
     QGridLayout,
     QHBoxLayout,
     QLabel,
     QLineEdit,
     QSizePolicy,
-    QSpinBox,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from playground.core.generation import LABELS, RANGES, GenerationOptions, Timing
+from playground.gui.prompt.stop_strings import format_stops, parse_stops
+from playground.gui.toolkit.fields import DoubleSpinBox, SpinBox
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import (
     indent_text,
     label_for,
-    plain_label,
     set_name,
     tool_button,
 )
@@ -54,7 +51,14 @@ class OptionsPanel(QWidget):
         grid.setColumnStretch(0, 1)
         grid.setColumnStretch(1, 1)
 
-        title = plain_label("Generation", "heading")
+        self._title = QToolButton()
+        self._title.setText("Generation")
+        self._title.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+        self._title.setProperty("kind", "fold")
+        self._title.setAccessibleName("Generation options")
+        self._title.setCheckable(True)
+        self._title.setChecked(True)
+        self._title.toggled.connect(self._show_fields)
         self.choice = Segments(
             "Decoding",
             (
@@ -64,7 +68,7 @@ class OptionsPanel(QWidget):
         )
         self.choice.chosen.connect(self._enable_sampling)
         head = QHBoxLayout()
-        head.addWidget(title)
+        head.addWidget(self._title)
         head.addStretch(1)
         head.addWidget(self.choice)
 
@@ -89,6 +93,7 @@ class OptionsPanel(QWidget):
         )  # fmt: skip
         set_name(self._fields["repetition_penalty"], "Repetition penalty")
         self.stop = QLineEdit()
+        self.stop.setAcceptDrops(False)  # a file would be inserted as its address
         self.stop.setPlaceholderText(r"e.g. \n\n | END")
         self.stop.setToolTip(
             "The answer ends before the first of these. Separate them with |; \\n is a line break, "
@@ -124,10 +129,16 @@ class OptionsPanel(QWidget):
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(6)
+        self._body = QWidget()
+        body = QVBoxLayout(self._body)
+        body.setContentsMargins(0, 0, 0, 0)
+        body.setSpacing(6)
+        body.addLayout(grid)
+        body.addWidget(self.ignore_eos)
+        body.addLayout(timing)
         column.addLayout(head)
-        column.addLayout(grid)
-        column.addWidget(self.ignore_eos)
-        column.addLayout(timing)
+        column.addWidget(self._body)
+        self._show_fields(True)
         self.set_options(GenerationOptions())
 
     def options(self) -> GenerationOptions:
@@ -155,7 +166,15 @@ class OptionsPanel(QWidget):
     def set_timing(self, timing: Timing) -> None:
         self._timing.set_value(timing)
 
+    def folded(self) -> bool:
+        """Whether only the heading and the choice of decoding are shown."""
+        return not self._title.isChecked()
+
+    def set_folded(self, folded: bool) -> None:
+        self._title.setChecked(not folded)
+
     def focus_first(self) -> None:
+        self.set_folded(False)
         self._fields["max_new_tokens"].setFocus(Qt.FocusReason.ShortcutFocusReason)
 
     def last_field(self) -> QWidget:
@@ -180,6 +199,13 @@ class OptionsPanel(QWidget):
         grid.addWidget(_label(text, field), row, column)
         grid.addWidget(widget or field, row + 1, column)
 
+    def _show_fields(self, shown: bool) -> None:
+        self._body.setVisible(shown)
+        self._title.setArrowType(Qt.ArrowType.DownArrow if shown else Qt.ArrowType.RightArrow)
+        tip = "Fold the options away" if shown else "Show the options"
+        self._title.setToolTip(tip)
+        self._title.setAccessibleDescription(tip)
+
     def _enable_sampling(self) -> None:
         """Enable the sampling options unless decoding is greedy."""
         greedy = self.choice.value() == "greedy"
@@ -194,8 +220,8 @@ class OptionsPanel(QWidget):
         self._fields["seed"].setValue(QRandomGenerator.global_().bounded(int(RANGES["seed"][1])))
 
 
-class _Spin(QSpinBox):
-    """A whole number in the option's range; the mouse wheel works only with the focus."""
+class _Spin(SpinBox):
+    """A whole number in the option's range."""
 
     def __init__(self, name: str, step: int = 1) -> None:
         super().__init__()
@@ -205,15 +231,9 @@ class _Spin(QSpinBox):
         self.setGroupSeparatorShown(name != "seed")
         _shape(self)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
-
-class _DoubleSpin(QDoubleSpinBox):
-    """A number in the option's range; the mouse wheel works only with the focus."""
+class _DoubleSpin(DoubleSpinBox):
+    """A number in the option's range."""
 
     def __init__(self, name: str, decimals: int, step: float) -> None:
         super().__init__()
@@ -223,14 +243,8 @@ class _DoubleSpin(QDoubleSpinBox):
         self.setSingleStep(step)
         _shape(self)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
 
-
-def _shape(field: QSpinBox | QDoubleSpinBox) -> None:
+def _shape(field: SpinBox | DoubleSpinBox) -> None:
     field.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
     field.setMinimumWidth(72)
     field.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
@@ -242,47 +256,3 @@ def _label(text: str, buddy: QWidget) -> QLabel:
     label = label_for(text, buddy)
     label.setProperty("tone", "muted")
     return label
-
-
-def parse_stops(text: str) -> tuple[str, ...]:
-    r"""Return the stop strings between unescaped bars, with \n, \t, \s, \| and \\ replaced.
-
-    Spaces around a stop string are not part of it, unless they are written as \s.
-    """
-    escapes = {"n": "\n", "t": "\t", "s": " "}
-    found: list[str] = []
-    for piece in _split(text):
-        result, rest = "", iter(piece.strip())
-        for char in rest:
-            if char == "\\":
-                following = next(rest, "\\")
-                result += escapes.get(following, following)
-            else:
-                result += char
-        if result:
-            found.append(result)
-    return tuple(found)
-
-
-def format_stops(stops: Sequence[str]) -> str:
-    """Return the text that `parse_stops` reads as `stops`."""
-    shown = []
-    for stop in stops:
-        text = stop.replace("\\", "\\\\").replace("|", "\\|")
-        text = text.replace("\n", "\\n").replace("\t", "\\t")
-        inner = text.strip(" ")
-        left = len(text) - len(text.lstrip(" "))
-        right = len(text) - len(inner) - left
-        shown.append("\\s" * left + inner + "\\s" * right)
-    return " | ".join(shown)
-
-
-def _split(text: str) -> list[str]:
-    pieces, escaped = [""], False
-    for char in text:
-        if char == "|" and not escaped:
-            pieces.append("")
-            continue
-        pieces[-1] += char
-        escaped = char == "\\" and not escaped
-    return pieces

@@ -5,12 +5,11 @@ from __future__ import annotations
 import logging
 import tomllib
 
-from PySide6.QtCore import QMimeData, Qt
-from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtCore import Qt, Slot
+from PySide6.QtGui import QAction
 from PySide6.QtWidgets import (
     QHBoxLayout,
     QMenu,
-    QPlainTextEdit,
     QPushButton,
     QSizePolicy,
     QToolButton,
@@ -18,11 +17,13 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.core.errors import PlaygroundError
 from playground.core.system.resources import resource
 from playground.gui.lanes.conversation import Mode
-from playground.gui.toolkit import paragraphs, theme
+from playground.gui.prompt.prompt_edit import PromptEdit
+from playground.gui.toolkit import theme
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import muted_label, only_text, plain_label, tool_button
+from playground.gui.toolkit.widgets import muted_label, plain_label, tool_button
 
 log = logging.getLogger(__name__)
 
@@ -30,56 +31,6 @@ _PLACEHOLDERS = {
     "raw": "Text for the models to continue, for example: Once upon a time",
     "chat": "A message to the models",
 }
-
-
-class PromptEdit(QPlainTextEdit):
-    """A plain text field that returns exactly what was typed or pasted."""
-
-    def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(parent)
-        self.setProperty("kind", "input")
-        self.setTabChangesFocus(True)
-
-    def text(self) -> str:
-        """Return the text; Qt's own `toPlainText` turns no-break spaces into spaces."""
-        document = self.document()
-        return paragraphs.text_between(document.begin(), 0, document.characterCount())
-
-    def set_text(self, text: str) -> None:
-        """Replace the text; lone surrogates, which Qt cannot store, become U+FFFD."""
-        self.clear()
-        self._insert(text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace"))
-
-    def insertFromMimeData(self, source: QMimeData) -> None:
-        if source.hasText():
-            self._insert(source.text())
-            self.ensureCursorVisible()
-
-    def createMimeDataFromSelection(self) -> QMimeData:
-        cursor = self.textCursor()
-        start, end = cursor.selectionStart(), cursor.selectionEnd()
-        text = paragraphs.text_between(self.document().findBlock(start), start, end)
-        return only_text(super().createMimeDataFromSelection(), text)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        # Qt inserts a line separator for Shift+Enter, and copies the paragraph's format.
-        plain = event.modifiers() in (
-            Qt.KeyboardModifier.NoModifier,
-            Qt.KeyboardModifier.ShiftModifier,
-            Qt.KeyboardModifier.KeypadModifier,
-        )
-        if plain and event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter):
-            paragraphs.insert_line_break(self.textCursor())
-            self.ensureCursorVisible()
-            return
-        super().keyPressEvent(event)
-
-    def _insert(self, text: str) -> None:
-        cursor = self.textCursor()
-        cursor.beginEditBlock()
-        cursor.removeSelectedText()
-        paragraphs.insert(cursor, text.replace("\r\n", "\n").replace("\r", "\n"))
-        cursor.endEditBlock()
 
 
 class PromptPanel(QWidget):
@@ -116,6 +67,12 @@ class PromptPanel(QWidget):
         self.edit.setMinimumHeight(64)
         self.edit.setMaximumHeight(560)
         self.edit.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Expanding)
+
+        self._refusal = ""
+        for field in (self.system, self.edit):
+            # Queued: Qt reports a change of the text after a drop that inserted nothing.
+            field.refused.connect(self._show_refusal, Qt.ConnectionType.QueuedConnection)
+            field.textChanged.connect(self._forget_refusal)
 
         self.notice = plain_label("", "warning", wrap=True)
         self.notice.setAccessibleName("Notice on the prompt")
@@ -165,17 +122,18 @@ class PromptPanel(QWidget):
         return self.edit.text()
 
     def set_prompt_text(self, text: str) -> None:
-        """Replace the prompt; the cursor goes to its end."""
+        """Replace the prompt as one edit that can be undone."""
         self.edit.set_text(text)
-        cursor = self.edit.textCursor()
-        cursor.movePosition(cursor.MoveOperation.End)
-        self.edit.setTextCursor(cursor)
 
     def system_prompt(self) -> str:
         return self.system.text()
 
-    def set_system_prompt(self, text: str) -> None:
-        self.system.set_text(text)
+    def restore(self, text: str, mode: Mode, system: str) -> None:
+        """Begin with a prompt, a mode and a system prompt; undoing does not remove them."""
+        self.set_mode(mode)
+        for field, content in ((self.edit, text), (self.system, system)):
+            field.set_text(content)
+            field.document().clearUndoRedoStacks()
 
     def mode(self) -> Mode:
         return "chat" if self.modes.value() == "chat" else "raw"
@@ -206,6 +164,16 @@ class PromptPanel(QWidget):
         """Show a notice below the prompt, none for ""."""
         self.notice.setText(text)
         self.notice.setVisible(bool(text))
+
+    @Slot(object)
+    def _show_refusal(self, error: PlaygroundError) -> None:
+        self._refusal = f"{error.message} {error.remedy}"
+        self.set_notice(self._refusal)
+
+    @Slot()
+    def _forget_refusal(self) -> None:
+        if self._refusal and self.notice.text() == self._refusal:
+            self.set_notice("")
 
     def focus_prompt(self) -> None:
         self.edit.setFocus(Qt.FocusReason.ShortcutFocusReason)

@@ -122,5 +122,5 @@ class QuantizeEntry(QObject):
             self._lanes.add(config, place)
             lane = self._lanes.presenters[place].lane
         else:
-            lane.set_config(config)
+            current.configure(config)
         lane.load()

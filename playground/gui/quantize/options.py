@@ -7,7 +7,6 @@ from pathlib import Path
 from PySide6.QtCore import Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
-    QComboBox,
     QGridLayout,
     QLabel,
     QLineEdit,
@@ -19,6 +18,7 @@ from playground.core.precision import Precision
 from playground.core.quantize import QuantizeRequest
 from playground.gui.quantize.text import KINDS, TIPS
 from playground.gui.toolkit.elided import ElidedLabel
+from playground.gui.toolkit.fields import ComboBox
 from playground.gui.toolkit.file_dialog import file_dialog
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import (
@@ -185,7 +185,7 @@ class QuantizeOptions(QWidget):
         self.changed.emit({"calibration": ""})
 
 
-def _combo(name: str, tip: str, choices: list[tuple[str, int]]) -> QComboBox:
-    combo = QComboBox()
+def _combo(name: str, tip: str, choices: list[tuple[str, int]]) -> ComboBox:
+    combo = ComboBox()
     fill_combo(combo, name, choices, tip)
     return combo

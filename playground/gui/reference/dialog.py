@@ -24,6 +24,7 @@ from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.text import disturbance_text
 from playground.gui.reference import table as founding_table
 from playground.gui.reference.controller import FoundingController
+from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.text_table import dress_table
 from playground.gui.toolkit.widgets import label_for, plain_label, spin_box
 
@@ -36,7 +37,7 @@ class FoundingDialog(QDialog):
     ) -> None:
         super().__init__(parent)
         self.setWindowTitle("The founding comparison")
-        self.resize(1000, 420)
+        open_at_size(self, 1000, 420)
         self._base = base
         self._model = model
         self.measurement = FoundingController(lanes, self)

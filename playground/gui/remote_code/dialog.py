@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
 from playground.core.facts import CodeConsent
 from playground.core.model.remote_code import RemoteCode
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.widgets import h_box, message_label, plain_label, push_button, v_box
 
 _WARNING = (
@@ -47,7 +48,7 @@ class RemoteCodeDialog(QDialog):
     def __init__(self, review: CodeReview, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("Review the model's own code")
-        self.resize(920, 600)
+        open_at_size(self, 920, 600)
         self._code = code = review.code
         head, self.version = message_label("heading"), message_label("muted")
         head.setText(f"{review.consent.model} brings Python code of its own")

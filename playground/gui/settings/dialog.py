@@ -28,6 +28,7 @@ from playground.core.facts import CodeConsent
 from playground.core.settings import IN_DIALOG, MAX_FOLDERS, Settings, choices, descriptions
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import folder_dialog
+from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.segments import Segments
 from playground.gui.toolkit.widgets import h_box, muted_label, plain_label, push_button, v_box
 
@@ -58,7 +59,7 @@ class SettingsDialog(QDialog):
         """`places` are the program's files and folders, by their contents."""
         super().__init__(parent)
         self.setWindowTitle("Settings")
-        self.resize(760, 420)
+        open_at_size(self, 760, 420)
         self._descriptions = descriptions()
         self._folders = list(values.model_folders)
         self._consents = list(values.code_consents)

@@ -6,10 +6,8 @@ from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import (
     QPaintEvent,
     QResizeEvent,
-    QWheelEvent,
 )
 from PySide6.QtWidgets import (
-    QComboBox,
     QLabel,
     QPushButton,
     QSizePolicy,
@@ -19,7 +17,11 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from playground.gui.toolkit.fields import ComboBox
 from playground.gui.toolkit.widgets import plain_tip
+
+_ROWS = 10  # of an open list, the others scroll
+_AROUND = 12  # pixels of border and padding above and below the rows
 
 
 class ElidedLabel(QLabel):
@@ -106,11 +108,10 @@ class ElidedButton(QPushButton):
             self.setText(shown)
 
 
-class ElidedComboBox(QComboBox):
+class ElidedComboBox(ComboBox):
     """A combo box that may be narrow: while closed it shows a short, elided text.
 
-    The short text is the item's data of role `SHORT`, where it has one. The mouse wheel changes
-    the choice only while the box has the focus.
+    The short text is the item's data of role `SHORT`, where it has one.
     """
 
     SHORT = Qt.ItemDataRole.UserRole + 7
@@ -141,14 +142,11 @@ class ElidedComboBox(QComboBox):
         painter.drawComplexControl(QStyle.ComplexControl.CC_ComboBox, option)
         painter.drawControl(QStyle.ControlElement.CE_ComboBoxLabel, option)
 
-    def wheelEvent(self, event: QWheelEvent) -> None:
-        if self.hasFocus():
-            super().wheelEvent(event)
-        else:
-            event.ignore()
-
     def showPopup(self) -> None:  # noqa: N802  # Qt's name
         view = self.view()
         needed = view.sizeHintForColumn(0) + 32
         view.setMinimumWidth(max(self.width(), min(needed, 620)))
+        # Qt leaves out the style sheet's padding, which would cut the last row.
+        rows = sum(view.sizeHintForRow(row) for row in range(min(self.count(), _ROWS)))
+        view.setMinimumHeight(min(rows + _AROUND, self.screen().availableSize().height() - 60))
         super().showPopup()

@@ -15,6 +15,7 @@ class Notify(QObject):
     """Passes messages on to whatever shows them: the window's message bar, or a test."""
 
     message = Signal(str, str, str)  # text, Level, remedy
+    outdated = Signal(str)  # the text of a message that no longer holds
 
     def info(self, text: str, remedy: str = "") -> None:
         """Report what has happened; the message disappears by itself."""
@@ -27,3 +28,7 @@ class Notify(QObject):
     def error(self, error: PlaygroundError) -> None:
         """Report what has failed; the message stays until it is dismissed."""
         self.message.emit(error.message, "error", error.remedy)
+
+    def withdraw(self, error: PlaygroundError) -> None:
+        """Remove a warning or an error that no longer holds, if it is still shown."""
+        self.outdated.emit(error.message)

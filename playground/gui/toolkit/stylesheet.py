@@ -60,6 +60,12 @@ QToolButton[kind="flat"], QPushButton[kind="flat"] {
 QToolButton[kind="flat"]:hover, QPushButton[kind="flat"]:hover { background: $hover; }
 QToolButton[kind="flat"]:focus, QPushButton[kind="flat"]:focus { border: 2px solid $accent; }
 QToolButton[kind="flat"]:checked { background: $hover; }
+QToolButton[kind="fold"] {
+    background: transparent; border: 1px solid transparent;
+    font-weight: 600; padding: 3px 4px 3px 0;
+}
+QToolButton[kind="fold"]:hover { background: $hover; }
+QToolButton[kind="fold"]:focus { border: 2px solid $accent; padding: 2px 3px 2px 0; }
 QToolButton::menu-indicator, QPushButton::menu-indicator { image: none; width: 0; }
 QPushButton[kind="model"] {
     background: transparent; border: 1px solid transparent; text-align: left;

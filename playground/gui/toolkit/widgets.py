@@ -20,13 +20,13 @@ from PySide6.QtWidgets import (
     QLineEdit,
     QPushButton,
     QSizePolicy,
-    QSpinBox,
     QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
 from playground.gui.toolkit import theme
+from playground.gui.toolkit.fields import SpinBox
 
 
 def set_kind(widget: QWidget, name: str, value: object) -> None:
@@ -126,9 +126,9 @@ def fill_combo(
     combo.setToolTip(tip or name)
 
 
-def spin_box(name: str, tip: str, allowed: tuple[int, int], step: int) -> QSpinBox:
+def spin_box(name: str, tip: str, allowed: tuple[int, int], step: int) -> SpinBox:
     """Make a named field for a whole number within `allowed`, both ends included."""
-    spin = QSpinBox()
+    spin = SpinBox()
     spin.setRange(*allowed)
     spin.setSingleStep(step)
     set_name(spin, name)

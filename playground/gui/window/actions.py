@@ -139,7 +139,7 @@ class Actions(QObject):
         self.lanes: list[QAction] = []
         for index in range(MAX_LANES):
             n = index + 1
-            action = make(f"Go to lane &{n}", f"Alt+{n}", "", f"Go to lane {n}; again: enlarge it")
+            action = make(f"Go to lane &{n}", f"Alt+{n}", "", f"Go to lane {n}")
             action.setData(index)
             self.lane_group.addAction(action)
             self.lanes.append(action)
@@ -152,6 +152,10 @@ class Actions(QObject):
         for action in (self.toggle_sidebar, self.toggle_plot):
             action.setCheckable(True)
             action.setChecked(True)
+        self.reading = make(
+            "&Reading view", "F9", "", "Give the lanes' texts the whole window, or show all again"
+        )
+        self.reading.setCheckable(True)
 
         self.downloads = make(
             "Do&wnloads…", "Ctrl+J", "download", "Show current and finished downloads"

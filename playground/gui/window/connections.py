@@ -18,6 +18,7 @@ from playground.gui.window.main_window import MainWindow
 def connect_messages(window: MainWindow, notify: Notify) -> None:
     """Connect what reports to the user with the message bar."""
     notify.message.connect(window.messages.show_message)
+    notify.outdated.connect(window.messages.withdraw)
     window.plot.export_failed.connect(notify.error)
 
 

@@ -18,6 +18,7 @@ from PySide6.QtWidgets import (
 
 import playground
 from playground.core.trace import FORMULAS
+from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.text_table import RowsTable
 from playground.gui.toolkit.widgets import plain_label
 
@@ -46,7 +47,7 @@ class ListDialog(QDialog):
         super().__init__(parent)
         self.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         self.setWindowTitle(title)
-        self.resize(880, 560)
+        open_at_size(self, 880, 560)
         head = plain_label(text, wrap=True)
         self.list = RowsTable(title, ("Name", "Explanation"), wrap=True, stretch=1)
         self.list.horizontalHeader().hide()

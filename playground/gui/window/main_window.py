@@ -9,7 +9,6 @@ from PySide6.QtWidgets import (
     QFrame,
     QMainWindow,
     QMenu,
-    QScrollArea,
     QSplitter,
     QVBoxLayout,
     QWidget,
@@ -22,12 +21,16 @@ from playground.gui.figures.table import FiguresTable
 from playground.gui.lanes.area import LanesArea
 from playground.gui.prompt.options_panel import OptionsPanel
 from playground.gui.prompt.prompt_panel import PromptPanel
+from playground.gui.toolkit.screen import open_at_size
+from playground.gui.toolkit.scroll import FittingScrollArea
 from playground.gui.window.actions import Actions
 from playground.gui.window.command_palette import CommandPalette
 from playground.gui.window.help_dialogs import about, figures_help, keys_help
 from playground.gui.window.message_bar import MessageBar
 
 _SIDEBAR = 300
+_LEAST = (760, 440)
+_SMALL = 600  # height of a new window that has no room for everything
 
 
 class _State(msgspec.Struct, tag="window-1"):
@@ -37,6 +40,8 @@ class _State(msgspec.Struct, tag="window-1"):
     down: bytes
     sidebar: bool
     plot: bool
+    reading: bool = False
+    options_folded: bool = False
 
 
 class MainWindow(QMainWindow):
@@ -55,23 +60,31 @@ class MainWindow(QMainWindow):
         self.plot = LatencyPlot()
         self.table = FiguresTable()
         self.messages = MessageBar()
+        #: Whether sidebar and plot were shown before the reading view, None outside of it.
+        self._before_reading: tuple[bool, bool] | None = None
         self.indicator = DownloadIndicator()
         self._place()
         self._fill_menus()
         self._connect_actions()
         self.lanes.set_tab_start(self.options.last_field())
-        self.resize(1280, 720)
-        self.setMinimumSize(760, 520)
+        self.setMinimumSize(*_LEAST)
+        open_at_size(self, 1280, 720)
+        if self.height() < _SMALL:  # the texts come first; both can be shown
+            self.options.set_folded(True)
+            self.actions.toggle_plot.setChecked(False)
         self.prompt.focus_prompt()
 
     def state(self) -> bytes:
         """Return the panels' sizes and visibility, for `restore_state`."""
+        sidebar, plot = self._before_reading or self._panels()
         return msgspec.msgpack.encode(
             _State(
                 across=bytes(self._across.saveState().data()),
                 down=bytes(self._down.saveState().data()),
-                sidebar=self.actions.toggle_sidebar.isChecked(),
-                plot=self.actions.toggle_plot.isChecked(),
+                sidebar=sidebar,
+                plot=plot,
+                reading=self._before_reading is not None,
+                options_folded=self.options.folded(),
             )
         )
 
@@ -85,6 +98,8 @@ class MainWindow(QMainWindow):
         self._down.restoreState(QByteArray(saved.down))
         self.actions.toggle_sidebar.setChecked(saved.sidebar)
         self.actions.toggle_plot.setChecked(saved.plot)
+        self.options.set_folded(saved.options_folded)
+        self.actions.reading.setChecked(saved.reading)
         return True
 
     def closeEvent(self, event: QCloseEvent) -> None:
@@ -92,18 +107,13 @@ class MainWindow(QMainWindow):
         super().closeEvent(event)
 
     def _place(self) -> None:
-        options = QScrollArea()
-        options.setWidgetResizable(True)
-        options.setFrameShape(QFrame.Shape.NoFrame)
-        options.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
-        options.setFocusPolicy(Qt.FocusPolicy.NoFocus)
         inner = QWidget()
         inner.setObjectName("scrolled")
         column = QVBoxLayout(inner)
         column.setContentsMargins(12, 8, 12, 12)
         column.addWidget(self.options)
         column.addStretch(1)
-        options.setWidget(inner)
+        options = FittingScrollArea(inner)
         self._sidebar = QFrame()
         self._sidebar.setObjectName("card")
         self._sidebar.setMinimumWidth(264)
@@ -124,10 +134,10 @@ class MainWindow(QMainWindow):
         self._down = QSplitter(Qt.Orientation.Vertical)
         self._down.setHandleWidth(8)
         self._down.setChildrenCollapsible(False)
-        for widget, stretch in ((self.lanes, 5), (self.plot, 4), (self.table, 0)):
+        for widget, stretch in ((self.lanes, 6), (self.plot, 3), (self.table, 0)):
             self._down.addWidget(widget)
             self._down.setStretchFactor(self._down.count() - 1, stretch)
-        self._down.setSizes([300, 230, 100])
+        self._down.setSizes([345, 185, 100])
         right = QWidget()
         stack = QVBoxLayout(right)
         stack.setContentsMargins(0, 0, 0, 0)
@@ -170,7 +180,7 @@ class MainWindow(QMainWindow):
                 a.enlarge_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
             ),
             "&View": (
-                a.toggle_sidebar, a.toggle_plot, None,
+                a.reading, a.toggle_sidebar, a.toggle_plot, None,
                 a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
                 None, themes,
             ),
@@ -198,6 +208,7 @@ class MainWindow(QMainWindow):
         a.focus_table.triggered.connect(self.table.setFocus)
         a.toggle_sidebar.toggled.connect(self._sidebar.setVisible)
         a.toggle_plot.toggled.connect(self._show_plot)
+        a.reading.toggled.connect(self._show_reading)
         a.palette.triggered.connect(self._open_palette)
         a.lane_group.triggered.connect(self._focus_lane)
         a.export_plot.triggered.connect(self.plot.ask_export)
@@ -225,6 +236,21 @@ class MainWindow(QMainWindow):
     def _show_plot(self, on: bool) -> None:
         self.plot.setVisible(on)
         self.table.setVisible(on)
+
+    def _panels(self) -> tuple[bool, bool]:
+        """Return whether the sidebar and the plot are shown."""
+        return self.actions.toggle_sidebar.isChecked(), self.actions.toggle_plot.isChecked()
+
+    def _show_reading(self, on: bool) -> None:
+        """Give the lanes' texts the whole window, or show again what was shown before."""
+        shown = (False, False) if on else self._before_reading or (True, True)
+        self._before_reading = self._panels() if on else None
+        self.actions.toggle_sidebar.setChecked(shown[0])
+        self.actions.toggle_plot.setChecked(shown[1])
+        self.lanes.set_reading(on)
+        current = self.lanes.current()
+        if on and current is not None:
+            current.focus_first()  # the keys scroll the text
 
     def _open_palette(self) -> None:
         palette = CommandPalette(self.actions.all(), self)

@@ -21,6 +21,7 @@ class MessageBar(QFrame):
         super().__init__(parent)
         self.setObjectName("message")
         self._level: Level = "info"
+        self._message = ""  # without its remedy
         self._icon = QLabel()
         self._text = QLabel()
         self._text.setTextFormat(Qt.TextFormat.PlainText)
@@ -46,7 +47,7 @@ class MessageBar(QFrame):
     def show_message(self, text: str, level: Level = "info", remedy: str = "") -> None:
         """Show `text` followed by `remedy` instead of the message before."""
         whole = f"{text} {remedy}".strip()
-        self._level = level
+        self._level, self._message = level, text
         self._text.setText(whole)
         self.setAccessibleName(f"{level}: {whole}")
         set_kind(self, "level", level)
@@ -64,6 +65,11 @@ class MessageBar(QFrame):
 
     def level(self) -> Level:
         return self._level
+
+    def withdraw(self, text: str) -> None:
+        """Dismiss the message with this text, if it is the one shown."""
+        if text == self._message:
+            self.dismiss()
 
     def dismiss(self) -> None:
         self._timer.stop()

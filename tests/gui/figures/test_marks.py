@@ -13,7 +13,7 @@ from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
 from playground.core.settings import Settings
 from playground.gui.lanes.commands import LaneCommand
-from playground.gui.lanes.text import stamp_line, stamp_text
+from playground.gui.lanes.text import caveat_text, stamp_text
 from playground.gui.reference.dialog import FoundingDialog
 from tests.gui.support import LONG, MakeWindow
 
@@ -81,7 +81,7 @@ def test_an_answer_beside_a_load_is_stamped_and_marked(
     answer = presenter.last_answer
     assert answer is not None
     assert "another lane loaded a model" in answer.stamp.disturbed_by
-    assert stamp_line(answer).startswith("disturbed while another lane")
+    assert caveat_text(answer) == "disturbed"
     assert "one lane after the other, but disturbed while" in stamp_text(answer)
     assert names(playground)[0].startswith("disturbed")
     # The next one is not.

@@ -14,9 +14,6 @@ from playground.gui.lanes.stream_view import StreamView
 from playground.gui.toolkit.paragraphs import HARD_LENGTH
 from tests.gui.support import shown_text
 
-#: The offscreen platform says so of every window with a smallest size.
-pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
-
 
 @pytest.fixture
 def view(qtbot: QtBot) -> StreamView:
@@ -105,6 +102,18 @@ def test_scroll_is_pinned_only_at_the_end(view: StreamView, qtbot: QtBot) -> Non
     assert button is not None
     view.scroll_to_end()
     view.append("end\n" * 5)
+    assert bar.value() == bar.maximum()
+
+
+def test_a_new_turn_is_scrolled_to(view: StreamView) -> None:
+    view.append("line\n" * 100)
+    bar = view.verticalScrollBar()
+    bar.setValue(0)
+    view.append("more\n")
+    assert bar.value() == 0
+    view.begin_turn("prompt", "Once upon a time")
+    assert bar.value() == bar.maximum()
+    view.append("there was\n" * 20)
     assert bar.value() == bar.maximum()
 
 

@@ -126,13 +126,13 @@ def test_quick_changes_end_with_the_facts_of_the_last(
     assert picker.spec == ModelSpec(str(folders[-1]))
 
 
-def test_a_dropped_folder_is_taken_and_a_dropped_file_is_not(
-    qtbot: QtBot, make: Make, folder: Path
+@pytest.mark.parametrize("inner", ["", "config.json"])
+def test_a_dropped_folder_is_taken_and_that_of_a_dropped_file(
+    qtbot: QtBot, make: Make, folder: Path, inner: str
 ) -> None:
     picker = make()
-    drop(picker, folder / "config.json")
     assert "tiny & small" not in names(picker)
-    drop(picker, folder)
+    drop(picker, folder / inner)
     wait_for_facts(qtbot, picker, str(folder))
     assert picker.spec == ModelSpec(str(folder))
     assert names(picker).count("tiny & small") == 1

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt
-from PySide6.QtGui import QGuiApplication, QTextCursor
+from functools import partial
+from pathlib import Path
+
+from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
+from PySide6.QtGui import QDropEvent, QGuiApplication, QTextCursor
 from pytestqt.qtbot import QtBot
 
 from playground.core.generation import GenerationOptions
@@ -108,6 +111,68 @@ def test_megabyte_prompt_stays_exact_and_editable(window: MainWindow, qtbot: QtB
     edit.selectAll()
     edit.copy()
     assert QGuiApplication.clipboard().text() == final
+
+
+def test_what_replaces_a_typed_prompt_can_be_undone(window: MainWindow, qtbot: QtBot) -> None:
+    prompt = window.prompt
+    prompt.restore("from the last time", "raw", "a system prompt")
+    window.show()
+    prompt.edit.undo()
+    prompt.system.undo()
+    assert prompt.prompt_text() == "from the last time"
+    assert prompt.system_prompt() == "a system prompt"
+    prompt.set_prompt_text("")
+    qtbot.keyClicks(prompt.edit, "typed with care")
+    example = next(a for a in prompt.examples.menu().actions() if a.data())
+    example.trigger()
+    assert prompt.prompt_text() == example.data()[0]
+    qtbot.keyClick(prompt.edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert prompt.prompt_text() == "typed with care"
+    prompt.edit.redo()
+    assert prompt.prompt_text() == example.data()[0]
+
+
+def prompt_says(window: MainWindow, text: str) -> bool:
+    return text in window.prompt.notice.text()
+
+
+def drop_on_prompt(window: MainWindow, path: Path) -> QDropEvent:
+    data = QMimeData()
+    data.setUrls([QUrl.fromLocalFile(str(path))])
+    actions = Qt.DropAction.CopyAction | Qt.DropAction.MoveAction
+    shift = Qt.KeyboardModifier.ShiftModifier  # asks to move
+    event = QDropEvent(QPointF(4, 4), actions, data, Qt.MouseButton.LeftButton, shift)
+    window.prompt.edit.dropEvent(event)
+    return event
+
+
+def test_a_text_file_dropped_on_the_prompt_inserts_its_text(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path
+) -> None:
+    prompt = window.prompt
+    window.show()
+    text = tmp_path / "story.txt"
+    text.write_bytes(b"\xef\xbb\xbfOnce upon a time,\r\nthere was \xc3\xa9\n")
+    event = drop_on_prompt(window, text)
+    assert event.isAccepted()
+    assert event.dropAction() == Qt.DropAction.CopyAction
+    assert prompt.prompt_text() == "Once upon a time,\nthere was \u00e9\n"
+    prompt.edit.undo()
+    assert prompt.prompt_text() == ""
+    for name, data, reason in (
+        ("picture.png", b"\x89PNG\r\n\x1a\n\0", "picture.png is not a text."),
+        ("zeros", bytes(100), "zeros is not a text."),
+        ("long.txt", b"a" * 1_000_001, "long.txt is larger than 1 MB."),
+    ):
+        (tmp_path / name).write_bytes(data)
+        drop_on_prompt(window, tmp_path / name)
+        assert prompt.prompt_text() == ""
+        qtbot.waitUntil(partial(prompt_says, window, reason))
+        assert prompt.notice.isVisible()
+    prompt.set_prompt_text("Once")
+    assert not prompt.notice.isVisible()
+    assert not drop_on_prompt(window, tmp_path).isAccepted()  # a folder
+    assert prompt.prompt_text() == "Once"
 
 
 def test_options_round_trip_and_greedy_greys(window: MainWindow, qtbot: QtBot) -> None:

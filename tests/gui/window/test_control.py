@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import psutil
 import pytest
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -22,7 +23,9 @@ from playground.core.settings import Settings, SettingsStore
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.run import RunResult
+from playground.gui.toolkit.question import Question
 from tests.gui.support import LONG, MakeWindow, shown_text
+from tests.support.tiny_model import tiny_model_files, write_files
 
 FAST = ("--rate", "2000")
 
@@ -108,7 +111,7 @@ def test_lanes_that_wait_for_their_turn_say_so(qtbot: QtBot, make_window: MakeWi
     playground.prompt.run()
     qtbot.waitUntil(lambda: lanes[0].figures()[0].tokens > 20, timeout=LONG)
     statuses = [presenter.view.status.full_text() for presenter in lanes]
-    assert statuses[0].startswith("generating")
+    assert "generating" in statuses[0]
     assert statuses[1:] == ["waiting for its turn"] * 2
     assert "its turn" in lanes[1].view.stream.accessibleDescription()
     with qtbot.waitSignal(playground.prompt.finished, timeout=LONG):
@@ -163,6 +166,50 @@ def test_a_changed_precision_reloads_that_lane_only(qtbot: QtBot, make_window: M
     assert playground.lanes.presenters[1].figures()[0].tokens == 0
 
 
+def test_a_change_while_a_lane_answers_is_asked_for(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window("--rate", "400")
+    generate_long(qtbot, playground)
+    presenter = playground.lanes.presenters[0]
+    lane, header = presenter.lane, presenter.view.header
+    before, pid = lane.config, lane.pid
+    changed = replace(before, precision=Precision.FP32)
+
+    header.configChosen.emit(changed)
+    question = presenter.view.findChild(Question)
+    assert question is not None
+    qtbot.keyClick(question, Qt.Key.Key_Escape)
+    assert lane.config == before
+    assert lane.state.stage is Stage.GENERATING
+    assert header.precision.currentData() == "bf16"
+    qtbot.waitUntil(lambda: presenter.view.findChild(Question) is None)
+
+    playground.models.use(presenter, ModelSpec("/another/model"))  # every other way asks too
+    question = presenter.view.findChild(Question)
+    assert question is not None
+    (change,) = [b for b in question.buttons() if b is not question.defaultButton()]
+    change.click()
+    assert lane.config.model == ModelSpec("/another/model")
+    qtbot.waitUntil(lambda: lane.pid not in (0, pid))
+    assert playground.lanes.lanes[1].state.stage is Stage.GENERATING
+    playground.prompt.stop()
+
+
+def test_lanes_that_were_asked_for_are_set_up_when_the_answers_are_complete(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--rate", "400")
+    generate_long(qtbot, playground)
+    lane = playground.lanes.lanes[2]
+    before = lane.config
+    pending = playground.models.pending
+    with qtbot.waitSignal(playground.notify.message):
+        pending.request(((ModelSpec(), Precision.FP32),), playground.lanes.presenters[2])
+    assert lane.config == before
+    assert "when the answers are complete" in playground.window.messages.text()
+    playground.prompt.stop()
+    qtbot.waitUntil(lambda: lane.config == replace(before, precision=Precision.FP32))
+
+
 def test_a_lane_that_dies_leaves_the_others_alone(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window("--rate", "200")
     generate_long(qtbot, playground)
@@ -179,6 +226,39 @@ def test_a_lane_that_dies_leaves_the_others_alone(qtbot: QtBot, make_window: Mak
     assert len(shown_text(playground.lanes.presenters[1].view.stream)) > len("Once")
     playground.prompt.stop()
     qtbot.waitUntil(lambda: not playground.prompt.run_controller.running, timeout=LONG)
+
+
+def test_an_error_goes_when_another_run_begins(qtbot: QtBot, make_window: MakeWindow) -> None:
+    playground = make_window("--rate", "400")
+    messages = playground.window.messages
+    playground.window.prompt.set_prompt_text("")
+    playground.prompt.run()
+    assert messages.level() == "warning"
+    generate_long(qtbot, playground)
+    assert messages.text() == ""
+    with qtbot.waitSignal(playground.prompt.finished):
+        for pid in pids(playground):
+            os.kill(pid, signal.SIGKILL)
+    assert "No lane could answer" in messages.text()
+    playground.window.options.set_options(GenerationOptions(max_new_tokens=4))
+    assert len(run(qtbot, playground).answered) == 3
+    assert messages.text() == ""
+    assert all(p.view.failure.isHidden() for p in playground.lanes.presenters)
+
+
+def test_lanes_that_were_stopped_by_hand_are_not_blamed(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window("--delay", "reading_weights=60")
+    playground.window.prompt.set_prompt_text("Once")
+    with qtbot.waitSignal(playground.prompt.finished) as waiting:
+        playground.prompt.run()
+        lanes = playground.lanes.lanes
+        qtbot.waitUntil(lambda: all(lane.state.stage is Stage.LOADING for lane in lanes))
+        for presenter in playground.lanes.presenters:
+            presenter.view.cancel_button.click()
+    assert waiting.args[0] == RunResult((), (), stopped=False)
+    assert playground.window.messages.text() == ""
 
 
 def test_a_run_goes_on_without_a_lane_that_is_removed(
@@ -266,11 +346,29 @@ def test_the_last_prompt_can_be_edited_and_run_again(qtbot: QtBot, make_window: 
     assert playground.lanes.presenters[0].view.stream.toPlainText() == ""
 
 
+def test_undoing_the_editing_of_the_last_prompt_keeps_its_answers(
+    qtbot: QtBot, make_window: MakeWindow
+) -> None:
+    playground = make_window(*FAST)
+    run(qtbot, playground, "One")
+    prompt = playground.window.prompt
+    prompt.set_prompt_text("typed with care")
+    playground.prompt.edit_last()
+    assert prompt.prompt_text() == "One"
+    assert prompt.notice.isVisible()
+    qtbot.keyClick(prompt.edit, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
+    assert prompt.prompt_text() == "typed with care"
+    assert not prompt.notice.isVisible()
+    with qtbot.waitSignal(playground.prompt.finished):
+        playground.prompt.run()
+    assert len(playground.lanes.presenters[0].conversation.exchanges) == 2
+
+
 def test_a_chat_has_several_turns(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window(*FAST)
     run(qtbot, playground)  # a scripted model has a chat template; known once it is loaded
     playground.window.prompt.set_mode("chat")
-    playground.window.prompt.set_system_prompt("Be brief.")
+    playground.window.prompt.system.set_text("Be brief.")
     run(qtbot, playground, "Hello")
     assert playground.window.prompt.prompt_text() == ""
     run(qtbot, playground, "And?")
@@ -301,6 +399,29 @@ def test_late_tokens_do_not_reopen_a_finished_line(qtbot: QtBot, make_window: Ma
     plot.follow()
     (left, right), _ = plot.tokens.canvas.box.viewRange()
     assert (left, right) == (0.0, 128 * 1.02 + 1)  # all of it, as nothing runs
+
+
+def test_dropped_folders_are_models_or_change_nothing(
+    qtbot: QtBot, make_window: MakeWindow, tmp_path: Path
+) -> None:
+    playground = make_window()
+    folders = [tmp_path / name for name in ("holiday pictures", "one", "two")]
+    for folder in folders:
+        folder.mkdir()
+    for folder in folders[1:]:
+        write_files(folder, tiny_model_files())
+    presenter = playground.lanes.presenters[0]
+    before = presenter.lane.config
+    with qtbot.waitSignal(playground.notify.message) as said:
+        presenter.view.foldersDropped.emit(folders[:1])
+    assert "holiday pictures" in said.args[0]
+    assert said.args[1] == "warning"
+    assert presenter.lane.config == before
+    with qtbot.waitSignal(playground.lanes.added):
+        presenter.view.foldersDropped.emit(folders)
+    models = [lane.config.model.source for lane in playground.lanes.lanes]
+    assert models[:3] == [str(folders[1]), str(folders[2]), "bundled"]
+    assert len(models) == 4
 
 
 def test_a_lane_takes_a_model_though_settings_cannot_be_written(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -27,7 +30,6 @@ from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.trace import FORMULAS, LatencyTrace
 from playground.gui.lanes.availability import Availability
-from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
@@ -211,7 +213,7 @@ def test_tab_reaches_every_part(window: MainWindow, qtbot: QtBot) -> None:
     assert order[0] < order[3] < order[4] < order[5] < order[1] < order[2]
 
 
-def test_shortcuts_reach_lanes_and_enlarge_them(window: MainWindow, qtbot: QtBot) -> None:
+def test_shortcuts_reach_lanes(window: MainWindow, qtbot: QtBot) -> None:
     fill(window, 3)
     window.show()
     qtbot.waitExposed(window)
@@ -221,15 +223,111 @@ def test_shortcuts_reach_lanes_and_enlarge_them(window: MainWindow, qtbot: QtBot
     qtbot.keyClick(window, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
     assert window.focusWidget() is views[1].stream
     assert window.lanes.current() is views[1]
-    with qtbot.waitSignal(views[1].commanded) as commanded:
-        qtbot.keyClick(views[1].stream, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
-    assert commanded.args == [LaneCommand.ENLARGE]
+    qtbot.keyClick(views[1].stream, Qt.Key.Key_2, Qt.KeyboardModifier.AltModifier)
+    assert window.lanes.enlarged() is None  # it only goes there, however often
     window.lanes.enlarge(views[1])
     assert [v.isVisible() for v in views] == [False, True, False]
+    qtbot.keyClick(views[1].stream, Qt.Key.Key_3, Qt.KeyboardModifier.AltModifier)
+    assert [v.isVisible() for v in views] == [False, False, True]
+    assert window.lanes.current() is views[2]
+    assert views[2].isAncestorOf(window.focusWidget())
     window.lanes.enlarge(None)
     assert all(v.isVisible() for v in views)
     qtbot.keyClick(views[1].stream, Qt.Key.Key_L, Qt.KeyboardModifier.ControlModifier)
     assert window.focusWidget() is window.prompt.edit
+
+
+def test_the_reading_view_gives_the_texts_the_window(window: MainWindow, qtbot: QtBot) -> None:
+    fill(window, 3)
+    window.show()
+    views, actions = window.lanes.views(), window.actions
+    actions.toggle_plot.setChecked(False)
+    first = views[0].stream
+    before = first.height()
+    actions.reading.trigger()
+    shown_parts = (window.prompt, window.options, window.plot, window.table)
+    assert not any(part.isVisible() for part in shown_parts)
+    assert all(view.isVisible() for view in views)
+    assert window.focusWidget() is first
+    qtbot.waitUntil(lambda: first.height() > before)
+    assert not views[0].header.precision.isVisible()
+    assert views[0].header.model.full_text().endswith("· GPTQ 4-bit")
+    assert first.viewport().height() / first.fontMetrics().lineSpacing() > 30
+
+    saved = window.state()
+    actions.reading.trigger()
+    assert window.prompt.isVisible()
+    assert not window.plot.isVisible()  # as it was before
+    assert views[0].header.precision.isVisible()
+    assert window.restore_state(saved)
+    assert actions.reading.isChecked()
+    assert not window.prompt.isVisible()
+    actions.focus_prompt.trigger()  # what is asked for is shown
+    assert window.prompt.isVisible()
+    actions.reading.trigger()
+    assert window.prompt.isVisible()
+
+
+def test_options_fold_away_for_a_longer_prompt(window: MainWindow, qtbot: QtBot) -> None:
+    window.show()
+    prompt, options = window.prompt, window.options
+    height = prompt.edit.height()
+    options.set_folded(True)
+    assert not options.ignore_eos.isVisible()
+    assert options.choice.isVisible()
+    qtbot.waitUntil(lambda: prompt.edit.height() > height)
+    saved = window.state()
+    window.actions.focus_options.trigger()
+    assert options.ignore_eos.isVisible()
+    assert window.restore_state(saved)
+    assert options.folded()
+
+
+def test_a_new_window_fits_into_a_small_screen(tmp_path: Path) -> None:
+    """The screen has 1280 by 720 pixels at 150 %; only another process can have it."""
+    program = (
+        "from PySide6.QtWidgets import QApplication\n"
+        "app = QApplication([])\n"
+        "from playground.gui.window.help_dialogs import about\n"
+        "from playground.gui.window.main_window import MainWindow\n"
+        "window = MainWindow()\n"
+        "window.show()\n"
+        "dialog = about(window)\n"
+        "dialog.show()\n"
+        "app.processEvents()\n"
+        "room = app.primaryScreen().availableSize()\n"
+        "print(room.width(), room.height())\n"
+        "for shown in (window, dialog):\n"
+        "    size = shown.frameGeometry().size()\n"
+        "    assert size.width() <= room.width() and size.height() <= room.height(), size\n"
+        "assert window.options.folded() and not window.plot.isVisible()\n"
+    )
+    screen = tmp_path / "screen.json"
+    screen.write_text('{"screens": [{"name": "small", "width": 1280, "height": 720, "dpr": 1}]}')
+    platform = f"offscreen:configfile={screen}"
+    environment = {**os.environ, "QT_QPA_PLATFORM": platform, "QT_SCALE_FACTOR": "1.5"}
+    ended = subprocess.run(
+        [sys.executable, "-c", program],
+        env=environment, capture_output=True, text=True, check=False, timeout=300,
+    )  # fmt: skip
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.split() == ["853", "480"]
+
+
+def test_the_tabs_of_an_enlarged_lane_follow_the_lanes(window: MainWindow, qtbot: QtBot) -> None:
+    fill(window, 2)
+    window.show()
+    first, second = window.lanes.views()
+    window.lanes.enlarge(first)
+    config = LaneConfig(precision=Precision.NF4)
+    second.show_config(config, Availability("another & model"))
+    tabs = [b for b in window.lanes.findChildren(ElidedButton) if b.property("kind") == "tab"]
+    assert [tab.full_text() for tab in tabs] == [first.title(), "2 · another & model · NF4 4-bit"]
+    assert tabs[1].accessibleName() == "Enlarge 2 · another & model · NF4 4-bit"
+    added = LaneView()
+    window.lanes.insert(2, added)  # would be invisible beside the enlarged one
+    assert all(v.isVisible() for v in (first, second, added))
+    assert window.lanes.enlarged() is None
 
 
 def test_lanes_are_moved_and_removed(window: MainWindow) -> None:

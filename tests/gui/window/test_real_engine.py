@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
+from playground.core.errors import PlaygroundError
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig, Stage
 from playground.core.precision import Precision
@@ -47,7 +48,7 @@ def test_three_precisions_of_the_bundled_model_from_run_to_the_founding_comparis
         assert left is not None
         assert left.used == answer.prompt_tokens + 12
         assert left.left == 1024 - left.used
-        assert presenter.view.headroom.text() == f"context: {left.left:,} left"
+        assert presenter.view.headroom.text().endswith(f"{left.left:,} left")
     assert not playground.window.prompt.modes.isHidden()
 
     dialog = FoundingDialog(playground.lanes, LaneConfig(), "classics-6m", playground.window)
@@ -83,11 +84,14 @@ def test_the_benchmark_measures_the_stream(qtbot: QtBot) -> None:
     assert measures["memory with empty lanes"].value > 50
 
 
-def test_the_bare_loop_has_a_rate(monkeypatch: pytest.MonkeyPatch) -> None:
-    from playground.core.facts import ModelSpec
-    from playground.hub.local.resolve import resolve
-
-    monkeypatch.setattr(gui_benchmark, "_REAL_TOKENS", 8)
-    bare = gui_benchmark._Bare(resolve(ModelSpec(), Precision.BF16).folder)
-    assert bare.rate() > 0
-    bare.close()
+def test_the_benchmark_compares_only_with_the_same_decoder(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gui_benchmark, "_LOADS", 1)
+    client = gui_benchmark._Client(GenerationOptions(max_new_tokens=8))
+    try:
+        with pytest.raises(PlaygroundError, match="uses the decoder “another one”"):
+            client.load("another one")
+        assert client.rate() > 0
+    finally:
+        client.close()
