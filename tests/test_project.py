@@ -46,7 +46,9 @@ def test_the_readme_names_what_there_is() -> None:
 
 def test_the_readme_says_where_to_change_what() -> None:
     section = README[README.index("### Where to change what") :]
-    named = re.findall(r"`((?:app|cli|client|core|engine|evaluation|gui|history|hub)/[\w/.]*)`", section)
+    named = re.findall(
+        r"`((?:app|cli|client|core|engine|evaluation|gui|history|hub)/[\w/.]*)`", section
+    )
     for path in named:
         assert (ROOT / "playground" / path).exists(), path
     folders = {path.parent for path in (ROOT / "playground").rglob("__init__.py")}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -34,8 +36,9 @@ def plot_of(report: RunReport) -> str:
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"'
         ' aria-label="Inter-token latency over the tokens of every lane">'
     ]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        y, label = _y(top * share, top), f"{top * share:.3g}"
+    step = _round_step(top)
+    for number in range(int(top / step) + 1):
+        y, label = _y(number * step, top), f"{number * step:g}"
         parts.append(f'<line class="grid" x1="{_LEFT}" x2="{WIDTH - _RIGHT}" y1="{y}" y2="{y}"/>')
         parts.append(f'<text x="{_LEFT - 8}" y="{y + 4}" text-anchor="end">{label}</text>')
     for share in (0.0, 0.5, 1.0):
@@ -49,6 +52,12 @@ def plot_of(report: RunReport) -> str:
             kind = "strong" if number == len(drawn) else "faint"
             parts.append(_path(line, position, kind, right, top))
     return "".join([*parts, "</svg>"])
+
+
+def _round_step(top: float) -> float:
+    """Return 1, 2 or 5 times a power of ten, of which three to six fit into an axis."""
+    size = 10.0 ** math.floor(math.log10(top))
+    return next(step for step in (size / 5, size / 2, size, size * 2) if top / step < 6)
 
 
 def _lines(answers: list[tuple[float, ...]]) -> list[Line]:

@@ -32,7 +32,7 @@ HEAD = (
     "to reference",
     "peak",
     "tokens",
-    "agrees with the reference",
+    "agreement",
 )
 
 
@@ -102,7 +102,7 @@ class RunReport:
     @property
     def title(self) -> str:
         """The prompt's beginning on one line."""
-        typed = plain_line(self.run.request.typed.strip())
+        typed = plain_line(" ".join(self.run.request.typed.split()))
         return typed if len(typed) <= 70 else f"{typed[:69]}…"
 
     @property
