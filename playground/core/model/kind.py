@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
+from playground.core.system.reader import read_bytes
 
 #: Model types that are encoder-decoders unless their config says otherwise.
 _ENCODER_DECODERS = frozenset({
@@ -148,9 +149,8 @@ def original_remedy(folder: Path) -> str:
 def _stated(path: Path, pattern: str) -> str:
     """Return the pattern's group in the first bytes of a file, "" without one."""
     try:
-        with path.open("rb") as file:
-            text = file.read(1 << 16).decode("utf-8", "replace")
-    except OSError:
+        text = read_bytes(path, 1 << 16, cut=True).decode("utf-8", "replace")
+    except FileError:
         return ""
     found = re.search(pattern, text, re.MULTILINE)
     return found[1][:200] if found else ""

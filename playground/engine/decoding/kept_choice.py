@@ -12,10 +12,11 @@ from pathlib import Path
 
 import msgspec
 
-from playground.core.system import paths
+from playground.core.system import own_files, paths
 from playground.core.system.files import write_atomically
 
 _KEPT = 500  # models
+_decoder = msgspec.json.Decoder(dict[str, str])
 
 
 def kept_choice(key: str) -> str:
@@ -38,7 +39,4 @@ def _file() -> Path:
 
 
 def _read() -> dict[str, str]:
-    try:
-        return msgspec.json.decode(_file().read_bytes(), type=dict[str, str])
-    except (OSError, ValueError, RecursionError):  # a damaged file is written anew
-        return {}
+    return own_files.load(_file(), _decoder.decode, "the decode steps of earlier loads") or {}

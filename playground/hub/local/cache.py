@@ -150,8 +150,8 @@ def _snapshot(id_: str, folder: Path, refs: tuple[str, ...]) -> CachedModel:
 def _shards(folder: Path) -> list[Path]:
     """Return the weight files that the index names. Raises FileError."""
     index = folder / INDEX
-    if not index.exists():
-        return []
+    if not index.exists() or (folder / "model.safetensors").is_file():
+        return []  # a whole file is read instead of what the index names
     weight_map = read_object(index, TABLE_BYTES).get("weight_map")
     if not isinstance(weight_map, dict):
         raise FileError(INDEX, "is damaged: it names no files")
