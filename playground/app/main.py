@@ -31,7 +31,9 @@ from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
 from playground.gui.environments.entry import EnvironmentsEntry
 from playground.gui.figures.controller import FiguresController
+from playground.gui.history.controller import HistoryController
 from playground.gui.history.recorder import HistoryRecorder
+from playground.gui.history.reopening import Reopening
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.models.controller import ModelsController
@@ -106,6 +108,8 @@ class Playground:
         self.history = HistoryRecorder(
             context, HistoryWriter(paths.history_file()), keep=keep_settings, parent=window
         )
+        reopening = Reopening(notify, lanes, self.prompt, window.prompt, window.options, window)
+        self.history_window = HistoryController(context, self.history, reopening, window)
         self.settings = SettingsController(context, lanes, window, keep=keep_settings)
         self.quantize = QuantizeEntry(context, lanes, make, window)
         lanes.watch_beside(self.quantize.controller.work)
@@ -114,7 +118,7 @@ class Playground:
             lanes, self.models, self.prompt, self.remote_code, entry, window
         )
         connections.connect_prompt(window, self.prompt)
-        connections.connect_history(window, self.history, self.prompt)
+        connections.connect_history(window, self.history_window, self.history, self.prompt)
         self.prompt.requested.connect(self.settings.save)
         connections.connect_lanes(window, lanes, self.commands, self.prompt)
         connections.connect_models(self.models, self.prompt, self.quantize)

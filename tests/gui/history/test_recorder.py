@@ -78,7 +78,13 @@ def test_what_streams_is_in_the_file_before_it_ends(qtbot: QtBot, make_window: M
 
 
 def test_a_lane_that_fails_is_kept_with_its_reason(qtbot: QtBot, make_window: MakeWindow) -> None:
-    playground = make_window("--fault", "exit", "--at", "reading_weights", settings=Settings(lanes=TWO[:1], prompt="Once"))
+    playground = make_window(
+        "--fault",
+        "exit",
+        "--at",
+        "reading_weights",
+        settings=Settings(lanes=TWO[:1], prompt="Once"),
+    )
     run(qtbot, playground)
     (whole,) = kept(playground)
     failure = playground.lanes.lanes[0].state.failure
