@@ -53,7 +53,7 @@ class HistoryDialog(QDialog):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setWindowTitle("History")
-        self.resize(1160, 620)
+        self.resize(1200, 640)
         self.search = QLineEdit()
         self.search.setPlaceholderText("Search in prompts and answers")
         self.search.setClearButtonEnabled(True)
@@ -64,8 +64,8 @@ class HistoryDialog(QDialog):
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
         self.precision = QComboBox()
-        precisions = [(one.short_label, one) for one in Precision]
-        fill_combo(self.precision, "Precision", [("Any precision", None), *precisions])
+        precisions = [(one.short_label, one.value) for one in Precision]
+        fill_combo(self.precision, "Precision", [("Any precision", ""), *precisions])
         self.table = RunsTable()
         self.count = muted_label("")
         self.run = RunView()
@@ -91,8 +91,11 @@ class HistoryDialog(QDialog):
 
     def filters(self) -> Filters:
         """Return what is searched for."""
+        precision = self.precision.currentData()
         return Filters(
-            self.search.text(), self.model.currentData() or "", self.precision.currentData()
+            self.search.text(),
+            self.model.currentData(),
+            Precision(precision) if precision else None,
         )
 
     def show_models(self, models: Sequence[str]) -> None:
@@ -152,7 +155,7 @@ class HistoryDialog(QDialog):
         halves.setChildrenCollapsible(False)
         halves.addWidget(left)
         halves.addWidget(self.run)
-        halves.setSizes([500, 640])
+        halves.setSizes([560, 620])
         buttons = h_box(
             self.open_button,
             self.run_button,

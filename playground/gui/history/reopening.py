@@ -114,6 +114,7 @@ class Reopening(QObject):
         ):
             presenter.configure(config)
             presenter.show_content(content)
+        lanes.arranged.emit()  # which lanes' figures belong together has changed
         self._prompt.set_mode(shown.mode)
         self._prompt.set_prompt_text(shown.typed)
         self._prompt.set_system_prompt(shown.system)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from PySide6.QtCore import Qt, Slot
 from PySide6.QtGui import QFont, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QTextEdit, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from playground.gui.history.text import lane_line
 from playground.gui.lanes.stream_view import visible
@@ -26,7 +26,8 @@ class RunView(QWidget):
         super().__init__(parent)
         self.title = plain_label("", "heading")
         self.note = muted_label(_NO_RUN, wrap=True)
-        self.text = QTextEdit()
+        self.text = QPlainTextEdit()
+        self.text.setProperty("kind", "input")
         self.text.setReadOnly(True)
         self.text.setUndoRedoEnabled(False)
         self.text.setTabChangesFocus(True)

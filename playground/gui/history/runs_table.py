@@ -24,7 +24,7 @@ from playground.history.records import RunRow
 
 _Index = QModelIndex | QPersistentModelIndex
 _HEADINGS = ("When", "Prompt", "Lanes")
-_WHEN, _LANES = 124, 168  # pixels
+_WHEN, _LANES = 148, 156  # pixels
 
 
 class RunsModel(QAbstractTableModel):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import zipfile
 from importlib import metadata
 from pathlib import Path
@@ -151,6 +152,8 @@ def differences_here(run: KeptRun) -> list[str]:
 
 
 def _version(library: str) -> str:
+    if library == "python":
+        return platform.python_version()
     try:
         return metadata.version(library)
     except metadata.PackageNotFoundError:
