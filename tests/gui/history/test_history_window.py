@@ -24,7 +24,6 @@ from playground.history.records import RunRequest, RunState
 from playground.history.report.bundle import read_bundle
 from playground.history.store import HistoryStore
 from tests.gui.support import LONG, MakeWindow, shown_text
-from tests.gui.window.test_accessible_names import nameless
 from tests.history.kept import answer, request, tokens
 
 pytestmark = pytest.mark.qt_log_ignore("propagateSizeHints|This plugin does not support")
@@ -77,7 +76,6 @@ def test_runs_are_found_by_their_texts_models_and_precisions(
     dialog = opened(qtbot, playground)
     assert playground.window.actions.history.shortcut().toString() == "Ctrl+H"
     assert not dialog.isModal()
-    assert nameless(dialog) == []
     assert prompts(dialog) == ["Name rivers", "Once upon"]
     qtbot.keyClicks(dialog.search, "lighthouse")
     qtbot.waitUntil(lambda: prompts(dialog) == ["Once upon"])

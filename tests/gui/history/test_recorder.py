@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
@@ -108,24 +111,49 @@ def test_private_runs_are_not_kept(qtbot: QtBot, make_window: MakeWindow) -> Non
     assert [whole.request.typed for whole in kept(playground)] == ["Public"]
 
 
-def test_a_history_that_cannot_be_written_is_said_once(
-    qtbot: QtBot, make_window: MakeWindow
+def newer(path: Path) -> None:
+    with contextlib.closing(sqlite3.connect(path)) as connection:
+        connection.execute("PRAGMA user_version = 999")
+
+
+def damaged(path: Path) -> None:
+    path.write_bytes(b"no database " * 1000)
+
+
+def a_folder(path: Path) -> None:
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words", "again"),
+    [
+        (newer, "of a newer version", False),
+        (damaged, "is damaged. It was renamed to history.sqlite.bad", True),
+        (a_folder, "cannot be opened", False),
+    ],
+)
+def test_a_fault_of_the_history_is_said_once_and_runs_go_on(
+    qtbot: QtBot,
+    make_window: MakeWindow,
+    spoil: Callable[[Path], None],
+    words: str,
+    again: bool,
 ) -> None:
     path = paths.history_file()
     path.parent.mkdir(parents=True, exist_ok=True)
-    with sqlite3.connect(path) as newer:
-        newer.execute("PRAGMA user_version = 999")
-    newer.close()
+    spoil(path)
     playground = make_window(settings=Settings(lanes=TWO[:1], prompt="Once"))
     said: list[str] = []
-    playground.notify.message.connect(lambda text, *_: said.append(text))
+    playground.notify.message.connect(lambda text, _, remedy: said.append(f"{text} {remedy}"))
     run(qtbot, playground)
     run(qtbot, playground)
     assert playground.history.writer.flush(60)
     qtbot.waitUntil(lambda: bool(said))
-    assert [text for text in said if "newer version" in text] == said
     assert len(said) == 1
+    assert words in said[0]
     assert playground.lanes.presenters[0].last_answer is not None
+    if again:
+        assert len(kept(playground)) == 2
 
 
 def test_the_window_is_stored_soon_after_a_change_and_at_a_run(
