@@ -39,7 +39,7 @@ class Page:
     rows: tuple[RunRow, ...]
     offset: int
     more: bool
-    models: tuple[str, ...] = ()  # of all runs, in the first page only
+    models: tuple[str, ...] | None = None  # of all runs, where they were read
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,8 @@ def read_page(writer: HistoryWriter, filters: Filters, offset: int) -> Page:
             limit=PAGE,
             offset=offset,
         )
-        models = () if offset else tuple(reader.models())
+        known = offset or filters.search  # typing does not change them
+        models = None if known else tuple(reader.models())
     return Page(tuple(rows), offset, len(rows) == PAGE, models)
 
 
