@@ -15,6 +15,7 @@ from playground.gui.history.dialog import HistoryDialog
 from playground.gui.history.recorder import HistoryRecorder
 from playground.gui.history.reopening import Reopening
 from playground.gui.history.source import (
+    Filters,
     Page,
     Shown,
     import_run,
@@ -169,13 +170,17 @@ class HistoryController(QObject):
             table.rows.append(page.rows, more=page.more)
         else:
             table.rows.set_runs(page.rows, more=page.more)
-            dialog.show_models(page.models)
+            if page.models is not None:
+                dialog.show_models(page.models)
             wanted, self._wanted = self._wanted, ()
             table.select(wanted)
             if not page.rows:
-                dialog.run.show_report(None, _NOTHING if page.models else _EMPTY)
+                empty = dialog.filters() == Filters()
+                dialog.run.show_report(None, _EMPTY if empty else _NOTHING)
         count = table.rows.rowCount()
-        dialog.show_count(f"The latest {count:,} runs" if page.more else runs_text(count))
+        dialog.show_count(
+            f"The latest {count:,} runs; scroll for more" if page.more else runs_text(count)
+        )
 
     @Slot()
     def _read_selected(self) -> None:
