@@ -31,6 +31,9 @@ from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
 from playground.gui.environments.entry import EnvironmentsEntry
 from playground.gui.figures.controller import FiguresController
+from playground.gui.history.controller import HistoryController
+from playground.gui.history.recorder import HistoryRecorder
+from playground.gui.history.reopening import Reopening
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.models.controller import ModelsController
@@ -47,6 +50,7 @@ from playground.gui.window.autorun import Autorun
 from playground.gui.window.lane_commands import LaneCommands
 from playground.gui.window.main_window import MainWindow
 from playground.gui.window.process_signals import TerminationSignals, UncaughtErrors
+from playground.history.writer import HistoryWriter
 from playground.hub.local.prepare import Prepared, prepare
 from playground.hub.place import HubPlace
 from playground.hub.source import model_spec
@@ -101,6 +105,11 @@ class Playground:
         self.prompt = PromptController(
             self.notify, lanes, self.models, window.prompt, window.options, window
         )
+        self.history = HistoryRecorder(
+            context, HistoryWriter(paths.history_file()), keep=keep_settings, parent=window
+        )
+        reopening = Reopening(notify, lanes, self.prompt, window.prompt, window.options, window)
+        self.history_window = HistoryController(context, self.history, reopening, window)
         self.settings = SettingsController(context, lanes, window, keep=keep_settings)
         self.quantize = QuantizeEntry(context, lanes, make, window)
         lanes.watch_beside(self.quantize.controller.work)
@@ -109,6 +118,8 @@ class Playground:
             lanes, self.models, self.prompt, self.remote_code, entry, window
         )
         connections.connect_prompt(window, self.prompt)
+        connections.connect_history(window, self.history_window, self.history, self.prompt)
+        self.prompt.requested.connect(self.settings.save)
         connections.connect_lanes(window, lanes, self.commands, self.prompt)
         connections.connect_models(self.models, self.prompt, self.quantize)
         connections.connect_downloads(window, self.downloads)
@@ -116,6 +127,7 @@ class Playground:
         connections.connect_quantizing(window, self.quantize)
         connections.connect_standby(window, self.standby)
         window.closing.connect(self.settings.save)
+        window.closing.connect(self.history.close)
         window.closing.connect(self.lanes.shut_down)
         window.closing.connect(self.environments.shut_down)
         window.closing.connect(self.hashing.close)
@@ -133,15 +145,17 @@ class Playground:
         self.background.start(partial(corrections_for, "cpu"), self.settings.say_notices)
         if self._keeps_settings:
             self.downloads.start()
+            self.history.look_for_interrupted()
             self.models.pending.resume()
 
     def end(self) -> bool:
         """End every engine, download and thread; return False where one still runs."""
+        history_written = self.history.close()
         self.lanes.shut_down()
         self.quantize.shut_down()
         engines_ended = self.lanes.wait(_END_WAIT_MS) and self.quantize.wait(_END_WAIT_MS)
         downloads_ended = self.downloads.close()
-        return self.background.close() and engines_ended and downloads_ended
+        return self.background.close() and engines_ended and downloads_ended and history_written
 
     def _engine(self, environment: str) -> Engine:
         return process_of(environment, self.store.values.environments)

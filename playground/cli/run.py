@@ -32,7 +32,7 @@ from playground.core.settings import SettingsStore
 from playground.core.system import paths
 from playground.history.recorder import RunRecorder
 from playground.history.records import RunRequest, RunState
-from playground.history.writer import DEFAULT_LIMIT, HistoryWriter
+from playground.history.writer import HistoryWriter
 from playground.hub.source import model_spec
 
 
@@ -81,7 +81,8 @@ def _keeping(
     console: Console,
 ) -> Iterator[RunRecorder | None]:
     """Keep the run in the history while inside, unless it is private."""
-    if args.private:
+    settings = SettingsStore().values
+    if args.private or not settings.keep_history:
         yield None
         return
     typed = prompt.text if isinstance(prompt, RawPrompt) else prompt.messages[-1].content
@@ -93,7 +94,9 @@ def _keeping(
         lanes=(LaneConfig(model_spec(args.model, args.revision), args.precision),),
     )
     writer = HistoryWriter(
-        paths.history_file(), DEFAULT_LIMIT, lambda error: console.warn(str(error))
+        paths.history_file(),
+        settings.history_limit_mb * 1_000_000,
+        lambda error: console.warn(str(error)),
     )
     recorder = RunRecorder(writer, request)
     recorder.sent(0, 0, prompt)

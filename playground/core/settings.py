@@ -34,6 +34,8 @@ DEFAULT_LANES = (
 
 #: The settings that the settings dialog shows as choices and switches.
 IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "keep_standby")
+#: Those on its page of the history.
+OF_HISTORY = ("keep_history", "history_limit_mb")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,6 +97,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         tuple[CodeConsent, ...],
         Meta(max_length=MAX_CONSENTS, description="Models whose own Python code may run."),
     ] = ()
+    keep_history: Annotated[
+        bool, Meta(description="Whether runs are kept in the history, on this machine only.")
+    ] = True
+    history_limit_mb: Annotated[
+        int,
+        Meta(ge=10, le=100_000, description="Size of the history; its oldest runs go first."),
+    ] = 500
     last_folder: Annotated[str, Meta(description="Folder of the last file dialog.")] = ""
 
 
@@ -128,6 +137,12 @@ def descriptions() -> dict[str, str]:
     """Return every setting's description by its name."""
     schema = msgspec.json.schema(Settings)["$defs"]["Settings"]
     return {name: field["description"] for name, field in schema["properties"].items()}
+
+
+def limits(name: str) -> tuple[int, int]:
+    """Return the least and the greatest value of a setting that is a number."""
+    field = msgspec.json.schema(Settings)["$defs"]["Settings"]["properties"][name]
+    return field["minimum"], field["maximum"]
 
 
 def choices(name: str) -> tuple[str, ...]:

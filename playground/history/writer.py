@@ -18,7 +18,7 @@ from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.token_record import TokenRecord
 from playground.history.errors import HistoryError, HistoryProblem
-from playground.history.records import RunRequest, RunState
+from playground.history.records import KeptRun, RunRequest, RunState
 from playground.history.store import HistoryStore
 
 log = logging.getLogger(__name__)
@@ -41,11 +41,14 @@ class HistoryWriter:
     """
 
     def __init__(
-        self, path: Path, limit_bytes: int, failed: Callable[[HistoryError], None]
+        self,
+        path: Path,
+        limit_bytes: int = DEFAULT_LIMIT,
+        failed: Callable[[HistoryError], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.limit_bytes = limit_bytes
-        self._failed = failed
+        self.failed = failed
         self._operations: queue.SimpleQueue[_Operation | threading.Event | None] = (
             queue.SimpleQueue()
         )
@@ -85,6 +88,14 @@ class HistoryWriter:
     def delete(self, ids: tuple[int, ...], *, deleted: bool = True) -> None:
         """Take runs out of the history, or back into it; they go for good an hour later."""
         self._put(lambda store: store.delete(ids, deleted=deleted))
+
+    def add(self, run: KeptRun, done: Callable[[int], None]) -> None:
+        """Keep a whole run of another machine; `done` gets its number, on the writer's thread."""
+        self._put(lambda store: done(store.add(run)))
+
+    def take_interrupted(self, found: Callable[[int | None], None]) -> None:
+        """Call `found` with the newest interrupted run not offered yet, on the writer's thread."""
+        self._put(lambda store: found(store.take_interrupted()))
 
     def flush(self, timeout_s: float = 5.0) -> bool:
         """Wait until everything said so far is written, or given up; False after `timeout_s`."""
@@ -131,7 +142,14 @@ class HistoryWriter:
             except HistoryError as error:
                 damaged = error.problem is HistoryProblem.DAMAGED
                 if damaged and attempt == 0 and self._set_aside():
-                    self._tell(error)
+                    self._tell(
+                        HistoryError(
+                            error.problem,
+                            error.message,
+                            f"It was renamed to {self.path.name}.bad, and a new one was begun.",
+                            error.detail,
+                        )
+                    )
                     continue
                 self._tell(error)
             return
@@ -179,7 +197,7 @@ class HistoryWriter:
         log.warning("%s (%s)", error, error.detail)
         if self._told is not error.problem:
             self._told = error.problem
-            self._failed(error)
+            self.failed(error)
 
 
 def this_process() -> str:

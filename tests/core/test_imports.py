@@ -90,6 +90,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"figures", "model_page", "quantize", "reference", "remote_code"},
         {"models"},
         {"prompt"},
+        {"history"},
         {"window"},
         {"settings"},
     ],

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Sequence
 from datetime import datetime
-from importlib import metadata
 from pathlib import Path
 
 from playground.cli.console import Console
-from playground.core.errors import PlaygroundError
 from playground.core.format import NOTHING, plain_line, printable
 from playground.core.system import paths
-from playground.core.system.files import write_atomically
-from playground.core.system.machine import processor
 from playground.history.reader import HistoryReader
 from playground.history.records import KeptRun, LaneRow, RunRow
-from playground.history.report.bundle import differences, read_bundle, write_bundle
+from playground.history.report.bundle import differences_here, read_bundle, write_bundle
 from playground.history.report.fields import run_fields
-from playground.history.report.markdown import markdown_of
-from playground.history.report.page import page_of
+from playground.history.report.files import write_report
 from playground.history.report.summary import HEAD, summarise
 from playground.history.store import HistoryStore
 
@@ -55,20 +49,9 @@ def report(args: argparse.Namespace) -> int:
     """Write a run's report. Raises PlaygroundError."""
     console = Console(json=args.json)
     summary = summarise(kept_run(args.run))
-    if args.html:
-        path, text = args.html, page_of(summary)
-    elif args.markdown:
-        path, text = args.markdown, markdown_of(summary)
-    else:
-        path, text = args.json_file, json.dumps(run_fields(summary), indent=1)
-    try:
-        write_atomically(path, text.encode())
-    except OSError as error:
-        raise PlaygroundError(
-            f"The report could not be saved to {path}: {error.strerror}.",
-            "Choose a folder that you can write to.",
-            str(error),
-        ) from error
+    chosen = {".html": args.html, ".md": args.markdown, ".json": args.json_file}
+    suffix, path = next((suffix, path) for suffix, path in chosen.items() if path)
+    write_report(summary, path, suffix)
     console.event("reported", run=args.run, file=str(path))
     console.print(f"The report of run {args.run} is saved as {path}.")
     return 0
@@ -131,25 +114,11 @@ def _import(path: Path, console: Console) -> None:
     run = read_bundle(path)
     with HistoryStore(paths.history_file()) as store, store.transaction():
         number = store.add(run)
-    stamps = [kept.answer.stamp for kept in run.answers if kept.answer is not None]
-    versions = {name: _version(name) for stamp in stamps for name in stamp.versions}
-    found = [
-        line
-        for stamp in stamps
-        for line in differences(stamp, versions, processor().name if stamp.device == "cpu" else "")
-    ]
-    lines = list(dict.fromkeys(found))
+    lines = differences_here(run)
     console.event("imported", run=number, differences=lines)
     console.print(f"It is run {number} now.")
     for line in lines:
         console.print(f"Differs: {line}.")
-
-
-def _version(name: str) -> str:
-    try:
-        return metadata.version(name)
-    except metadata.PackageNotFoundError:
-        return ""
 
 
 def _delete(runs: Sequence[int], deleted: bool, console: Console) -> None:

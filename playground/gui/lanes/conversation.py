@@ -17,6 +17,7 @@ class Exchange:
     """One prompt and its answer.
 
     `text` is the answer so far. `answer` is None while it streams, and where it broke off.
+    `kept`: the turn comes from the history, where only the text of its answer is known.
     """
 
     mode: Mode
@@ -24,6 +25,7 @@ class Exchange:
     prompt: Prompt
     text: str = ""
     answer: Answer | None = None
+    kept: bool = False
 
     @property
     def role(self) -> str:
@@ -55,7 +57,7 @@ class Conversation:
             return RawPrompt(typed)
         messages = [Message("system", system)] if system.strip() else []
         for exchange in self.exchanges:
-            if exchange.mode == "chat" and exchange.answer is not None:
+            if exchange.mode == "chat" and (exchange.answer is not None or exchange.kept):
                 messages.append(Message("user", exchange.typed))
                 messages.append(Message("assistant", exchange.text))
         messages.append(Message("user", typed))

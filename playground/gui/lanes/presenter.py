@@ -14,6 +14,7 @@ from playground.core.model.reproduce import script
 from playground.core.trace import LatencyFigures
 from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.commands import LaneCommand
+from playground.gui.lanes.content import LaneContent
 from playground.gui.lanes.conversation import Conversation, Exchange, Mode
 from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.lane import LaneController
@@ -127,6 +128,16 @@ class LanePresenter(QObject):
         self.conversation = self.conversation.without_last()
         self._redraw()
         return dropped
+
+    def content(self) -> LaneContent:
+        """Return what the lane shows, for `show_content`."""
+        return LaneContent(self.conversation, self._generation, self.run)
+
+    def show_content(self, content: LaneContent) -> None:
+        """Show an earlier content instead of the conversation."""
+        self.conversation, self.run = content.conversation, content.run
+        self._generation, self._pieces = content.generation, None
+        self._redraw()
 
     def clear(self) -> None:
         """Forget the conversation."""

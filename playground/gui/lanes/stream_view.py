@@ -205,8 +205,7 @@ class StreamView(QPlainTextEdit):
         if self._after_cr and text.startswith("\n"):
             text = text[1:]
         self._after_cr = text.endswith("\r")
-        shown = text.replace("\r\n", "\n").replace("\r", "\n").translate(_SHOWN)
-        paragraphs.insert(cursor, shown, shape)
+        paragraphs.insert(cursor, visible(text), shape)
 
     def _at_end(self) -> bool:
         bar = self.verticalScrollBar()
@@ -243,6 +242,11 @@ class StreamView(QPlainTextEdit):
                 iterator += 1
             block = block.next()
         cursor.endEditBlock()
+
+
+def visible(text: str) -> str:
+    """Return a text as a view shows it: control characters have a glyph, and break nothing."""
+    return text.replace("\r\n", "\n").replace("\r", "\n").translate(_SHOWN)
 
 
 def _format(role: str) -> QTextCharFormat:

@@ -22,6 +22,7 @@ from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.options_panel import OptionsPanel
 from playground.gui.prompt.prompt_panel import PromptPanel
 from playground.gui.toolkit.notify import Notify
+from playground.history.records import RunRequest
 
 _COPIED = {
     LaneCommand.COPY_ANSWER: "The answer",
@@ -36,6 +37,8 @@ _NO_ANSWER = PlaygroundError(
 class PromptController(QObject):
     """Runs the prompt in every lane; copies or regenerates the answer of one."""
 
+    #: A run begins: its RunRequest, its lanes, and its RunController.
+    requested = Signal(object, object, object)
     running_changed = Signal(bool)
     finished = Signal(object)  # a RunResult, when everything shown is up to date
 
@@ -98,7 +101,10 @@ class PromptController(QObject):
                 presenter.drop_last()
             return presenter.ask(mode, typed, system, self._runs)
 
-        self._start(self._lanes.lanes, prompt_for, options)
+        request = RunRequest(
+            typed=typed, lanes=(), mode=mode, system=system if mode == "chat" else ""
+        )
+        self._start(self._lanes.lanes, prompt_for, options, request)
 
     @Slot()
     def stop(self) -> None:
@@ -192,6 +198,7 @@ class PromptController(QObject):
         dialog = FoundingDialog(
             self._lanes, presenter.lane.config, presenter.available.model, self._prompt.window()
         )
+        dialog.measurement.requested.connect(self.requested)
         dialog.finished.connect(dialog.deleteLater)
         dialog.open()
 
@@ -255,18 +262,32 @@ class PromptController(QObject):
             presenter.drop_last()
             return presenter.ask(mode, typed, system, self._runs)
 
-        self._start([p.lane for p in presenters], prompt_for, options)
+        last = presenters[0].conversation.last
+        request = RunRequest(
+            typed=last.typed if last else "",
+            lanes=(),
+            mode=last.mode if last else "raw",
+            system=clean_system(self._prompt.system_prompt()),
+        )
+        self._start([p.lane for p in presenters], prompt_for, options, request)
 
     def _start(
         self,
         lanes: Sequence[LaneController],
         prompt_for: Callable[[LaneController], Prompt],
         options: GenerationOptions,
+        request: RunRequest,
     ) -> None:
+        """Begin a run; `request` says what was typed, and how."""
         # The order alternates, so that thermal and clock drift affects all lanes alike.
         order = list(lanes) if self._runs % 2 == 0 else list(reversed(lanes))
         self._runs += 1
-        plan = prompt_run(order, prompt_for, options, self._options.timing())
+        timing = self._options.timing()
+        plan = prompt_run(order, prompt_for, options, timing)
+        whole = msgspec.structs.replace(
+            request, lanes=tuple(lane.config for lane in lanes), options=options, timing=timing
+        )
+        self.requested.emit(whole, list(lanes), self.run_controller)
         self.run_controller.start(order, plan)
 
     def _presenter(self, lane: LaneController) -> LanePresenter:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import QRandomGenerator, Qt
+from PySide6.QtCore import QRandomGenerator, Qt, Signal, Slot
 from PySide6.QtWidgets import (
     QCheckBox,
     QGridLayout,
@@ -40,6 +40,8 @@ _SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 
 class OptionsPanel(QWidget):
     """Edits a GenerationOptions, and how the lanes share the device."""
+
+    changed = Signal()  # an option or the timing, as `options` and `timing` return them
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -139,6 +141,7 @@ class OptionsPanel(QWidget):
         column.addLayout(head)
         column.addWidget(self._body)
         self._show_fields(True)
+        self._announce_changes()
         self.set_options(GenerationOptions())
 
     def options(self) -> GenerationOptions:
@@ -205,6 +208,19 @@ class OptionsPanel(QWidget):
         tip = "Fold the options away" if shown else "Show the options"
         self._title.setToolTip(tip)
         self._title.setAccessibleDescription(tip)
+
+    def _announce_changes(self) -> None:
+        """Emit `changed` whenever anything is chosen or typed."""
+        for field in self._fields.values():
+            field.valueChanged.connect(self._emit_changed)
+        for segments in (self.choice, self._timing):
+            segments.chosen.connect(self._emit_changed)
+        self.stop.textChanged.connect(self._emit_changed)
+        self.ignore_eos.toggled.connect(self._emit_changed)
+
+    @Slot()
+    def _emit_changed(self) -> None:
+        self.changed.emit()
 
     def _enable_sampling(self) -> None:
         """Enable the sampling options unless decoding is greedy."""

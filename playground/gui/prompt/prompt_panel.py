@@ -87,6 +87,10 @@ class PromptPanel(QWidget):
         self.edit_last_button = tool_button(
             "edit", "Edit the last prompt", "Put the last prompt back here for editing (Ctrl+E)"
         )
+        self.private_button = tool_button(
+            "private", "Private run", "While this is on, runs are not kept in the history"
+        )
+        self.private_button.setCheckable(True)
         self.clear_button = tool_button(
             "clear", "Clear the texts", "Clear the lanes' texts and start again (Ctrl+Shift+X)"
         )
@@ -101,6 +105,7 @@ class PromptPanel(QWidget):
         buttons.setSpacing(4)
         buttons.addWidget(self.run_button, 1)
         buttons.addWidget(self.stop_button, 1)
+        buttons.addWidget(self.private_button)
         buttons.addWidget(self.edit_last_button)
         buttons.addWidget(self.clear_button)
         column = QVBoxLayout(self)

@@ -14,11 +14,14 @@ from playground.core.run_plan import GenerateStep, repeated_run
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.run import RunController, RunResult
+from playground.history.records import RunRequest
 
 
 class FoundingController(QObject):
     """Uses the window's lanes where one has the right model and precision, else hidden ones."""
 
+    #: A measurement begins: its RunRequest, its lanes, and its RunController.
+    requested = Signal(object, object, object)
     progressed = Signal(int, int, str)  # generations done, all of them, what goes on
     measured = Signal()  # `answers` grew
     finished = Signal(str)  # "" when all was measured, else why not all
@@ -48,6 +51,13 @@ class FoundingController(QObject):
         self._done, self._total = 0, (repeats + 1) * len(self._lanes)
         self.progressed.emit(0, self._total, "loading the models")
         plan = repeated_run(self._lanes, founding.PROMPT, founding.OPTIONS, repeats)
+        request = RunRequest(
+            typed=founding.PROMPT.text,
+            lanes=tuple(lane.config for lane in self._lanes),
+            options=founding.OPTIONS,
+            repeats=repeats,
+        )
+        self.requested.emit(request, self._lanes, self._run)
         self._run.start(self._lanes, plan)
 
     def cancel(self) -> None:

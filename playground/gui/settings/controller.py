@@ -1,4 +1,4 @@
-"""Applies the stored settings to the window, and stores them again when it closes."""
+"""Applies the stored settings to the window, and stores them whenever they change."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from typing import Any
 
 import msgspec
-from PySide6.QtCore import QByteArray, QObject, Slot
+from PySide6.QtCore import QByteArray, QObject, QTimer, Slot
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QApplication
 
@@ -16,11 +16,15 @@ from playground.core.facts import CodeConsent
 from playground.core.system import own_files, paths
 from playground.gui.context import AppContext
 from playground.gui.lanes.lanes import LanesController
+from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.settings.dialog import SettingsDialog
 from playground.gui.toolkit import theme
 from playground.gui.window.main_window import MainWindow
 
 log = logging.getLogger(__name__)
+
+#: How long (ms) after the last change the window's state is stored.
+_SAVE_MS = 1000
 
 
 class SettingsController(QObject):
@@ -37,6 +41,16 @@ class SettingsController(QObject):
         self._settings = context.settings
         self._notify = context.notify
         self._keep = keep
+        self._complained = False
+        self._restored = False
+        self._soon = QTimer(self, singleShot=True, interval=_SAVE_MS)
+        self._soon.timeout.connect(self.save)
+        for field in (window.prompt.edit, window.prompt.system):
+            field.textChanged.connect(self._changed)
+        window.prompt.modes.chosen.connect(self._changed)
+        window.options.changed.connect(self._changed)
+        lanes.added.connect(self._watch)
+        lanes.arranged.connect(self._changed)
         window.actions.settings.triggered.connect(self.open)
         window.actions.theme_group.triggered.connect(self._theme_chosen)
 
@@ -54,6 +68,7 @@ class SettingsController(QObject):
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
         window.restore_state(_bytes(values.window_state))
         self._lanes.configure(values.lanes)
+        self._restored = True
 
     @Slot()
     def say_notices(self) -> None:
@@ -64,7 +79,8 @@ class SettingsController(QObject):
 
     @Slot()
     def save(self) -> None:
-        """Store the state of the window; a failure is only logged, since the window is closing."""
+        """Store the state of the window; where that fails, it is said once."""
+        self._soon.stop()
         if not self._keep:
             return
         window = self._window
@@ -86,6 +102,11 @@ class SettingsController(QObject):
             )
         except PlaygroundError as error:
             log.warning("%s", error)
+            if not self._complained:
+                self._complained = True
+                self._notify.warning(error)
+        else:
+            self._complained = False
 
     @Slot()
     def open(self) -> None:
@@ -106,6 +127,7 @@ class SettingsController(QObject):
         places = {
             "Settings": self._settings.path,
             "Data": paths.data_dir(),
+            "History": paths.history_file(),
             "Cache": paths.cache_dir(),
             "Logs": paths.log_dir(),
             "Hub's models": cache_folder(),
@@ -140,6 +162,16 @@ class SettingsController(QObject):
         """Take back a consent; those that another window gave or revoked meanwhile stay so."""
         stored: tuple[CodeConsent, ...] = self._settings.stored("code_consents")
         self.change("code_consents", tuple(other for other in stored if other != consent))
+
+    @Slot()
+    def _changed(self) -> None:
+        """Store the window's state soon: a crash must not lose what was typed or chosen."""
+        if self._restored:
+            self._soon.start()
+
+    @Slot(object)
+    def _watch(self, presenter: LanePresenter) -> None:
+        presenter.lane.config_changed.connect(self._changed)
 
     @Slot(QAction)
     def _theme_chosen(self, action: QAction) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from PySide6.QtWidgets import (
     QLabel,
     QListWidget,
     QPushButton,
+    QSpinBox,
     QStackedWidget,
     QTreeWidget,
     QTreeWidgetItem,
@@ -25,12 +26,28 @@ from PySide6.QtWidgets import (
 )
 
 from playground.core.facts import CodeConsent
-from playground.core.settings import IN_DIALOG, MAX_FOLDERS, Settings, choices, descriptions
+from playground.core.settings import (
+    IN_DIALOG,
+    MAX_FOLDERS,
+    OF_HISTORY,
+    Settings,
+    choices,
+    descriptions,
+    limits,
+)
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.file_dialog import folder_dialog
 from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.segments import Segments
-from playground.gui.toolkit.widgets import h_box, muted_label, plain_label, push_button, v_box
+from playground.gui.toolkit.widgets import (
+    h_box,
+    label_for,
+    muted_label,
+    plain_label,
+    push_button,
+    spin_box,
+    v_box,
+)
 
 _FOLDERS = "The list of models shows what they contain."
 _CODE = "Each was reviewed and allowed for one commit; another commit needs another consent."
@@ -44,6 +61,8 @@ _LABELS = {
     "plot_view": "Plot",
     "plot_floor": "Show the floor",
     "keep_standby": "Keep a standby engine",
+    "keep_history": "Keep runs in the history",
+    "history_limit_mb": "Size of the history",
 }
 
 
@@ -63,14 +82,15 @@ class SettingsDialog(QDialog):
         self._descriptions = descriptions()
         self._folders = list(values.model_folders)
         self._consents = list(values.code_consents)
-        self.fields: dict[str, Segments | QCheckBox] = {}
+        self.fields: dict[str, Segments | QCheckBox | QSpinBox] = {}
         self.pages = QListWidget()
         self.pages.setAccessibleName("Pages")
         self.pages.setFixedWidth(150)
         self.pages.ensurePolished()  # else its rows lack the style sheet's padding
         self._stack = QStackedWidget()
         for title, page in (
-            ("General", self._general(values)),
+            ("General", self._declared("General", IN_DIALOG, values)),
+            ("History", self._declared("History", OF_HISTORY, values)),
             ("Model folders", self._folder_page()),
             ("Engines", self._engine_page()),
             ("Models' own code", self._code_page()),
@@ -93,9 +113,10 @@ class SettingsDialog(QDialog):
 
     # Pages
 
-    def _general(self, values: Settings) -> QWidget:
-        page, column = _page("General")
-        for name in IN_DIALOG:
+    def _declared(self, title: str, names: Sequence[str], values: Settings) -> QWidget:
+        """Make the page of settings whose declarations say how they are changed."""
+        page, column = _page(title)
+        for name in names:
             label, help_ = _LABELS.get(name, _words(name)), self._descriptions[name]
             value = getattr(values, name)
             if isinstance(value, bool):
@@ -105,6 +126,17 @@ class SettingsDialog(QDialog):
                 box.toggled.connect(partial(self.changed.emit, name))
                 self.fields[name] = box
                 column.addWidget(box)
+            elif isinstance(value, int):
+                spin = spin_box(label, help_, limits(name), 100)
+                spin.setSuffix(" MB")
+                spin.setGroupSeparatorShown(True)
+                spin.setKeyboardTracking(False)
+                spin.setValue(value)
+                spin.valueChanged.connect(partial(self.changed.emit, name))
+                self.fields[name] = spin
+                row = h_box(label_for(label, spin), spin)
+                row.insertStretch(1, 1)
+                column.addLayout(row)
             else:
                 options = [(one, one.capitalize(), help_) for one in choices(name)]
                 segments = Segments(label, options)

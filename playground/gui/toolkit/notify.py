@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from PySide6.QtCore import QObject, Signal
@@ -16,6 +17,15 @@ class Notify(QObject):
 
     message = Signal(str, str, str)  # text, Level, remedy
     outdated = Signal(str)  # the text of a message that no longer holds
+
+    offered = Signal(str, str, object)  # text, the action's label, what it does
+
+    def offer(self, text: str, label: str, do: Callable[[], None]) -> None:
+        """Report something with a button that acts on it, such as Undo or Show.
+
+        The message stays until it is dismissed, replaced or acted on. `do` is called at most once.
+        """
+        self.offered.emit(text, label, do)
 
     def info(self, text: str, remedy: str = "") -> None:
         """Report what has happened; the message disappears by itself."""

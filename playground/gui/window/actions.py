@@ -44,6 +44,13 @@ class Actions(QObject):
             "balance",
             "bf16, int8 and GPTQ on one prompt, measured in alternating order",
         )
+        self.private_run = make(
+            "Pri&vate run", "", "private", "While this is on, runs are not kept in the history"
+        )
+        self.private_run.setCheckable(True)
+        self.history = make(
+            "&History…", "Ctrl+H", "history", "Find earlier runs, open, compare and report them"
+        )
         # The founding comparison stays enabled: its shortcut says why it has to wait.
         for action in (self.run, self.regenerate, self.edit_last, self.clear):
             self.idle.addAction(action)

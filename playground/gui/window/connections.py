@@ -6,6 +6,8 @@ from playground.gui.downloads.controller import DownloadsController
 from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
 from playground.gui.environments.entry import EnvironmentsEntry
+from playground.gui.history.controller import HistoryController
+from playground.gui.history.recorder import HistoryRecorder
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.controller import PromptController
@@ -19,6 +21,7 @@ def connect_messages(window: MainWindow, notify: Notify) -> None:
     """Connect what reports to the user with the message bar."""
     notify.message.connect(window.messages.show_message)
     notify.outdated.connect(window.messages.withdraw)
+    notify.offered.connect(window.messages.offer)
     window.plot.export_failed.connect(notify.error)
 
 
@@ -36,6 +39,20 @@ def connect_prompt(window: MainWindow, controller: PromptController) -> None:
     actions.clear.triggered.connect(controller.clear)
     actions.founding.triggered.connect(controller.open_founding)
     controller.running_changed.connect(actions.idle.setDisabled)
+
+
+def connect_history(
+    window: MainWindow,
+    history: HistoryController,
+    recorder: HistoryRecorder,
+    controller: PromptController,
+) -> None:
+    """Connect the runs with the history that keeps them."""
+    window.actions.history.triggered.connect(history.open)
+    controller.requested.connect(recorder.begin)
+    window.actions.private_run.toggled.connect(recorder.set_private)
+    window.actions.private_run.toggled.connect(window.prompt.private_button.setChecked)
+    window.prompt.private_button.toggled.connect(window.actions.private_run.setChecked)
 
 
 def connect_lanes(

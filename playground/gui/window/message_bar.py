@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, QTimer
+from collections.abc import Callable
+
+from PySide6.QtCore import Qt, QTimer, Slot
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QWidget
 
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.notify import Level
-from playground.gui.toolkit.widgets import announce, set_kind, tool_button, wrapping_policy
+from playground.gui.toolkit.widgets import (
+    announce,
+    push_button,
+    set_kind,
+    tool_button,
+    wrapping_policy,
+)
 
 _ICONS = {"info": "info", "warning": "warning", "error": "error"}
 _ROLES = {"info": "accent", "warning": "warning", "error": "danger"}
@@ -28,6 +36,10 @@ class MessageBar(QFrame):
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._text.setSizePolicy(wrapping_policy())
+        self.action_button = push_button("")
+        self.action_button.clicked.connect(self._act)
+        self.action_button.hide()
+        self._do: Callable[[], None] | None = None  # what the action does
         self.close_button = tool_button("close", "Dismiss the message")
         self.close_button.clicked.connect(self.dismiss)
         row = QHBoxLayout(self)
@@ -35,6 +47,7 @@ class MessageBar(QFrame):
         row.setSpacing(8)
         row.addWidget(self._icon)
         row.addWidget(self._text, 1)
+        row.addWidget(self.action_button)
         row.addWidget(self.close_button)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -46,6 +59,8 @@ class MessageBar(QFrame):
 
     def show_message(self, text: str, level: Level = "info", remedy: str = "") -> None:
         """Show `text` followed by `remedy` instead of the message before."""
+        self._do = None
+        self.action_button.hide()
         whole = f"{text} {remedy}".strip()
         self._level, self._message = level, text
         self._text.setText(whole)
@@ -58,6 +73,14 @@ class MessageBar(QFrame):
             self._timer.start()
         else:
             self._timer.stop()
+
+    def offer(self, text: str, label: str, do: Callable[[], None]) -> None:
+        """Show `text` with a button that calls `do`, until it is dismissed."""
+        self.show_message(text, "info")
+        self._timer.stop()
+        self._do = do
+        self.action_button.setText(label)
+        self.action_button.show()
 
     def text(self) -> str:
         """Return the message shown, "" without one."""
@@ -74,6 +97,13 @@ class MessageBar(QFrame):
     def dismiss(self) -> None:
         self._timer.stop()
         self.hide()
+
+    @Slot()
+    def _act(self) -> None:
+        do, self._do = self._do, None
+        self.dismiss()
+        if do is not None:
+            do()
 
     def _tint(self) -> None:
         self._icon.setPixmap(theme.pixmap(_ICONS[self._level], 16, _ROLES[self._level]))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import platform
 import zipfile
+from importlib import metadata
 from pathlib import Path
 
 import msgspec
@@ -12,6 +14,7 @@ from playground.core.facts import Answer, Stamp
 from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.precision import Precision
+from playground.core.system.machine import processor
 from playground.core.token_record import TokenRecord
 from playground.history.records import KeptAnswer, KeptRun, LaneRow, RunRequest, RunRow, RunState
 from playground.history.report.page import page_of
@@ -134,6 +137,27 @@ def differences(stamp: Stamp, versions: dict[str, str], device_name: str) -> lis
     if device_name and stamp.device_name != device_name:
         lines.append(f"{stamp.device_name} there, {device_name} here")
     return lines
+
+
+def differences_here(run: KeptRun) -> list[str]:
+    """Return how this machine differs from the one that made a run, a line each."""
+    stamps = [kept.answer.stamp for kept in run.answers if kept.answer is not None]
+    versions = {name: _version(name) for stamp in stamps for name in stamp.versions}
+    lines = [
+        line
+        for stamp in stamps
+        for line in differences(stamp, versions, processor().name if stamp.device == "cpu" else "")
+    ]
+    return list(dict.fromkeys(lines))
+
+
+def _version(library: str) -> str:
+    if library == "python":
+        return platform.python_version()
+    try:
+        return metadata.version(library)
+    except metadata.PackageNotFoundError:
+        return ""
 
 
 def _without_paths(answer: Answer) -> Answer:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+
+import msgspec
 
 from playground.core.answer_figures import figures_of
 from playground.core.comparison import default_reference, median, ratio
@@ -19,7 +21,7 @@ from playground.core.format import (
     size_text,
 )
 from playground.core.trace import LatencyFigures
-from playground.history.records import KeptAnswer, KeptRun
+from playground.history.records import KeptAnswer, KeptRun, RunRequest
 
 #: The titles of a lane's figures in a report, in the order of `LaneReport.cells`.
 HEAD = (
@@ -93,11 +95,15 @@ class LaneReport:
 
 @dataclass(frozen=True)
 class RunReport:
-    """A run as a report shows it."""
+    """A run as a report shows it, or two runs side by side.
+
+    `also` is what was asked in the second run, None for one run alone.
+    """
 
     run: KeptRun
     created: str  # UTC
     lanes: tuple[LaneReport, ...]
+    also: RunRequest | None = None
 
     @property
     def title(self) -> str:
@@ -112,25 +118,38 @@ class RunReport:
     @property
     def options(self) -> tuple[tuple[str, str], ...]:
         """The generation options that had an effect, as pairs of a name and a value."""
-        options = self.run.request.options
-        rows = [("New tokens", f"at most {options.max_new_tokens:,}")]
-        if options.greedy:
-            rows.append(("Sampling", "greedy"))
-        else:
-            rows += [
-                ("Temperature", f"{options.temperature:g}"),
-                ("Top-k", f"{options.top_k:,}"),
-                ("Top-p", f"{options.top_p:g}"),
-                ("Min-p", f"{options.min_p:g}"),
-                ("Seed", str(options.seed)),
-            ]
-        if options.repetition_penalty != 1.0:
-            rows.append(("Repetition penalty", f"{options.repetition_penalty:g}"))
-        if options.stop:
-            rows.append(("Stop strings", ", ".join(repr(text) for text in options.stop)))
-        if self.run.request.repeats > 1:
-            rows.append(("Repeats", str(self.run.request.repeats)))
-        return tuple(rows)
+        first = _options(self.run.request)
+        if self.also is None:
+            return tuple(first.items())
+        second = _options(self.also)
+        values = {
+            name: (first.get(name, NOTHING), second.get(name, NOTHING))
+            for name in (*first, *second)
+        }
+        return tuple((name, a if a == b else f"{a} / {b}") for name, (a, b) in values.items())
+
+
+def _options(request: RunRequest) -> dict[str, str]:
+    """Return the options of a run that had an effect, by name, in words."""
+    options = request.options
+    rows = [("New tokens", f"at most {options.max_new_tokens:,}")]
+    if options.greedy:
+        rows.append(("Sampling", "greedy"))
+    else:
+        rows += [
+            ("Temperature", f"{options.temperature:g}"),
+            ("Top-k", f"{options.top_k:,}"),
+            ("Top-p", f"{options.top_p:g}"),
+            ("Min-p", f"{options.min_p:g}"),
+            ("Seed", str(options.seed)),
+        ]
+    if options.repetition_penalty != 1.0:
+        rows.append(("Repetition penalty", f"{options.repetition_penalty:g}"))
+    if options.stop:
+        rows.append(("Stop strings", ", ".join(repr(text) for text in options.stop)))
+    if request.repeats > 1:
+        rows.append(("Repeats", str(request.repeats)))
+    return dict(rows)
 
 
 def summarise(run: KeptRun) -> RunReport:
@@ -141,11 +160,38 @@ def summarise(run: KeptRun) -> RunReport:
         chosen = default_reference([lane.precision for lane in lanes])
     figures = [_figures(run.answers_of(position)) for position in range(len(lanes))]
     reference = next(iter(run.answers_of(chosen)), None)
-    created = datetime.fromtimestamp(run.row.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
     reports = tuple(
         _lane(run, position, chosen, reference, figures) for position in range(len(lanes))
     )
-    return RunReport(run, created, reports)
+    return RunReport(run, _when(run), reports)
+
+
+def compare(first: KeptRun, second: KeptRun) -> RunReport:
+    """Return the report of two runs' lanes beside each other; the reference is the first run's."""
+    runs = (first, second)
+    typed = "\n\n—\n\n".join(dict.fromkeys(run.request.typed for run in runs))
+    shift = len(first.request.lanes)
+    combined = KeptRun(
+        replace(first.row, typed=typed, lanes=first.row.lanes + second.row.lanes),
+        msgspec.structs.replace(
+            first.request,
+            typed=typed,
+            lanes=first.request.lanes + second.request.lanes,
+            reference=next(lane.position for lane in summarise(first).lanes if lane.is_reference),
+        ),
+        (
+            *first.answers,
+            *(replace(kept, position=kept.position + shift) for kept in second.answers),
+        ),
+    )
+    report = summarise(combined)
+    whens = [_when(run) for run in runs]
+    marks = whens if whens[0] != whens[1] else [f"run {run.row.id}" for run in runs]
+    lanes = tuple(
+        replace(lane, name=f"{lane.name} ({marks[lane.position >= shift]})")
+        for lane in report.lanes
+    )
+    return replace(report, created=" and ".join(whens), lanes=lanes, also=second.request)
 
 
 def agreement_text(lane: LaneReport) -> str:
@@ -157,6 +203,10 @@ def agreement_text(lane: LaneReport) -> str:
     if lane.agreement.whole:
         return f"all {lane.agreement.of:,} tokens"
     return f"{lane.agreement.tokens:,} of {lane.agreement.of:,} tokens"
+
+
+def _when(run: KeptRun) -> str:
+    return datetime.fromtimestamp(run.row.created, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
 def _lane(
@@ -185,7 +235,7 @@ def _lane(
         cells=(),
     )
     cells = (*_cells(figures[position], figures[chosen]), agreement_text(lane))
-    return LaneReport(**{**lane.__dict__, "cells": cells})
+    return replace(lane, cells=cells)
 
 
 def lane_name(run: KeptRun, position: int) -> str:

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 from playground.core.facts import ModelSpec
 from playground.gui.downloads.panel import DownloadsWindow
 from playground.gui.environments.dialog import EnvironmentsDialog
+from playground.gui.history.dialog import HistoryDialog
 from playground.gui.quantize.state import QuantizeStage
 from playground.gui.reference.dialog import FoundingDialog
 from playground.gui.settings.dialog import SettingsDialog
@@ -52,6 +53,7 @@ def test_of_the_window_and_the_dialogs_that_its_menus_open(make_window: MakeWind
         (actions.settings, SettingsDialog),
         (actions.founding, FoundingDialog),
         (actions.environments, EnvironmentsDialog),
+        (actions.history, HistoryDialog),
         (actions.downloads, DownloadsWindow),
         (actions.palette, CommandPalette),
         (actions.help_figures, ListDialog),

@@ -1,5 +1,6 @@
 """A window of its own process whose three lanes stream without an end; prints its engines' ids.
 
+Then it prints how many tokens of each lane it shows, a line every 50 ms.
 With the argument "idle" nothing runs, and a standby engine waits beside the first lane's.
 """
 
@@ -20,11 +21,12 @@ from tests.support.scripted_engine import scripted_command
 
 
 class Reporter(QObject):
-    """Prints the engines' process ids once, when every lane streams, or a standby engine waits."""
+    """Prints the engines' process ids when every lane streams, or a standby engine waits."""
 
     def __init__(self, playground: Playground) -> None:
         super().__init__()
         self._playground = playground
+        self._streams = False
         self._timer = QTimer(self, interval=50)
         self._timer.timeout.connect(self._look)
         self._timer.start()
@@ -32,8 +34,15 @@ class Reporter(QObject):
     @Slot()
     def _look(self) -> None:
         presenters, standby = self._playground.lanes.presenters, self._playground.standby
+        if self._streams:
+            counts = [p.figures()[0].tokens for p in presenters]
+            sys.stdout.write(" ".join(map(str, counts)) + "\n")
+            sys.stdout.flush()
+            return
         if standby_ready(standby) or all(p.figures()[0].tokens for p in presenters):
-            self._timer.stop()
+            self._streams = not standby.engines
+            if not self._streams:
+                self._timer.stop()
             pids = [p.lane.pid for p in presenters if p.lane.pid]
             pids += standby_pids(standby).values()
             sys.stdout.write(" ".join(map(str, pids)) + "\n")

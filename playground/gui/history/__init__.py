@@ -1,0 +1,1 @@
+"""The window's history: runs are kept as they happen, found again, opened and reported."""
