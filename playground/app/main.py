@@ -34,6 +34,7 @@ from playground.gui.figures.controller import FiguresController
 from playground.gui.history.controller import HistoryController
 from playground.gui.history.recorder import HistoryRecorder
 from playground.gui.history.reopening import Reopening
+from playground.gui.lanes.differences import DifferencesController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.preparation import Prepare
 from playground.gui.models.controller import ModelsController
@@ -101,6 +102,8 @@ class Playground:
         self.hashing = FolderHashing(self.background, lanes, window)
         self.remote_code = RemoteCodeController(context, lanes, window)
         self.environments = EnvironmentsController(context, window)
+        self.differences = DifferencesController(lanes, window)
+        window.actions.differences.toggled.connect(self.differences.set_enabled)
         self.figures = FiguresController(lanes, window.plot, window.table, window)
         self.prompt = PromptController(
             self.notify, lanes, self.models, window.prompt, window.options, window
@@ -115,7 +118,7 @@ class Playground:
         lanes.watch_beside(self.quantize.controller.work)
         entry = EnvironmentsEntry(self.environments, window)
         self.commands = LaneCommands(
-            lanes, self.models, self.prompt, self.remote_code, entry, window
+            lanes, self.models, self.prompt, self.differences, self.remote_code, entry, window
         )
         connections.connect_prompt(window, self.prompt)
         connections.connect_history(window, self.history_window, self.history, self.prompt)

@@ -33,7 +33,7 @@ DEFAULT_LANES = (
 
 
 #: The settings that the settings dialog shows as choices and switches.
-IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "keep_standby")
+IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "mark_differences", "keep_standby")
 #: Those on its page of the history.
 OF_HISTORY = ("keep_history", "history_limit_mb")
 
@@ -88,6 +88,9 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     ] = True
     plot_floor: Annotated[
         bool, Meta(description="Whether the plot shows the least time that each token can take.")
+    ] = True
+    mark_differences: Annotated[
+        bool, Meta(description="Whether answers are compared with the reference lane's (★).")
     ] = True
     environments: Annotated[
         tuple[EngineEnvironment, ...],

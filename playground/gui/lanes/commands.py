@@ -22,6 +22,7 @@ class LaneCommand(Enum):
     MOVE_LEFT = auto()
     MOVE_RIGHT = auto()
     ENLARGE = auto()
+    REFERENCE = auto()
     SHOW_MEMORY = auto()
     MANAGE_ENVIRONMENTS = auto()
     REVIEW_CODE = auto()

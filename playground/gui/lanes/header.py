@@ -34,6 +34,7 @@ _MENU: tuple[tuple[LaneCommand, str, str] | None, ...] = (
     (LaneCommand.MOVE_LEFT, "Move &left", "left"),
     (LaneCommand.MOVE_RIGHT, "Move &right", "right"),
     (LaneCommand.ENLARGE, "&Enlarge", "enlarge"),
+    (LaneCommand.REFERENCE, "Com&pare the others with this lane", "star"),
     None,
     (LaneCommand.SHOW_MEMORY, "&Memory…", "fit"),
     (LaneCommand.UNLOAD, "&Unload", "unload"),
@@ -72,6 +73,9 @@ class LaneHeader(QWidget):
         self.model.clicked.connect(self.commands[LaneCommand.CHOOSE_MODEL].trigger)
         self.enlarge_button = tool_button("enlarge", "Enlarge the lane")
         self.enlarge_button.clicked.connect(self.commands[LaneCommand.ENLARGE].trigger)
+        self.star = tool_button("star", "Compare the others with this lane")
+        self.star.clicked.connect(self.commands[LaneCommand.REFERENCE].trigger)
+        self.star.hide()
         self.menu_button = tool_button("more", "More commands for this lane")
         self.menu_button.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
         self.menu_button.setMenu(self._build_menu())
@@ -100,6 +104,7 @@ class LaneHeader(QWidget):
         top.setSpacing(4)
         top.addWidget(self.swatch)
         top.addWidget(self.model, 1)
+        top.addWidget(self.star)
         top.addWidget(self.enlarge_button)
         top.addWidget(self.menu_button)
         self._choices = QWidget()
@@ -194,6 +199,16 @@ class LaneHeader(QWidget):
         self.load_button.setAccessibleName("Unload" if loaded else "Load")
         self.load_button.setAccessibleDescription(tip)
         self.commands[LaneCommand.UNLOAD].setEnabled(loaded)
+
+    def set_reference(self, is_reference: bool, possible: bool) -> None:
+        """Show whether the other lanes are compared with this one; `possible`: there are others."""
+        self.star.setVisible(possible)
+        self.commands[LaneCommand.REFERENCE].setEnabled(possible and not is_reference)
+        self.star.set_icon_name("star-filled" if is_reference else "star")
+        chosen = "The other lanes are compared with this one"
+        text = chosen if is_reference else "Compare the others with this lane"
+        self.star.setAccessibleName(text)
+        self.star.setToolTip(text)
 
     def set_reading(self, reading: bool) -> None:
         """Leave out the choices; the model's button then names the precision too."""

@@ -28,7 +28,7 @@ from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.header import LaneHeader
-from playground.gui.lanes.stream_view import StreamView
+from playground.gui.lanes.stream_view import Difference, StreamView
 from playground.gui.toolkit.drops import accept_copy, local_folders
 from playground.gui.toolkit.elided import ElidedButton, ElidedLabel
 from playground.gui.toolkit.failure_panel import FailurePanel
@@ -99,6 +99,9 @@ class LaneView(QFrame):
         self.stamp = ElidedLabel()
         self.stamp.setProperty("tone", "muted")
         self.stamp.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.difference = ElidedLabel()
+        self.difference.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
+        self.difference.hide()
         self.caveat = plain_label("", "warning")
         self.caveat.hide()
         self.headroom = muted_label("")
@@ -123,6 +126,7 @@ class LaneView(QFrame):
         column.addWidget(self.bar)
         column.addWidget(self.failure)
         column.addWidget(self.stream, 100)
+        column.addWidget(self.difference)
         column.addStretch(1)  # keeps the header compact where a failure hides the text
         foot = QHBoxLayout()
         foot.setContentsMargins(0, 0, 0, 0)
@@ -195,6 +199,12 @@ class LaneView(QFrame):
         self.caveat.setVisible(bool(self.caveat.text()))
         self._fit_headroom()
         self.stamp.set_full_text(texts.stamp_line(answer), texts.stamp_text(answer))
+
+    def show_difference(self, text: str, marks: Difference | None = None) -> None:
+        """Show how far the answer agrees with the reference lane's, and mark where it differs."""
+        self.difference.set_full_text(text)
+        self.difference.setVisible(bool(text))
+        self.stream.mark(marks)
 
     def clear_answer(self) -> None:
         """Remove the stamp with the answer that it belongs to."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QMargins, QMimeData, QRect, QSize, Qt
 from PySide6.QtGui import (
     QColor,
@@ -13,7 +15,7 @@ from PySide6.QtGui import (
     QTextCursor,
     QTextFormat,
 )
-from PySide6.QtWidgets import QPlainTextEdit, QWidget
+from PySide6.QtWidgets import QPlainTextEdit, QTextEdit, QWidget
 
 from playground.gui.toolkit import paragraphs, theme
 from playground.gui.toolkit.widgets import only_text, tool_button
@@ -37,6 +39,21 @@ _SHOWN: dict[int, str] = {
     0x85: "\n",
     **dict.fromkeys(range(55296, 57344), "�"),
 }
+
+
+#: Marked words at a time; each mark has a cursor that follows every change.
+_MOST_MARKS = 400
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Where an answer differs from another, in characters of it as it is `visible`.
+
+    `first` is the first token that differs, `spans` the words from there on; (start, end) each.
+    """
+
+    first: tuple[int, int]
+    spans: tuple[tuple[int, int], ...]
 
 
 class StreamView(QPlainTextEdit):
@@ -63,6 +80,8 @@ class StreamView(QPlainTextEdit):
         self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.document().setDocumentMargin(8)
         self._labels_answer = False  # before the next piece of text
+        self._answer_at: int | None = None  # where the last answer begins in the document
+        self._difference: Difference | None = None
         self._after_cr = False
         self._hint = ""
         self._to_end = tool_button("down", "Jump to the end of the text")
@@ -100,6 +119,8 @@ class StreamView(QPlainTextEdit):
         pieces.append((shown, "dim"))
         self._labels_answer = role == "user"
         self._after_cr = False
+        self._answer_at = None
+        self.mark(None)
         self._insert(pieces)
         self.scroll_to_end()  # a new run is seen, wherever the user had scrolled to
 
@@ -107,11 +128,12 @@ class StreamView(QPlainTextEdit):
         """Add a piece of the model's answer; the cost does not depend on the text's length."""
         if not text:
             return
-        pieces = [(text, "text")]
         if self._labels_answer:
             self._labels_answer = False
-            pieces.insert(0, ("\n\nModel\n", "label"))
-        self._insert(pieces)
+            self._insert([("\n\nModel\n", "label")])
+        if self._answer_at is None:
+            self._answer_at = self.document().characterCount() - 1
+        self._insert([(text, "text")])
 
     def end_turn(self) -> None:
         """Note that the answer is complete."""
@@ -119,12 +141,21 @@ class StreamView(QPlainTextEdit):
 
     def clear_all(self) -> None:
         self._labels_answer = self._after_cr = False
+        self._answer_at = None
+        self.mark(None)
         self.clear()
         self.updateGeometry()
 
     def scroll_to_end(self) -> None:
         bar = self.verticalScrollBar()
         bar.setValue(bar.maximum())
+
+    def mark(self, difference: Difference | None) -> None:
+        """Mark where the last answer differs from another; None: nothing."""
+        if difference == self._difference:
+            return
+        self._difference = difference
+        self._show_marks()
 
     # Overrides
 
@@ -207,6 +238,31 @@ class StreamView(QPlainTextEdit):
         self._after_cr = text.endswith("\r")
         paragraphs.insert(cursor, visible(text), shape)
 
+    def _show_marks(self) -> None:
+        """Draw the marks, which change nothing in the document."""
+        difference, start = self._difference, self._answer_at
+        if difference is None or start is None:
+            self.setExtraSelections([])
+            return
+        spans = difference.spans[:_MOST_MARKS]
+        ends = sorted({end for span in (difference.first, *spans) for end in span})
+        block = self.document().findBlock(start)
+        places = dict(zip(ends, paragraphs.positions(block, start, ends), strict=True))
+        marks = [self._marked(places[low], places[high], "warning") for low, high in spans]
+        low, high = difference.first
+        self.setExtraSelections([*marks, self._marked(places[low], places[high], "danger")])
+
+    def _marked(self, low: int, high: int, tone: str) -> QTextEdit.ExtraSelection:
+        cursor, shape = QTextCursor(self.document()), QTextCharFormat()
+        cursor.setPosition(low)
+        cursor.setPosition(high, QTextCursor.MoveMode.KeepAnchor)
+        shape.setBackground(theme.color(f"{tone}_back"))
+        shape.setUnderlineStyle(QTextCharFormat.UnderlineStyle.SingleUnderline)
+        shape.setUnderlineColor(theme.color(tone))
+        mark = QTextEdit.ExtraSelection()
+        mark.cursor, mark.format = cursor, shape
+        return mark
+
     def _at_end(self) -> bool:
         bar = self.verticalScrollBar()
         return bar.value() >= bar.maximum() - 1
@@ -224,7 +280,8 @@ class StreamView(QPlainTextEdit):
             )
 
     def _recolor(self) -> None:
-        """Give labels and prompts the new theme's colours."""
+        """Give labels, prompts and marks the new theme's colours."""
+        self._show_marks()
         cursor = QTextCursor(self.document())
         cursor.beginEditBlock()
         block = self.document().begin()

@@ -64,6 +64,7 @@ class SettingsController(QObject):
         window.plot.set_view(values.plot_view)
         window.actions.keep_standby.setChecked(values.keep_standby)
         window.plot.floor.setChecked(values.plot_floor)
+        window.actions.differences.setChecked(values.mark_differences)
         if values.window_geometry:
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
         window.restore_state(_bytes(values.window_state))
@@ -98,6 +99,7 @@ class SettingsController(QObject):
                 plot_view=window.plot.view(),
                 keep_standby=window.actions.keep_standby.isChecked(),
                 plot_floor=window.plot.floor.isChecked(),
+                mark_differences=window.actions.differences.isChecked(),
                 lanes=tuple(lane.config for lane in self._lanes.lanes),
             )
         except PlaygroundError as error:
@@ -121,6 +123,7 @@ class SettingsController(QObject):
             timing=window.options.timing(),
             plot_view=window.plot.view(),
             plot_floor=window.plot.floor.isChecked(),
+            mark_differences=window.actions.differences.isChecked(),
             keep_standby=window.actions.keep_standby.isChecked(),
             code_consents=self._settings.stored("code_consents"),
         )
@@ -152,6 +155,8 @@ class SettingsController(QObject):
                 window.plot.set_view(value)
             case "plot_floor":
                 window.plot.floor.setChecked(value)
+            case "mark_differences":
+                window.actions.differences.setChecked(value)
             case "keep_standby":
                 window.actions.keep_standby.setChecked(value)
         if self._keep:

@@ -60,6 +60,7 @@ _LABELS = {
     "timing": "Lanes run",
     "plot_view": "Plot",
     "plot_floor": "Show the floor",
+    "mark_differences": "Mark differences",
     "keep_standby": "Keep a standby engine",
     "keep_history": "Keep runs in the history",
     "history_limit_mb": "Size of the history",

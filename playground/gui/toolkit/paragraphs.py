@@ -6,6 +6,8 @@ characters and minutes at a million.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from PySide6.QtGui import QTextBlock, QTextBlockFormat, QTextCharFormat, QTextCursor, QTextFormat
 
 #: A paragraph of this length is broken at its next space …
@@ -48,6 +50,34 @@ def text_between(block: QTextBlock, start: int, end: int) -> str:
         parts.append(_part(block, start, end))
         block = block.next()
     return "".join(parts).replace("\u2028", "\n")
+
+
+def positions(block: QTextBlock, start: int, offsets: Sequence[int]) -> list[int]:
+    """Return the document's positions of characters of a text that begins at `start`.
+
+    `offsets` ascend; they count characters, breaks inserted here left out. Positions count
+    UTF-16 units. What lies behind the end is there.
+    """
+    found: list[int] = []
+    pending = iter(offsets)
+    offset = next(pending, None)
+    count, end = 0, start
+    while block.isValid() and offset is not None:
+        text, base = block.text(), block.position()
+        if base < start:
+            text, base = _part(block, start, base + block.length() - 1), start
+        while offset is not None and offset <= count + len(text):
+            found.append(base + len(text[: offset - count].encode("utf-16-le")) // 2)
+            offset = next(pending, None)
+        count += len(text)
+        block = block.next()
+        if not block.blockFormat().boolProperty(_BROKEN):
+            count += 1
+        end = base + len(text.encode("utf-16-le")) // 2
+    while offset is not None:
+        found.append(end)
+        offset = next(pending, None)
+    return found
 
 
 def _pieces(line: str, used: int) -> list[str]:

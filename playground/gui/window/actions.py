@@ -63,6 +63,12 @@ class Actions(QObject):
         self.enlarge_lane = make(
             "&Enlarge lane", "F11", "enlarge", "Show the current lane alone, or all again"
         )
+        self.compare_lane = make(
+            "&Compare with this lane",
+            "",
+            "star",
+            "Make the current lane the reference (★) that the others are compared with",
+        )
         self.move_lane_left = make(
             "Move lane &left", "Ctrl+Shift+Left", "left", "Move the current lane to the left"
         )
@@ -119,6 +125,7 @@ class Actions(QObject):
             (self.duplicate_lane, LaneCommand.DUPLICATE),
             (self.remove_lane, LaneCommand.REMOVE),
             (self.enlarge_lane, LaneCommand.ENLARGE),
+            (self.compare_lane, LaneCommand.REFERENCE),
             (self.move_lane_left, LaneCommand.MOVE_LEFT),
             (self.move_lane_right, LaneCommand.MOVE_RIGHT),
             (self.choose_model, LaneCommand.CHOOSE_MODEL),
@@ -159,6 +166,14 @@ class Actions(QObject):
         for action in (self.toggle_sidebar, self.toggle_plot):
             action.setCheckable(True)
             action.setChecked(True)
+        self.differences = make(
+            "Mark &differences",
+            "",
+            "",
+            "Mark where the lanes' answers differ from the reference lane's (★)",
+        )
+        self.differences.setCheckable(True)
+        self.differences.setChecked(True)
         self.reading = make(
             "&Reading view", "F9", "", "Give the lanes' texts the whole window, or show all again"
         )

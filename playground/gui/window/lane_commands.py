@@ -10,6 +10,7 @@ from PySide6.QtGui import QAction
 
 from playground.gui.environments.entry import EnvironmentsEntry
 from playground.gui.lanes.commands import LaneCommand
+from playground.gui.lanes.differences import DifferencesController
 from playground.gui.lanes.lanes import LanesController
 from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.models.controller import ModelsController
@@ -25,6 +26,7 @@ class LaneCommands(QObject):
         lanes: LanesController,
         models: ModelsController,
         prompt: PromptController,
+        differences: DifferencesController,
         remote_code: RemoteCodeController,
         environments: EnvironmentsEntry,
         parent: QObject | None = None,
@@ -33,6 +35,7 @@ class LaneCommands(QObject):
         self._lanes = lanes
         self._models = models
         self._prompt = prompt
+        self._differences = differences
         self._remote_code = remote_code
         self._environments = environments
         lanes.added.connect(self._watch)
@@ -74,6 +77,8 @@ class LaneCommands(QObject):
                 self._lanes.move(presenter, -1)
             case LaneCommand.MOVE_RIGHT:
                 self._lanes.move(presenter, 1)
+            case LaneCommand.REFERENCE:
+                self._differences.choose(presenter)
             case LaneCommand.ENLARGE:
                 self._lanes.enlarge(presenter)
             case _:

@@ -177,10 +177,10 @@ class MainWindow(QMainWindow):
                 a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model,
                 a.load_lane, a.unload_lane, a.lane_memory, a.regenerate_lane,
                 a.environments, a.quantize, None,
-                a.enlarge_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
+                a.enlarge_lane, a.compare_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
             ),
             "&View": (
-                a.reading, a.toggle_sidebar, a.toggle_plot, None,
+                a.reading, a.differences, a.toggle_sidebar, a.toggle_plot, None,
                 a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
                 None, themes,
             ),
