@@ -117,7 +117,7 @@ class Reopening(QObject):
         lanes.arranged.emit()  # which lanes' figures belong together has changed
         self._prompt.set_mode(shown.mode)
         self._prompt.set_prompt_text(shown.typed)
-        self._prompt.set_system_prompt(shown.system)
+        self._prompt.system.set_text(shown.system)
         self._prompt.set_notice("")
         self._options.set_options(shown.options)
         self._options.set_timing(shown.timing)

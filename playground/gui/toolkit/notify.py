@@ -17,7 +17,6 @@ class Notify(QObject):
 
     message = Signal(str, str, str)  # text, Level, remedy
     outdated = Signal(str)  # the text of a message that no longer holds
-
     offered = Signal(str, str, object)  # text, the action's label, what it does
 
     def offer(self, text: str, label: str, do: Callable[[], None]) -> None:
