@@ -26,3 +26,8 @@ GROUP_SIZES = (32, 64, 128, 256, -1)
 #: Least and most pieces of calibration text, and tokens of each.
 SAMPLES = (1, 1024)
 LENGTHS = (16, 8192)
+
+# Scoring a text
+
+#: The longest window (tokens) that is chosen by itself.
+LONGEST_WINDOW = 2048

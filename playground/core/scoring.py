@@ -10,11 +10,10 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from playground.core.choices import LONGEST_WINDOW
 from playground.core.errors import OptionsError
 from playground.core.facts import VerifiedPrecision
 
-#: The longest window (tokens) that is chosen by itself.
-LONGEST_WINDOW = 2048
 #: Tokens of the text that the self-check reads one by one.
 SELF_CHECK_TOKENS = 64
 

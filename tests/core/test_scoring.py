@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from playground.core.choices import LONGEST_WINDOW
 from playground.core.errors import OptionsError
-from playground.core.scoring import LONGEST_WINDOW, ScoreRequest, Window, sizes_of, windows_of
+from playground.core.scoring import ScoreRequest, Window, sizes_of, windows_of
 
 
 @pytest.mark.parametrize("tokens", [1, 2, 7, 8, 9, 30])

@@ -68,7 +68,12 @@ FAULTS = (
     "hang",  # ignore cancel, the end of input and SIGTERM
 )
 #: Activities of quantizing, which a scripted engine lacks.
-_NOT_SCRIPTED = (Activity.MEASURING_LAYER, Activity.CALIBRATING, Activity.WRITING)
+_NOT_SCRIPTED = (
+    Activity.MEASURING_LAYER,
+    Activity.CALIBRATING,
+    Activity.WRITING,
+    Activity.SCORING,
+)
 PHASES = (*(a.name.lower() for a in Activity if a not in _NOT_SCRIPTED), "unloading")
 #: Tokens sent before a fault at "generating" strikes.
 TOKENS_BEFORE_FAULT = 20

@@ -13,7 +13,7 @@ from playground.cli.options import (
     precision_list,
 )
 from playground.core import founding
-from playground.core.scoring import LONGEST_WINDOW
+from playground.core.choices import LONGEST_WINDOW
 
 
 def add_eval(commands: Commands) -> None:

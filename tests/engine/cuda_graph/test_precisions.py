@@ -12,7 +12,7 @@ import torch
 from safetensors.torch import load_file
 from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer
 
-from playground.core.facts import LoadedModel, LoadRequest
+from playground.core.facts import LoadedModel, LoadRequest, TokenRules
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import (
@@ -32,8 +32,10 @@ from playground.engine.decoding.decoder import Decoder
 from playground.engine.decoding.kv_cache import KVCache
 from playground.engine.loading.gptq_int4 import Int4Linear, unpack
 from playground.engine.loading.verify import verify
+from playground.engine.prompts.process import PromptEncoder
 from playground.engine.serving.answering import Answering, Session
 from playground.engine.serving.choose_decoder import choose_decoder
+from playground.engine.serving.detokenize import token_texts
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.sender import Sender
 from tests.benchmarks import device_models
@@ -159,7 +161,17 @@ class Told:
             has_chat_template=False, load_s={}, memory_bytes=0,
         )  # fmt: skip
         tokenizer = AutoTokenizer.from_pretrained(folder)
-        self._session = Session(model, tokenizer, decoder, loaded, {})
+        self._session = Session(
+            model,
+            tokenizer,
+            PromptEncoder(tokenizer),
+            token_texts(tokenizer),
+            TokenRules(),
+            decoder,
+            loaded,
+            versions={},
+            beyond={},
+        )
 
     def run(self, text: str, inbox: Inbox | None = None, **options: Any) -> list[Event]:
         reading, writing = os.pipe()
