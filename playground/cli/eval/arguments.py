@@ -12,7 +12,6 @@ from playground.cli.options import (
     precision,
     precision_list,
 )
-from playground.core import founding
 from playground.core.choices import LONGEST_WINDOW
 
 
@@ -34,9 +33,9 @@ def add_eval(commands: Commands) -> None:
     text.add_argument(
         "--precisions",
         type=precision_list,
-        default=founding.PRECISIONS,
+        default=(),
         metavar="P,P",
-        help=f"of: {PRECISIONS} (default: {','.join(founding.PRECISIONS)})",
+        help=f"of: {PRECISIONS} (bf16,int8,gptq)",
     )
     text.add_argument(
         "--reference",

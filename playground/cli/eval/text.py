@@ -13,6 +13,7 @@ from playground.cli.interrupts import interrupting
 from playground.cli.lanes import Lane, open_lanes
 from playground.client.score_texts import score_text
 from playground.client.session import Interrupted, Session
+from playground.core import founding
 from playground.core.comparison import default_reference
 from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.format import NOTHING, percent_text, three_digits
@@ -42,7 +43,7 @@ def text(args: argparse.Namespace) -> int:
     console = Console(json=args.json)
     request = ScoreRequest(text=read_text(args.file), window=args.window, stride=args.stride)
     request.check()
-    precisions = args.precisions
+    precisions = args.precisions or founding.PRECISIONS
     reference = args.reference or precisions[default_reference(precisions)]
     if reference not in precisions:
         precisions = (reference, *precisions)
