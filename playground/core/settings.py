@@ -33,7 +33,7 @@ DEFAULT_LANES = (
 
 
 #: The settings that the settings dialog shows as choices and switches.
-IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "keep_standby")
+IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "token_details", "keep_standby")
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -87,6 +87,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     plot_floor: Annotated[
         bool, Meta(description="Whether the plot shows the least time that each token can take.")
     ] = True
+    token_details: Annotated[
+        bool,
+        Meta(description="Whether each token comes with its probability and its alternatives."),
+    ] = True
+    colour_probability: Annotated[
+        bool, Meta(description="Whether the texts are shaded where the model was unsure.")
+    ] = False
     environments: Annotated[
         tuple[EngineEnvironment, ...],
         Meta(max_length=MAX_ENVIRONMENTS, description="Other Pythons that lanes can run in."),

@@ -50,6 +50,8 @@ class SettingsController(QObject):
         window.plot.set_view(values.plot_view)
         window.actions.keep_standby.setChecked(values.keep_standby)
         window.plot.floor.setChecked(values.plot_floor)
+        window.options.token_details = values.token_details
+        window.actions.colour_probability.setChecked(values.colour_probability)
         if values.window_geometry:
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
         window.restore_state(_bytes(values.window_state))
@@ -82,6 +84,7 @@ class SettingsController(QObject):
                 plot_view=window.plot.view(),
                 keep_standby=window.actions.keep_standby.isChecked(),
                 plot_floor=window.plot.floor.isChecked(),
+                colour_probability=window.actions.colour_probability.isChecked(),
                 lanes=tuple(lane.config for lane in self._lanes.lanes),
             )
         except PlaygroundError as error:
@@ -101,6 +104,8 @@ class SettingsController(QObject):
             plot_view=window.plot.view(),
             plot_floor=window.plot.floor.isChecked(),
             keep_standby=window.actions.keep_standby.isChecked(),
+            token_details=window.options.token_details,
+            colour_probability=window.actions.colour_probability.isChecked(),
             code_consents=self._settings.stored("code_consents"),
         )
         places = {
@@ -130,6 +135,10 @@ class SettingsController(QObject):
                 window.plot.set_view(value)
             case "plot_floor":
                 window.plot.floor.setChecked(value)
+            case "token_details":
+                window.options.token_details = value
+            case "colour_probability":
+                window.actions.colour_probability.setChecked(value)
             case "keep_standby":
                 window.actions.keep_standby.setChecked(value)
         if self._keep:

@@ -43,6 +43,7 @@ _LABELS = {
     "timing": "Lanes run",
     "plot_view": "Plot",
     "plot_floor": "Show the floor",
+    "token_details": "Probability of each token",
     "keep_standby": "Keep a standby engine",
 }
 

@@ -180,7 +180,7 @@ class MainWindow(QMainWindow):
                 a.enlarge_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
             ),
             "&View": (
-                a.reading, a.toggle_sidebar, a.toggle_plot, None,
+                a.reading, a.toggle_sidebar, a.toggle_plot, a.colour_probability, None,
                 a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
                 None, themes,
             ),
