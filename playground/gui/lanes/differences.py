@@ -107,10 +107,14 @@ class DifferencesController(QObject):
 def difference_text(found: Agreement, tokens: int, reference: str, ended: bool) -> str:
     """Return how far an answer of `tokens` tokens agrees with the reference's, in words."""
     if not found.whole:
-        return f"agrees with {reference} for {found.tokens:,} of {tokens:,} tokens"
+        return f"agrees with {reference} for {found.tokens:,} of {_tokens(tokens)}"
     if ended:
-        return f"the same {found.tokens:,} tokens as {reference}"
-    return f"agrees with {reference} so far, {found.tokens:,} tokens"
+        return f"the same {_tokens(found.tokens)} as {reference}"
+    return f"agrees with {reference} so far, {_tokens(found.tokens)}"
+
+
+def _tokens(count: int) -> str:
+    return "1 token" if count == 1 else f"{count:,} tokens"
 
 
 def _comparable(presenter: LanePresenter, reference: LanePresenter) -> bool:
