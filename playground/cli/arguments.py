@@ -165,6 +165,13 @@ def _add_run(commands: Commands) -> None:
         metavar="NAME",
         help="run in another Python, see `playground env`",
     )
+    run.add_argument(
+        "--top",
+        type=integer,
+        default=0,
+        metavar="N",
+        help="with --json: each token's log-probability, its rank and the N likeliest tokens",
+    )
     run.add_argument("--private", action="store_true", help="do not keep the run in the history")
     run.add_argument(
         "--ignore-eos", action="store_true", help="do not stop before --new-tokens tokens"

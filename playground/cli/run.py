@@ -30,6 +30,7 @@ from playground.core.model.checkpoint import read_checkpoint
 from playground.core.protocol import Activity, Event, Finished, Progress, Started, Tokens
 from playground.core.settings import SettingsStore
 from playground.core.system import paths
+from playground.core.token_record import TokenDetail, detail_fields
 from playground.history.recorder import RunRecorder
 from playground.history.records import RunRequest, RunState
 from playground.history.writer import HistoryWriter
@@ -49,7 +50,14 @@ def run(args: argparse.Namespace) -> int:
         )
     known = SettingsStore().values.environments if args.environment else ()
     engine = process_of(args.environment, known)
-    session = Session(lambda event: show(event, console), engine)
+    details: list[TokenDetail] = []
+
+    def observe(event: Event) -> None:
+        show(event, console)
+        if isinstance(event, Tokens):
+            details.extend(event.details)
+
+    session = Session(observe, engine)
     with interrupting([session]) as interrupts, session:
         loaded = load_model(
             session,
@@ -64,7 +72,7 @@ def run(args: argparse.Namespace) -> int:
             answer = session.generate(prompt, options)
             if kept is not None:
                 kept.answered(0, answer, loaded.floor)
-    _print_answer(answer, loaded, console)
+    _print_answer(answer, loaded, details, console)
     if loaded.mismatch:
         console.warn(f"{loaded.mismatch} Choose the precision that really runs.")
     if interrupts.requested:
@@ -139,6 +147,7 @@ def generation_options(args: argparse.Namespace) -> GenerationOptions:
         repetition_penalty=args.repetition_penalty,
         stop=tuple(args.stop),
         ignore_eos=args.ignore_eos,
+        top=args.top,
         **sampling,
     )
     options.check()
@@ -177,8 +186,9 @@ def show(event: Event, console: Console) -> None:
         case Started(prompt_tokens=count):
             console.event("started", prompt_tokens=count)
             console.end_status()
-        case Tokens(ids=ids, texts=texts, times=times):
-            console.event("tokens", ids=ids, texts=texts, times=times)
+        case Tokens(ids=ids, texts=texts, times=times, details=details):
+            more = {"details": detail_fields(details)} if details else {}
+            console.event("tokens", ids=ids, texts=texts, times=times, **more)
             console.stream("".join(texts))
         case Finished(tail=tail):
             console.stream(tail)
@@ -189,7 +199,9 @@ def _where(answer: Answer) -> str:
     return f"environment {answer.stamp.environment} · " if answer.stamp.environment else ""
 
 
-def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None:
+def _print_answer(
+    answer: Answer, loaded: LoadedModel, details: list[TokenDetail], console: Console
+) -> None:
     console.print()
     name = loaded.request.precision.value
     for line in table(
@@ -201,4 +213,5 @@ def _print_answer(answer: Answer, loaded: LoadedModel, console: Console) -> None
         f"{len(answer.token_ids)} tokens, {answer.ending} · seed {stamp.options.seed} · "
         f"{stamp.decoder_text} · {_where(answer)}commit {stamp.commit or 'none'}"
     )
-    console.event("finished", **answer_fields(answer, loaded.floor))
+    more = {"token_details": detail_fields(details)} if details else {}
+    console.event("finished", **answer_fields(answer, loaded.floor), **more)

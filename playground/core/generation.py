@@ -42,7 +42,8 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
 
     `top_k=0`, `top_p=1`, `min_p=0` and `repetition_penalty=1` each switch their filter off.
     With `greedy` the sampling values are ignored. With `ignore_eos` generation goes on to
-    `max_new_tokens`, for measurements of a fixed length.
+    `max_new_tokens`, for measurements of a fixed length. `top` is how many of the likeliest tokens
+    are sent with each token, beside its log-probability and rank (`TokenDetail`); 0: none of these.
     """
 
     max_new_tokens: int = 128
@@ -55,6 +56,7 @@ class GenerationOptions(msgspec.Struct, frozen=True, kw_only=True):
     stop: tuple[str, ...] = ()
     seed: int = 0
     ignore_eos: bool = False
+    top: int = 0
 
     def check(self) -> None:
         """Raise OptionsError that names the first option out of range, its range and its value."""
@@ -87,6 +89,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "min_p": (0.0, 0.999),
     "repetition_penalty": (0.1, 10.0),
     "seed": (0, 2**31 - 1),
+    "top": (0, 20),
 }
 LABELS = {
     "max_new_tokens": "New tokens",
@@ -96,6 +99,7 @@ LABELS = {
     "min_p": "Min-p",
     "repetition_penalty": "Repetition penalty",
     "seed": "Seed",
+    "top": "Alternatives of each token",
 }
 
 

@@ -18,8 +18,9 @@ from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
 from playground.core.scoring import ScoreRequest, TextScore
+from playground.core.token_record import TokenDetail, TokenRecord
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 MAGIC = b"LMP1"
 #: No message is larger; a greater length means that the stream is not frames.
 MAX_BODY = 64 * 1024 * 1024
@@ -65,13 +66,18 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate", kw_only=True):
-    """Generate from a prompt. `sent_at` is time.monotonic() of the sender (one clock a machine)."""
+    """Generate from a prompt. `sent_at` is time.monotonic() of the sender (one clock a machine).
+
+    `prefix_ids` are tokens of the answer that are given: they follow the prompt's own, and count
+    as its tokens.
+    """
 
     request_id: int
     prompt: Prompt
     options: GenerationOptions
     timing: Timing = "in turn"
     sent_at: float
+    prefix_ids: tuple[int, ...] = ()
 
 
 class MeasureQuantizing(msgspec.Struct, frozen=True, tag="measure quantizing"):
@@ -155,12 +161,18 @@ class Tokens(msgspec.Struct, frozen=True, tag="tokens"):
 
     The three have the same length. `times` are seconds since the request's `sent_at`. A text
     may be "" (part of a character, or held back as the possible start of a stop string).
+    `details` have that length too, or are empty where the options ask for no alternatives.
     """
 
     request_id: int
     ids: tuple[int, ...]
     texts: tuple[str, ...]
     times: tuple[float, ...]
+    details: tuple[TokenDetail, ...] = ()
+
+    @property
+    def record(self) -> TokenRecord:
+        return TokenRecord(self.ids, self.texts, self.times, self.details)
 
 
 class Finished(msgspec.Struct, frozen=True, tag="finished"):

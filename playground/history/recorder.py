@@ -30,8 +30,7 @@ class RunRecorder:
         key = self._answers.get(position)
         if key is None or not batches:
             return
-        parts = [TokenRecord(batch.ids, batch.texts, batch.times) for batch in batches]
-        self._writer.add_tokens(key, TokenRecord.joined(parts))
+        self._writer.add_tokens(key, TokenRecord.joined(batch.record for batch in batches))
 
     def answered(self, position: int, answer: Answer, floor: Floor | None) -> None:
         """A lane's answer has ended."""

@@ -25,7 +25,7 @@ PROMPT = "The old house stood at"
 
 
 def test_json_lines_end_with_the_whole_answer() -> None:
-    arguments = ("--prompt", PROMPT, "--new-tokens", "12", "--ignore-eos", "--json")
+    arguments = ("--prompt", PROMPT, "--new-tokens", "12", "--ignore-eos", "--top", "2", "--json")
     done = playground_process("run", *arguments)
     assert done.returncode == 0, done.stderr
     assert done.stderr == b""
@@ -46,6 +46,11 @@ def test_json_lines_end_with_the_whole_answer() -> None:
     assert last["ttft_s"] == times[0]
     assert np.allclose(last["itl_s"], np.diff(times))
     assert last["decode_tok_s"] == pytest.approx(11 / (times[-1] - times[0]))
+    details = [detail for line in tokens for detail in line["details"]]
+    assert details == last["token_details"]
+    assert [detail["rank"] for detail in details] == [1] * 12
+    assert [detail["top"][0]["id"] for detail in details] == last["token_ids"]
+    assert all(len(detail["top"]) == 2 for detail in details)
     loaded = next(line for line in lines if line["event"] == "loaded")
     assert loaded["verified_precision"] == "bf16"
     assert loaded["verified"]["modules"]

@@ -21,6 +21,7 @@ from playground.core.protocol import (
     encode,
     event_decoder,
 )
+from playground.core.token_record import Alternative, TokenDetail
 from tests.support.frames import read_messages
 
 COMMANDS = [
@@ -34,6 +35,7 @@ COMMANDS = [
     Cancel(request_id=2),
     Quit(),
 ]
+DETAIL = TokenDetail(-0.25, 2, (Alternative(5, "b\ufffd", -0.125), Alternative(4, "a", -0.25)))
 
 
 @pytest.mark.parametrize("piece", [1, 3, 1000])
@@ -47,7 +49,7 @@ def test_messages_are_read_from_pieces_of_any_size(piece: int) -> None:
 
 
 def test_messages_end_with_the_stream() -> None:
-    events = [Progress(Activity.IMPORTING), Tokens(1, (4,), ("a",), (0.1,))]
+    events = [Progress(Activity.IMPORTING), Tokens(1, (4,), ("a",), (0.1,), (DETAIL,))]
     stream = io.BytesIO(b"".join(map(encode, events)))
     assert list(read_messages(stream, event_decoder())) == events
 

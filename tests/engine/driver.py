@@ -97,7 +97,7 @@ class Engine:
         event = self.until(Loaded)
         return event.model if isinstance(event, Loaded) else event
 
-    def send(self, prompt: Prompt | str, **options: Any) -> int:
+    def send(self, prompt: Prompt | str, prefix_ids: tuple[int, ...] = (), **options: Any) -> int:
         """Send a prompt; return the request's id."""
         self.last_id += 1
         self.process.send(
@@ -106,6 +106,7 @@ class Engine:
                 prompt=RawPrompt(prompt) if isinstance(prompt, str) else prompt,
                 options=GenerationOptions(**options),
                 sent_at=time.monotonic(),
+                prefix_ids=prefix_ids,
             )
         )
         return self.last_id
@@ -120,8 +121,8 @@ class Engine:
                 return run
         raise AssertionError(f"the engine ended: {self.process.outcome().text}")
 
-    def ask(self, prompt: Prompt | str, **options: Any) -> Run:
-        self.send(prompt, **options)
+    def ask(self, prompt: Prompt | str, prefix_ids: tuple[int, ...] = (), **options: Any) -> Run:
+        self.send(prompt, prefix_ids, **options)
         return self.collect()
 
     def wait_for_tokens(self, count: int) -> None:

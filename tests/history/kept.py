@@ -8,7 +8,7 @@ from playground.core.facts import Answer, ModelSpec, Stamp, VerifiedPrecision
 from playground.core.generation import GenerationOptions
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
-from playground.core.token_record import TokenRecord
+from playground.core.token_record import Alternative, TokenDetail, TokenRecord
 from playground.history.records import RunRequest
 
 PRECISIONS = (Precision.BF16, Precision.INT8)
@@ -23,7 +23,8 @@ def tokens(*texts: str, first: int = 0) -> TokenRecord:
     """Return tokens of these texts; equal texts have equal ids."""
     ids = tuple(zlib.crc32(text.encode()) for text in texts)
     times = tuple(0.5 + number / 8 for number in range(first, first + len(texts)))
-    return TokenRecord(ids, texts, times)
+    details = tuple(TokenDetail(-0.5, 1, (Alternative(i, "x", -0.5),)) for i in ids)
+    return TokenRecord(ids, texts, times, details)
 
 
 def answer(kept: TokenRecord, precision: Precision | None = Precision.BF16) -> Answer:

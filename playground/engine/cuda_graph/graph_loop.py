@@ -23,7 +23,14 @@ from playground.engine.cuda_graph.graph_step import (
 )
 from playground.engine.cuda_graph.token_readback import TokenReadback, token_readback
 from playground.engine.decoding.cached_loop import ForwardStep
-from playground.engine.decoding.decoder import NOT_NUMBERS, Decoded, OnToken, Tell, silent
+from playground.engine.decoding.decoder import (
+    NOT_NUMBERS,
+    Decoded,
+    OnLogits,
+    OnToken,
+    Tell,
+    silent,
+)
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -139,6 +146,7 @@ class GraphDecoder:
         on_token: OnToken,
         should_stop: ShouldStop,
         reuse: bool = False,
+        on_logits: OnLogits | None = None,
     ) -> Decoded:
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         # A step reads every slot, so a text begins in the smallest bucket that fits.
@@ -154,6 +162,8 @@ class GraphDecoder:
         sampler = Sampler(self._model, ids, options)
         first = sampler.sample(logits)
         self._bucket.step.place(first.token, len(ids))
+        if on_logits is not None:
+            on_logits(logits.clone())
         self._readback.send(first)
         left = limit
         try:
@@ -161,7 +171,7 @@ class GraphDecoder:
                 # The next step is queued before the host waits for this token. If the text stops
                 # at this token, the next one is dropped.
                 if left > 1:
-                    self._queue_step(sampler, len(ids) + limit - left)
+                    self._queue_step(sampler, len(ids) + limit - left, on_logits)
                 token, score = self._readback.receive()
                 if not math.isfinite(score):
                     self._bucket.cache.clear()
@@ -190,7 +200,7 @@ class GraphDecoder:
                 layer.length = position + 1
             bucket.cache.append([token])
 
-    def _queue_step(self, sampler: Sampler, position: int) -> None:
+    def _queue_step(self, sampler: Sampler, position: int, on_logits: OnLogits | None) -> None:
         """Queue the step from the token at `position`, and the readback of the next token."""
         if position >= self._bucket.slots:
             # The larger bucket's step continues from this one's token.
@@ -203,6 +213,8 @@ class GraphDecoder:
         if not sampler.is_argmax:
             sampled = sampler.sample(step.logits)
             step.token.copy_(sampled.token[:, None])
+        if on_logits is not None:
+            on_logits(step.logits.clone())  # the next step overwrites them
         # The graph writes keys and values, but does not update the lengths.
         for layer in self._bucket.cache.layers:
             layer.length = position + 1

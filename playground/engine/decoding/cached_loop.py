@@ -11,7 +11,13 @@ import torch
 from transformers import PreTrainedModel
 
 from playground.core.generation import GenerationOptions
-from playground.engine.decoding.decoder import NOT_NUMBERS, Decoded, OnToken, Unprepared
+from playground.engine.decoding.decoder import (
+    NOT_NUMBERS,
+    Decoded,
+    OnLogits,
+    OnToken,
+    Unprepared,
+)
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -82,6 +88,7 @@ class CachedDecoder(Unprepared):
         on_token: OnToken,
         should_stop: ShouldStop,
         reuse: bool = False,
+        on_logits: OnLogits | None = None,
     ) -> Decoded:
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
@@ -99,6 +106,8 @@ class CachedDecoder(Unprepared):
             if not math.isfinite(float(sampled.score)):
                 self._cache.clear()
                 return Decoded(NOT_NUMBERS, began, reused)
+            if on_logits is not None:
+                on_logits(logits)
             on_token(token, time.monotonic())
             left -= 1
             if token in eos_ids:

@@ -13,7 +13,9 @@ from playground.engine.decoding.interruption import ShouldStop
 
 #: Called with each token's id and the time.monotonic() at which it was on the host.
 OnToken = Callable[[int, float], None]
-
+#: Called before each token with the logits [1, vocabulary] that it is sampled from, as the model
+#: gives them. The receiver may keep the tensor. The last call may have no token.
+OnLogits = Callable[[torch.Tensor], None]
 
 #: The stop reason where the logits are NaN or infinite, as after an overflow: no token follows.
 NOT_NUMBERS = "not numbers"
@@ -63,6 +65,7 @@ class Decoder(Protocol):
         on_token: OnToken,
         should_stop: ShouldStop,
         reuse: bool = False,
+        on_logits: OnLogits | None = None,
     ) -> Decoded:
         """Continue `ids` by at most `limit` tokens; seed the sampling from the options.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -18,7 +19,13 @@ from transformers import (
 )
 
 from playground.core.generation import GenerationOptions
-from playground.engine.decoding.decoder import NOT_NUMBERS, Decoded, OnToken, Unprepared
+from playground.engine.decoding.decoder import (
+    NOT_NUMBERS,
+    Decoded,
+    OnLogits,
+    OnToken,
+    Unprepared,
+)
 from playground.engine.decoding.interruption import (
     InterruptedForwardError,
     ShouldStop,
@@ -46,13 +53,17 @@ class GenerateDecoder(Unprepared):
         on_token: OnToken,
         should_stop: ShouldStop,
         reuse: bool = False,
+        on_logits: OnLogits | None = None,
     ) -> Decoded:
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
         began = time.monotonic()
         input_ids = torch.tensor([ids], dtype=torch.long, device=self._model.device)
         try:
-            with interruptible(self._layers, should_stop) as end_of_prompt:
+            with (
+                interruptible(self._layers, should_stop) as end_of_prompt,
+                _raw_logits(self._model, on_logits),
+            ):
                 tap = _TokenTap(limit, eos_ids, on_token, should_stop, end_of_prompt)
                 self._model.generate(  # type: ignore[operator]
                     input_ids=input_ids,
@@ -96,6 +107,26 @@ class _ForcedTokens(LogitsProcessor):
         # After the last token whatever comes is dropped.
         forced[:, self._ids[step] if step < len(self._ids) else 0] = 0.0
         return forced
+
+
+@contextmanager
+def _raw_logits(model: PreTrainedModel, on_logits: OnLogits | None) -> Iterator[None]:
+    """Inside the block, pass on the logits of each forward.
+
+    A logits processor of `generate` would see them after those that the options ask for.
+    """
+    if on_logits is None:
+        yield
+        return
+
+    def pass_on(module: torch.nn.Module, inputs: object, output: Any) -> None:
+        on_logits(output.logits[:, -1].clone())  # not a view: it would keep those of a whole prompt
+
+    handle = model.register_forward_hook(pass_on)
+    try:
+        yield
+    finally:
+        handle.remove()
 
 
 class _TokenTap(StoppingCriteria):

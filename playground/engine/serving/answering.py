@@ -6,6 +6,7 @@ import math
 import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cached_property
 
 import torch
 from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -17,9 +18,10 @@ from playground.engine.decoding.decoder import Decoded, Decoder
 from playground.engine.machine import memory
 from playground.engine.prompts.encode import EncodedPrompt, check_length
 from playground.engine.prompts.process import PromptEncoder
-from playground.engine.serving.detokenize import Detokenizer, TokenTexts
+from playground.engine.serving.detokenize import Detokenizer, TokenNames, TokenTexts
 from playground.engine.serving.stop_strings import StopFilter
-from playground.engine.serving.unknown_tokens import check_known
+from playground.engine.serving.token_details import DetailedTokens
+from playground.engine.serving.unknown_tokens import check_known, check_prefix
 from playground.engine.wire.inbox import Inbox
 from playground.engine.wire.sender import Sender
 
@@ -41,6 +43,11 @@ class Session:
     versions: dict[str, str]
     beyond: dict[int, str]
 
+    @cached_property
+    def names(self) -> TokenNames:
+        """The texts of single tokens."""
+        return TokenNames(self.texts)
+
 
 class Answering:
     """Carries out one Generate command."""
@@ -56,6 +63,9 @@ class Answering:
         self._texts: list[str] = []
         self._times: list[float] = []
         self._warm_up_s = 0.0
+        self._detailed: DetailedTokens | None = None
+        if top := command.options.top:
+            self._detailed = DetailedTokens(sender, command.request_id, top, session.names)
         now = time.monotonic()
         # A time from another machine's clock would falsify every figure.
         plausible = math.isfinite(command.sent_at) and command.sent_at <= now
@@ -71,9 +81,12 @@ class Answering:
         reason = ""
         if isinstance(encoded, str):
             reason, encoded = encoded, EncodedPrompt([])
-        ids = encoded.ids
+        ids = [*encoded.ids, *command.prefix_ids]
         check_length(ids, context)
         check_known(ids, session.beyond)
+        check_prefix(command.prefix_ids, session.model)
+        for token_id in command.prefix_ids:
+            self._detokenizer.feed(token_id)  # the answer's text goes on from theirs
         self._sender.send(Started(command.request_id, len(ids)))
         requested = command.options.max_new_tokens
         limit = min(requested, context - len(ids)) if context else requested
@@ -90,8 +103,11 @@ class Answering:
                 self._take,
                 self._reason_to_stop,
                 reuse=_continues(command.prompt),
+                on_logits=self._detailed.logits if self._detailed is not None else None,
             )
         )
+        if self._detailed is not None:
+            self._detailed.send()
         tail = ""
         if not self._filter.stopped:
             tail = self._filter.feed(self._detokenizer.flush()) + self._filter.flush()
@@ -140,7 +156,10 @@ class Answering:
         self._ids.append(token_id)
         self._texts.append(text)
         self._times.append(since_sent)
-        self._sender.token(self._command.request_id, token_id, text, since_sent)
+        if self._detailed is not None:
+            self._detailed.token(token_id, text, since_sent)
+        else:
+            self._sender.token(self._command.request_id, token_id, text, since_sent)
 
     def _text(self, token_id: int) -> str:
         """Return the text that the token makes certain, less what may begin a stop string."""

@@ -19,6 +19,8 @@ _MAX_INCOMPLETE = 3
 _MAX_PENDING = 32
 #: A run of byte tokens is held back to its end, or to this length: some 20 characters.
 _MAX_RUN = 64
+#: Ids among which a letter is looked for: vocabularies begin with bytes and letters.
+_SEARCHED = 2000
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,37 @@ class TokenTexts:
     special: Mapping[int, str] = field(default_factory=dict)
     bytes: frozenset[int] = frozenset()
     known: Callable[[int], bool] = lambda _: True
+
+
+class TokenNames:
+    """The texts of single tokens as they appear inside a text, with a leading space for example."""
+
+    def __init__(self, tokens: TokenTexts) -> None:
+        self._tokens = tokens
+        self._known: dict[int, str] = {}
+        # Decoders treat the start of a text specially, so each token follows a letter.
+        self._before = next((i for i in range(_SEARCHED) if self._is_letter(i)), None)
+
+    def __getitem__(self, token_id: int) -> str:
+        """Return a token's text: "" of an unknown one, \ufffd of a part of a character."""
+        text = self._known.get(token_id)
+        if text is None:
+            text = self._known[token_id] = self._text(token_id)
+        return text
+
+    def _text(self, token_id: int) -> str:
+        if token_id in self._tokens.special:
+            return self._tokens.special[token_id]
+        if not self._tokens.known(token_id):
+            return ""
+        if self._before is None:
+            return self._tokens.decode([token_id])
+        return self._tokens.decode([self._before, token_id])[1:]
+
+    def _is_letter(self, token_id: int) -> bool:
+        usable = self._tokens.known(token_id) and token_id not in self._tokens.special
+        text = self._tokens.decode([token_id]) if usable else ""
+        return len(text) == 1 and text.isascii() and text.isalpha()
 
 
 class Detokenizer:

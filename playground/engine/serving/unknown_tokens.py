@@ -30,3 +30,13 @@ def check_known(ids: Sequence[int], beyond: Mapping[int, str]) -> None:
             "Leave that text out of the prompt or its template, or use the tokenizer of the model "
             "that this one was made from.",
         )
+
+
+def check_prefix(ids: Sequence[int], model: PreTrainedModel) -> None:
+    """Raise OptionsError where a token to continue from is none of the model's."""
+    table: Any = model.get_input_embeddings()
+    if not all(0 <= i < len(table.weight) for i in ids):
+        raise OptionsError(
+            "The answer to continue has tokens that the model does not know.",
+            "Continue it with the model that gave it.",
+        )

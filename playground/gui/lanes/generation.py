@@ -12,7 +12,7 @@ from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.lane import LaneConfig
 from playground.core.protocol import Generate, Tokens
-from playground.core.token_record import TokenRecord
+from playground.core.token_record import TokenDetail, TokenRecord
 from playground.core.trace import LatencyFigures, LatencyTrace
 
 
@@ -29,6 +29,7 @@ class Generation:
     trace: LatencyTrace = field(default_factory=LatencyTrace)
     ids: list[int] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)  # what each token released
+    details: list[TokenDetail] = field(default_factory=list)  # of each token, or empty
     prompt_tokens: int = 0
     started: bool = False  # its Started event has arrived; tokens count from then on
     ended: bool = False  # with an answer, or without
@@ -65,9 +66,11 @@ class Generation:
             self.trace.extend(batch.times)
             self.ids.extend(batch.ids)
             self.texts.extend(batch.texts)
+            self.details.extend(batch.details)
         return "".join(piece for batch in batches for piece in batch.texts)
 
     @property
     def record(self) -> TokenRecord:
         """The tokens so far; each access copies them."""
-        return TokenRecord(tuple(self.ids), tuple(self.texts), tuple(self.trace.times.tolist()))
+        times = tuple(self.trace.times.tolist())
+        return TokenRecord(tuple(self.ids), tuple(self.texts), times, tuple(self.details))

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from playground.core.answer_figures import answer_fields
+from playground.core.token_record import detail_fields
 from playground.history.records import KeptAnswer
 from playground.history.report.summary import LaneReport, RunReport
 
@@ -46,7 +47,12 @@ def _lane(lane: LaneReport) -> dict[str, Any]:
 
 
 def _answer(kept: KeptAnswer) -> dict[str, Any]:
-    tokens = {"token_texts": list(kept.tokens.texts), "token_times_s": list(kept.tokens.times)}
+    tokens: dict[str, Any] = {
+        "token_texts": list(kept.tokens.texts),
+        "token_times_s": list(kept.tokens.times),
+    }
+    if kept.tokens.details:
+        tokens["token_details"] = detail_fields(kept.tokens.details)
     if kept.answer is None:
         return {"text": kept.text, "token_ids": list(kept.tokens.ids), **tokens}
     return {**answer_fields(kept.answer, kept.floor), **tokens}

@@ -14,6 +14,7 @@ from playground.core.facts import Answer, LoadedModel
 from playground.core.generation import ChatPrompt, Message, RawPrompt
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Cancel, Event, Progress, Started, Tokens
+from playground.core.token_record import TokenRecord
 from tests.engine import reference as plain
 from tests.engine.decoders import assert_as_reference
 from tests.engine.driver import NEW_TOKENS, PROMPTS, Engine
@@ -222,3 +223,30 @@ def test_a_second_load_is_refused(engine: Engine) -> None:
     failed = engine.load(loaded.folder, loaded.requested_precision)  # type: ignore[arg-type]
     assert "another" in str(failed)
     assert engine.ask(PROMPT, max_new_tokens=1).answer.text
+
+
+def test_every_token_has_its_details_where_they_are_asked_for(engine: Engine) -> None:
+    plain_run = engine.ask(PROMPT, max_new_tokens=40, ignore_eos=True)
+    run = engine.ask(PROMPT, max_new_tokens=40, ignore_eos=True, top=3)
+    assert run.answer.token_ids == plain_run.answer.token_ids
+    assert run.streamed == plain_run.streamed
+    assert all(not batch.details for batch in plain_run.batches)
+    record = TokenRecord.joined(batch.record for batch in run.batches)
+    assert record.ids == run.answer.token_ids
+    assert len(record.details) == 40
+    for token, detail in zip(record.ids, record.details, strict=True):
+        assert detail.rank == 1
+        assert len(detail.top) == 3
+        assert (detail.top[0].id, detail.top[0].logprob) == (token, detail.logprob)
+
+
+def test_an_answer_goes_on_from_given_tokens(engine: Engine) -> None:
+    whole = engine.ask(PROMPT, max_new_tokens=20, ignore_eos=True)
+    given = whole.answer.token_ids[:8]
+    rest = engine.ask(PROMPT, given, max_new_tokens=12, ignore_eos=True)
+    assert rest.answer.token_ids == whole.answer.token_ids[8:]
+    assert rest.answer.prompt_tokens == whole.answer.prompt_tokens + 8
+    assert whole.streamed.endswith(rest.streamed)
+    assert rest.streamed[0] == " " or not whole.streamed.endswith(" " + rest.streamed)
+    refused = engine.ask(PROMPT, (10**9,), max_new_tokens=2)
+    assert "does not know" in refused.failed.message
