@@ -33,7 +33,7 @@ DEFAULT_LANES = (
 
 
 #: The settings that the settings dialog shows as choices and switches.
-IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "mark_differences", "keep_standby")
+IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "mark_differences", "token_details", "keep_standby")
 #: Those on its page of the history.
 OF_HISTORY = ("keep_history", "history_limit_mb")
 
@@ -92,6 +92,13 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     mark_differences: Annotated[
         bool, Meta(description="Whether answers are compared with the reference lane's (★).")
     ] = True
+    token_details: Annotated[
+        bool,
+        Meta(description="Whether each token comes with its probability and its alternatives."),
+    ] = True
+    colour_probability: Annotated[
+        bool, Meta(description="Whether the texts are shaded where the model was unsure.")
+    ] = False
     environments: Annotated[
         tuple[EngineEnvironment, ...],
         Meta(max_length=MAX_ENVIRONMENTS, description="Other Pythons that lanes can run in."),

@@ -51,6 +51,16 @@ class FiguresController(QObject):
     def _watch(self, presenter: LanePresenter) -> None:
         presenter.changed.connect(self._show)
         presenter.lane.state_changed.connect(self._mark)
+        presenter.inspector.pointed.connect(self._read)
+        self._plot.tokens.reading.connect(presenter.inspector.mark)
+
+    @Slot(int)
+    def _read(self, number: int) -> None:
+        """Show in the plot the token that is pointed at in a text."""
+        if number:
+            self._plot.tokens.read(number)
+        else:
+            self._plot.tokens.forget()
 
     @Slot(object)
     def _show(self, presenter: LanePresenter) -> None:

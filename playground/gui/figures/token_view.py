@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pyqtgraph as pg
+from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QGraphicsSimpleTextItem, QVBoxLayout, QWidget
 
 from playground.core.format import ms_text, percent_text
@@ -64,6 +65,8 @@ class _LaneItems:
 
 class TokenView(QWidget):
     """Follows the running lanes until the user moves the range; `follow` resumes."""
+
+    reading = Signal(int)  # the read-out shows this token, 0 for none
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -133,6 +136,7 @@ class TokenView(QWidget):
         """Hide the read-out."""
         self._token = 0
         self.canvas.hide_rows()
+        self.reading.emit(0)
 
     def read(self, token: int) -> None:
         """Show every lane's value at `token` (counted from one)."""
@@ -149,6 +153,7 @@ class TokenView(QWidget):
                 value = self._gap_text(lane)
             rows.append((lane.index, lane.name, value))
         self.canvas.show_rows(float(self._token), f"token {self._token:,}", rows)
+        self.reading.emit(self._token)
 
     def _gap_text(self, lane: Series) -> str:
         gap = lane.gap_at(self._token)

@@ -65,6 +65,7 @@ class LanesController(QObject):
         self._alive: list[LaneController] = []  # every lane whose engine may still run
         self._ending: list[LaneController] = []  # those of them that are being ended
         self._streaming: set[LanePresenter] = set()  # with tokens since the last `streamed`
+        self._coloured = False
         self._ticks = 0
         self._beside: list[Callable[[], str]] = []  # other work of the window
         self._timer = QTimer(self, interval=TICK_MS)
@@ -80,6 +81,13 @@ class LanesController(QObject):
         """The lane with the focus, else the enlarged, the last focused or the first one."""
         view = self._area.current()
         return next((p for p in self.presenters if p.view is view), None)
+
+    @Slot(bool)
+    def set_coloured(self, on: bool) -> None:
+        """Shade every lane's text by the probability of its tokens, or not."""
+        self._coloured = on
+        for presenter in self.presenters:
+            presenter.inspector.set_coloured(on)
 
     def presenter_of(self, lane: LaneController) -> LanePresenter | None:
         """Return the presenter of a lane, None where the lane is not shown."""
@@ -99,6 +107,7 @@ class LanesController(QObject):
         self._area.insert(index, view)
         lane.state_changed.connect(self._wake)
         self._renumber()
+        presenter.inspector.set_coloured(self._coloured)
         self.added.emit(presenter)
         self.arranged.emit()
 

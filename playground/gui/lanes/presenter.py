@@ -21,6 +21,7 @@ from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.memory import headroom_left
 from playground.gui.lanes.text import headroom_tip, stamp_text
+from playground.gui.lanes.token_inspector import TokenInspector
 from playground.gui.toolkit.question import Question
 
 
@@ -40,6 +41,7 @@ class LanePresenter(QObject):
         self._pieces: list[str] | None = None  # of the answer that is streaming
         self._generation: Generation | None = None  # of the last exchange
         self._queued = False
+        self.inspector = TokenInspector(view.stream)
         lane.state_changed.connect(self.show_state)
         lane.text_arrived.connect(self._show_text)
         lane.answered.connect(self._answered)
@@ -118,6 +120,7 @@ class LanePresenter(QObject):
         self.conversation = self.conversation.asked(mode, typed, system)
         self._pieces = []
         self.view.clear_answer()
+        self.inspector.follow(None)
         exchange = self.conversation.exchanges[-1]
         self.view.stream.begin_turn(exchange.role, exchange.typed)
         return exchange.prompt
@@ -126,6 +129,7 @@ class LanePresenter(QObject):
         """Remove the last exchange, also from the view, and return it."""
         dropped = self.conversation.last
         self.conversation = self.conversation.without_last()
+        self.inspector.follow(None)
         self._redraw()
         return dropped
 
@@ -143,6 +147,7 @@ class LanePresenter(QObject):
         """Forget the conversation."""
         self.conversation = Conversation()
         self._pieces = self._generation = None
+        self.inspector.follow(None)
         self._redraw()
 
     def copyable(self, command: LaneCommand) -> str:
@@ -184,6 +189,7 @@ class LanePresenter(QObject):
         if self._pieces is not None:
             self._pieces.append(text)
             self.view.stream.append(text)
+            self.inspector.follow(self.generation)
 
     @Slot(object)
     def _answered(self, answer: Answer) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from PySide6.QtCore import QMargins, QMimeData, QRect, QSize, Qt
+from PySide6.QtCore import QEvent, QMargins, QMimeData, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
     QFont,
+    QKeyEvent,
+    QMouseEvent,
     QPainter,
     QPaintEvent,
     QResizeEvent,
@@ -64,6 +67,10 @@ class StreamView(QPlainTextEdit):
     the answer get labels). Both are dimmed.
     """
 
+    hovered = Signal(int)  # the position of the character under the mouse, -1 for none
+    caret_moved = Signal(int)  # a key has moved the text cursor to this position
+    resized = Signal()
+
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.setProperty("kind", "stream")
@@ -80,9 +87,14 @@ class StreamView(QPlainTextEdit):
         self.setFrameShape(QPlainTextEdit.Shape.NoFrame)
         self.document().setDocumentMargin(8)
         self._labels_answer = False  # before the next piece of text
-        self._answer_at: int | None = None  # where the last answer begins in the document
         self._difference: Difference | None = None
         self._after_cr = False
+        #: Where the last answer begins in the document, None before it does.
+        self.answer_start: int | None = None
+        # By what they show; later ones lie over earlier ones.
+        self._marks: dict[str, Sequence[QTextEdit.ExtraSelection]] = dict.fromkeys(
+            ("probability", "difference", "token"), ()
+        )
         self._hint = ""
         self._to_end = tool_button("down", "Jump to the end of the text")
         self._to_end.setParent(self)
@@ -93,6 +105,7 @@ class StreamView(QPlainTextEdit):
         self.verticalScrollBar().valueChanged.connect(self._show_jump)
         self.verticalScrollBar().rangeChanged.connect(self._show_jump)
         theme.theme_changed.connect(self._recolor)
+        self.viewport().setMouseTracking(True)
         # Otherwise each flush of tokens repaints every widget behind this one.
         self.viewport().setAttribute(Qt.WidgetAttribute.WA_OpaquePaintEvent)
 
@@ -119,7 +132,7 @@ class StreamView(QPlainTextEdit):
         pieces.append((shown, "dim"))
         self._labels_answer = role == "user"
         self._after_cr = False
-        self._answer_at = None
+        self.answer_start = None
         self.mark(None)
         self._insert(pieces)
         self.scroll_to_end()  # a new run is seen, wherever the user had scrolled to
@@ -131,18 +144,49 @@ class StreamView(QPlainTextEdit):
         if self._labels_answer:
             self._labels_answer = False
             self._insert([("\n\nModel\n", "label")])
-        if self._answer_at is None:
-            self._answer_at = self.document().characterCount() - 1
+        if self.answer_start is None:
+            self.answer_start = self.document().characterCount() - 1
         self._insert([(text, "text")])
 
     def end_turn(self) -> None:
         """Note that the answer is complete."""
         self._after_cr = False
 
+    def set_marks(self, name: str, marks: Sequence[QTextEdit.ExtraSelection]) -> None:
+        """Show marks over the text; those set earlier by the same name go."""
+        if not marks and not self._marks[name]:
+            return
+        self._marks[name] = marks
+        self.setExtraSelections([mark for named in self._marks.values() for mark in named])
+
+    def breaks(self) -> list[int]:
+        """Return where blocks begin after an inserted break, from the last answer's start."""
+        start = self.answer_start or 0
+        return paragraphs.breaks_after(self.document().findBlock(start), start)
+
+    def visible_span(self) -> tuple[int, int]:
+        """Return the positions of the first and the last character that can be seen."""
+        corner = self.viewport().rect().bottomRight()
+        first = self.cursorForPosition(QPoint(0, 0)).position()
+        return first, self.cursorForPosition(corner).position()
+
+    def rect_of(self, begin: int, end: int) -> QRect:
+        """Return the place of a text's first line in this widget."""
+        cursor = QTextCursor(self.document())
+        cursor.setPosition(begin)
+        rect = self.cursorRect(cursor)
+        cursor.setPosition(end)
+        last = self.cursorRect(cursor)
+        if last.top() == rect.top():
+            rect = rect.united(last)
+        return rect.translated(self.viewport().pos())
+
     def clear_all(self) -> None:
         self._labels_answer = self._after_cr = False
-        self._answer_at = None
+        self.answer_start = None
         self.mark(None)
+        for name in self._marks:
+            self.set_marks(name, ())
         self.clear()
         self.updateGeometry()
 
@@ -190,6 +234,31 @@ class StreamView(QPlainTextEdit):
         if pinned:
             self.scroll_to_end()
         self._show_jump()
+        self.resized.emit()
+
+    def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        super().mouseMoveEvent(event)
+        point = event.position().toPoint()
+        cursor = self.cursorForPosition(point)
+        place = self.cursorRect(cursor)
+        position = cursor.position()
+        if place.left() > point.x():
+            position -= 1  # the nearest gap is the one after the character
+        inside = place.top() <= point.y() <= place.bottom() and point.x() - place.right() < 20
+        self.hovered.emit(position if inside and not event.buttons() else -1)
+
+    def leaveEvent(self, event: QEvent) -> None:
+        super().leaveEvent(event)
+        self.hovered.emit(-1)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        before = self.textCursor().position()
+        super().keyPressEvent(event)
+        position = self.textCursor().position()
+        if position != before:
+            self.caret_moved.emit(position)
+        elif event.key() == Qt.Key.Key_Escape:
+            self.caret_moved.emit(-1)
 
     def paintEvent(self, event: QPaintEvent) -> None:
         back = QPainter(self.viewport())
@@ -240,9 +309,9 @@ class StreamView(QPlainTextEdit):
 
     def _show_marks(self) -> None:
         """Draw the marks, which change nothing in the document."""
-        difference, start = self._difference, self._answer_at
+        difference, start = self._difference, self.answer_start
         if difference is None or start is None:
-            self.setExtraSelections([])
+            self.set_marks("difference", [])
             return
         spans = difference.spans[:_MOST_MARKS]
         ends = sorted({end for span in (difference.first, *spans) for end in span})
@@ -250,7 +319,8 @@ class StreamView(QPlainTextEdit):
         places = dict(zip(ends, paragraphs.positions(block, start, ends), strict=True))
         marks = [self._marked(places[low], places[high], "warning") for low, high in spans]
         low, high = difference.first
-        self.setExtraSelections([*marks, self._marked(places[low], places[high], "danger")])
+        marks.append(self._marked(places[low], places[high], "danger"))
+        self.set_marks("difference", marks)
 
     def _marked(self, low: int, high: int, tone: str) -> QTextEdit.ExtraSelection:
         cursor, shape = QTextCursor(self.document()), QTextCharFormat()

@@ -35,6 +35,8 @@ _TIPS = {
     "repetition_penalty": "Above 1: tokens that occurred before become less likely; 1: off",
     "seed": "The start of the random numbers, the same in every lane",
 }
+#: Alternatives that are asked for with each token.
+TOP = 5
 _SAMPLING = ("temperature", "top_k", "top_p", "min_p")
 
 
@@ -140,6 +142,8 @@ class OptionsPanel(QWidget):
         body.addLayout(timing)
         column.addLayout(head)
         column.addWidget(self._body)
+        #: Whether each token is to come with its probability and its alternatives.
+        self.token_details = True
         self._show_fields(True)
         self._announce_changes()
         self.set_options(GenerationOptions())
@@ -148,6 +152,7 @@ class OptionsPanel(QWidget):
         """Return the options shown; each is within its range."""
         values = {name: field.value() for name, field in self._fields.items()}
         return GenerationOptions(
+            top=TOP if self.token_details else 0,
             **values,  # type: ignore[arg-type]  # each field has its option's type
             greedy=self.choice.value() == "greedy",
             stop=parse_stops(self.stop.text()),

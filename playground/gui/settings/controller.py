@@ -65,6 +65,8 @@ class SettingsController(QObject):
         window.actions.keep_standby.setChecked(values.keep_standby)
         window.plot.floor.setChecked(values.plot_floor)
         window.actions.differences.setChecked(values.mark_differences)
+        window.options.token_details = values.token_details
+        window.actions.colour_probability.setChecked(values.colour_probability)
         if values.window_geometry:
             window.restoreGeometry(QByteArray(_bytes(values.window_geometry)))
         window.restore_state(_bytes(values.window_state))
@@ -100,6 +102,7 @@ class SettingsController(QObject):
                 keep_standby=window.actions.keep_standby.isChecked(),
                 plot_floor=window.plot.floor.isChecked(),
                 mark_differences=window.actions.differences.isChecked(),
+                colour_probability=window.actions.colour_probability.isChecked(),
                 lanes=tuple(lane.config for lane in self._lanes.lanes),
             )
         except PlaygroundError as error:
@@ -125,6 +128,8 @@ class SettingsController(QObject):
             plot_floor=window.plot.floor.isChecked(),
             mark_differences=window.actions.differences.isChecked(),
             keep_standby=window.actions.keep_standby.isChecked(),
+            token_details=window.options.token_details,
+            colour_probability=window.actions.colour_probability.isChecked(),
             code_consents=self._settings.stored("code_consents"),
         )
         places = {
@@ -157,6 +162,10 @@ class SettingsController(QObject):
                 window.plot.floor.setChecked(value)
             case "mark_differences":
                 window.actions.differences.setChecked(value)
+            case "token_details":
+                window.options.token_details = value
+            case "colour_probability":
+                window.actions.colour_probability.setChecked(value)
             case "keep_standby":
                 window.actions.keep_standby.setChecked(value)
         if self._keep:

@@ -61,6 +61,7 @@ _LABELS = {
     "plot_view": "Plot",
     "plot_floor": "Show the floor",
     "mark_differences": "Mark differences",
+    "token_details": "Probability of each token",
     "keep_standby": "Keep a standby engine",
     "keep_history": "Keep runs in the history",
     "history_limit_mb": "Size of the history",

@@ -80,6 +80,17 @@ def positions(block: QTextBlock, start: int, offsets: Sequence[int]) -> list[int
     return found
 
 
+def breaks_after(block: QTextBlock, start: int) -> list[int]:
+    """Return where blocks begin after a break inserted here, from `start`, which `block` holds."""
+    found: list[int] = []
+    block = block.next()
+    while block.isValid():
+        if block.blockFormat().boolProperty(_BROKEN):
+            found.append(block.position() - start)
+        block = block.next()
+    return found
+
+
 def _pieces(line: str, used: int) -> list[str]:
     """Cut a line that follows `used` characters of its paragraph; only the last piece is short."""
     pieces: list[str] = []

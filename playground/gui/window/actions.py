@@ -179,6 +179,11 @@ class Actions(QObject):
         )
         self.reading.setCheckable(True)
 
+        self.colour_probability = make(
+            "Colour by pro&bability", "", "", "Shade each text where the model was unsure"
+        )
+        self.colour_probability.setCheckable(True)
+
         self.downloads = make(
             "Do&wnloads…", "Ctrl+J", "download", "Show current and finished downloads"
         )

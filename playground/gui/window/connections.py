@@ -64,6 +64,7 @@ def connect_lanes(
     """Connect the commands on the current lane, and on all lanes."""
     actions = window.actions
     actions.lane_commands.triggered.connect(commands.run_in_current)
+    actions.colour_probability.toggled.connect(lanes.set_coloured)
     actions.add_lane.triggered.connect(lanes.add_lane)
     actions.load_all.triggered.connect(controller.load_all)
     actions.unload_all.triggered.connect(controller.unload_all)
