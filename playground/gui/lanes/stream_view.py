@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QEvent, QMargins, QMimeData, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QContextMenuEvent,
     QFont,
     QKeyEvent,
     QMouseEvent,
@@ -70,6 +71,8 @@ class StreamView(QPlainTextEdit):
     hovered = Signal(int)  # the position of the character under the mouse, -1 for none
     caret_moved = Signal(int)  # a key has moved the text cursor to this position
     resized = Signal()
+    chosen = Signal()  # Enter was pressed
+    menu_opening = Signal(object)  # the QMenu of the place under the mouse
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -136,6 +139,13 @@ class StreamView(QPlainTextEdit):
         self.mark(None)
         self._insert(pieces)
         self.scroll_to_end()  # a new run is seen, wherever the user had scrolled to
+
+    def give(self, text: str) -> None:
+        """Show text that the answer goes on from, dimmed as the prompt is."""
+        if text:
+            label = [("\n\nModel\n", "label")] if self._labels_answer else []
+            self._labels_answer = False
+            self._insert([*label, (text, "dim")])
 
     def append(self, text: str) -> None:
         """Add a piece of the model's answer; the cost does not depend on the text's length."""
@@ -247,6 +257,12 @@ class StreamView(QPlainTextEdit):
         inside = place.top() <= point.y() <= place.bottom() and point.x() - place.right() < 20
         self.hovered.emit(position if inside and not event.buttons() else -1)
 
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = self.createStandardContextMenu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.menu_opening.emit(menu)
+        menu.popup(event.globalPos())
+
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
         self.hovered.emit(-1)
@@ -257,6 +273,8 @@ class StreamView(QPlainTextEdit):
         position = self.textCursor().position()
         if position != before:
             self.caret_moved.emit(position)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
+            self.chosen.emit()
         elif event.key() == Qt.Key.Key_Escape:
             self.caret_moved.emit(-1)
 
