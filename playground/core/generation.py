@@ -23,15 +23,21 @@ class Message(msgspec.Struct, frozen=True):
 
 
 class RawPrompt(msgspec.Struct, frozen=True, tag="raw"):
-    """Text that the model continues."""
+    """Text that the model continues; `prefix_ids` as in ChatPrompt."""
 
     text: str
+    prefix_ids: tuple[int, ...] = ()
 
 
 class ChatPrompt(msgspec.Struct, frozen=True, tag="chat"):
-    """A conversation, which the model's own chat template turns into text."""
+    """A conversation, which the model's own chat template turns into text.
+
+    `prefix_ids` are tokens of the answer that are given: they follow the prompt's own, and count
+    as its tokens.
+    """
 
     messages: tuple[Message, ...]
+    prefix_ids: tuple[int, ...] = ()
 
 
 Prompt = RawPrompt | ChatPrompt

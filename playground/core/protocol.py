@@ -66,18 +66,13 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate", kw_only=True):
-    """Generate from a prompt. `sent_at` is time.monotonic() of the sender (one clock a machine).
-
-    `prefix_ids` are tokens of the answer that are given: they follow the prompt's own, and count
-    as its tokens.
-    """
+    """Generate from a prompt. `sent_at` is time.monotonic() of the sender (one clock a machine)."""
 
     request_id: int
     prompt: Prompt
     options: GenerationOptions
     timing: Timing = "in turn"
     sent_at: float
-    prefix_ids: tuple[int, ...] = ()
 
 
 class MeasureQuantizing(msgspec.Struct, frozen=True, tag="measure quantizing"):

@@ -103,7 +103,7 @@ class Engine:
         self.process.send(
             Generate(
                 request_id=self.last_id,
-                prompt=RawPrompt(prompt) if isinstance(prompt, str) else prompt,
+                prompt=RawPrompt(prompt, prefix_ids) if isinstance(prompt, str) else prompt,
                 options=GenerationOptions(**options),
                 sent_at=time.monotonic(),
                 prefix_ids=prefix_ids,

@@ -79,7 +79,12 @@ config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
 def script(answer: Answer, prompt: Prompt) -> str:
     """Return the script, which prints the text generated after the prompt, and nothing else."""
     stamp = answer.stamp
-    blocks = [_header(stamp), _load(stamp), _prompt(prompt, stamp), _generate(answer)]
+    blocks = [
+        _header(stamp),
+        _load(stamp),
+        _prompt(prompt, stamp),
+        _generate(answer, prompt.prefix_ids),
+    ]
     return "\n\n".join(blocks) + "\n"
 
 
@@ -189,7 +194,7 @@ def _turn(message: Message, stamp: Stamp) -> dict[str, object]:
     return {"role": message.role, "content": parts if stamp.content_parts else content}
 
 
-def _generate(answer: Answer) -> str:
+def _generate(answer: Answer, prefix_ids: tuple[int, ...]) -> str:
     options, rules = answer.stamp.options, answer.stamp.rules
     arguments = [
         # The answer may have ended at a stop string, or been stopped.
@@ -218,6 +223,15 @@ def _generate(answer: Answer) -> str:
         "model.generation_config = GenerationConfig()  # nothing of the checkpoint's own",
         f"torch.manual_seed({options.seed})",
         'ids = inputs["input_ids"].to(model.device)',
+        *(
+            [
+                "# The tokens from which the answer was continued",
+                f"given = torch.tensor([{list(prefix_ids)}], device=model.device)",
+                "ids = torch.cat((ids, given), 1)",
+            ]
+            if prefix_ids
+            else []
+        ),
         "output = model.generate(",
         "    ids, attention_mask=torch.ones_like(ids), generation_config=settings",
         ")",

@@ -81,11 +81,11 @@ class Answering:
         reason = ""
         if isinstance(encoded, str):
             reason, encoded = encoded, EncodedPrompt([])
-        ids = [*encoded.ids, *command.prefix_ids]
+        ids = [*encoded.ids, *command.prompt.prefix_ids]
         check_length(ids, context)
         check_known(ids, session.beyond)
-        check_prefix(command.prefix_ids, session.model)
-        for token_id in command.prefix_ids:
+        check_prefix(command.prompt.prefix_ids, session.model)
+        for token_id in command.prompt.prefix_ids:
             self._detokenizer.feed(token_id)  # the answer's text goes on from theirs
         self._sender.send(Started(command.request_id, len(ids)))
         requested = command.options.max_new_tokens

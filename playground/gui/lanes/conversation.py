@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import msgspec
+
 from playground.core.facts import Answer
 from playground.core.generation import ChatPrompt, Message, Prompt, RawPrompt
 
@@ -16,7 +18,8 @@ Mode = Literal["raw", "chat"]
 class Exchange:
     """One prompt and its answer.
 
-    `text` is the answer so far. `answer` is None while it streams, and where it broke off.
+    `text` is the answer so far. It follows `given`, the text of the prompt's `prefix_ids`.
+    `answer` is None while it streams, and where it broke off.
     `kept`: the turn comes from the history, where only the text of its answer is known.
     """
 
@@ -26,6 +29,7 @@ class Exchange:
     text: str = ""
     answer: Answer | None = None
     kept: bool = False
+    given: str = ""
 
     @property
     def role(self) -> str:
@@ -59,9 +63,19 @@ class Conversation:
         for exchange in self.exchanges:
             if exchange.mode == "chat" and (exchange.answer is not None or exchange.kept):
                 messages.append(Message("user", exchange.typed))
-                messages.append(Message("assistant", exchange.text))
+                messages.append(Message("assistant", exchange.given + exchange.text))
         messages.append(Message("user", typed))
         return ChatPrompt(tuple(messages))
+
+    def continued(self, prefix_ids: tuple[int, ...], given: str) -> Conversation:
+        """Return the conversation with its last prompt asked again, to go on from given tokens."""
+        if not self.exchanges:
+            return self
+        last = self.exchanges[-1]
+        prompt = msgspec.structs.replace(last.prompt, prefix_ids=prefix_ids)
+        return Conversation(
+            (*self.exchanges[:-1], Exchange(last.mode, last.typed, prompt, given=given))
+        )
 
     def with_text(self, text: str) -> Conversation:
         """Return the conversation with `text` added to its last answer."""

@@ -11,6 +11,7 @@ from playground.core.facts import Answer
 from playground.core.generation import Prompt
 from playground.core.lane import LaneConfig, Stage
 from playground.core.model.reproduce import script
+from playground.core.token_record import Alternative
 from playground.core.trace import LatencyFigures
 from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.commands import LaneCommand
@@ -125,6 +126,28 @@ class LanePresenter(QObject):
         self.view.stream.begin_turn(exchange.role, exchange.typed)
         return exchange.prompt
 
+    def go_on_from(self, number: int, instead: Alternative, run: int = 0) -> Prompt:
+        """Ask the last prompt again, to go on from its answer with another token at `number`.
+
+        Return the prompt for the model. Where the lane has another model by now, whose tokens are
+        others, the answer begins anew. Raises LookupError where there is no last prompt.
+        """
+        generation, last = self.generation, self.conversation.last
+        if last is None:
+            raise LookupError("the lane has no prompt to ask again")
+        ids: tuple[int, ...] = ()
+        given = ""
+        if generation is not None and 0 < number <= len(generation.ids):
+            before = number - 1
+            ids = (*generation.prompt.prefix_ids, *generation.ids[:before], instead.id)
+            given = last.given + "".join(generation.texts[:before]) + instead.text
+        self.run = run
+        self.conversation = self.conversation.continued(ids, given)
+        self._pieces = []
+        self._redraw()
+        self.view.stream.scroll_to_end()
+        return self.conversation.exchanges[-1].prompt
+
     def drop_last(self) -> Exchange | None:
         """Remove the last exchange, also from the view, and return it."""
         dropped = self.conversation.last
@@ -156,7 +179,7 @@ class LanePresenter(QObject):
         if last is None:
             return ""
         if command is LaneCommand.COPY_ANSWER:
-            return last.text or "".join(self._pieces or ())
+            return last.given + (last.text or "".join(self._pieces or ()))
         if last.answer is None:
             return ""
         if command is LaneCommand.COPY_STAMP:
@@ -212,10 +235,12 @@ class LanePresenter(QObject):
 
     def _redraw(self) -> None:
         stream = self.view.stream
+        self.inspector.follow(None)
         stream.clear_all()
         self.view.clear_answer()
         for exchange in self.conversation.exchanges:
             stream.begin_turn(exchange.role, exchange.typed)
+            stream.give(exchange.given)
             stream.append(exchange.text)
             stream.end_turn()
         if self.last_answer is not None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QEvent, QMargins, QMimeData, QPoint, QRect, QSize, Qt, Signal
 from PySide6.QtGui import (
     QColor,
+    QContextMenuEvent,
     QFont,
     QKeyEvent,
     QMouseEvent,
@@ -70,6 +71,8 @@ class StreamView(QPlainTextEdit):
     hovered = Signal(int)  # the position of the character under the mouse, -1 for none
     caret_moved = Signal(int)  # a key has moved the text cursor to this position
     resized = Signal()
+    chosen = Signal()  # Enter was pressed
+    menu_opening = Signal(object)  # the QMenu of the place under the mouse
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -91,7 +94,10 @@ class StreamView(QPlainTextEdit):
         self._after_cr = False
         #: Where the last answer begins in the document, None before it does.
         self.answer_start: int | None = None
-        self._marks: dict[str, Sequence[QTextEdit.ExtraSelection]] = {}
+        # By what they show; later ones lie over earlier ones.
+        self._marks: dict[str, Sequence[QTextEdit.ExtraSelection]] = dict.fromkeys(
+            ("probability", "difference", "token"), ()
+        )
         self._hint = ""
         self._to_end = tool_button("down", "Jump to the end of the text")
         self._to_end.setParent(self)
@@ -134,6 +140,13 @@ class StreamView(QPlainTextEdit):
         self._insert(pieces)
         self.scroll_to_end()  # a new run is seen, wherever the user had scrolled to
 
+    def give(self, text: str) -> None:
+        """Show text that the answer goes on from, dimmed as the prompt is."""
+        if text:
+            label = [("\n\nModel\n", "label")] if self._labels_answer else []
+            self._labels_answer = False
+            self._insert([*label, (text, "dim")])
+
     def append(self, text: str) -> None:
         """Add a piece of the model's answer; the cost does not depend on the text's length."""
         if not text:
@@ -151,7 +164,7 @@ class StreamView(QPlainTextEdit):
 
     def set_marks(self, name: str, marks: Sequence[QTextEdit.ExtraSelection]) -> None:
         """Show marks over the text; those set earlier by the same name go."""
-        if not marks and not self._marks.get(name):
+        if not marks and not self._marks[name]:
             return
         self._marks[name] = marks
         self.setExtraSelections([mark for named in self._marks.values() for mark in named])
@@ -181,9 +194,9 @@ class StreamView(QPlainTextEdit):
     def clear_all(self) -> None:
         self._labels_answer = self._after_cr = False
         self.answer_start = None
-        self._difference = None
-        self._marks.clear()
-        self.setExtraSelections([])
+        self.mark(None)
+        for name in self._marks:
+            self.set_marks(name, ())
         self.clear()
         self.updateGeometry()
 
@@ -244,6 +257,12 @@ class StreamView(QPlainTextEdit):
         inside = place.top() <= point.y() <= place.bottom() and point.x() - place.right() < 20
         self.hovered.emit(position if inside and not event.buttons() else -1)
 
+    def contextMenuEvent(self, event: QContextMenuEvent) -> None:
+        menu = self.createStandardContextMenu()
+        menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        self.menu_opening.emit(menu)
+        menu.popup(event.globalPos())
+
     def leaveEvent(self, event: QEvent) -> None:
         super().leaveEvent(event)
         self.hovered.emit(-1)
@@ -254,6 +273,8 @@ class StreamView(QPlainTextEdit):
         position = self.textCursor().position()
         if position != before:
             self.caret_moved.emit(position)
+        elif event.key() in (Qt.Key.Key_Return, Qt.Key.Key_Enter) and not event.modifiers():
+            self.chosen.emit()
         elif event.key() == Qt.Key.Key_Escape:
             self.caret_moved.emit(-1)
 
@@ -308,7 +329,7 @@ class StreamView(QPlainTextEdit):
         """Draw the marks, which change nothing in the document."""
         difference, start = self._difference, self.answer_start
         if difference is None or start is None:
-            self.set_marks("differences", ())
+            self.set_marks("difference", [])
             return
         spans = difference.spans[:_MOST_MARKS]
         ends = sorted({end for span in (difference.first, *spans) for end in span})
@@ -317,7 +338,7 @@ class StreamView(QPlainTextEdit):
         marks = [self._marked(places[low], places[high], "warning") for low, high in spans]
         low, high = difference.first
         marks.append(self._marked(places[low], places[high], "danger"))
-        self.set_marks("differences", marks)
+        self.set_marks("difference", marks)
 
     def _marked(self, low: int, high: int, tone: str) -> QTextEdit.ExtraSelection:
         cursor, shape = QTextCursor(self.document()), QTextCharFormat()

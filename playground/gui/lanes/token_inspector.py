@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QPoint, Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QColor, QTextCharFormat, QTextCursor
-from PySide6.QtWidgets import QTextEdit
+from PySide6.QtWidgets import QMenu, QTextEdit
 
 from playground.gui.lanes.generation import Generation
 from playground.gui.lanes.stream_view import StreamView
-from playground.gui.lanes.token_panel import TokenPanel
+from playground.gui.lanes.token_panel import TokenPanel, percent, visible
 from playground.gui.lanes.token_positions import TokenPositions
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.widgets import announce
@@ -23,6 +24,7 @@ class TokenInspector(QObject):
     """Tokens count from one, as in the plot; 0 is none."""
 
     pointed = Signal(int)  # the user points at this token in the text
+    go_on = Signal(int, object)  # the Alternative to go on with instead of this token
 
     def __init__(self, stream: StreamView) -> None:
         super().__init__(stream)
@@ -37,6 +39,8 @@ class TokenInspector(QObject):
         self._shading.timeout.connect(self._shade)
         stream.hovered.connect(self._hover)
         stream.caret_moved.connect(self._caret)
+        stream.chosen.connect(self._open_menu)
+        stream.menu_opening.connect(self._add_to_menu)
         stream.verticalScrollBar().valueChanged.connect(self._scrolled)
         stream.resized.connect(self._scrolled)
         theme.theme_changed.connect(self._scrolled)
@@ -117,6 +121,39 @@ class TokenInspector(QObject):
         self._number = 0
         if self._coloured:
             self._shading.start()
+
+    # Going on from a token
+
+    def alternatives(self) -> QMenu | None:
+        """Return a menu of the tokens to go on with instead of the one pointed at, or None."""
+        at = self._number - 1
+        generation = self._generation
+        if generation is None or not generation.ended or not 0 <= at < len(generation.details):
+            return None
+        menu = QMenu("Continue from here &with", self._stream)
+        for one in generation.details[at].top:
+            shown = visible(one.text, one.id).replace("&", "&&")
+            action = menu.addAction(f"{shown}\t{percent(one.logprob)}")
+            action.setEnabled(one.id != generation.ids[at])
+            action.triggered.connect(partial(self.go_on.emit, at + 1, one))
+        return menu
+
+    @Slot()
+    def _open_menu(self) -> None:
+        if (menu := self.alternatives()) is not None:
+            menu.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+            span = self._span(self._number)
+            place = self._stream.rect_of(*span).bottomLeft() if span else QPoint()
+            menu.popup(self._stream.mapToGlobal(place))
+            for first in [a for a in menu.actions() if a.isEnabled()][:1]:
+                menu.setActiveAction(first)
+
+    @Slot(object)
+    def _add_to_menu(self, menu: QMenu) -> None:
+        if (alternatives := self.alternatives()) is not None:
+            alternatives.setParent(menu, alternatives.windowFlags())
+            menu.addSeparator()
+            menu.addMenu(alternatives)
 
     # Positions
 

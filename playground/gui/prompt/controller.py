@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import msgspec
 from PySide6.QtCore import QObject, Signal, Slot
@@ -12,6 +13,7 @@ from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.generation import RANGES, GenerationOptions, Prompt, clean_prompt_text
 from playground.core.lane import Stage
 from playground.core.run_plan import prompt_run
+from playground.core.token_record import Alternative
 from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.conversation import Mode, chat_reason
 from playground.gui.lanes.lane import LaneController
@@ -124,6 +126,26 @@ class PromptController(QObject):
     def regenerate_in(self, presenter: LanePresenter) -> None:
         """Run one lane's last prompt again in the same way."""
         self._regenerate([presenter])
+
+    def go_on_from(self, presenter: LanePresenter, number: int, instead: Alternative) -> None:
+        """Go on from a lane's answer with another token at `number`, counted from one."""
+        if self.run_controller.running:
+            self._notify.info(
+                "An answer cannot be continued during a run.",
+                "Stop the run, or wait until it has ended.",
+            )
+            return
+        options = self._options.options()
+        try:
+            options.check()
+        except OptionsError as error:
+            self._complain(error)
+            return
+
+        def prompt_for(lane: LaneController) -> Prompt:
+            return presenter.go_on_from(number, instead, self._runs)
+
+        self._start([presenter.lane], prompt_for, options, self._request_again(presenter))
 
     @Slot()
     def edit_last(self) -> None:
@@ -262,14 +284,18 @@ class PromptController(QObject):
             presenter.drop_last()
             return presenter.ask(mode, typed, system, self._runs)
 
-        last = presenters[0].conversation.last
-        request = RunRequest(
+        request = self._request_again(presenters[0])
+        self._start([p.lane for p in presenters], prompt_for, options, request)
+
+    def _request_again(self, presenter: LanePresenter) -> RunRequest:
+        """Return the request of a run that answers a lane's last prompt once more."""
+        last = presenter.conversation.last
+        return RunRequest(
             typed=last.typed if last else "",
             lanes=(),
             mode=last.mode if last else "raw",
             system=clean_system(self._prompt.system_prompt()),
         )
-        self._start([p.lane for p in presenters], prompt_for, options, request)
 
     def _start(
         self,
@@ -328,6 +354,7 @@ class PromptController(QObject):
     @Slot(object)
     def _added(self, presenter: LanePresenter) -> None:
         presenter.lane.state_changed.connect(self._lane_changed)
+        presenter.inspector.go_on.connect(partial(self.go_on_from, presenter))
 
     @Slot(object)
     def _removed(self, presenter: LanePresenter) -> None:

@@ -130,7 +130,7 @@ def test_the_founding_comparison_leaves_the_figures_of_the_texts_shown(
 def test_regenerating_uses_the_options_on_the_screen(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window("--rate", "2000", settings=Settings(lanes=(LaneConfig(),)))
     run(qtbot, playground, tokens=20)
-    shown = GenerationOptions(max_new_tokens=31, repetition_penalty=1.5, greedy=True)
+    shown = GenerationOptions(max_new_tokens=31, repetition_penalty=1.5, greedy=True, top=5)
     playground.window.options.set_options(shown)
     with qtbot.waitSignal(playground.prompt.finished, timeout=LONG):
         playground.prompt.regenerate()

@@ -78,3 +78,14 @@ def test_chat_needs_a_template_in_every_model() -> None:
         "b has no chat template"
     )
     assert chat_reason([("a", False), ("b", False)]).startswith("a, b have no")
+
+
+def test_an_answer_goes_on_from_given_tokens() -> None:
+    asked = Conversation().asked("chat", "Hello")
+    again = asked.continued((4, 5), "Good ")
+    assert again.last is not None
+    assert again.last.prompt == ChatPrompt((Message("user", "Hello"),), (4, 5))
+    answered = again.with_text("day").with_answer(answer("evening"))
+    prompt = answered.prompt_for("chat", "And?")
+    assert isinstance(prompt, ChatPrompt)
+    assert prompt.messages[1] == Message("assistant", "Good evening")

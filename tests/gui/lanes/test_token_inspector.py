@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from PySide6.QtCore import QEvent, QPointF, Qt
 from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
@@ -19,7 +20,7 @@ from playground.gui.lanes.token_inspector import TokenInspector
 TEXTS = ["One", " two\r", "\nthree\r\n", "", "\U0001f642\U0001f642", " x\u2029y", *[" word"] * 900]
 
 
-def shown(details: bool = True) -> tuple[StreamView, TokenInspector]:
+def shown(*, ended: bool = False) -> tuple[StreamView, TokenInspector]:
     view = StreamView()
     inspector = TokenInspector(view)
     view.resize(400, 200)
@@ -35,8 +36,9 @@ def shown(details: bool = True) -> tuple[StreamView, TokenInspector]:
             for i, t in zip(ids, texts, strict=True)
         )
         times = tuple(0.5 + i / 8 for i in ids)
-        view.append(generation.take([Tokens(1, ids, texts, times, found if details else ())]))
+        view.append(generation.take([Tokens(1, ids, texts, times, found)]))
         inspector.follow(generation)
+    generation.ended = ended
     return view, inspector
 
 
@@ -109,4 +111,24 @@ def test_only_what_is_visible_is_shaded(qapp: object) -> None:
     inspector.set_coloured(False)
     QTest.qWait(0)
     assert not view.extraSelections()
+    view.deleteLater()
+
+
+@pytest.mark.parametrize("ended", [False, True])
+def test_an_answer_that_has_ended_can_go_on_with_another_token(qapp: object, ended: bool) -> None:
+    view, inspector = shown(ended=ended)
+    asked: list[tuple[int, Alternative]] = []
+    inspector.go_on.connect(lambda number, instead: asked.append((number, instead)))
+    view.caret_moved.emit(len("Count: One"))
+    menu = inspector.alternatives()
+    if not ended:
+        assert menu is None
+        return
+    assert menu is not None
+    assert [(a.text(), a.isEnabled()) for a in menu.actions()] == [
+        ("␣other\t77.9 %", True),
+        ("␣two␍\t60.7 %", False),  # the token itself
+    ]
+    menu.actions()[0].trigger()
+    assert asked == [(2, Alternative(7777, " other", -0.25))]
     view.deleteLater()
