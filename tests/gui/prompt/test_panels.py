@@ -181,6 +181,7 @@ def test_options_round_trip_and_greedy_greys(window: MainWindow, qtbot: QtBot) -
         max_new_tokens=1_000_000, greedy=False, temperature=1.25, top_k=7, top_p=0.9, min_p=0.05,
         repetition_penalty=1.1, stop=("\n\n", " END|\\x", "\t"), seed=2**31 - 1, ignore_eos=True,
     )  # fmt: skip
+    panel.token_details = False
     panel.set_options(options)
     assert panel.options() == options
     assert panel._fields["temperature"].isEnabled()
