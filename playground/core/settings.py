@@ -33,7 +33,15 @@ DEFAULT_LANES = (
 
 
 #: The settings that the settings dialog shows as choices and switches.
-IN_DIALOG = ("theme", "timing", "plot_view", "plot_floor", "mark_differences", "token_details", "keep_standby")
+IN_DIALOG = (
+    "theme",
+    "timing",
+    "plot_view",
+    "plot_floor",
+    "mark_differences",
+    "token_details",
+    "keep_standby",
+)
 #: Those on its page of the history.
 OF_HISTORY = ("keep_history", "history_limit_mb")
 

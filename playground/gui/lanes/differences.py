@@ -114,11 +114,12 @@ def difference_text(found: Agreement, tokens: int, reference: str, ended: bool) 
 
 
 def _comparable(presenter: LanePresenter, reference: LanePresenter) -> bool:
-    """Return whether the last answers of both are to the same text typed."""
+    """Return whether the last answers of both are to the same text typed, from its beginning."""
     lane, expected = presenter.conversation.last, reference.conversation.last
     if lane is None or expected is None:
         return False
-    return lane.mode == expected.mode and lane.typed == expected.typed
+    same = lane.mode == expected.mode and lane.typed == expected.typed
+    return same and not lane.given and not expected.given
 
 
 def _marks(

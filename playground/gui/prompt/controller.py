@@ -145,7 +145,14 @@ class PromptController(QObject):
         def prompt_for(lane: LaneController) -> Prompt:
             return presenter.go_on_from(number, instead, self._runs)
 
-        self._start([presenter.lane], prompt_for, options)
+        last = presenter.conversation.last
+        request = RunRequest(
+            typed=last.typed if last else "",
+            lanes=(),
+            mode=last.mode if last else "raw",
+            system=clean_system(self._prompt.system_prompt()),
+        )
+        self._start([presenter.lane], prompt_for, options, request)
 
     @Slot()
     def edit_last(self) -> None:
