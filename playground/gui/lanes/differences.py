@@ -118,11 +118,12 @@ def _tokens(count: int) -> str:
 
 
 def _comparable(presenter: LanePresenter, reference: LanePresenter) -> bool:
-    """Return whether the last answers of both are to the same text typed."""
+    """Return whether the last answers of both are to the same text typed, from its beginning."""
     lane, expected = presenter.conversation.last, reference.conversation.last
     if lane is None or expected is None:
         return False
-    return lane.mode == expected.mode and lane.typed == expected.typed
+    same = lane.mode == expected.mode and lane.typed == expected.typed
+    return same and not lane.given and not expected.given
 
 
 def _marks(

@@ -180,8 +180,8 @@ class MainWindow(QMainWindow):
                 a.enlarge_lane, a.compare_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
             ),
             "&View": (
-                a.reading, a.differences, a.colour_probability, a.toggle_sidebar, a.toggle_plot,
-                None,
+                a.reading, a.differences, a.colour_probability, None,
+                a.toggle_sidebar, a.toggle_plot, None,
                 a.focus_prompt, a.focus_options, a.focus_plot, a.focus_table, None, a.downloads,
                 None, themes,
             ),
