@@ -62,7 +62,9 @@ class TokenInspector(QObject):
 
     @Slot(int)
     def mark(self, number: int) -> None:
-        """Mark a token in the text, 0 for none."""
+        """Mark a token in the text, 0 for none; the panel tells of no other."""
+        if number != self._number:
+            self._forget()
         span = self._span(number) if number else None
         marks = []
         if span is not None and span[1] > span[0]:
