@@ -13,11 +13,18 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 _CONTROLS = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _DAY = 86_400.0
+_PATH = 300  # characters
 
 
 def plain_line(text: str) -> str:
     """Return untrusted text on one line: every control character is replaced by "�"."""
     return "".join(_REPLACEMENT if unicodedata.category(c) in _CONTROLS else c for c in text)
+
+
+def path_text(path: object) -> str:
+    """Return a path on one line for a sentence; the middle of a very long one is left out."""
+    text = plain_line(str(path))
+    return text if len(text) <= _PATH else f"{text[: _PATH // 2]}…{text[-_PATH // 2 :]}"
 
 
 def printable(text: str) -> str:

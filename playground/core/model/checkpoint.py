@@ -9,6 +9,7 @@ from typing import Any
 
 from playground.core.errors import FileError, ModelError
 from playground.core.facts import EngineFacts
+from playground.core.format import path_text
 from playground.core.model.counts import check_counts, positive_int
 from playground.core.model.folder import check_folder, file_named
 from playground.core.model.kind import (
@@ -168,7 +169,8 @@ def _read_config(folder: Path) -> dict[str, Any]:
     path = folder / "config.json"
     if not is_folder(folder):
         raise file_not_folder(folder) or ModelError(
-            f"There is no folder {folder}.", "Choose an existing folder, or the id of a Hub model."
+            f"There is no folder {path_text(folder)}.",
+            "Choose an existing folder, or the id of a Hub model.",
         )
     try:
         str(folder).encode("utf-8")

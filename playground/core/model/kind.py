@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from playground.core.errors import FileError, ModelError
-from playground.core.system.reader import read_bytes
+from playground.core.system.reader import is_file, read_bytes
 
 #: Model types that are encoder-decoders unless their config says otherwise.
 _ENCODER_DECODERS = frozenset({
@@ -79,7 +79,7 @@ def other_format(folder: Path) -> ModelError | None:
 
 def file_not_folder(path: Path) -> ModelError | None:
     """Return the error for a path that is a file; None for others."""
-    if not path.is_file():
+    if not is_file(path):
         return None
     if path.suffix == ".gguf":
         return _gguf(f"{path.name} is a GGUF file")

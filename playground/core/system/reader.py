@@ -67,6 +67,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_file(path: Path) -> bool:
+    """Whether there is such an ordinary file; False also for a name that no file system takes."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
 def read_object(path: Path, limit: int = CONFIG_BYTES) -> dict[str, Any]:
     """Return the JSON object in a file. Raises FileError."""
     return parse_object(read_bytes(path, limit), path.name)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
+from playground.core.format import path_text
 from playground.core.model.checkpoint import find_gptq_sibling, read_checkpoint
 from playground.core.model.kind import file_not_folder
 from playground.core.precision import Precision
@@ -86,7 +87,8 @@ def _locate(spec: ModelSpec, cache: Path | None) -> Resolved:
 def _locate_folder(folder: Path) -> Resolved:
     if not is_folder(folder):
         raise file_not_folder(folder) or ModelError(
-            f"There is no folder {folder}.", "Choose an existing folder, or a Hub model's id."
+            f"There is no folder {path_text(folder)}.",
+            "Choose an existing folder, or a Hub model's id.",
         )
     repository = folder.parent.parent.name
     if folder.parent.name == "snapshots" and repository.startswith("models--"):

@@ -103,6 +103,12 @@ def test_what_no_model_has_is_refused(tmp_path: Path, change: Change, says: str)
     assert caught.value.remedy.endswith(".")
 
 
+def test_a_path_of_any_length_is_told_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        read_checkpoint(tmp_path / ("x" * 5000))
+    assert len(caught.value.message) < 400
+
+
 def pipe(folder: Path) -> None:
     (folder / "tokenizer_config.json").unlink()
     os.mkfifo(folder / "tokenizer_config.json")
