@@ -106,7 +106,6 @@ class Engine:
                 prompt=RawPrompt(prompt, prefix_ids) if isinstance(prompt, str) else prompt,
                 options=GenerationOptions(**options),
                 sent_at=time.monotonic(),
-                prefix_ids=prefix_ids,
             )
         )
         return self.last_id
