@@ -8,7 +8,6 @@ from pathlib import Path
 from PySide6.QtCore import Qt, QTimer, Signal, Slot
 from PySide6.QtGui import QKeySequence, QShortcut
 from PySide6.QtWidgets import (
-    QComboBox,
     QDialog,
     QLineEdit,
     QPushButton,
@@ -21,6 +20,7 @@ from playground.gui.history.run_view import RunView
 from playground.gui.history.runs_table import RunsTable
 from playground.gui.history.source import Filters
 from playground.gui.history.text import model_name
+from playground.gui.toolkit.fields import ComboBox
 from playground.gui.toolkit.file_dialog import file_dialog, save_dialog
 from playground.gui.toolkit.widgets import (
     announce,
@@ -58,12 +58,12 @@ class HistoryDialog(QDialog):
         self.search.setPlaceholderText("Search in prompts and answers")
         self.search.setClearButtonEnabled(True)
         set_name(self.search, "Search in prompts and answers")
-        self.model = QComboBox()
+        self.model = ComboBox()
         fill_combo(self.model, "Model", [("Any model", "")])
         self.model.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+            ComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
-        self.precision = QComboBox()
+        self.precision = ComboBox()
         precisions = [(one.short_label, one.value) for one in Precision]
         fill_combo(self.precision, "Precision", [("Any precision", ""), *precisions])
         self.table = RunsTable()

@@ -36,7 +36,7 @@ class MessageBar(QFrame):
         self._text.setWordWrap(True)
         self._text.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
         self._text.setSizePolicy(wrapping_policy())
-        self.action_button = push_button("")
+        self.action_button = push_button("Show")  # each message gives its own word
         self.action_button.clicked.connect(self._act)
         self.action_button.hide()
         self._do: Callable[[], None] | None = None  # what the action does

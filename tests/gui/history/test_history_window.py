@@ -134,7 +134,7 @@ def test_a_run_is_shown_with_its_differences_and_two_are_compared(
 def test_a_run_opens_as_lanes_and_undo_brings_back_what_was_there(
     qtbot: QtBot, make_window: MakeWindow
 ) -> None:
-    options = GenerationOptions(max_new_tokens=8)
+    options = GenerationOptions(max_new_tokens=8, top=5)
     playground = make_window(settings=Settings(lanes=(BF16, INT8), prompt="One", options=options))
     window, lanes = playground.window, playground.lanes
     with qtbot.waitSignal(playground.prompt.finished, timeout=LONG):
