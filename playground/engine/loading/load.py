@@ -36,6 +36,7 @@ from playground.core.quantize import QuantizeRequest
 from playground.engine.loading import auto_gptq, diagnose, gptq, gptq_int4
 from playground.engine.loading.folders import readable
 from playground.engine.loading.int8_weight_only import make_weight_only
+from playground.engine.loading.packing import leave_unpackable
 from playground.engine.machine import compat, devices, libraries, memory
 from playground.engine.machine.errors import is_out_of_memory, may_be_files
 from playground.engine.prompts.process import PromptEncoder
@@ -82,6 +83,11 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
             model = loader.load()
     if request.precision is Precision.INT8_WEIGHT_ONLY:
         make_weight_only(model)
+    if (left := leave_unpackable(model)) and device.id == "cpu":
+        loader.notes.append(
+            f"{left} of the 4-bit layers have a shape that bitsandbytes cannot pack for this "
+            "processor's products: their weights are unpacked for every token."
+        )
     model.eval()
     return Weights(model, tokenizer, prompts, checkpoint, device, loader.notes)
 

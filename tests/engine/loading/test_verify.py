@@ -13,6 +13,7 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GPTQConfig, P
 from playground.core.facts import LoadedModel, LoadRequest, VerifiedPrecision
 from playground.core.precision import Precision
 from playground.engine.loading.gptq_int4 import Int4Linear, unpack
+from playground.engine.loading.packing import leave_unpackable
 from playground.engine.loading.verify import verify
 from tests.engine.architectures import make, write
 from tests.support.old_gptq import Kind, pack
@@ -27,6 +28,7 @@ def quantized(name: str, folder: Path, **how: Any) -> VerifiedPrecision:
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=torch.bfloat16, quantization_config=BitsAndBytesConfig(**how)
     )
+    leave_unpackable(model)
     with torch.no_grad():
         model(torch.tensor([[1, 2]]))
     return verify(model)[0]
