@@ -17,7 +17,7 @@ def leave_unpackable(model: PreTrainedModel) -> int:
     """
     if "bitsandbytes" not in sys.modules:
         return 0
-    from bitsandbytes.nn import Linear4bit
+    from bitsandbytes.nn.modules import Linear4bit
 
     left = 0
     for module in model.modules():
