@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from playground.cli.arguments import parse
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text("utf-8")
@@ -40,7 +40,7 @@ def test_the_readmes_command_lines_are_accepted() -> None:
 def test_the_readme_names_what_there_is() -> None:
     for target in re.findall(r"\]\(([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
-    for precision in Precision:
+    for precision in LOADABLE:
         assert precision.value.upper() in README.upper()
 
 

@@ -29,6 +29,7 @@ from playground.cli.options import (
     whole,
 )
 from playground.cli.quantize.arguments import add_quantize
+from playground.cli.servers.arguments import add_servers
 from playground.core.choices import DecoderChoice
 from playground.core.precision import Precision
 
@@ -59,6 +60,7 @@ def build_parser() -> Parser:
     add_quantize(commands)
     add_env(commands)
     add_eval(commands)
+    add_servers(commands)
     add_history(commands)
     add_report(commands)
     demo = commands.add_parser(
@@ -171,6 +173,13 @@ def _add_run(commands: Commands) -> None:
         default=0,
         metavar="N",
         help="with --json: each token's log-probability, its rank and the N likeliest tokens",
+    )
+    run.add_argument(
+        "--server",
+        default="",
+        metavar="URL",
+        help="run on a server with OpenAI's API: its address, or a name of `playground servers`; "
+        "--model is then the server's name of a model",
     )
     run.add_argument("--private", action="store_true", help="do not keep the run in the history")
     run.add_argument(

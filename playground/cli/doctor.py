@@ -21,7 +21,7 @@ from playground.core.facts import EngineFacts, LoadedModel
 from playground.core.format import NOTHING, rate_text, size_text
 from playground.core.generation import GenerationOptions, RawPrompt
 from playground.core.lane import LaneConfig
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE, Precision
 from playground.core.protocol import Activity, Event, Progress
 from playground.core.system import paths
 from playground.core.system.machine import machine_memory
@@ -86,7 +86,7 @@ def doctor(args: argparse.Namespace) -> int:
 
 
 def _in_order() -> tuple[Precision, ...]:
-    return (Precision.BF16, *(p for p in Precision if p is not Precision.BF16))
+    return (Precision.BF16, *(p for p in LOADABLE if p is not Precision.BF16))
 
 
 def _try(

@@ -34,7 +34,7 @@ def row(name: str, figures: LatencyFigures, peak_bytes: int) -> tuple[str, ...]:
         rate_text(figures.decode_tok_s),
         percent_text(figures.of_floor, exact=figures.floor_steady),
         seconds_text(figures.end_to_end_s),
-        size_text(peak_bytes),
+        size_text(peak_bytes) if peak_bytes else "–",
     )
 
 
@@ -53,6 +53,9 @@ def loaded_fields(loaded: LoadedModel) -> dict[str, Any]:
 
 def what_runs(loaded: LoadedModel) -> str:
     """Return one line on what was really loaded."""
+    if loaded.server is not None:
+        precision = loaded.server.precision or "a precision that the server does not tell"
+        return f"{loaded.request.name} · {precision} · {loaded.kernel} · {loaded.device_name}"
     verified = loaded.verified
     parts = (
         loaded.request.name,

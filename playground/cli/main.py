@@ -79,6 +79,10 @@ def _dispatch(args: argparse.Namespace) -> int:
             from playground.cli.doctor import doctor
 
             return doctor(args)
+        case "servers":
+            from playground.cli.servers.command import servers
+
+            return servers(args)
         case "env":
             from playground.cli.env.command import env
 

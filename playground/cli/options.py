@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn, TypeAlias
 
 from playground.core.format import plain_line
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE, Precision
 
 #: More CPU threads than any machine has; torch takes no arbitrary number.
 MOST_THREADS = 4096
@@ -17,7 +17,7 @@ _SHOWN = 60  # characters of a wrong value in the message about it
 # Help texts of options that several commands have
 PROMPT = "the prompt; - reads it from stdin"
 NEW_TOKENS = "most tokens to generate"
-PRECISIONS = ", ".join(Precision)
+PRECISIONS = ", ".join(LOADABLE)
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,15 +39,14 @@ Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 def precision(text: str) -> Precision:
     """Read a precision's name."""
     name = text.strip().lower()
-    try:
+    names = [p.value for p in LOADABLE]
+    if name in names:
         return Precision(name)
-    except ValueError:
-        names = [p.value for p in Precision]
-        near = difflib.get_close_matches(name, names, n=1)
-        hint = f", did you mean {near[0]}" if near else ""
-        raise argparse.ArgumentTypeError(
-            f"{shown(text)} is not a precision{hint}: choose from {', '.join(names)}"
-        ) from None
+    near = difflib.get_close_matches(name, names, n=1)
+    hint = f", did you mean {near[0]}" if near else ""
+    raise argparse.ArgumentTypeError(
+        f"{shown(text)} is not a precision{hint}: choose from {', '.join(names)}"
+    )
 
 
 def precision_list(text: str) -> tuple[Precision, ...]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from playground.cli.console import Console, table
-from playground.cli.figures import HEAD, row
+from playground.cli.figures import HEAD, loaded_fields, row, what_runs
 from playground.cli.interrupts import interrupting
 from playground.cli.lanes import load_model
 from playground.cli.requests import local_model
+from playground.cli.server_lane import load_from, open_session
 from playground.client.environments import process_of
 from playground.client.session import Session
-from playground.core.answer_figures import answer_fields, figures_of
+from playground.core.answer_figures import answer_fields, count_text, figures_of
 from playground.core.errors import ModelError, OptionsError, PlaygroundError
-from playground.core.facts import Answer, LoadedModel
+from playground.core.facts import Answer, LoadedModel, ModelSpec
+from playground.core.format import seconds_text
 from playground.core.generation import (
     ChatPrompt,
     GenerationOptions,
@@ -27,7 +30,9 @@ from playground.core.generation import (
 )
 from playground.core.lane import LaneConfig
 from playground.core.model.checkpoint import read_checkpoint
+from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Finished, Progress, Started, Tokens
+from playground.core.servers import find_server
 from playground.core.settings import SettingsStore
 from playground.core.system import paths
 from playground.core.token_record import TokenDetail, detail_fields
@@ -42,14 +47,6 @@ def run(args: argparse.Namespace) -> int:
     console = Console(json=args.json)
     options = generation_options(args)
     prompt = _prompt(args, console)
-    resolved = local_model(model_spec(args.model, args.revision), args.precision, console)
-    if args.chat and not read_checkpoint(resolved.folder).has_chat_template:
-        raise ModelError(
-            f"{resolved.name} has no chat template.",
-            "Leave out --chat: the model then continues the prompt as it stands.",
-        )
-    known = SettingsStore().values.environments if args.environment else ()
-    engine = process_of(args.environment, known)
     details: list[TokenDetail] = []
 
     def observe(event: Event) -> None:
@@ -57,18 +54,11 @@ def run(args: argparse.Namespace) -> int:
         if isinstance(event, Tokens):
             details.extend(event.details)
 
-    session = Session(observe, engine)
+    target = (_on_server if args.server else _on_this_machine)(args, observe, console)
+    session = target.session
     with interrupting([session]) as interrupts, session:
-        loaded = load_model(
-            session,
-            resolved,
-            args.precision,
-            args,
-            console,
-            decoder=args.decoder,
-            environment=args.environment,
-        )
-        with _keeping(args, prompt, options, session, console) as kept:
+        loaded = target.load()
+        with _keeping(args, prompt, options, target, console) as kept:
             answer = session.generate(prompt, options)
             if kept is not None:
                 kept.answered(0, answer, loaded.floor)
@@ -80,12 +70,65 @@ def run(args: argparse.Namespace) -> int:
     return 1 if loaded.mismatch else 0
 
 
+@dataclass(frozen=True)
+class _Target:
+    """Where the prompt goes: a session, how its model is loaded, and the lane that this is."""
+
+    session: Session
+    load: Callable[[], LoadedModel]
+    lane: LaneConfig
+
+
+def _on_this_machine(
+    args: argparse.Namespace, observe: Callable[[Event], None], console: Console
+) -> _Target:
+    spec = model_spec(args.model, args.revision)
+    resolved = local_model(spec, args.precision, console)
+    if args.chat and not read_checkpoint(resolved.folder).has_chat_template:
+        raise ModelError(
+            f"{resolved.name} has no chat template.",
+            "Leave out --chat: the model then continues the prompt as it stands.",
+        )
+    known = SettingsStore().values.environments if args.environment else ()
+    session = Session(observe, process_of(args.environment, known))
+
+    def load() -> LoadedModel:
+        return load_model(
+            session,
+            resolved,
+            args.precision,
+            args,
+            console,
+            decoder=args.decoder,
+            environment=args.environment,
+        )
+
+    return _Target(session, load, LaneConfig(spec, args.precision))
+
+
+def _on_server(
+    args: argparse.Namespace, observe: Callable[[Event], None], console: Console
+) -> _Target:
+    server = find_server(SettingsStore().values.servers, args.server)
+    session = open_session(observe)
+    model = "" if args.model == "bundled" else args.model
+
+    def load() -> LoadedModel:
+        loaded = load_from(session, server, model, console)
+        console.event("loaded", **loaded_fields(loaded))
+        console.note(what_runs(loaded))
+        return loaded
+
+    lane = LaneConfig(ModelSpec(model), Precision.SERVER, server=server.name)
+    return _Target(session, load, lane)
+
+
 @contextlib.contextmanager
 def _keeping(
     args: argparse.Namespace,
     prompt: Prompt,
     options: GenerationOptions,
-    session: Session,
+    target: _Target,
     console: Console,
 ) -> Iterator[RunRecorder | None]:
     """Keep the run in the history while inside, unless it is private."""
@@ -99,7 +142,7 @@ def _keeping(
         mode="chat" if args.chat else "raw",
         system=args.system or "",
         options=options,
-        lanes=(LaneConfig(model_spec(args.model, args.revision), args.precision),),
+        lanes=(target.lane,),
     )
     writer = HistoryWriter(
         paths.history_file(),
@@ -108,6 +151,7 @@ def _keeping(
     )
     recorder = RunRecorder(writer, request)
     recorder.sent(0, 0, prompt)
+    session = target.session
     observe = session.observe
 
     def observed(event: Event) -> None:
@@ -199,19 +243,28 @@ def _where(answer: Answer) -> str:
     return f"environment {answer.stamp.environment} · " if answer.stamp.environment else ""
 
 
+def _origin(answer: Answer) -> str:
+    """Return what tells the model apart: its commit, or of a server how the times were taken."""
+    server = answer.stamp.server
+    if server is None:
+        return f"commit {answer.stamp.commit or 'none'}"
+    trip = seconds_text(server.round_trip_s)
+    return f"times measured here, network included (round trip {trip})"
+
+
 def _print_answer(
     answer: Answer, loaded: LoadedModel, details: list[TokenDetail], console: Console
 ) -> None:
     console.print()
-    name = loaded.request.precision.value
+    name = loaded.request.precision.short_label if loaded.server else loaded.request.precision
     for line in table(
         [HEAD, row(name, figures_of(answer, loaded.floor), answer.peak_memory_bytes)]
     ):
         console.note(line)
     stamp = answer.stamp
     console.note(
-        f"{len(answer.token_ids)} tokens, {answer.ending} · seed {stamp.options.seed} · "
-        f"{stamp.decoder_text} · {_where(answer)}commit {stamp.commit or 'none'}"
+        f"{count_text(answer)}, {answer.ending} · seed {stamp.options.seed} · "
+        f"{stamp.decoder_text} · {_where(answer)}{_origin(answer)}"
     )
     more = {"token_details": detail_fields(details)} if details else {}
     console.event("finished", **answer_fields(answer, loaded.floor), **more)

@@ -5,16 +5,17 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from playground.client.engine_process import EngineProcess
-from playground.core.environments import OWN, EngineEnvironment, find
+from playground.core.environments import OWN, REMOTE, EngineEnvironment, find
 from playground.core.errors import EngineError
 from playground.core.facts import EngineFacts
 from playground.core.model.checkpoint import library_reason
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE, Precision
 from playground.core.protocol import Failed, Ready
 from playground.core.system import paths
 
@@ -39,12 +40,16 @@ print(json.dumps({"python": platform.python_version(), "missing": missing}))
 
 
 def process_of(name: str, environments: Sequence[EngineEnvironment]) -> EngineProcess:
-    """Return an engine in the environment of this name ("" is our own), not started yet.
+    """Return an engine in the environment of this name, not started yet.
+
+    OWN is this Python, REMOTE an engine that passes prompts to a server.
 
     Raises PlaygroundError where the environment no longer exists.
     """
     if name == OWN:
         return EngineProcess()
+    if name == REMOTE:
+        return EngineProcess([sys.executable, "-m", "playground.engine.remote"])
     environment = find(environments, name)
     try:
         look_path(environment.python)
@@ -130,7 +135,7 @@ def check(environment: EngineEnvironment) -> EngineFacts:
 
 def precisions(facts: EngineFacts) -> dict[Precision, str]:
     """Return why each precision is not available in an environment; "" where it is."""
-    return {p: library_reason(p, "cpu", facts) for p in Precision}
+    return {p: library_reason(p, "cpu", facts) for p in LOADABLE}
 
 
 def shown_versions(facts: EngineFacts) -> dict[str, str]:

@@ -14,7 +14,15 @@ from playground.core.trace import LatencyFigures, LatencyTrace
 def figures_of(answer: Answer, floor: Floor | None) -> LatencyFigures:
     """Return the latency figures of one answer, from a model with this floor."""
     trace = LatencyTrace(answer.times)
-    return trace.figures(answer.read_tokens, answer.prefill_s, floor, answer.prompt_tokens)
+    figures = trace.figures(answer.read_tokens, answer.prefill_s, floor, answer.prompt_tokens)
+    return figures if answer.per_token else figures.of_pieces(answer.generated_tokens)
+
+
+def count_text(answer: Answer) -> str:
+    """Return how long an answer is: "128 tokens", or "40 chunks" of a server that counts none."""
+    if answer.generated_tokens or not answer.times:
+        return f"{answer.generated_tokens:,} tokens"
+    return f"{len(answer.times):,} chunks"
 
 
 def figures_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
@@ -48,6 +56,8 @@ def answer_fields(answer: Answer, floor: Floor | None) -> dict[str, Any]:
         "prompt_tokens": answer.prompt_tokens,
         "reused_tokens": answer.reused_tokens,
         "warm_up_s": answer.warm_up_s,
+        "timed_by": answer.stamp.timed_by,
+        "counted_by": answer.count.by if answer.count is not None else "engine",
         **figures_fields(answer, floor),
         "stop_reason": answer.stop_reason,
         "verified_precision": verified,

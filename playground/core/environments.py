@@ -14,6 +14,8 @@ from playground.core.errors import OptionsError
 
 #: The name of the environment that the playground itself runs in.
 OWN = ""
+#: What engines run in that pass prompts to a server; no name of an environment.
+REMOTE = "@server"
 OWN_LABEL = "the playground's own"
 MAX_ENVIRONMENTS = 20
 _NAME = "^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$"

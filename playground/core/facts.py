@@ -11,6 +11,7 @@ from playground.core.floor import Floor
 from playground.core.format import percent_text, seconds_text
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.precision import Precision
+from playground.core.servers import CountedBy, ServerFacts, ServerRequest
 
 
 class DeviceFacts(msgspec.Struct, frozen=True):
@@ -66,7 +67,9 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     the commit the user agreed to, or "", and `code` the hash of the code they saw. `insist`
     loads also what memory seems too small for. `decoder` "generate" keeps to transformers' own
     loop, "auto" takes the fastest decoder whose logits agree with the model's forward.
-    `environment` names the engine's Python for the stamp, "" is the playground's own.
+    `environment` names the engine's Python for the stamp, "" is the playground's own. `server`
+    is where the model runs, None on this machine: `name` is then the server's name for it, and
+    `folder` is "".
     """
 
     name: str
@@ -81,6 +84,7 @@ class LoadRequest(msgspec.Struct, frozen=True, kw_only=True):
     insist: bool = False
     decoder: DecoderChoice = "auto"
     environment: str = ""
+    server: ServerRequest | None = None
 
 
 class VerifiedPrecision(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,11 +154,12 @@ class LoadedModel(msgspec.Struct, frozen=True, kw_only=True):
     notes: tuple[str, ...] = ()
     floor: Floor | None = None  # None where the bytes of a step could not be counted
     step_seconds: dict[str, float] = {}
+    server: ServerFacts | None = None  # None on this machine
 
     @property
     def mismatch(self) -> str:
         """A sentence where the real precision is not the requested one, else ""."""
-        if self.verified.precision == self.request.precision:
+        if self.verified.precision == self.request.precision or self.server is not None:
             return ""
         real = self.verified.explained
         return f"Requested {self.request.precision.label}, but really running: {real}."
@@ -181,7 +186,8 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     step, by the names of the candidates timed at load; the decoder took the fastest.
     `disturbed_by` says what else the client's engines did meanwhile, in words that go on after
     "while": the times may be longer for it. `content_parts`: the chat template got
-    the content of a message as a list of parts.
+    the content of a message as a list of parts. `server` is where the model ran, None on this
+    machine; times are then those of arrival here, network included.
     """
 
     model: str
@@ -204,6 +210,12 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
     disturbed_by: tuple[str, ...] = ()
     rules: TokenRules = TokenRules()
     content_parts: bool = False
+    server: ServerFacts | None = None
+
+    @property
+    def timed_by(self) -> str:
+        """Where the times were taken: "engine", or "arrival" here, network included."""
+        return "engine" if self.server is None else "arrival"
 
     @property
     def decoder_text(self) -> str:
@@ -214,6 +226,13 @@ class Stamp(msgspec.Struct, frozen=True, kw_only=True):
         return f"{self.decoder} (timed at load, a token: {timed})"
 
 
+class TokenCount(msgspec.Struct, frozen=True):
+    """How a server's tokens were counted, and how many they are; 0 where nothing told."""
+
+    by: CountedBy
+    tokens: int
+
+
 class Answer(msgspec.Struct, frozen=True, kw_only=True):
     """One finished (or stopped) generation.
 
@@ -221,7 +240,8 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     the host, less `warm_up_s`. `warm_up_s`: the one-time cost of the first text that needs a
     longer KV cache (capturing its CUDA graph); no figure includes it. `prefill_s`: from the
     start of the model's work on the prompt to the first token. `text` ends before the stop
-    string; `token_ids` include its tokens.
+    string; `token_ids` include its tokens. `count` is for answers of servers: their `times` are
+    those of pieces of text where `per_token` is false.
     """
 
     text: str
@@ -234,6 +254,17 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     stamp: Stamp
     reused_tokens: int = 0  # of the prompt, still in the KV cache from the last turn
     warm_up_s: float = 0.0
+    count: TokenCount | None = None
+
+    @property
+    def generated_tokens(self) -> int:
+        """How many tokens the answer has; 0 where a server does not tell."""
+        return len(self.token_ids) if self.count is None else self.count.tokens
+
+    @property
+    def per_token(self) -> bool:
+        """Whether there is a time for each token."""
+        return self.generated_tokens == len(self.times)
 
     @property
     def read_tokens(self) -> int:

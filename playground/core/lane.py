@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
+from playground.core.environments import REMOTE
 from playground.core.facts import LoadedModel, ModelSpec
 from playground.core.precision import Precision
 from playground.core.protocol import (
@@ -34,6 +35,12 @@ class LaneConfig:
     precision: Precision = Precision.BF16
     device: str = "cpu"
     environment: str = ""  # the name of the engine's Python, "" for the playground's own
+    server: str = ""  # the name of the server that runs the model, "" for this machine
+
+    @property
+    def engine_environment(self) -> str:
+        """What the lane's engine runs in: an environment's name, or REMOTE."""
+        return REMOTE if self.server else self.environment
 
 
 class Stage(StrEnum):

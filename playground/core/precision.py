@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Precision(StrEnum):
-    """How a linear layer's weights are stored while the model runs."""
+    """How a linear layer's weights are stored while the model runs; LOADABLE are those here."""
 
     FP32 = "fp32"
     BF16 = "bf16"
@@ -15,6 +15,7 @@ class Precision(StrEnum):
     INT8_WEIGHT_ONLY = "int8wo"
     NF4 = "nf4"
     GPTQ = "gptq"
+    SERVER = "server"  # whatever a server has loaded
 
     @property
     def label(self) -> str:
@@ -69,6 +70,9 @@ class Precision(StrEnum):
         return _LIBRARIES.get(self, ())
 
 
+#: Those that a model on this machine can be loaded in.
+LOADABLE: tuple[Precision, ...] = tuple(p for p in Precision if p is not Precision.SERVER)
+
 _LIBRARIES = {
     Precision.INT8: ("bitsandbytes",),
     Precision.INT8_WEIGHT_ONLY: ("bitsandbytes",),
@@ -83,6 +87,7 @@ _SHORT_LABELS = {
     Precision.INT8_WEIGHT_ONLY: "int8 weight-only",
     Precision.NF4: "NF4 4-bit",
     Precision.GPTQ: "GPTQ 4-bit",
+    Precision.SERVER: "as the server says",
 }
 #: Precisions whose label names the library that implements them.
 _NAMES_LIBRARY = frozenset({Precision.INT8, Precision.NF4})
@@ -101,6 +106,7 @@ _EXPLANATIONS = {
     ),
     Precision.NF4: "A quarter of bf16's memory, quantized while loading; slower than bf16.",
     Precision.GPTQ: "A quarter of bf16's memory, calibrated beforehand; may be faster than bf16.",
+    Precision.SERVER: "Whatever the server has loaded; its own word stands beside the answer.",
 }
 #: bitsandbytes multiplies packed 4-bit weights only on processors with avx512_bf16.
 _NF4_UNPACKED = (
@@ -124,4 +130,5 @@ _BITS = {
     Precision.INT8_WEIGHT_ONLY: 8.0,
     Precision.NF4: 4.5,
     Precision.GPTQ: 4.25,
+    Precision.SERVER: 0.0,  # unknown
 }

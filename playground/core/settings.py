@@ -18,6 +18,7 @@ from playground.core.facts import MAX_CONSENTS, CodeConsent, ModelSpec
 from playground.core.generation import GenerationOptions, Timing
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
+from playground.core.servers import MAX_SERVERS, KnownServer
 from playground.core.system import own_files, paths
 from playground.core.system.files import write_atomically
 
@@ -110,6 +111,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     environments: Annotated[
         tuple[EngineEnvironment, ...],
         Meta(max_length=MAX_ENVIRONMENTS, description="Other Pythons that lanes can run in."),
+    ] = ()
+    servers: Annotated[
+        tuple[KnownServer, ...],
+        Meta(max_length=MAX_SERVERS, description="Servers that lanes can run on."),
     ] = ()
     code_consents: Annotated[
         tuple[CodeConsent, ...],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -118,7 +118,8 @@ class LatencyTrace:
 class LatencyFigures:
     """The figures of one stream; FORMULAS defines each.
 
-    Not `floor_steady`: the bandwidth that the floor rests on is approximate.
+    Not `floor_steady`: the bandwidth that the floor rests on is approximate. `unit` is what was
+    counted and timed, "tokens" or "chunks" of a server that does not tell its tokens.
     """
 
     tokens: int = 0
@@ -131,6 +132,28 @@ class LatencyFigures:
     end_to_end_s: float | None = None
     floor_ms: float | None = None
     floor_steady: bool = True
+    unit: str = "tokens"
+
+    def of_pieces(self, tokens: int) -> LatencyFigures:
+        """Return the figures of a stream whose times are those of pieces of text.
+
+        `tokens` are in all of them: they give a rate, but no latency of a single token. With 0
+        the pieces themselves are the unit.
+        """
+        if not tokens:
+            return replace(self, unit="chunks")
+        decode = None
+        if self.decode_tok_s and self.tokens > 1:
+            decode = self.decode_tok_s * (tokens - 1) / (self.tokens - 1)
+        return replace(
+            self,
+            tokens=tokens,
+            p50_ms=None,
+            p95_ms=None,
+            p99_ms=None,
+            decode_tok_s=decode,
+            floor_ms=None,
+        )
 
     @property
     def of_floor(self) -> float | None:

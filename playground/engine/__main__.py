@@ -1,20 +1,13 @@
-"""Starts the engine process; reserves stdin and stdout for the protocol before anything prints."""
+"""Starts the engine process."""
 
 from __future__ import annotations
-
-import os
 
 
 def main() -> None:
     """Serve commands from stdin until its end."""
-    # From here on, what libraries print goes to stderr. Their child processes can neither read
-    # commands nor keep the client's pipes open, because duplicates are not inherited.
-    events = os.dup(1)
-    os.dup2(2, 1)
-    commands = os.dup(0)
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.close(null)
+    from playground.engine.wire.pipes import reserve
+
+    commands, events = reserve()
 
     from playground.engine.serving.server import serve
 

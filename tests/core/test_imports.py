@@ -70,6 +70,7 @@ LAYERS: dict[str, list[set[str]]] = {
     "core": [{"errors"}, {"system"}, {"."}, {"model"}, {"memory"}, {"quantizing"}],
     "engine": [
         {"machine", "wire"},
+        {"remote"},
         {"prompts"},
         {"loading", "decoding"},
         {"cpu_step", "cuda_graph", "quantizing", "scoring"},
@@ -96,7 +97,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "cli": [
         {"."},
-        {"bench", "env", "eval", "history", "models", "quantize"},
+        {"bench", "env", "eval", "history", "models", "quantize", "servers"},
         {"arguments"},
         {"main"},
     ],

@@ -15,7 +15,7 @@ from playground.core.memory.plan import (
     verdict,
 )
 from playground.core.model.weights import ModelSizes
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE, Precision
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def memory_table(
     context = min(context or default_context(sizes), most)
     if free is not None:
         free += reclaimable
-    rows = tuple(_row(sizes, precision, budget, free, context) for precision in Precision)
+    rows = tuple(_row(sizes, precision, budget, free, context) for precision in LOADABLE)
     return MemoryTable(
         device=budget.device,
         free=free,

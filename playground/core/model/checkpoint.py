@@ -22,7 +22,7 @@ from playground.core.model.kind import (
 from playground.core.model.remote_code import brings_code
 from playground.core.model.safetensors_header import BITS, StoredTensor, read_header
 from playground.core.model.weights import ModelSizes, model_sizes, quantization_of
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE, Precision
 from playground.core.system.reader import TABLE_BYTES, is_folder, read_object
 
 _TOKENIZER_FILES = (
@@ -100,7 +100,7 @@ def precision_reasons(
     the checkpoint decides.
     """
     reasons = {}
-    for precision in Precision:
+    for precision in LOADABLE:
         reasons[precision] = _model_reason(checkpoint, precision) or library_reason(
             precision, device_id, facts
         )

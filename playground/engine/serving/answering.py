@@ -14,12 +14,12 @@ from transformers import PreTrainedModel, PreTrainedTokenizerBase
 from playground.core.facts import Answer, LoadedModel, Stamp, TokenRules
 from playground.core.generation import ChatPrompt, Prompt
 from playground.core.protocol import Activity, Finished, Generate, Progress, Started
+from playground.core.stop_strings import StopFilter
 from playground.engine.decoding.decoder import Decoded, Decoder
 from playground.engine.machine import memory
 from playground.engine.prompts.encode import EncodedPrompt, check_length
 from playground.engine.prompts.process import PromptEncoder
 from playground.engine.serving.detokenize import Detokenizer, TokenNames, TokenTexts
-from playground.engine.serving.stop_strings import StopFilter
 from playground.engine.serving.token_details import DetailedTokens
 from playground.engine.serving.unknown_tokens import check_known, check_prefix
 from playground.engine.wire.inbox import Inbox

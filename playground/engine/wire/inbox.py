@@ -33,6 +33,8 @@ class Inbox:
         self._lock = threading.Lock()
         #: Called before the process ends in the middle of its work, to remove incomplete files.
         self.at_end: Callable[[], None] = lambda: None
+        #: Called with the number of a cancelled request, on the reading thread.
+        self.on_cancel: Callable[[int], None] = lambda _: None
 
     def start(self) -> None:
         """Start the reading thread."""
@@ -80,6 +82,7 @@ class Inbox:
                 with self._lock:
                     if request_id in self._requests:
                         self._requests[request_id] = True
+                self.on_cancel(request_id)
             case Load():
                 self._commands.put(command)
             case _:

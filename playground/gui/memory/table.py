@@ -14,7 +14,7 @@ from PySide6.QtWidgets import (
 from playground.core.format import NOTHING, size_text
 from playground.core.memory.plan import MemoryPlan
 from playground.core.memory.table import MemoryRow, MemoryTable
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE
 from playground.gui.toolkit.text_table import ROW_HEIGHT, dress_table
 
 #: Heading and tool tip of each column after the precision's.
@@ -37,7 +37,7 @@ class MemoryFigures(QTableWidget):
     """Shows a MemoryTable, one row a precision."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
-        super().__init__(len(Precision), len(_COLUMNS) + 1, parent)
+        super().__init__(len(LOADABLE), len(_COLUMNS) + 1, parent)
         dress_table(self, "Memory at every precision, as figures")
         self.setWordWrap(False)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Maximum)

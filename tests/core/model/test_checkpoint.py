@@ -12,7 +12,7 @@ import pytest
 from playground.core.errors import ModelError
 from playground.core.facts import DeviceFacts, EngineFacts, Probe
 from playground.core.model.checkpoint import find_gptq_sibling, precision_reasons, read_checkpoint
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE, Precision
 from playground.core.system.resources import resource
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -59,7 +59,7 @@ def test_a_gptq_folder_beside_a_plain_one_is_found(folder: Path) -> None:
     assert find_gptq_sibling(folder) is None
     reasons = precision_reasons(read_checkpoint(folder), "cpu", None)
     assert "not GPTQ-quantized" in reasons[Precision.GPTQ]
-    assert not any(reasons[p] for p in Precision if p is not Precision.GPTQ)
+    assert not any(reasons[p] for p in LOADABLE if p is not Precision.GPTQ)
 
 
 def test_a_quantized_checkpoint_offers_only_its_own_precision() -> None:

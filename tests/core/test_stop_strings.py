@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from playground.engine.serving.stop_strings import StopFilter
+from playground.core.stop_strings import StopFilter
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 100])

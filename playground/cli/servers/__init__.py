@@ -1,0 +1,1 @@
+"""Commands for the servers that lanes can run on."""
