@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QApplication
 
 from playground.client.engine import Engine
 from playground.client.environments import process_of
+from playground.client.servers import load_request
 from playground.core.errors import PlaygroundError
 from playground.core.facts import EngineFacts
 from playground.core.lane import LaneConfig
@@ -42,6 +43,8 @@ from playground.gui.models.hashing import FolderHashing
 from playground.gui.prompt.controller import PromptController
 from playground.gui.quantize.entry import QuantizeEntry
 from playground.gui.remote_code.controller import RemoteCodeController
+from playground.gui.servers.controller import ServersController
+from playground.gui.servers.entry import ServersEntry
 from playground.gui.settings.controller import SettingsController
 from playground.gui.toolkit import theme
 from playground.gui.toolkit.background import Background
@@ -102,6 +105,7 @@ class Playground:
         self.hashing = FolderHashing(self.background, lanes, window)
         self.remote_code = RemoteCodeController(context, lanes, window)
         self.environments = EnvironmentsController(context, window)
+        self.servers = ServersController(context, window)
         self.differences = DifferencesController(lanes, window)
         window.actions.differences.toggled.connect(self.differences.set_enabled)
         self.figures = FiguresController(lanes, window.plot, window.table, window)
@@ -117,8 +121,16 @@ class Playground:
         self.quantize = QuantizeEntry(context, lanes, make, window)
         lanes.watch_beside(self.quantize.controller.work)
         entry = EnvironmentsEntry(self.environments, window)
+        servers_entry = ServersEntry(self.servers, window)
         self.commands = LaneCommands(
-            lanes, self.models, self.prompt, self.differences, self.remote_code, entry, window
+            lanes,
+            self.models,
+            self.prompt,
+            self.differences,
+            self.remote_code,
+            entry,
+            servers_entry,
+            window,
         )
         connections.connect_prompt(window, self.prompt)
         connections.connect_history(window, self.history_window, self.history, self.prompt)
@@ -127,6 +139,7 @@ class Playground:
         connections.connect_models(self.models, self.prompt, self.quantize)
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, entry, self.models)
+        connections.connect_servers(window, self.servers, servers_entry, self.models)
         connections.connect_quantizing(window, self.quantize)
         connections.connect_standby(window, self.standby)
         window.closing.connect(self.settings.save)
@@ -164,6 +177,8 @@ class Playground:
         return process_of(environment, self.store.values.environments)
 
     def _prepare(self, config: LaneConfig, engine: EngineFacts | None) -> Prepared:
+        if config.server:
+            return Prepared(load_request(config, self.store.values.servers, self.servers.keys))
         consents = self.store.values.code_consents
         if self._keeps_settings:  # another window may have revoked one
             consents = self.store.stored("code_consents")

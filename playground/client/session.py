@@ -20,6 +20,7 @@ from playground.core.protocol import (
     Generate,
     Load,
     Loaded,
+    LookAtServer,
     MeasureQuantizing,
     Progress,
     Quantize,
@@ -28,13 +29,16 @@ from playground.core.protocol import (
     Ready,
     Score,
     Scored,
+    ServerSeen,
     Started,
     Tokens,
 )
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.scoring import ScoreRequest, TextScore
+from playground.core.servers import ServerRequest
 
-ResultT = TypeVar("ResultT", Finished, Estimated, Quantized, Scored)
+_Asking = Generate | MeasureQuantizing | Quantize | Score | LookAtServer
+ResultT = TypeVar("ResultT", Finished, Estimated, Quantized, Scored, ServerSeen)
 
 
 class Interrupted(Exception):  # noqa: N818  # a request of the user, not an error
@@ -148,13 +152,16 @@ class Session:
             raise Interrupted
         return score
 
+    def look_at_server(self, server: ServerRequest) -> ServerSeen:
+        """Return what a server is and has; the engine is one that passes prompts to servers."""
+        self.ready()
+        return self._result(LookAtServer(self._next_id(), server), ServerSeen)
+
     def _next_id(self) -> int:
         self._request_id += 1
         return self._request_id
 
-    def _result(
-        self, command: Generate | MeasureQuantizing | Quantize | Score, kind: type[ResultT]
-    ) -> ResultT:
+    def _result(self, command: _Asking, kind: type[ResultT]) -> ResultT:
         """Send the command, and wait for the event that ends its request."""
         self.engine.send(command)
         # Not before: an engine ignores the cancel of a request that it does not know.

@@ -22,6 +22,7 @@ from playground.core.protocol import (
     Quantizing,
     Ready,
     Scored,
+    ServerSeen,
     Started,
     Tokens,
 )
@@ -38,9 +39,34 @@ class LaneConfig:
     server: str = ""  # the name of the server that runs the model, "" for this machine
 
     @property
+    def runs_on(self) -> str:
+        """The name of the environment or server, "" for the playground's own Python."""
+        return self.server or self.environment
+
+    @property
+    def how(self) -> str:
+        """The precision and the environment, "int8 · second", or the server's name."""
+        if self.server:
+            return self.server
+        return " · ".join(filter(None, (self.precision.short_label, self.environment)))
+
+    @property
     def engine_environment(self) -> str:
         """What the lane's engine runs in: an environment's name, or REMOTE."""
         return REMOTE if self.server else self.environment
+
+
+def placed(config: LaneConfig, local: LaneConfig, environment: str, server: str) -> LaneConfig:
+    """Return a lane's configuration once it runs in an environment, or on a server.
+
+    On another server any model may be there: the server's only one is asked for until one is
+    chosen. `local` is what the lane was last set to on this machine, to return to.
+    """
+    if server == config.server:
+        return replace(config, environment=environment)
+    if server:
+        return LaneConfig(ModelSpec(""), Precision.SERVER, server=server)
+    return replace(local, environment=environment, server="")
 
 
 class Stage(StrEnum):
@@ -148,6 +174,8 @@ def advance(state: LaneState, event: LaneEvent, now: float) -> LaneState:
         case ProcessEnded():
             return _ended(state, event)
         case Hello() | Alive() | Ready() | Estimated() | Quantizing() | Quantized() | Scored():
+            return state
+        case ServerSeen():
             return state
         case Progress():
             return _progressed(state, event, now)

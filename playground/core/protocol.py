@@ -18,6 +18,7 @@ from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
 from playground.core.scoring import ScoreRequest, TextScore
+from playground.core.servers import ServerRequest
 from playground.core.token_record import TokenDetail, TokenRecord
 
 PROTOCOL_VERSION = 3
@@ -96,6 +97,13 @@ class Score(msgspec.Struct, frozen=True, tag="score"):
     request: ScoreRequest
 
 
+class LookAtServer(msgspec.Struct, frozen=True, tag="look at server"):
+    """Ask a server what it is and which models it has; no model need be loaded."""
+
+    request_id: int
+    server: ServerRequest
+
+
 class Cancel(msgspec.Struct, frozen=True, tag="cancel"):
     """Stop the request: a generation after the current token, quantizing within a layer."""
 
@@ -106,7 +114,7 @@ class Quit(msgspec.Struct, frozen=True, tag="quit"):
     """End the engine process; the end of its input does the same."""
 
 
-Work = Load | Generate | MeasureQuantizing | Quantize | Score
+Work = Load | Generate | MeasureQuantizing | Quantize | Score | LookAtServer
 Command = Work | Cancel | Quit
 
 
@@ -206,6 +214,14 @@ class Scored(msgspec.Struct, frozen=True, tag="scored"):
     score: TextScore | None
 
 
+class ServerSeen(msgspec.Struct, frozen=True, tag="server seen"):
+    """What a server is, with its version, and the models that it names."""
+
+    request_id: int
+    label: str
+    models: tuple[str, ...]
+
+
 class Failed(msgspec.Struct, frozen=True, tag="failed"):
     """A command failed. `request_id` is None for a load; the engine stays usable if `alive`.
 
@@ -235,6 +251,7 @@ Event = (
     | Quantizing
     | Quantized
     | Scored
+    | ServerSeen
     | Failed
 )
 

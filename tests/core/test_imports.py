@@ -88,7 +88,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"downloads"},
         {"context"},
         {"lanes", "browser", "environments", "memory"},
-        {"figures", "model_page", "quantize", "reference", "remote_code"},
+        {"figures", "model_page", "quantize", "reference", "remote_code", "servers"},
         {"models"},
         {"prompt"},
         {"history"},

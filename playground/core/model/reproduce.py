@@ -8,6 +8,8 @@ from playground.core.facts import Answer, Stamp
 from playground.core.generation import ChatPrompt, Message, Prompt, clean_prompt_text
 from playground.core.model.checkpoint import weight_files
 from playground.core.precision import Precision
+from playground.core.server_requests import fields_of, path_of
+from playground.core.servers import ServerFacts
 
 _PLAIN_DTYPES = {
     Precision.FP32: "torch.float32",
@@ -79,6 +81,8 @@ config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
 def script(answer: Answer, prompt: Prompt) -> str:
     """Return the script, which prints the text generated after the prompt, and nothing else."""
     stamp = answer.stamp
+    if stamp.server is not None:
+        return _request(stamp.server, stamp, prompt)
     blocks = [
         _header(stamp),
         _load(stamp),
@@ -86,6 +90,30 @@ def script(answer: Answer, prompt: Prompt) -> str:
         _generate(answer, prompt.prefix_ids),
     ]
     return "\n\n".join(blocks) + "\n"
+
+
+def _request(server: ServerFacts, stamp: Stamp, prompt: Prompt) -> str:
+    """Return a script that asks the server once more, in the same words."""
+    fields = fields_of(stamp.model, prompt, stamp.options, server) | {"stream": False}
+    fields.pop("stream_options")
+    text = '["message"]["content"]' if isinstance(prompt, ChatPrompt) else '["text"]'
+    return (
+        f"# Asks {server.label} again. Whether it gives the same text is up to the server.\n"
+        "import json\n"
+        "import os\n"
+        "import urllib.request\n\n"
+        f"fields = {fields!r}\n"
+        "request = urllib.request.Request(\n"
+        f"    {server.url + path_of(prompt)!r},\n"
+        "    json.dumps(fields).encode(),\n"
+        "    {\n"
+        '        "Content-Type": "application/json",\n'
+        "        \"Authorization\": f\"Bearer {os.environ.get('API_KEY', '')}\",\n"
+        "    },\n"
+        ")\n"
+        "with urllib.request.urlopen(request) as answer:\n"
+        f'    print(json.load(answer)["choices"][0]{text})\n'
+    )
 
 
 def _header(stamp: Stamp) -> str:

@@ -9,12 +9,12 @@ from datetime import UTC, datetime
 from playground.core.facts import Answer, LoadedModel, Stamp, TokenCount
 from playground.core.generation import Prompt
 from playground.core.protocol import Activity, Finished, Generate, Progress, Started, Tokens
+from playground.core.server_requests import fields_of, path_of
 from playground.core.servers import CountedBy, ServerFacts
 from playground.core.stop_strings import StopFilter
 from playground.engine.remote.connection import Connection, Stream
 from playground.engine.remote.faults import ServerError
 from playground.engine.remote.pieces import NO_ID, Piece, Usage, read_piece
-from playground.engine.remote.requests import fields_of, path_of
 from playground.engine.wire.sender import Sender
 
 #: Seconds of silence after which it is said, and after which the answer is given up.

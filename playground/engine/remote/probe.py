@@ -10,12 +10,12 @@ import msgspec
 
 from playground.core.errors import PlaygroundError
 from playground.core.generation import ChatPrompt, GenerationOptions, Message, Prompt, RawPrompt
+from playground.core.server_requests import DIALECTS, fields_of, lacking, path_of
 from playground.core.servers import CountedBy, ServerFacts
 from playground.engine.remote.connection import Connection
 from playground.engine.remote.faults import ServerError
-from playground.engine.remote.kinds import DIALECTS, Recognised, recognise
+from playground.engine.remote.kinds import Recognised, recognise
 from playground.engine.remote.pieces import Piece, read_piece
-from playground.engine.remote.requests import fields_of, lacking, path_of
 
 TOKENS = 2
 #: Alternatives asked for in the probe, and how often a small request is timed.

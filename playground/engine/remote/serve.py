@@ -18,8 +18,10 @@ from playground.core.protocol import (
     Hello,
     Load,
     Loaded,
+    LookAtServer,
     Progress,
     Ready,
+    ServerSeen,
     Work,
 )
 from playground.core.servers import ServerRequest
@@ -85,6 +87,8 @@ class _Remote:
                     await self._load(request)
                 case Generate():
                     await self._generate(command)
+                case LookAtServer():
+                    await self._look(command)
                 case _:
                     raise EngineError(
                         "A server cannot do this.", "Use a lane that runs on this machine."
@@ -147,6 +151,19 @@ class _Remote:
             server=facts,
         )
         self._sender.send(Loaded(self._loaded))
+
+    async def _look(self, command: LookAtServer) -> None:
+        """Tell what a server is and has."""
+        from playground.engine.remote.connection import Connection
+        from playground.engine.remote.kinds import recognise
+
+        connection = Connection(command.server)
+        try:
+            found = await recognise(connection, "")
+        finally:
+            await connection.close()
+        label = f"{found.kind.label} {found.version}".strip()
+        self._sender.send(ServerSeen(command.request_id, label, found.models))
 
     async def _generate(self, command: Generate) -> None:
         from playground.engine.remote.answering import Answering

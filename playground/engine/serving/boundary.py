@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from playground.core.errors import EngineError
 from playground.core.protocol import (
     Failed,
     Generate,
     Load,
+    LookAtServer,
     MeasureQuantizing,
     Quantize,
     Score,
@@ -43,6 +45,9 @@ def carry_out(command: Work, runtime: Runtime, sender: Sender, inbox: Inbox) -> 
             case Quantize(request=request):
                 doing, device = "Quantizing", request.device
                 quantizing.quantize(command, sender, inbox)
+            case LookAtServer():
+                doing, device = "Looking at a server", "cpu"
+                raise EngineError("This engine runs models of this machine only.")
     except BaseException as error:
         failed = failure(error, doing, device, request_id)
     else:

@@ -13,8 +13,8 @@ class Availability:
     """The choices that a lane's header offers for its present model, device and environment.
 
     `reasons` says of every precision why it is unavailable, "" where it is available. `devices`
-    are pairs of id and name, `environments` pairs of name and description. `capability` is that
-    of the lane's device, as in DeviceFacts.
+    are pairs of id and name, `environments` and `servers` pairs of name and description.
+    `capability` is that of the lane's device, as in DeviceFacts.
     """
 
     model: str = ""  # its name
@@ -22,3 +22,4 @@ class Availability:
     devices: tuple[tuple[str, str], ...] = ()
     capability: str = ""
     environments: tuple[tuple[str, str], ...] = ()
+    servers: tuple[tuple[str, str], ...] = ()

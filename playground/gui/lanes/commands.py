@@ -25,4 +25,5 @@ class LaneCommand(Enum):
     REFERENCE = auto()
     SHOW_MEMORY = auto()
     MANAGE_ENVIRONMENTS = auto()
+    MANAGE_SERVERS = auto()
     REVIEW_CODE = auto()

@@ -83,13 +83,15 @@ class DifferencesController(QObject):
         known = before is not None and before.reference is expected and before.lane is lane
         if known and before and (before.ended or not (before.found.whole or ended)):
             return  # where they part does not change any more
-        same = presenter.lane.config.model == reference.lane.config.model
+        here, there = presenter.lane.config, reference.lane.config
+        # A server's tokenizer is not known to be the same, and few servers tell their tokens' ids.
+        same = here.model == there.model and not here.server and not there.server
         found = agreement(expected.record, lane.record, same_tokenizer=same)
         self._compared[presenter] = _Compared(expected, lane, found, ended)
         if not lane.ids or not expected.ids:
             presenter.view.show_difference("")
             return
-        name = reference.lane.config.precision.short_label
+        name = there.server or there.precision.short_label
         text = difference_text(found, len(lane.ids), name, ended)
         presenter.view.show_difference(text, _marks(presenter, reference, found, ended))
 

@@ -58,7 +58,10 @@ class Generation:
         read, prefill_s = 0, 0.0
         if self.answer is not None:
             read, prefill_s = self.answer.read_tokens, self.answer.prefill_s
-        return self.trace.figures(read, prefill_s, self.floor, self.prompt_tokens)
+        figures = self.trace.figures(read, prefill_s, self.floor, self.prompt_tokens)
+        if self.answer is not None and not self.answer.per_token:
+            return figures.of_pieces(self.answer.generated_tokens)
+        return figures
 
     def take(self, batches: Sequence[Tokens]) -> str:
         """Add the batches' tokens and their times, and return their text."""

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QHBoxLayout, QMenu, QToolButton, QVBoxLayout, QWid
 
 from playground.core.environments import OWN, OWN_LABEL
 from playground.core.format import device_label
-from playground.core.lane import LaneConfig
+from playground.core.lane import LaneConfig, placed
 from playground.core.precision import Precision
 from playground.gui.lanes.availability import Availability
 from playground.gui.lanes.commands import LaneCommand
@@ -41,9 +41,12 @@ _MENU: tuple[tuple[LaneCommand, str, str] | None, ...] = (
     (LaneCommand.REMOVE, "Remo&ve lane", "close"),
 )
 
+#: An environment's name and a server's, one of them "".
+_Place = tuple[str, str]
+
 
 class LaneHeader(QWidget):
-    """Model, precision, device and engine environment of a lane.
+    """Model, precision, device and place of a lane: an engine environment, or a server.
 
     `commands` has an action for every LaneCommand, which is the action's data; buttons and menu
     entries trigger them, and all are in `command_group`. `configChosen` carries the LaneConfig
@@ -84,7 +87,7 @@ class LaneHeader(QWidget):
         self.environment.setAccessibleName("Engine environment")
         self.environment.setToolTip("Engine environment")
         self.environment.reserve(34)
-        self.environment.clicked.connect(self._open_environments)
+        self.environment.clicked.connect(self._open_places)
         self.environment.hide()
 
         self.precision = ElidedComboBox()
@@ -120,8 +123,9 @@ class LaneHeader(QWidget):
         column.addLayout(top)
         column.addWidget(self._choices)
         column.addWidget(self.environment)
-        self._environment_group = QActionGroup(self)
-        self._shown_environments: tuple[str, Sequence[tuple[str, str]]] | None = None
+        self._place_group = QActionGroup(self)
+        self._shown_places: tuple[_Place, list[tuple[_Place, str, str]]] | None = None
+        self._local = LaneConfig()  # what the lane was last set to on this machine
         #: Why a precision is unavailable ("" where it is not), and its text in the list.
         self._precisions: dict[Precision, tuple[str, str]] = {}
         self._devices: Sequence[tuple[str, str]] = ()
@@ -157,37 +161,49 @@ class LaneHeader(QWidget):
             row = self.device.count() - 1
         self.device.setCurrentIndex(row)
         self.device.setToolTip(f"Device: {self.device.currentData(EXPLANATION) or config.device}")
-        self._show_environments(config.environment, available.environments)
+        self.device.setVisible(not config.server)
+        if not config.server:
+            self._local = config
+        self._show_places(config, available)
 
-    def _show_environments(self, chosen: str, choices: Sequence[tuple[str, str]]) -> None:
-        """Offer the engine environments in the menu; a button shows one other than the default."""
-        if (chosen, choices) == self._shown_environments:
+    def _show_places(self, config: LaneConfig, available: Availability) -> None:
+        """Offer environments and servers in the menu; a button shows one that is not the default.
+
+        An action's data are an environment's name and a server's, one of them "".
+        """
+        offered = [((OWN, ""), OWN_LABEL, "")]
+        offered += [((name, ""), name, tip) for name, tip in available.environments]
+        offered += [(("", name), name, f"Server: {tip}") for name, tip in available.servers]
+        chosen = config.environment, config.server
+        if all(place != chosen for place, _, _ in offered):
+            offered.append((chosen, f"{config.runs_on} (not found)", "It is not in the list"))
+        if (chosen, offered) == self._shown_places:
             return
-        self._shown_environments = chosen, choices
-        offered = [(OWN, OWN_LABEL, ""), *((name, name, tip) for name, tip in choices)]
-        if all(name != chosen for name, _, _ in offered):
-            offered.append((chosen, f"{chosen} (not found)", "This environment was removed"))
-        for action in self._environment_group.actions():
-            self.environments.removeAction(action)
-        self._environment_group.deleteLater()
-        self._environment_group = group = QActionGroup(self)
-        group.triggered.connect(self._environment_triggered)
-        for name, text, tip in offered:
-            action = group.addAction(text[:1].upper() + text[1:] if name == OWN else text)
-            self.environments.insertAction(self._environments_end, action)
-            action.setData(name)
+        self._shown_places = chosen, offered
+        for action in self._place_group.actions():
+            self.places.removeAction(action)
+        self._place_group.deleteLater()
+        self._place_group = group = QActionGroup(self)
+        group.triggered.connect(self._place_triggered)
+        for place, text, tip in offered:
+            action = group.addAction(text[:1].upper() + text[1:] if text == OWN_LABEL else text)
+            self.places.insertAction(self._places_end, action)
+            action.setData(place)
+            action.setIcon(theme.icon("server" if place[1] else "engine"))
             action.setToolTip(tip or action.text())
             action.setCheckable(True)
-            action.setChecked(name == chosen)
-            if name == chosen:
+            action.setChecked(place == chosen)
+            if place == chosen:
+                what = "Server" if config.server else "Engine environment"
                 self.environment.set_full_text(text)
-                self.environment.setToolTip(f"Engine environment: {text}\n{tip}".rstrip())
-                self.environment.setAccessibleName(f"Engine environment: {text}")
-        self.environment.setVisible(chosen != OWN and not self._reading)
+                self.environment.setToolTip(f"{what}: {text}\n{tip}".rstrip())
+                self.environment.setAccessibleName(f"{what}: {text}")
+        self.environment.setIcon(theme.icon("server" if config.server else "engine"))
+        self.environment.setVisible(bool(config.runs_on) and not self._reading)
 
     def environment_choices(self) -> list[QAction]:
-        """Return the actions that choose an engine environment, as in the menu."""
-        return self._environment_group.actions()
+        """Return the actions that choose where the engine runs, as in the menu."""
+        return self._place_group.actions()
 
     def set_loaded(self, loaded: bool) -> None:
         """Let the button load or unload."""
@@ -214,13 +230,12 @@ class LaneHeader(QWidget):
         """Leave out the choices; the model's button then names the precision too."""
         self._reading = reading
         self._choices.setVisible(not reading)
-        self.environment.setVisible(not reading and self._config.environment != OWN)
+        self.environment.setVisible(not reading and bool(self._config.runs_on))
         self._name_model()
 
     def _name_model(self) -> None:
         name = self._available.model
-        precision = self._config.precision.short_label
-        self.model.set_full_text(f"{name} · {precision}" if self._reading else name)
+        self.model.set_full_text(f"{name} · {self._config.how}" if self._reading else name)
 
     def set_narrow(self, narrow: bool) -> None:
         """Leave out the text of the load button where the lane is narrow."""
@@ -239,20 +254,23 @@ class LaneHeader(QWidget):
             command, text, self._icons[command] = entry
             self.commands[command].setText(text)
             self.menu.addAction(self.commands[command])
-        self.environments = QMenu("Engine e&nvironment", self.menu)
-        self.environments.setToolTipsVisible(True)
-        self._environments_end = self.environments.addSeparator()
-        manage = self.commands[LaneCommand.MANAGE_ENVIRONMENTS]
-        manage.setText("&Manage environments…")
-        self.environments.addAction(manage)
-        self.menu.insertMenu(self.commands[LaneCommand.UNLOAD], self.environments)
+        self.places = QMenu("Ru&ns on", self.menu)
+        self.places.setToolTipsVisible(True)
+        self._places_end = self.places.addSeparator()
+        for command, text in (
+            (LaneCommand.MANAGE_ENVIRONMENTS, "&Manage environments…"),
+            (LaneCommand.MANAGE_SERVERS, "Manage &servers…"),
+        ):
+            self.commands[command].setText(text)
+            self.places.addAction(self.commands[command])
+        self.menu.insertMenu(self.commands[LaneCommand.UNLOAD], self.places)
         return self.menu
 
     def _toggle_load(self) -> None:
         self.commands[LaneCommand.UNLOAD if self._loaded else LaneCommand.LOAD].trigger()
 
-    def _open_environments(self) -> None:
-        self.environments.popup(self.environment.mapToGlobal(QPoint(0, self.environment.height())))
+    def _open_places(self) -> None:
+        self.places.popup(self.environment.mapToGlobal(QPoint(0, self.environment.height())))
 
     def _fill_precisions(self) -> None:
         self.precision.clear()
@@ -285,11 +303,12 @@ class LaneHeader(QWidget):
     def _device_activated(self, row: int) -> None:
         self.configChosen.emit(replace(self._config, device=self.device.itemData(row)))
 
-    def _environment_triggered(self, action: QAction) -> None:
-        self.configChosen.emit(replace(self._config, environment=action.data()))
+    def _place_triggered(self, action: QAction) -> None:
+        environment, server = action.data()
+        self.configChosen.emit(placed(self._config, self._local, environment, server))
 
     def _tint(self) -> None:
         for command, icon in self._icons.items():
             self.commands[command].setIcon(theme.icon(icon))
-        self.environments.setIcon(theme.icon("engine"))
-        self.environment.setIcon(theme.icon("engine"))
+        self.places.setIcon(theme.icon("engine"))
+        self._shown_places = None  # their icons are drawn again

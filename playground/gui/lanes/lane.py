@@ -141,7 +141,7 @@ class LaneController(QObject):
             self._engine.kill()
             return
         try:
-            self._engine.start(self.config.environment)
+            self._engine.start(self.config.engine_environment)
         except PlaygroundError as error:
             log.info("no engine ahead: %s", error)  # a load shows the reason
 
@@ -362,14 +362,14 @@ class LaneController(QObject):
 
     @property
     def _in_its_environment(self) -> bool:
-        return self._engine.environment == self.config.environment
+        return self._engine.environment == self.config.engine_environment
 
     def _start_engine(self) -> None:
         """Take the standby engine of the lane's environment, or start a new one.
 
         Raises PlaygroundError where the environment is gone.
         """
-        environment = self.config.environment
+        environment = self.config.engine_environment
         standby = None if self._engine.running else self._take_standby(environment)
         if standby is None:
             self._engine.start(environment)

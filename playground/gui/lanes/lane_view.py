@@ -143,9 +143,7 @@ class LaneView(QFrame):
 
     def show_config(self, config: LaneConfig, available: Availability) -> None:
         """Show what is chosen and what could be; unavailable precisions are greyed out."""
-        self._label = f"{available.model} · {config.precision.short_label}"
-        if config.environment:
-            self._label += f" · {config.environment}"
+        self._label = f"{available.model} · {config.how}"
         self.header.show_config(config, available)
         self._name()
 

@@ -256,7 +256,7 @@ class LanesController(QObject):
         self._note_disturbances()
         lanes = [lane for lane in self._alive if lane not in self._ending]
         self._standby.update(
-            (lane.config.environment for lane in self.lanes),
+            (lane.config.engine_environment for lane in self.lanes),
             busy=any(lane.state.busy or lane.warming for lane in lanes),
             generating=any(lane.state.stage is Stage.GENERATING for lane in lanes),
         )

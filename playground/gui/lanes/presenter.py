@@ -51,10 +51,8 @@ class LanePresenter(QObject):
 
     @property
     def name(self) -> str:
-        """The model, the precision, and the environment unless it is the default."""
-        config = self.lane.config
-        parts = (self.available.model, config.precision.short_label, config.environment)
-        return " · ".join(part for part in parts if part)
+        """The model, the precision, and where the engine runs unless that is the default."""
+        return " · ".join(filter(None, (self.available.model, self.lane.config.how)))
 
     @property
     def last_answer(self) -> Answer | None:
@@ -73,7 +71,8 @@ class LanePresenter(QObject):
         if generation is None:
             return LatencyFigures(), None
         answer = generation.answer
-        return generation.figures(), None if answer is None else answer.peak_memory_bytes
+        peak = answer.peak_memory_bytes if answer is not None else 0
+        return generation.figures(), peak or None
 
     @Slot(object)
     def configure(self, config: LaneConfig) -> None:
@@ -101,7 +100,7 @@ class LanePresenter(QObject):
             self.view.show_config(self.lane.config, self.available)
 
     def _set_config(self, config: LaneConfig) -> None:
-        moved = config.environment != self.lane.config.environment
+        moved = config.engine_environment != self.lane.config.engine_environment
         self.lane.set_config(config)
         if moved:
             self.lane.start_ahead()  # what the engine finds says which precisions it can run

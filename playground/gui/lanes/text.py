@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from playground.core.answer_figures import count_text
 from playground.core.facts import Answer, LoadedModel
 from playground.core.format import clock_text, seconds_text, size_text
-from playground.core.generation import Timing
+from playground.core.generation import LABELS, GenerationOptions, Timing
 from playground.core.lane import Failure, LaneState, Stage
 from playground.core.protocol import Activity
+from playground.core.servers import ServerFacts
 
 #: Shown where an engine gives no sign of life, or does not stop.
 NO_REACTION = Failure(
@@ -95,6 +97,8 @@ def shows_progress(state: LaneState) -> bool:
 
 def badge_text(loaded: LoadedModel) -> str:
     """Return the precision that was verified, and the requested one where it differs."""
+    if loaded.server is not None:
+        return loaded.server.precision or "precision not told"
     text = loaded.verified.text
     # Shares of several kinds explain themselves.
     if loaded.mismatch and len(loaded.verified.shares) < 2:
@@ -104,6 +108,8 @@ def badge_text(loaded: LoadedModel) -> str:
 
 def badge_tip(loaded: LoadedModel) -> str:
     """Return what the badge summarizes: layers, bytes, device, memory and load times by line."""
+    if loaded.server is not None:
+        return "\n".join(server_lines(loaded.server))
     verified = loaded.verified
     lines = [loaded.mismatch] if loaded.mismatch else []
     lines.append(f"Counted in the loaded model: {verified.explained}")
@@ -139,6 +145,25 @@ def badge_tip(loaded: LoadedModel) -> str:
         )
         lines.append(f"Loading: {times}")
     return "\n".join([*lines, *loaded.notes])
+
+
+def server_lines(server: ServerFacts) -> list[str]:
+    """Return what a server told of itself, one fact a line."""
+    answers = [
+        words
+        for able, words in ((server.completions, "continues texts"), (server.chat, "converses"))
+        if able
+    ]
+    lacks = [LABELS[option].lower() for option in server.lacks if option in LABELS]
+    context = f"{server.context_length:,} tokens" if server.context_length else "not told"
+    return [
+        f"Precision, as the server says: {server.precision or 'not told'}",
+        f"Server: {server.label} at {server.url}",
+        f"Context: {context}",
+        f"It {' and '.join(answers)}; its tokens are counted by {server.counted_by.value}",
+        f"Times: measured here, network included (round trip {seconds_text(server.round_trip_s)})",
+        *([f"It does not take: {', '.join(lacks)}"] if lacks else []),
+    ]
 
 
 def headroom_text(left: int | None, *, narrow: bool = False) -> str:
@@ -192,8 +217,13 @@ def stamp_line(answer: Answer) -> str:
     commit = f"@{digits[:7]}{' (sampled)' if kind == 'sampled' else ''}" if digits else ""
     options = stamp.options
     sampling = "greedy" if options.greedy else f"T={options.temperature:g}, seed {options.seed}"
+    ending = _ENDINGS.get(answer.stop_reason, answer.ending)
+    if stamp.server is not None:
+        precision = stamp.server.precision or "precision not told"
+        own = [f"{count_text(answer)} ({ending})", "times of arrival", precision]
+        return " · ".join([*own, stamp.model, stamp.server.label, sampling])
     parts = [
-        f"{len(answer.token_ids):,} tokens ({_ENDINGS.get(answer.stop_reason, answer.ending)})",
+        f"{len(answer.token_ids):,} tokens ({ending})",
         stamp.verified.text,
         f"{stamp.model}{commit}",
         stamp.kernel,
@@ -206,6 +236,8 @@ def stamp_line(answer: Answer) -> str:
 def stamp_text(answer: Answer) -> str:
     """Return the whole stamp, one fact per line."""
     stamp = answer.stamp
+    if stamp.server is not None:
+        return "\n".join(_server_stamp(answer, stamp.server))
     lines = [
         f"Model: {stamp.model}" + (f" at {stamp.commit}" if stamp.commit else ""),
         f"Precision: {stamp.verified.explained} (verified), "
@@ -217,10 +249,7 @@ def stamp_text(answer: Answer) -> str:
         *([f"The model's own code of commit {stamp.own_code}"] if stamp.own_code else []),
         f"Device: {stamp.device_name} ({stamp.device}), {stamp.threads} threads",
         "Versions: " + ", ".join(f"{k} {v}" for k, v in stamp.versions.items()),
-        "Options: "
-        + ", ".join(
-            f"{name}={getattr(stamp.options, name)!r}" for name in stamp.options.__struct_fields__
-        ),
+        _options_line(stamp.options),
         f"Timing: {timing_text(stamp.timing, stamp.disturbed_by)}",
         f"Prompt: {answer.prompt_tokens:,} tokens"
         + (f" ({answer.reused_tokens:,} already in the KV cache)" if answer.reused_tokens else "")
@@ -229,3 +258,23 @@ def stamp_text(answer: Answer) -> str:
         f"Created: {stamp.created}",
     ]
     return "\n".join(lines)
+
+
+def _server_stamp(answer: Answer, server: ServerFacts) -> list[str]:
+    """Return the stamp of a server's answer, one fact a line."""
+    stamp = answer.stamp
+    cached = f" ({answer.reused_tokens:,} in the server's cache)" if answer.reused_tokens else ""
+    prompt = f"{answer.prompt_tokens:,} tokens{cached}" if answer.prompt_tokens else "not told"
+    return [
+        f"Model: {stamp.model}",
+        *server_lines(server),
+        _options_line(stamp.options),
+        f"Timing: {timing_text(stamp.timing, stamp.disturbed_by)}",
+        f"Prompt: {prompt}; answer: {count_text(answer)}; {answer.ending}",
+        f"Created: {stamp.created}",
+    ]
+
+
+def _options_line(options: GenerationOptions) -> str:
+    values = (f"{name}={getattr(options, name)!r}" for name in options.__struct_fields__)
+    return f"Options: {', '.join(values)}"

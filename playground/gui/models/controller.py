@@ -138,6 +138,9 @@ class ModelsController(QObject):
 
     def choose(self, presenter: LanePresenter) -> None:
         """Open the dialog that chooses a lane's model."""
+        if presenter.lane.config.server:
+            self._choose_on_server(presenter)
+            return
         # Imported on first use: it imports the Hub's library.
         from playground.gui.models.picker import ModelPicker, PickerTarget
 
@@ -154,6 +157,30 @@ class ModelsController(QObject):
         picker.chosen.connect(self._chosen)
         picker.finished.connect(picker.deleteLater)
         picker.open()
+
+    def _choose_on_server(self, presenter: LanePresenter) -> None:
+        """Ask for one of the models that the lane's server has."""
+        from playground.gui.models.server_picker import ServerModelDialog
+
+        config = presenter.lane.config
+        servers = self._context.settings.values.servers
+        server = next((one for one in servers if one.name == config.server), None)
+        if server is None:
+            self._context.notify.info(
+                f"The server {config.server} is not in the list any more.",
+                "Choose another one in the lane's menu, or add it again.",
+            )
+            return
+        dialog = ServerModelDialog(
+            server, config.model.source, self._context.background, self._window
+        )
+        dialog.chosen.connect(partial(self._server_model_chosen, presenter))
+        dialog.finished.connect(dialog.deleteLater)
+        dialog.open()
+
+    def _server_model_chosen(self, presenter: LanePresenter, name: str) -> None:
+        if presenter in self._lanes.presenters:
+            presenter.configure(replace(presenter.lane.config, model=ModelSpec(name)))
 
     @Slot(object)
     def _chosen(self, choice: ModelChoice) -> None:
@@ -204,7 +231,7 @@ class ModelsController(QObject):
 
     def _engine_of(self, lane: LaneController) -> EngineFacts | None:
         """Return what the lane's engine found here, or another of its environment."""
-        return lane.facts or self._engines.get(lane.config.environment)
+        return lane.facts or self._engines.get(lane.config.engine_environment)
 
     # Availability
 
@@ -218,7 +245,7 @@ class ModelsController(QObject):
     @Slot(object)
     def _engine_ready(self, lane: LaneController) -> None:
         if lane.facts is not None:  # None: it was given another environment meanwhile
-            self.environment_known(lane.config.environment, lane.facts)
+            self.environment_known(lane.config.engine_environment, lane.facts)
 
     @Slot(object)
     def _show(self, lane: LaneController) -> None:
@@ -227,6 +254,9 @@ class ModelsController(QObject):
         if presenter is None:
             return
         config = lane.config
+        if config.server:
+            presenter.show_available(self._on_server(config))
+            return
         key = _key(config)
         engine = self._engines.get(config.environment)
         if key not in self._asked:
@@ -244,8 +274,22 @@ class ModelsController(QObject):
             devices += ((config.device, f"{config.device} (not found)"),)
         capability = next((d.capability for d in known if d.id == config.device), "")
         presenter.show_available(
-            Availability(name, reasons, devices, capability, self._environments())
+            Availability(name, reasons, devices, capability, self._environments(), self._servers())
         )
+
+    def _on_server(self, config: LaneConfig) -> Availability:
+        """Return what a lane on a server can be set to."""
+        return Availability(
+            model=_short_name(config.model) if config.model.source else "the server's model",
+            reasons={Precision.SERVER: ""},
+            devices=((config.device, ""),),
+            environments=self._environments(),
+            servers=self._servers(),
+        )
+
+    def _servers(self) -> tuple[tuple[str, str], ...]:
+        """Return name and address of every server."""
+        return tuple((one.name, one.url) for one in self._context.settings.values.servers)
 
     @Slot(object)
     def _looked(self, result: _Look) -> None:

@@ -105,6 +105,9 @@ class Actions(QObject):
         self.environments = make(
             "Engine en&vironments…", "", "engine", "Python installations that engines can run in"
         )
+        self.servers = make(
+            "Ser&vers…", "", "server", "Servers with OpenAI's API that lanes can run on"
+        )
         self.keep_standby = make(
             "Keep a standby en&gine",
             "",

@@ -12,6 +12,8 @@ from playground.gui.lanes.lanes import LanesController
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.controller import PromptController
 from playground.gui.quantize.entry import QuantizeEntry
+from playground.gui.servers.controller import ServersController
+from playground.gui.servers.entry import ServersEntry
 from playground.gui.toolkit.notify import Notify
 from playground.gui.window.lane_commands import LaneCommands
 from playground.gui.window.main_window import MainWindow
@@ -95,6 +97,14 @@ def connect_environments(
     window.actions.environments.triggered.connect(entry.open)
     environments.changed.connect(models.show_all)
     environments.known.connect(models.environment_known)
+
+
+def connect_servers(
+    window: MainWindow, servers: ServersController, entry: ServersEntry, models: ModelsController
+) -> None:
+    """Connect the servers with their dialog, and with what lanes can be set to."""
+    window.actions.servers.triggered.connect(entry.open)
+    servers.changed.connect(models.show_all)
 
 
 def connect_quantizing(window: MainWindow, quantize: QuantizeEntry) -> None:

@@ -16,6 +16,7 @@ from playground.gui.lanes.presenter import LanePresenter
 from playground.gui.models.controller import ModelsController
 from playground.gui.prompt.controller import PromptController
 from playground.gui.remote_code.controller import RemoteCodeController
+from playground.gui.servers.entry import ServersEntry
 
 
 class LaneCommands(QObject):
@@ -29,6 +30,7 @@ class LaneCommands(QObject):
         differences: DifferencesController,
         remote_code: RemoteCodeController,
         environments: EnvironmentsEntry,
+        servers: ServersEntry,
         parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
@@ -38,6 +40,7 @@ class LaneCommands(QObject):
         self._differences = differences
         self._remote_code = remote_code
         self._environments = environments
+        self._servers = servers
         lanes.added.connect(self._watch)
 
     @Slot(QAction)
@@ -57,6 +60,8 @@ class LaneCommands(QObject):
                 self._models.show_memory(presenter)
             case LaneCommand.MANAGE_ENVIRONMENTS:
                 self._environments.open()
+            case LaneCommand.MANAGE_SERVERS:
+                self._servers.open()
             case LaneCommand.REVIEW_CODE:
                 self._remote_code.review(presenter)
             case LaneCommand.LOAD:

@@ -176,7 +176,7 @@ class MainWindow(QMainWindow):
             "&Lane": (
                 a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model,
                 a.load_lane, a.unload_lane, a.lane_memory, a.regenerate_lane,
-                a.environments, a.quantize, None,
+                a.environments, a.servers, a.quantize, None,
                 a.enlarge_lane, a.compare_lane, a.move_lane_left, a.move_lane_right, None, *a.lanes,
             ),
             "&View": (
@@ -256,7 +256,7 @@ class MainWindow(QMainWindow):
     def _open_palette(self) -> None:
         palette = CommandPalette(self.actions.all(), self)
         if view := self.lanes.current():
-            palette.add_choices("Engine environment", view.header.environment_choices())
+            palette.add_choices("Runs on", view.header.environment_choices())
         palette.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         palette.open_palette()
 

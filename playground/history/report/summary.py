@@ -241,10 +241,12 @@ def _lane(
 def lane_name(run: KeptRun, position: int) -> str:
     """Return a lane's name: its model and its precision, as counted or as requested."""
     lane = run.request.lanes[position]
-    precision = run.row.lanes[position].precision or lane.precision
+    counted = run.row.lanes[position].precision
+    if counted is not None and not lane.server:
+        lane = replace(lane, precision=counted)
     answers = [a.answer for a in run.answers_of(position) if a.answer is not None]
     model = answers[0].stamp.model if answers else lane.model.source
-    return " · ".join(part for part in (model, precision.short_label, lane.environment) if part)
+    return " · ".join(filter(None, (model, lane.how)))
 
 
 def _figures(answers: tuple[KeptAnswer, ...]) -> list[tuple[LatencyFigures, Answer]]:

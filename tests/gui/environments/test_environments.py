@@ -50,14 +50,14 @@ def test_a_lane_runs_in_another_python_and_keeps_it(
     lane.start_ahead()
     qtbot.waitUntil(lambda: lane.pid != 0, timeout=PATIENT)
     assert not header.environment.isVisible()
-    action = next(a for a in header.environments.actions() if a.text() == "second")
+    action = next(a for a in header.places.actions() if a.text() == "second")
     action.trigger()
     assert lane.config.environment == "second"
     assert header.environment.isVisible()
     assert header.environment.full_text() == "second"
     # Its engine is started for what it can do, after the one of our own has gone.
     qtbot.waitUntil(lambda: lane.facts is not None, timeout=PATIENT)
-    tips = [a.toolTip() for a in header.environments.actions()]
+    tips = [a.toolTip() for a in header.places.actions()]
     assert any("transformers" in tip for tip in tips)
     playground.window.prompt.set_prompt_text("Alice was")
     with qtbot.waitSignal(playground.prompt.finished, timeout=PATIENT) as waiting:
@@ -165,7 +165,7 @@ def test_the_dialog_adds_checks_and_removes(
     kept = SettingsStore(tmp_path / "settings.toml").values.environments
     assert kept == (EngineEnvironment("second", str(other_python)),)
     header = playground.lanes.presenters[0].view.header
-    assert "second" in [a.text() for a in header.environments.actions()]
+    assert "second" in [a.text() for a in header.places.actions()]
 
     dialog.remove_button.click()
     box = dialog.findChild(QMessageBox)
@@ -177,7 +177,7 @@ def test_the_dialog_adds_checks_and_removes(
     yes.click()
     qtbot.waitUntil(lambda: environments.states() == [], timeout=PATIENT)
     assert other_python.exists()
-    assert "second" not in [a.text() for a in header.environments.actions()]
+    assert "second" not in [a.text() for a in header.places.actions()]
     dialog.close()
 
 

@@ -273,7 +273,7 @@ def test_every_entry_of_the_menus_is_a_command(lane: LaneView, qtbot: QtBot) -> 
         LaneState(stage=Stage.READY, loaded=loaded(Precision.INT8, Precision.INT8)), 0.0
     )
     seen = []
-    for action in (*lane.header.menu.actions(), *lane.header.environments.actions()):
+    for action in (*lane.header.menu.actions(), *lane.header.places.actions()):
         if isinstance(action.data(), LaneCommand):
             assert action.text()
             with qtbot.waitSignal(lane.commanded) as commanded:

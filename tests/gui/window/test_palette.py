@@ -32,7 +32,7 @@ def test_every_command_of_a_lanes_menu_is_in_the_palette(
     shown = palette.shown_names()
     for action in window.actions.lane_commands.actions():
         assert action.text().replace("&", "") in shown
-    assert "Engine environment: old transformers" in shown
+    assert "Runs on: old transformers" in shown
     qtbot.keyClicks(palette.field, "old transf")
     palette.list.itemClicked.emit(palette.list.currentItem(), 0)
     assert lane.lane.config.environment == "old transformers"

@@ -1,16 +1,92 @@
-"""Builds the fields of a request from a prompt and the generation options."""
+"""Builds the fields of a request to a server, in the words of its kind."""
 
 from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from playground.core.errors import OptionsError
 from playground.core.generation import LABELS, ChatPrompt, GenerationOptions, Prompt
-from playground.core.servers import CountedBy, ServerFacts
-from playground.engine.remote.kinds import DIALECTS
+from playground.core.servers import CountedBy, ServerFacts, ServerKind
 
+#: OpenAI's own fields, by the options of GenerationOptions.
+_OPENAI = {
+    "max_new_tokens": "max_tokens",
+    "temperature": "temperature",
+    "top_p": "top_p",
+    "seed": "seed",
+}
+_FILTERS = {"top_k": "top_k", "min_p": "min_p"}
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What a kind of server takes beside OpenAI's own fields.
+
+    `names` are its fields for options of GenerationOptions; it does not take the others. `off`
+    are values with which a filter does nothing, where GenerationOptions has another one.
+    `extra` are fields of every request, `text` those of a text to be continued. `fresh` is the
+    field that keeps its prompt cache from being used, with its value; None: any value that no
+    earlier request had. `config_field` takes the sampling options as JSON text. `continues`: it
+    continues a text as it stands.
+    """
+
+    names: Mapping[str, str] = field(default_factory=lambda: _OPENAI)
+    off: Mapping[str, float] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    text: Mapping[str, Any] = field(default_factory=dict)
+    fresh: tuple[str, Any] | None = None
+    config_field: str = ""
+    continues: bool = True
+
+
+_VLLM = Dialect(
+    names={
+        **_OPENAI,
+        **_FILTERS,
+        "repetition_penalty": "repetition_penalty",
+        "ignore_eos": "ignore_eos",
+    },
+    off={"top_k": -1},
+    extra={"return_token_ids": True},
+    fresh=("cache_salt", None),
+)
+DIALECTS: dict[ServerKind, Dialect] = {
+    ServerKind.VLLM: _VLLM,
+    ServerKind.SGLANG: _VLLM,
+    ServerKind.LLAMA_CPP: Dialect(
+        names={
+            **_OPENAI,
+            **_FILTERS,
+            "repetition_penalty": "repeat_penalty",
+            "ignore_eos": "ignore_eos",
+        },
+        extra={"return_tokens": True, "timings_per_token": True},
+        fresh=("cache_prompt", False),
+    ),
+    ServerKind.LLAMA_CPP_PYTHON: Dialect(
+        names={**_OPENAI, **_FILTERS, "repetition_penalty": "repeat_penalty"},
+    ),
+    ServerKind.TRANSFORMERS: Dialect(
+        names={
+            "max_new_tokens": "max_tokens",
+            "temperature": "temperature",
+            "top_p": "top_p",
+            "seed": "seed",
+            **_FILTERS,
+            "repetition_penalty": "repetition_penalty",
+        },
+        config_field="generation_config",
+    ),
+    ServerKind.OLLAMA: Dialect(continues=False),
+    ServerKind.LM_STUDIO: Dialect(
+        names={**_OPENAI, "top_k": "top_k", "repetition_penalty": "repeat_penalty"},
+    ),
+    ServerKind.UNKNOWN: Dialect(),
+}
 #: Values with which an option does nothing; greedy decoding leaves the sampling filters off.
 _NEUTRAL: dict[str, float] = {
     "temperature": 1.0,
