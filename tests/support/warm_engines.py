@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import runpy
+import signal
 import socket
 import subprocess
 import sys
@@ -53,6 +54,11 @@ class Forked:
         self.stdin = os.fdopen(stdin, "wb", buffering=0)
         self.stdout = os.fdopen(stdout, "rb", buffering=0)
         self.stderr = os.fdopen(stderr, "rb", buffering=0)
+
+    def terminate(self) -> None:
+        """End it by SIGTERM, and wait until it is gone."""
+        os.kill(self.pid, signal.SIGTERM)
+        self.wait()
 
     def wait(self) -> int:
         """Wait for the end; return the exit code, or minus the signal's number."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 
 from playground.core.facts import Answer, LoadedModel, Stamp, TokenCount
@@ -12,14 +11,11 @@ from playground.core.protocol import Activity, Finished, Generate, Progress, Sta
 from playground.core.server_requests import fields_of, path_of
 from playground.core.servers import CountedBy, ServerFacts
 from playground.core.stop_strings import StopFilter
-from playground.engine.remote.connection import Connection, Stream
+from playground.engine.remote.connection import Connection, quiet_text
 from playground.engine.remote.faults import ServerError
 from playground.engine.remote.pieces import NO_ID, Piece, Usage, read_piece
 from playground.engine.wire.sender import Sender
 
-#: Seconds of silence after which it is said, and after which the answer is given up.
-QUIET_S = 10.0
-GIVE_UP_S = 600.0
 #: Why an answer ended, by what servers say.
 _REASONS = {"stop": "eos", "length": "length"}
 
@@ -73,7 +69,7 @@ class Answering:
 
     async def _receive(self, prompt: Prompt, fields: dict[str, object]) -> None:
         async with self._connection.stream(path_of(prompt), fields, self._waiting) as stream:
-            async for data, at in self._watched(stream):
+            async for data, at in stream.events(self._quiet):
                 piece = read_piece(data)
                 self._take(piece, at - stream.written_at)
                 if self._filter.stopped:
@@ -89,38 +85,9 @@ class Answering:
     def _waiting(self, why: str) -> None:
         self._sender.send(Progress(Activity.READING_PROMPT, detail=why))
 
-    async def _watched(self, stream: Stream) -> AsyncIterator[tuple[str, float]]:
-        """Yield the stream's events; say so where none comes, and at last give up."""
-        events = stream.events()
-        waited = 0.0
-        coming: asyncio.Task[tuple[str, float]] | None = None
-        try:
-            while True:
-                coming = coming or asyncio.ensure_future(anext(events))
-                done, _ = await asyncio.wait((coming,), timeout=QUIET_S)
-                if not done:
-                    waited += QUIET_S
-                    if waited >= GIVE_UP_S:
-                        raise ServerError(
-                            f"The server has sent nothing for {waited:.0f} s.",
-                            "Look whether it still runs, and run the prompt again.",
-                            begun=True,
-                        )
-                    activity = Activity.GENERATING if self._times else Activity.READING_PROMPT
-                    note = f"the server has sent nothing for {waited:.0f} s"
-                    self._sender.send(Progress(activity, detail=note))
-                    continue
-                waited = 0.0
-                try:
-                    event = coming.result()
-                except StopAsyncIteration:
-                    return
-                finally:
-                    coming = None
-                yield event
-        finally:
-            if coming is not None:
-                coming.cancel()
+    def _quiet(self, seconds: float) -> None:
+        activity = Activity.GENERATING if self._times else Activity.READING_PROMPT
+        self._sender.send(Progress(activity, detail=quiet_text(seconds)))
 
     def _take(self, piece: Piece, since_written: float) -> None:
         """Pass on what a piece brings; all its tokens have the time at which it came."""

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import httpx2
 
 from playground.core.servers import ServerRequest, check_key, is_this_machine
-from playground.engine.remote.faults import ServerError, odd_answer, of_status, of_transport
+from playground.engine.remote.faults import ServerError, odd_answer, of_status, of_transport, silent
 
 #: Bytes of an answer that is no stream, and of one event of a stream.
 MOST_BYTES = 4_000_000
@@ -22,6 +22,9 @@ MOST_EVENT_BYTES = 1_000_000
 CONNECT_S = 5.0
 #: Seconds that an answer may take that is no stream.
 ANSWER_S = 10.0
+#: Seconds of silence in a stream after which it is said, and after which it is given up.
+QUIET_S = 10.0
+GIVE_UP_S = 600.0
 #: Attempts to open a stream, and the longest wait before one.
 ATTEMPTS = 4
 LONGEST_WAIT_S = 30.0
@@ -38,14 +41,35 @@ class Stream:
     written_at: float
     read_at: float
 
-    async def events(self) -> AsyncIterator[tuple[str, float]]:
-        """Yield the data of each event, and when it arrived; those of one read share a time."""
-        source = httpx2.EventSource(self.response, max_event_size=MOST_EVENT_BYTES)
+    async def events(self, quiet: Callable[[float], None]) -> AsyncIterator[tuple[str, float]]:
+        """Yield the data of each event, and when it arrived; those of one read share a time.
+
+        `quiet` is told every QUIET_S without an event how many seconds it has been. Raises
+        ServerError where the stream breaks, or stays quiet for GIVE_UP_S.
+        """
+        source = aiter(httpx2.EventSource(self.response, max_event_size=MOST_EVENT_BYTES))
+        coming: asyncio.Future[httpx2.ServerSentEvent] | None = None
+        waited = 0.0
         try:
-            async for event in source:
-                yield event.data, self.read_at
+            while True:
+                coming = coming or asyncio.ensure_future(anext(source))
+                done, _ = await asyncio.wait((coming,), timeout=QUIET_S)
+                if not done:
+                    waited += QUIET_S
+                    if waited >= GIVE_UP_S:
+                        raise silent(waited)
+                    quiet(waited)
+                    continue
+                waited = 0.0
+                ended, coming = coming, None
+                yield ended.result().data, self.read_at
+        except StopAsyncIteration:
+            return
         except (httpx2.TransportError, httpx2.StreamError) as error:
             raise of_transport(error, begun=True) from error
+        finally:
+            if coming is not None:
+                coming.cancel()
 
 
 class Connection:
@@ -146,6 +170,11 @@ class Connection:
             yield stream
         finally:
             await response.aclose()
+
+
+def quiet_text(seconds: float) -> str:
+    """Return what a lane says of a server that sends nothing."""
+    return f"the server has sent nothing for {seconds:.0f} s"
 
 
 class _Timed(httpx2.AsyncByteStream):

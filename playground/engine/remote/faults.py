@@ -182,6 +182,15 @@ def not_json(data: str) -> ServerError:
     )
 
 
+def silent(seconds: float) -> ServerError:
+    """Return the error of a server that has sent nothing for so long."""
+    return ServerError(
+        f"The server has sent nothing for {seconds:.0f} s.",
+        "Look whether it still runs, and run the prompt again.",
+        begun=True,
+    )
+
+
 def words_of(body: bytes) -> str:
     """Return a server's own words as the end of a sentence, ': "…".', or "" without any."""
     try:

@@ -12,7 +12,7 @@ from playground.core.errors import PlaygroundError
 from playground.core.generation import ChatPrompt, GenerationOptions, Message, Prompt, RawPrompt
 from playground.core.server_requests import DIALECTS, fields_of, lacking, path_of
 from playground.core.servers import CountedBy, ServerFacts
-from playground.engine.remote.connection import Connection
+from playground.engine.remote.connection import Connection, quiet_text
 from playground.engine.remote.faults import ServerError
 from playground.engine.remote.kinds import Recognised, recognise
 from playground.engine.remote.pieces import Piece, read_piece
@@ -98,8 +98,12 @@ async def _two_tokens(
     """Return the pieces of an answer. Raises ServerError where there is no whole answer."""
     options = GenerationOptions(max_new_tokens=TOKENS, top=_TOP)
     fields = fields_of(model, prompt, options, facts)
+
+    def quiet(seconds: float) -> None:
+        waiting(quiet_text(seconds))
+
     async with connection.stream(path_of(prompt), fields, waiting) as stream:
-        pieces = [read_piece(data) async for data, _ in stream.events()]
+        pieces = [read_piece(data) async for data, _ in stream.events(quiet)]
     if not any(piece.finish for piece in pieces):
         raise ServerError(
             "The server ended a short answer in the middle.", "Look at the server's log."

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,7 @@ from playground.core.generation import ChatPrompt, GenerationOptions, Message, R
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Tokens
 from playground.core.servers import CountedBy, ServerKind, ServerRequest
+from playground.engine.remote import connection
 from tests.support.model_server import (
     HANG,
     ModelServer,
@@ -301,3 +303,26 @@ def test_nobody_there(client: Client, server: ModelServer) -> None:
     server.url = "http://127.0.0.1:1/v1"
     with pytest.raises(PlaygroundError, match="There is no server at this address"):
         client.load()
+
+
+def test_silence_is_said_and_at_last_given_up(
+    server: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connection, "QUIET_S", 0.01)
+    monkeypatch.setattr(connection, "GIVE_UP_S", 0.03)
+    server.answers(TEXT, Reply([HANG], headers={"content-type": "text/event-stream"}))
+    said: list[float] = []
+
+    async def ask() -> None:
+        client = connection.Connection(ServerRequest(url=server.url))
+        try:
+            async with client.stream("/completions", {}, lambda _: None) as stream:
+                async for _ in stream.events(said.append):
+                    raise AssertionError
+        finally:
+            await client.close()
+
+    with pytest.raises(PlaygroundError, match="has sent nothing for"):
+        asyncio.run(ask())
+    assert said == pytest.approx([0.01, 0.02])
+    assert server.left.wait(60)

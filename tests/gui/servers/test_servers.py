@@ -106,9 +106,7 @@ def test_the_dialog_adds_looks_at_and_removes(
     assert servers.keys == {}
 
 
-def test_a_server_that_does_not_answer_says_so(
-    qtbot: QtBot, make_window: MakeWindow
-) -> None:
+def test_a_server_that_does_not_answer_says_so(qtbot: QtBot, make_window: MakeWindow) -> None:
     gone = (KnownServer("gone", "http://127.0.0.1:1/v1"),)
     playground = make_window(settings=Settings(lanes=(LaneConfig(),), servers=gone))
     dialog = ServersDialog(playground.servers, playground.window)
