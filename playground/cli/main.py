@@ -88,9 +88,9 @@ def _dispatch(args: argparse.Namespace) -> int:
 
             return env(args)
         case "eval":
-            from playground.cli.eval.text import text
+            from playground.cli.eval.command import evaluate
 
-            return text(args)
+            return evaluate(args)
         case "history":
             from playground.cli.history.command import history
 

@@ -10,7 +10,7 @@ import bisect
 import re
 from collections.abc import Callable, Mapping
 
-import yaml  # type: ignore[import-untyped]  # its types are a package of their own
+import yaml
 
 from playground.core.system.reader import check_bounds
 

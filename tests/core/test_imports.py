@@ -79,7 +79,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "client": [{"."}],
     "history": [{"."}, {"report"}],
-    "evaluation": [{"."}],
+    "evaluation": [{"."}, {"suites"}],
     "hub": [{"."}, {"site"}, {"local", "downloads"}, {"pages"}],
     "gui": [
         {"."},

@@ -48,6 +48,20 @@ def history_file() -> Path:
     return data_dir() / "history.sqlite"
 
 
+def evaluations_file() -> Path:
+    return data_dir() / "evaluations.sqlite"
+
+
+def suites_dir() -> Path:
+    """Return the folder of the user's own suites."""
+    return data_dir() / "suites"
+
+
+def benchmarks_dir() -> Path:
+    """Return the folder of the benchmarks that were downloaded."""
+    return data_dir() / "benchmarks"
+
+
 def settings_file() -> Path:
     return config_dir() / "settings.toml"
 

@@ -1,0 +1,24 @@
+"""Carries out the actions of `playground eval`."""
+
+from __future__ import annotations
+
+import argparse
+
+
+def evaluate(args: argparse.Namespace) -> int:
+    """Run one action. Raises PlaygroundError."""
+    match args.action:
+        case "text":
+            from playground.cli.eval.text import text
+
+            return text(args)
+        case "prompts":
+            from playground.cli.eval.prompts import prompts
+
+            return prompts(args)
+        case "import":
+            from playground.cli.eval.importing import import_file
+
+            return import_file(args)
+        case action:
+            raise AssertionError(action)

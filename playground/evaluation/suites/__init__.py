@@ -1,0 +1,1 @@
+"""Suites of cases: one's own files, other tools' formats, benchmarks, and their prompts."""
