@@ -13,9 +13,13 @@ from playground.core.facts import Answer
 from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.precision import Precision
+from playground.core.system.database import (
+    DatabaseError,
+    DatabaseProblem,
+    connect_to_read,
+)
 from playground.core.token_record import TokenRecord
-from playground.history.connection import HistoryFile, connect_to_read, explaining
-from playground.history.errors import HistoryError, HistoryProblem
+from playground.history.connection import HistoryFile
 from playground.history.records import (
     KeptAnswer,
     KeptRun,
@@ -24,6 +28,7 @@ from playground.history.records import (
     RunRow,
     RunState,
 )
+from playground.history.schema import HISTORY
 
 #: Of a prompt, what the list of runs shows (bytes).
 _TYPED_SHOWN = 400
@@ -38,7 +43,7 @@ class HistoryReader(HistoryFile):
     """The file, open for reading only."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, connect_to_read(path))
+        super().__init__(path, HISTORY, connect_to_read(path, HISTORY))
 
     def runs(
         self,
@@ -68,7 +73,7 @@ class HistoryReader(HistoryFile):
 
     def models(self) -> list[str]:
         """Return the models of all runs, by name."""
-        with explaining(self.path):
+        with self.explaining():
             rows = self.connection.execute(
                 "SELECT DISTINCT l.model FROM lane l JOIN run r ON r.id = l.run_id"
                 " WHERE r.deleted IS NULL ORDER BY l.model"
@@ -76,15 +81,15 @@ class HistoryReader(HistoryFile):
         return [model for (model,) in rows]
 
     def run(self, number: int) -> KeptRun:
-        """Return a whole run. Raises HistoryError where there is none, or it cannot be read."""
+        """Return a whole run. Raises DatabaseError where there is none, or it cannot be read."""
         rows = self._rows(" AND r.id = ?", [number], 1, deleted=True)
         if not rows:
-            raise HistoryError(
-                HistoryProblem.MISSING,
+            raise DatabaseError(
+                DatabaseProblem.MISSING,
                 f"There is no run {number} in the history.",
                 "`playground history list` shows the runs that there are.",
             )
-        with explaining(self.path):
+        with self.explaining():
             (request,) = self.connection.execute(
                 "SELECT request FROM run WHERE id = ?", (number,)
             ).fetchone()
@@ -100,8 +105,8 @@ class HistoryReader(HistoryFile):
                     tuple(self._answer(*answer) for answer in answers),
                 )
             except msgspec.MsgspecError as error:
-                raise HistoryError(
-                    HistoryProblem.DAMAGED,
+                raise DatabaseError(
+                    DatabaseProblem.DAMAGED,
                     f"The run {number} cannot be read.",
                     "Delete it from the history.",
                     str(error),
@@ -144,7 +149,7 @@ class HistoryReader(HistoryFile):
         deleted: bool = False,
     ) -> list[RunRow]:
         hidden = "" if deleted else " AND r.deleted IS NULL"
-        with explaining(self.path):
+        with self.explaining():
             runs = self.connection.execute(
                 f"SELECT r.id, r.created, substr(CAST(r.typed AS BLOB), 1, {_TYPED_SHOWN}), r.state"  # noqa: S608  # nothing but constants
                 f" FROM run r WHERE 1{hidden}{condition} ORDER BY r.created DESC, r.id DESC"

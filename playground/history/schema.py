@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sqlite3
+from playground.core.system.database import DatabaseKind
 
 #: Each script leads from one version to the next. Append only.
 MIGRATIONS: tuple[str, ...] = (
@@ -53,33 +53,5 @@ MIGRATIONS: tuple[str, ...] = (
 )
 
 
-def version_of(connection: sqlite3.Connection) -> int:
-    """Return the version of the file's tables, 0 for a new file."""
-    return int(connection.execute("PRAGMA user_version").fetchone()[0])
-
-
-def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to the newest version. Two processes may do it at the same time."""
-    if version_of(connection) == len(MIGRATIONS):
-        return
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        for number in range(version_of(connection), len(MIGRATIONS)):
-            for statement in _statements(MIGRATIONS[number]):
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number + 1}")
-    except BaseException:
-        connection.rollback()
-        raise
-    connection.commit()
-
-
-def _statements(script: str) -> list[str]:
-    """Return the statements of a script: `executescript` would end the transaction."""
-    statements, pending = [], ""
-    for line in script.splitlines(keepends=True):
-        pending += line
-        if sqlite3.complete_statement(pending):
-            statements.append(pending)
-            pending = ""
-    return statements
+#: What the history's file is.
+HISTORY = DatabaseKind("history", "runs are not kept", MIGRATIONS)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
-import sqlite3
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -14,10 +12,11 @@ import msgspec
 from playground.core.facts import Answer
 from playground.core.floor import Floor
 from playground.core.generation import Prompt
+from playground.core.system.database import connect_to_write
 from playground.core.token_record import TokenRecord
-from playground.history.connection import HistoryFile, connect_to_write, explaining
+from playground.history.connection import HistoryFile
 from playground.history.records import KeptRun, RunRequest, RunState
-from playground.history.schema import migrate
+from playground.history.schema import HISTORY
 
 _encode = msgspec.msgpack.encode
 
@@ -30,30 +29,8 @@ class HistoryStore(HistoryFile):
     """
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, connect_to_write(path))
-        try:
-            with explaining(path):
-                self.connection.execute("PRAGMA journal_mode = WAL")
-                # A killed process loses nothing then; a power cut may lose the last commits.
-                self.connection.execute("PRAGMA synchronous = NORMAL")
-                self.connection.execute("PRAGMA foreign_keys = ON")
-                migrate(self.connection)
-        except BaseException:
-            self.close()
-            raise
-
-    @contextlib.contextmanager
-    def transaction(self) -> Iterator[None]:
-        """Commit everything done inside at once, or nothing."""
-        with explaining(self.path):
-            self.connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self.connection.execute("COMMIT")
-            except BaseException:
-                with contextlib.suppress(sqlite3.Error):
-                    self.connection.execute("ROLLBACK")
-                raise
+        super().__init__(path, HISTORY, connect_to_write(path, HISTORY))
+        self.prepare()
 
     def begin_run(self, key: str, request: RunRequest, owner: str, created: float) -> None:
         """Keep a run that begins. `owner` names the process, `created` is Unix time."""

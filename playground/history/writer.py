@@ -16,8 +16,8 @@ import psutil
 from playground.core.facts import Answer
 from playground.core.floor import Floor
 from playground.core.generation import Prompt
+from playground.core.system.database import DatabaseError, DatabaseProblem
 from playground.core.token_record import TokenRecord
-from playground.history.errors import HistoryError, HistoryProblem
 from playground.history.records import KeptRun, RunRequest, RunState
 from playground.history.store import HistoryStore
 
@@ -36,7 +36,7 @@ class HistoryWriter:
     """The one writer of this process.
 
     Its methods return at once and never fail. Where the file cannot be written, `failed` is
-    called with a HistoryError, on the writer's thread and once until writing works again; what
+    called with a DatabaseError, on the writer's thread and once until writing works again; what
     could not be written is lost. A damaged file is set aside as `.bad`, and a new one begun.
     """
 
@@ -44,7 +44,7 @@ class HistoryWriter:
         self,
         path: Path,
         limit_bytes: int = DEFAULT_LIMIT,
-        failed: Callable[[HistoryError], None] = lambda _: None,
+        failed: Callable[[DatabaseError], None] = lambda _: None,
     ) -> None:
         self.path = path
         self.limit_bytes = limit_bytes
@@ -53,7 +53,7 @@ class HistoryWriter:
             queue.SimpleQueue()
         )
         self._store: HistoryStore | None = None
-        self._told: HistoryProblem | None = None
+        self._told: DatabaseProblem | None = None
         self._thread = threading.Thread(target=self._write, name="history", daemon=True)
         self._thread.start()
 
@@ -139,11 +139,11 @@ class HistoryWriter:
         for attempt in range(2):
             try:
                 self._commit(operations)
-            except HistoryError as error:
-                damaged = error.problem is HistoryProblem.DAMAGED
+            except DatabaseError as error:
+                damaged = error.problem is DatabaseProblem.DAMAGED
                 if damaged and attempt == 0 and self._set_aside():
                     self._tell(
-                        HistoryError(
+                        DatabaseError(
                             error.problem,
                             error.message,
                             f"It was renamed to {self.path.name}.bad, and a new one was begun.",
@@ -193,7 +193,7 @@ class HistoryWriter:
             return False
         return True
 
-    def _tell(self, error: HistoryError) -> None:
+    def _tell(self, error: DatabaseError) -> None:
         log.warning("%s (%s)", error, error.detail)
         if self._told is not error.problem:
             self._told = error.problem

@@ -11,8 +11,8 @@ import pytest
 from playground.core.generation import RawPrompt, clean_prompt_text
 from playground.core.precision import Precision
 from playground.core.run_plan import WARM_UP
-from playground.history import connection
-from playground.history.errors import HistoryError, HistoryProblem
+from playground.core.system import database
+from playground.core.system.database import DatabaseError, DatabaseProblem
 from playground.history.reader import HistoryReader
 from playground.history.records import RunState
 from playground.history.schema import MIGRATIONS
@@ -146,9 +146,9 @@ def test_a_deleted_run_can_come_back_until_it_is_purged(
     with store.transaction():
         store.delete([number])
         store.purge(before=2.0**40)
-    with pytest.raises(HistoryError) as error:
+    with pytest.raises(DatabaseError) as error:
         reader.run(number)
-    assert error.value.problem is HistoryProblem.MISSING
+    assert error.value.problem is DatabaseProblem.MISSING
 
 
 def test_the_oldest_runs_leave_a_full_history(store: HistoryStore, reader: HistoryReader) -> None:
@@ -231,31 +231,31 @@ def list_runs(opening: type[HistoryStore | HistoryReader], path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "problem"),
     [
-        (make_newer, HistoryProblem.NEWER),
-        (make_bytes, HistoryProblem.DAMAGED),
-        (make_other_tables, HistoryProblem.DAMAGED),
-        (Path.mkdir, HistoryProblem.UNREADABLE),
+        (make_newer, DatabaseProblem.NEWER),
+        (make_bytes, DatabaseProblem.DAMAGED),
+        (make_other_tables, DatabaseProblem.DAMAGED),
+        (Path.mkdir, DatabaseProblem.UNREADABLE),
     ],
 )
-def test_a_file_that_is_no_history_is_told(tmp_path: Path, make, problem: HistoryProblem) -> None:  # type: ignore[no-untyped-def]
+def test_a_file_that_is_no_history_is_told(tmp_path: Path, make, problem: DatabaseProblem) -> None:  # type: ignore[no-untyped-def]
     path = tmp_path / "history.sqlite"
     make(path)
     before = path.read_bytes() if path.is_file() else b""
     for opening in (HistoryStore, HistoryReader):
-        with pytest.raises(HistoryError) as error:
+        with pytest.raises(DatabaseError) as error:
             list_runs(opening, path)
         assert error.value.problem is problem
         assert str(path) in str(error.value)
-    if problem is HistoryProblem.NEWER:
+    if problem is DatabaseProblem.NEWER:
         assert path.read_bytes() == before
 
 
 def test_a_locked_file_is_told(store: HistoryStore, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(connection, "BUSY_S", 0.01)
+    monkeypatch.setattr(database, "BUSY_S", 0.01)
     with HistoryStore(store.path) as other, store.transaction():
-        with pytest.raises(HistoryError) as error, other.transaction():
+        with pytest.raises(DatabaseError) as error, other.transaction():
             pass
-        assert error.value.problem is HistoryProblem.LOCKED
+        assert error.value.problem is DatabaseProblem.LOCKED
 
 
 def test_a_full_disk_leaves_what_was_kept_before(
@@ -264,7 +264,7 @@ def test_a_full_disk_leaves_what_was_kept_before(
     number = keep(store, "a", "a", "x")
     pages = store.connection.execute("PRAGMA page_count").fetchone()[0]
     store.connection.execute(f"PRAGMA max_page_count = {pages}")
-    with pytest.raises(HistoryError) as error:
+    with pytest.raises(DatabaseError) as error:
         keep(store, "b", "b", "y" * 100_000)
-    assert error.value.problem is HistoryProblem.FULL
+    assert error.value.problem is DatabaseProblem.FULL
     assert [row.id for row in reader.runs()] == [number]

@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from playground.core.generation import RawPrompt
-from playground.history import connection
-from playground.history.errors import HistoryError, HistoryProblem
+from playground.core.system import database
+from playground.core.system.database import DatabaseError, DatabaseProblem
 from playground.history.reader import HistoryReader
 from playground.history.records import RunState
 from playground.history.store import HistoryStore
@@ -25,12 +25,12 @@ LIMIT = 10**9
 
 
 @pytest.fixture
-def told() -> queue.SimpleQueue[HistoryError]:
+def told() -> queue.SimpleQueue[DatabaseError]:
     return queue.SimpleQueue()
 
 
 @pytest.fixture
-def make(told: queue.SimpleQueue[HistoryError]) -> Iterator[Callable[[Path], HistoryWriter]]:
+def make(told: queue.SimpleQueue[DatabaseError]) -> Iterator[Callable[[Path], HistoryWriter]]:
     writers: list[HistoryWriter] = []
 
     def made(path: Path) -> HistoryWriter:
@@ -136,14 +136,14 @@ def test_a_run_of_another_window_is_left_alone(
 def test_a_damaged_file_is_set_aside_and_told_once(
     tmp_path: Path,
     make: Callable[[Path], HistoryWriter],
-    told: queue.SimpleQueue[HistoryError],
+    told: queue.SimpleQueue[DatabaseError],
 ) -> None:
     path = tmp_path / "history.sqlite"
     path.write_bytes(b"no database" * 1000)
     writer = make(path)
     keep(writer, "one")
     keep(writer, "two")
-    assert told.get_nowait().problem is HistoryProblem.DAMAGED
+    assert told.get_nowait().problem is DatabaseProblem.DAMAGED
     assert told.empty()
     assert typed_in(path) == ["two", "one"]
     assert (tmp_path / "history.sqlite.bad").read_bytes().startswith(b"no database")
@@ -152,10 +152,10 @@ def test_a_damaged_file_is_set_aside_and_told_once(
 def test_a_locked_file_is_told_once_and_used_when_it_is_free(
     tmp_path: Path,
     make: Callable[[Path], HistoryWriter],
-    told: queue.SimpleQueue[HistoryError],
+    told: queue.SimpleQueue[DatabaseError],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(connection, "BUSY_S", 0.01)
+    monkeypatch.setattr(database, "BUSY_S", 0.01)
     path = tmp_path / "history.sqlite"
     writer = make(path)
     keep(writer, "before")
@@ -163,7 +163,7 @@ def test_a_locked_file_is_told_once_and_used_when_it_is_free(
         keep(writer, "lost")
         keep(writer, "lost")
     keep(writer, "after")
-    assert told.get_nowait().problem is HistoryProblem.LOCKED
+    assert told.get_nowait().problem is DatabaseProblem.LOCKED
     assert told.empty()
     assert typed_in(path) == ["after", "before"]
 
@@ -171,11 +171,11 @@ def test_a_locked_file_is_told_once_and_used_when_it_is_free(
 def test_a_place_where_no_file_can_be_is_told(
     tmp_path: Path,
     make: Callable[[Path], HistoryWriter],
-    told: queue.SimpleQueue[HistoryError],
+    told: queue.SimpleQueue[DatabaseError],
 ) -> None:
     (tmp_path / "file").write_text("")
     keep(make(tmp_path / "file" / "history.sqlite"), "one")
-    assert told.get_nowait().problem is HistoryProblem.UNREADABLE
+    assert told.get_nowait().problem is DatabaseProblem.UNREADABLE
     assert told.empty()
 
 

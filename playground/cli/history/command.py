@@ -58,7 +58,7 @@ def report(args: argparse.Namespace) -> int:
 
 
 def kept_run(number: int) -> KeptRun:
-    """Return a run. Raises HistoryError where there is none."""
+    """Return a run. Raises DatabaseError where there is none."""
     with HistoryReader(paths.history_file()) as reader:
         return reader.run(number)
 

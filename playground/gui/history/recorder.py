@@ -26,7 +26,7 @@ class HistoryRecorder(QObject):
 
     changed = Signal()  # a run has begun or ended
     interrupted = Signal(object)  # at the start: the number of a run that was cut off
-    _failed = Signal(object)  # a HistoryError; here and below from the writer's thread
+    _failed = Signal(object)  # a DatabaseError; here and below from the writer's thread
     _found = Signal(object)
 
     def __init__(

@@ -51,7 +51,7 @@ class Shown:
 
 
 def read_page(writer: HistoryWriter, filters: Filters, offset: int) -> Page:
-    """Return the next runs that match. Raises HistoryError."""
+    """Return the next runs that match. Raises DatabaseError."""
     writer.flush(_WRITE_S)
     with HistoryReader(writer.path) as reader:
         rows = reader.runs(
@@ -67,7 +67,7 @@ def read_page(writer: HistoryWriter, filters: Filters, offset: int) -> Page:
 
 
 def read_shown(writer: HistoryWriter, ids: Sequence[int]) -> Shown:
-    """Return one run, or the first two of several to compare. Raises HistoryError."""
+    """Return one run, or the first two of several to compare. Raises DatabaseError."""
     writer.flush(_WRITE_S)
     with HistoryReader(writer.path) as reader:
         runs = tuple(reader.run(number) for number in ids[:2])

@@ -101,7 +101,7 @@ def test_without_a_training_set_the_last_problems_are_no_cases(folder: Path) -> 
     assert "gsm8k/test.jsonl" in caught.value.remedy
 
 
-#: The beginning of the SHA-256 of the first three prompts, joined, as lm-evaluation-harness 0.4.13 makes them.
+#: The beginning of the SHA-256 of three prompts, joined, as the harness makes them.
 HARNESS = {
     ("gsm8k", 0): "1c6ce5db57da35c9",
     (
