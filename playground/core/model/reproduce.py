@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playground.core.errors import FileError
 from playground.core.facts import Answer, Stamp
 from playground.core.generation import ChatPrompt, Message, Prompt, clean_prompt_text
+from playground.core.model import foreign
 from playground.core.model.checkpoint import weight_files
 from playground.core.precision import Precision
 
@@ -76,6 +78,10 @@ config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
 """
 
 
+#: What takes the place of an implementation that is left out of a model's config.json.
+_OWN_IMPLEMENTATIONS = {"attn_implementation": "sdpa", "experts_implementation": "grouped_mm"}
+
+
 def script(answer: Answer, prompt: Prompt) -> str:
     """Return the script, which prints the text generated after the prompt, and nothing else."""
     stamp = answer.stamp
@@ -126,6 +132,7 @@ def _load(stamp: Stamp) -> str:
             'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
             "bnb_4bit_compute_dtype=torch.bfloat16)"
         )
+    arguments += [f'{key}="{name}"' for key, name in _implementations(Path(stamp.folder)).items()]
     if stamp.own_code:
         arguments.append("trust_remote_code=True")
     own = ", trust_remote_code=True" if stamp.own_code else ""
@@ -155,6 +162,15 @@ def _load(stamp: Stamp) -> str:
     if precision is Precision.INT8_WEIGHT_ONLY:
         lines.append(_WEIGHT_ONLY)
     return "\n".join(lines)
+
+
+def _implementations(folder: Path) -> dict[str, str]:
+    """Return the arguments without which transformers would take what config.json asks for."""
+    try:
+        left_out = {key.removeprefix("_") for key, _ in foreign.implementations(folder)}
+    except FileError:  # since the answer was made, the folder has changed
+        return {}
+    return {key: name for key, name in _OWN_IMPLEMENTATIONS.items() if key in left_out}
 
 
 def _written_by_auto_gptq(folder: Path) -> bool:

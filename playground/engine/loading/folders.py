@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from playground.core.model import foreign
 from playground.engine.loading import gptq
 from playground.engine.machine import compat
 
@@ -15,14 +16,18 @@ from playground.engine.machine import compat
 def readable(folder: Path) -> Iterator[Path]:
     """Yield a folder that the installed libraries can read: `folder`, or a mirror of it.
 
-    Raises ModelError where they cannot run what the folder describes.
+    They follow nothing in it that leads elsewhere, to an adapter or to a kernel. Raises ModelError
+    where they cannot run what the folder describes.
     """
     texts, names = gptq.translated(folder)
+    texts |= foreign.without_implementations(folder, texts)
     texts |= compat.translated(folder, texts)
-    if not texts and not names:
+    adapter = (folder / foreign.ADAPTER).exists()
+    if not texts and not names and not adapter:
         yield folder
         return
     with mirrored(folder, texts, names) as mirror:
+        (mirror / foreign.ADAPTER).unlink(missing_ok=True)
         yield mirror
 
 
@@ -33,7 +38,9 @@ def mirrored(
     """Yield a temporary folder of links: `texts` replaces files, `names` maps old names to new."""
     names = names or {}
     with tempfile.TemporaryDirectory(prefix="playground-model-") as temporary:
-        mirror = Path(temporary)
+        # transformers names the module of a model's own code after the folder.
+        mirror = Path(temporary, folder.name or "model")
+        mirror.mkdir()
         for path in folder.iterdir():
             if path.name not in texts:
                 (mirror / names.get(path.name, path.name)).symlink_to(path.resolve())

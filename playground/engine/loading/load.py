@@ -23,6 +23,7 @@ from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.memory import plan as memory_plan
 from playground.core.memory.corrections import MeasuredLoad, record_load
 from playground.core.memory.headroom import device_budget
+from playground.core.model import foreign
 from playground.core.model.checkpoint import (
     Checkpoint,
     precision_reasons,
@@ -80,6 +81,7 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
             tokenizer = load_tokenizer(folder, trust=bool(request.trust_remote_code))
             prompts = PromptEncoder(tokenizer)
             loader = _Loader(request, checkpoint, device, progress, folder)
+            loader.notes += foreign.notes(Path(request.folder))
             model = loader.load()
     if request.precision is Precision.INT8_WEIGHT_ONLY:
         make_weight_only(model)

@@ -38,6 +38,7 @@ from playground.core.quantizing.plan import (
 )
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading
+from playground.engine.loading.folders import readable
 from playground.engine.loading.verify import verify
 from playground.engine.machine import devices, libraries, memory
 from playground.engine.quantizing import gptq_solver
@@ -87,7 +88,6 @@ class _Preparation:
 
     plan: gptq_solver.Plan
     dtype: torch.dtype
-    folder: Path
     pieces: list[Piece]
 
 
@@ -111,17 +111,20 @@ class _Work:
         checkpoint, device = self._check()
         if request.to is not Precision.GPTQ:
             return rough_estimate(request, checkpoint)
-        ready = self._prepare(checkpoint, device)
-        with self._progress.activity(Activity.MEASURING_LAYER):
-            return gptq_solver.measure(
-                request,
-                checkpoint,
-                ready.plan,
-                ready.folder,
-                ready.pieces,
-                ready.dtype,
-                lambda blocks, passes: Passes(blocks, passes, self._is_cancelled, lambda _: None),
-            )
+        with readable(Path(request.folder)) as folder:
+            ready = self._prepare(checkpoint, device, folder)
+            with self._progress.activity(Activity.MEASURING_LAYER):
+                return gptq_solver.measure(
+                    request,
+                    checkpoint,
+                    ready.plan,
+                    folder,
+                    ready.pieces,
+                    ready.dtype,
+                    lambda blocks, passes: Passes(
+                        blocks, passes, self._is_cancelled, lambda _: None
+                    ),
+                )
 
     def quantize(self) -> QuantizedModel:
         """Write the copy and describe it."""
@@ -135,7 +138,8 @@ class _Work:
         return self._write(weights, checkpoint, device, computed_in, ())
 
     def _gptq(self, checkpoint: Checkpoint, device: DeviceFacts) -> QuantizedModel:
-        ready = self._prepare(checkpoint, device)
+        with readable(Path(self._request.folder)) as folder:
+            ready = self._prepare(checkpoint, device, folder)
         weights = self._load(Precision.FP32 if ready.dtype == torch.float32 else Precision.BF16)
         model = weights.model
         passes = Passes(
@@ -161,13 +165,15 @@ class _Work:
             torch.set_num_threads(request.threads)
         return checkpoint, devices.check_device(request.device)
 
-    def _prepare(self, checkpoint: Checkpoint, device: DeviceFacts) -> _Preparation:
-        """Plan GPTQ and read the calibration text. Raises PlaygroundError where GPTQ cannot run."""
+    def _prepare(self, checkpoint: Checkpoint, device: DeviceFacts, folder: Path) -> _Preparation:
+        """Plan GPTQ and read the calibration text. Raises PlaygroundError where GPTQ cannot run.
+
+        `folder` is the model's as the libraries can read it.
+        """
         request = self._request
         for library in ("gptqmodel", "optimum.gptq"):
             with self._progress.activity(Activity.IMPORTING, library):
                 importlib.import_module(library)
-        folder = Path(request.folder)
         plan = gptq_solver.make_plan(request, folder)
         if 0 < checkpoint.context_length < request.length:
             raise OptionsError(
@@ -180,7 +186,6 @@ class _Work:
         return _Preparation(
             plan=plan,
             dtype=self._dtype(checkpoint, device, plan),
-            folder=folder,
             pieces=pieces(tokenizer, text, request.samples, request.length),
         )
 

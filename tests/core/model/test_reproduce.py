@@ -144,6 +144,7 @@ CASES = {
             }
         )
     ),
+    "an attention of elsewhere": Case(tiny(config={"attn_implementation": "flash_attention_2"})),
     "forbidden": Case(
         tiny(generation_config={"bad_words_ids": [[i] for i in range(60, 256)] + [[5, 6], [7]]}),
         options=SAMPLED,
