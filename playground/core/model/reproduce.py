@@ -39,8 +39,8 @@ class WeightOnly(torch.nn.Module):
         self.scale = (layer.weight.SCB / 127.0).to(torch.bfloat16)
 
     def forward(self, x):
-        rows = x.reshape(-1, x.shape[-1])
-        if rows.device.type == "cpu" and len(rows) <= 16:
+        rows = x.reshape(-1, x.shape[-1]).contiguous()
+        if rows.device.type == "cpu" and len(rows) <= 16 and rows.shape[1] % 16 == 0:
             y = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale).to(x.dtype)
         else:
             y = torch.nn.functional.linear(rows, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
@@ -78,6 +78,8 @@ config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
 """
 
 
+#: What state-space models that multiply this layer's weight themselves are quantized with.
+_KEPT = ', llm_int8_skip_modules=["lm_head", "dt_proj"]'
 #: What takes the place of an implementation that is left out of a model's config.json.
 _OWN_IMPLEMENTATIONS = {"attn_implementation": "sdpa", "experts_implementation": "grouped_mm"}
 
@@ -122,15 +124,16 @@ def _header(stamp: Stamp) -> str:
 def _load(stamp: Stamp) -> str:
     precision = stamp.requested_precision
     arguments = [f"dtype={_dtype(stamp)}", f"device_map={stamp.device!r}"]
+    kept = _KEPT if any(name.endswith("dt_proj") for name in stamp.verified.skipped) else ""
     if precision is Precision.GPTQ:
         backend = _GPTQ_BACKENDS.get(stamp.kernel.rsplit(" ", 1)[-1], "auto")
         arguments.append(f'quantization_config=GPTQConfig(bits=4, backend="{backend}")')
     elif precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
-        arguments.append("quantization_config=BitsAndBytesConfig(load_in_8bit=True)")
+        arguments.append(f"quantization_config=BitsAndBytesConfig(load_in_8bit=True{kept})")
     elif precision is Precision.NF4:
         arguments.append(
             'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
-            "bnb_4bit_compute_dtype=torch.bfloat16)"
+            f"bnb_4bit_compute_dtype=torch.bfloat16{kept})"
         )
     arguments += [f'{key}="{name}"' for key, name in _implementations(Path(stamp.folder)).items()]
     if stamp.own_code:
