@@ -41,6 +41,7 @@ from playground.engine.loading import load as loading
 from playground.engine.loading.folders import readable
 from playground.engine.loading.verify import verify
 from playground.engine.machine import devices, libraries, memory
+from playground.engine.prompts.process import PromptEncoder
 from playground.engine.quantizing import gptq_solver
 from playground.engine.quantizing.calibration import Piece, pieces
 from playground.engine.quantizing.passes import Passes
@@ -186,7 +187,13 @@ class _Work:
         return _Preparation(
             plan=plan,
             dtype=self._dtype(checkpoint, device, plan),
-            pieces=pieces(tokenizer, text, request.samples, request.length),
+            pieces=pieces(
+                PromptEncoder(tokenizer),
+                text,
+                request.samples,
+                request.length,
+                lambda: "cancelled" if self._is_cancelled() else "",
+            ),
         )
 
     def _dtype(

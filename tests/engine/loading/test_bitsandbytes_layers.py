@@ -103,6 +103,6 @@ def test_a_copy_with_such_a_weight_quantized_says_what_to_take(
         folder, quantization_config=BitsAndBytesConfig(load_in_8bit=True)
     )
     copy.save_pretrained(folder)
-    with pytest.raises(ModelError, match=r"The layer backbone\.layers\.0\.mixer\.dt_proj") as caught:
+    with pytest.raises(ModelError, match=r"backbone\.layers\.0\.mixer\.dt_proj of this") as caught:
         load(folder, Precision.INT8, progress)
     assert "the model it was made from" in caught.value.remedy
