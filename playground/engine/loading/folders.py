@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from playground.core.model import foreign
+from playground.core.system.temporary import temporary_folder
 from playground.engine.loading import gptq
 from playground.engine.machine import compat
 
@@ -37,9 +37,9 @@ def mirrored(
 ) -> Iterator[Path]:
     """Yield a temporary folder of links: `texts` replaces files, `names` maps old names to new."""
     names = names or {}
-    with tempfile.TemporaryDirectory(prefix="playground-model-") as temporary:
+    with temporary_folder() as temporary:
         # transformers names the module of a model's own code after the folder.
-        mirror = Path(temporary, folder.name or "model")
+        mirror = temporary / (folder.name or "model")
         mirror.mkdir()
         for path in folder.iterdir():
             if path.name not in texts:

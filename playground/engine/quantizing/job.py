@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,8 +34,8 @@ from playground.core.quantizing.plan import (
     partial_folder,
     read_calibration,
     rough_estimate,
-    sweep_partials,
 )
+from playground.core.system.temporary import held_folder, sweep
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading
 from playground.engine.loading.folders import readable
@@ -273,29 +273,25 @@ class _Work:
             self._check_cancelled()
         return copy
 
-    @contextmanager
+    @contextlib.contextmanager
     def _new_folder(self) -> Iterator[Path]:
         """Yield a temporary folder; rename it after the block, or remove it after an error."""
         output = Path(self._request.output)
         partial = partial_folder(output, os.getpid())
-        try:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            sweep_partials(output.parent)
-            partial.mkdir()
-        except OSError as error:
-            raise OptionsError(
-                f"Nothing can be written into {output.parent}: {error.strerror}.",
-                "Choose another folder.",
-                str(error),
-            ) from error
-
-        def remove() -> None:
-            shutil.rmtree(partial, ignore_errors=True)
-
-        self._inbox.at_end = remove
-        try:
-            yield partial
-            partial.rename(output)
-        finally:
-            self._inbox.at_end = lambda: None
-            remove()
+        with contextlib.ExitStack() as stack:
+            try:
+                output.parent.mkdir(parents=True, exist_ok=True)
+                sweep(output.parent)
+                stack.enter_context(held_folder(partial))
+            except OSError as error:
+                raise OptionsError(
+                    f"Nothing can be written into {output.parent}: {error.strerror}.",
+                    "Choose another folder.",
+                    str(error),
+                ) from error
+            self._inbox.at_end = lambda: shutil.rmtree(partial, ignore_errors=True)
+            try:
+                yield partial
+                partial.rename(output)
+            finally:
+                self._inbox.at_end = lambda: None
