@@ -9,11 +9,13 @@ import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import msgspec
 from PySide6.QtCore import QTimer
 from PySide6.QtWidgets import QApplication
 
+from playground.app.leftovers import sweep_all
 from playground.client.engine import Engine
 from playground.client.environments import process_of
 from playground.client.servers import load_request
@@ -160,6 +162,8 @@ class Playground:
         # Read now, so that a damaged file is reported at the start.
         self.background.start(partial(corrections_for, "cpu"), self.settings.say_notices)
         if self._keeps_settings:
+            folders = [Path(folder) for folder in self.store.values.model_folders]
+            self.background.start(partial(sweep_all, folders, self.context.hub.cache))
             self.downloads.start()
             self.history.look_for_interrupted()
             self.models.pending.resume()

@@ -66,6 +66,9 @@ def _say_notices(args: argparse.Namespace) -> None:
 
 
 def _dispatch(args: argparse.Namespace) -> int:
+    from playground.app.leftovers import sweep
+
+    sweep()
     match args.command:
         case "run":
             from playground.cli.run import run

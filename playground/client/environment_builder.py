@@ -21,6 +21,7 @@ from playground.core.environments import EngineEnvironment, check_name
 from playground.core.errors import EngineError
 from playground.core.format import size_text
 from playground.core.system import paths
+from playground.core.system.temporary import children
 
 #: Versions that work with auto-gptq 0.7.1, also on a CPU, and what else an engine needs.
 _PACKAGES = (
@@ -39,6 +40,8 @@ _PACKAGES = (
 _LIBRARY = "auto-gptq==0.7.1"
 #: Bytes of disk that the environment and its downloads take, without CUDA's libraries.
 LEAST_FREE = 3 * 10**9
+#: The end of the name of the file that marks a build.
+_MARK = ".building"
 _PROGRESS = re.compile(r"^(?:Collecting|Downloading|Installing|Building|Successfully)\b.*")
 OnProgress = Callable[[str, float], None]  # what is being done, and the fraction of the steps
 
@@ -109,7 +112,7 @@ class Builder:
     @contextlib.contextmanager
     def _mark(self) -> Iterator[None]:
         """Mark the folder as this build's; delete what a killed build left there."""
-        marker = self.folder.with_name(f".{self.folder.name}.building")
+        marker = self.folder.with_name(f".{self.folder.name}{_MARK}")
         left = marker.exists()
         with marker.open("a") as file:
             try:
@@ -188,6 +191,18 @@ class Builder:
                 "Check the network and the free disk space, and try again.",
                 "\n".join(last),
             )
+
+
+def sweep_builds() -> None:
+    """Remove the environments that killed builds have left."""
+    for marker in children(_environments()):
+        if not marker.name.endswith(_MARK):
+            continue
+        with contextlib.suppress(OSError), marker.open("a") as file:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)  # raises while it is being built
+            name = marker.name.removeprefix(".").removesuffix(_MARK)
+            shutil.rmtree(marker.with_name(name), ignore_errors=True)
+            marker.unlink()
 
 
 def created_folder(environment: EngineEnvironment) -> Path | None:

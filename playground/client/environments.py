@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,6 +17,7 @@ from playground.core.model.checkpoint import library_reason
 from playground.core.precision import LOADABLE, Precision
 from playground.core.protocol import Failed, Ready
 from playground.core.system import paths
+from playground.core.system.temporary import temporary_folder
 
 #: Seconds that an interpreter may take to start and look for the engine's libraries.
 _PYTHON_WAIT_S = 20.0
@@ -161,8 +161,8 @@ def _package_folder() -> Path:
         if link.is_symlink() and link.resolve() == package:
             return folder
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as temporary:
-            new = Path(temporary) / package.name
+        with temporary_folder(folder) as temporary:
+            new = temporary / package.name
             new.symlink_to(package)
             new.replace(link)
     except OSError as error:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import TypeVar
 
 import msgspec
@@ -12,6 +10,7 @@ import msgspec
 from playground.client.session import Session
 from playground.core.errors import OptionsError, PlaygroundError
 from playground.core.scoring import ScoreRequest, TextScore, joined
+from playground.core.system.temporary import temporary_folder
 
 LaneT = TypeVar("LaneT")
 #: The windows whose log-probabilities are on disk at a time.
@@ -39,8 +38,8 @@ def score_text(
     the reference cannot score the text, and Interrupted.
     """
     parts: dict[LaneT, list[TextScore]] = {lane: [] for lane in sessions}
-    with tempfile.TemporaryDirectory(prefix="playground-") as folder:
-        path = str(Path(folder) / "reference.npy")
+    with temporary_folder() as folder:
+        path = str(folder / "reference.npy")
         first, windows = 0, 1
         while first < windows:
             part = msgspec.structs.replace(

@@ -107,6 +107,7 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
     "starcoder2": {**_SIZES, **_WINDOW},
     "stablelm": _SIZES,
     "mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8},
+    "falcon_mamba": {"hidden_size": 32, "num_hidden_layers": 2, "state_size": 8},
     "mamba2": {
         "hidden_size": 32,
         "num_hidden_layers": 2,

@@ -7,6 +7,7 @@ import os
 import random
 import struct
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
@@ -58,15 +59,20 @@ def mutated_json(value: Any, draw: random.Random, changes: int = 1) -> Any:
     for _ in range(changes):
         container, key = _somewhere(copy, draw)
         if container is None:
-            return draw.choice(HOSTILE)
+            return hostile(draw)
         match draw.randrange(5):
             case 0:
                 del container[key]
             case 1 if isinstance(container, dict):
-                container[draw.choice(list(container))] = container[key]
+                container[draw.choice(list(container))] = deepcopy(container[key])
             case _:
-                container[key] = draw.choice(HOSTILE)
+                container[key] = hostile(draw)
     return copy
+
+
+def hostile(draw: random.Random) -> Any:
+    """Return a value of HOSTILE that may be changed further."""
+    return deepcopy(draw.choice(HOSTILE))
 
 
 def mutated_bytes(data: bytes, draw: random.Random) -> bytes:
@@ -77,7 +83,7 @@ def mutated_bytes(data: bytes, draw: random.Random) -> bytes:
         case 1:
             return b""
         case 2:
-            return os.urandom(0) + bytes(draw.randrange(256) for _ in range(200))
+            return bytes(draw.randrange(256) for _ in range(200))
         case 3:
             spoilt = bytearray(data)
             for _ in range(draw.randint(1, 20)):
@@ -110,7 +116,7 @@ def _json(folder: Path, files: Mapping[str, bytes], draw: random.Random) -> str:
     name = draw.choice(_JSON)
     value = mutated_json(json.loads(files[name]), draw, draw.choice([1, 1, 1, 3]))
     if draw.random() < 0.3 and isinstance(value, dict):
-        value[draw.choice(_EXTRA)] = draw.choice(HOSTILE)
+        value[draw.choice(_EXTRA)] = hostile(draw)
     (folder / name).write_text(json.dumps(value))
     return f"{name}: {json.dumps(value)[:300]}"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from playground.core.errors import FileError
 from playground.core.facts import Answer, Stamp
 from playground.core.generation import ChatPrompt, Message, Prompt, clean_prompt_text
+from playground.core.model import foreign
 from playground.core.model.checkpoint import weight_files
 from playground.core.precision import Precision
 from playground.core.server_requests import fields_of, path_of
@@ -39,8 +41,8 @@ class WeightOnly(torch.nn.Module):
         self.scale = (layer.weight.SCB / 127.0).to(torch.bfloat16)
 
     def forward(self, x):
-        rows = x.reshape(-1, x.shape[-1])
-        if rows.device.type == "cpu" and len(rows) <= 16:
+        rows = x.reshape(-1, x.shape[-1]).contiguous()
+        if rows.device.type == "cpu" and len(rows) <= 16 and rows.shape[1] % 16 == 0:
             y = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale).to(x.dtype)
         else:
             y = torch.nn.functional.linear(rows, self.weight.to(x.dtype)) * self.scale.to(x.dtype)
@@ -76,6 +78,12 @@ settings = json.loads((OLD / "quantize_config.json").read_text("utf-8"))
 config.setdefault("quantization_config", {**settings, "quant_method": "gptq"})
 (MODEL / "config.json").write_text(json.dumps(config), "utf-8")
 """
+
+
+#: What state-space models that multiply this layer's weight themselves are quantized with.
+_KEPT = ', llm_int8_skip_modules=["lm_head", "dt_proj"]'
+#: What takes the place of an implementation that is left out of a model's config.json.
+_OWN_IMPLEMENTATIONS = {"attn_implementation": "sdpa", "experts_implementation": "grouped_mm"}
 
 
 def script(answer: Answer, prompt: Prompt) -> str:
@@ -144,16 +152,18 @@ def _header(stamp: Stamp) -> str:
 def _load(stamp: Stamp) -> str:
     precision = stamp.requested_precision
     arguments = [f"dtype={_dtype(stamp)}", f"device_map={stamp.device!r}"]
+    kept = _KEPT if any(name.endswith("dt_proj") for name in stamp.verified.skipped) else ""
     if precision is Precision.GPTQ:
         backend = _GPTQ_BACKENDS.get(stamp.kernel.rsplit(" ", 1)[-1], "auto")
         arguments.append(f'quantization_config=GPTQConfig(bits=4, backend="{backend}")')
     elif precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
-        arguments.append("quantization_config=BitsAndBytesConfig(load_in_8bit=True)")
+        arguments.append(f"quantization_config=BitsAndBytesConfig(load_in_8bit=True{kept})")
     elif precision is Precision.NF4:
         arguments.append(
             'quantization_config=BitsAndBytesConfig(load_in_4bit=True, bnb_4bit_quant_type="nf4", '
-            "bnb_4bit_compute_dtype=torch.bfloat16)"
+            f"bnb_4bit_compute_dtype=torch.bfloat16{kept})"
         )
+    arguments += [f'{key}="{name}"' for key, name in _implementations(Path(stamp.folder)).items()]
     if stamp.own_code:
         arguments.append("trust_remote_code=True")
     own = ", trust_remote_code=True" if stamp.own_code else ""
@@ -183,6 +193,15 @@ def _load(stamp: Stamp) -> str:
     if precision is Precision.INT8_WEIGHT_ONLY:
         lines.append(_WEIGHT_ONLY)
     return "\n".join(lines)
+
+
+def _implementations(folder: Path) -> dict[str, str]:
+    """Return the arguments without which transformers would take what config.json asks for."""
+    try:
+        left_out = {key.removeprefix("_") for key, _ in foreign.implementations(folder)}
+    except FileError:  # since the answer was made, the folder has changed
+        return {}
+    return {key: name for key, name in _OWN_IMPLEMENTATIONS.items() if key in left_out}
 
 
 def _written_by_auto_gptq(folder: Path) -> bool:

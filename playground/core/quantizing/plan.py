@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import re
 import shutil
 from pathlib import Path
 
@@ -16,9 +13,8 @@ from playground.core.precision import Precision
 from playground.core.quantize import Estimate, QuantizeRequest
 from playground.core.system import paths
 from playground.core.system.reader import file_size, read_bytes
+from playground.core.system.temporary import UNFINISHED
 
-#: A copy is written to a hidden folder of this name, and renamed when it is complete.
-_PARTIAL = re.compile(r"^\..+\.partial-(\d+)$")
 _DISK_RESERVE = 64 * 2**20
 _MAX_CALIBRATION = 64 * 10**6
 #: Operations a second of slow and fast devices, for the calculated range.
@@ -172,7 +168,7 @@ def load_bytes(request: QuantizeRequest, checkpoint: Checkpoint, precision: Prec
 
 def partial_folder(output: Path, pid: int) -> Path:
     """Return the hidden folder in which the engine of this process id writes a copy."""
-    return output.with_name(f".{output.name}.partial-{pid}")
+    return output.with_name(f".{output.name}.{pid}{UNFINISHED}")
 
 
 def remove_partial(output: Path, pid: int) -> None:
@@ -180,27 +176,8 @@ def remove_partial(output: Path, pid: int) -> None:
     shutil.rmtree(partial_folder(output, pid), ignore_errors=True)
 
 
-def sweep_partials(library: Path) -> None:
-    """Remove partial copies whose engine was killed together with the playground."""
-    with contextlib.suppress(OSError):
-        for path in list(library.iterdir()):
-            found = _PARTIAL.match(path.name)
-            if found and not _runs(int(found[1])):
-                shutil.rmtree(path, ignore_errors=True)
-
-
 def _free_disk(output: Path) -> int:
     folder = output.parent
     while not folder.is_dir() and folder != folder.parent:
         folder = folder.parent
     return shutil.disk_usage(folder).free
-
-
-def _runs(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True

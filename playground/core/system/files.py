@@ -7,6 +7,8 @@ import os
 import tempfile
 from pathlib import Path
 
+from playground.core.system.temporary import UNFINISHED, hold
+
 
 def write_atomically(path: Path, data: bytes) -> None:
     """Write `data`; at any moment the file holds the old or the new data. Raises OSError."""
@@ -16,7 +18,10 @@ def write_atomically(path: Path, data: bytes) -> None:
     except RuntimeError as error:
         raise OSError(errno.ELOOP, os.strerror(errno.ELOOP), str(path)) from error
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    held = None
+    while held is None:
+        handle, name = tempfile.mkstemp(UNFINISHED, f".{path.name}.", path.parent)
+        held = hold(Path(name))
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(data)
@@ -26,3 +31,5 @@ def write_atomically(path: Path, data: bytes) -> None:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
+    finally:
+        os.close(held)

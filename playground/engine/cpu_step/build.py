@@ -11,10 +11,10 @@ import platform
 import shutil
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 
 from playground.core.system import locks, paths
+from playground.core.system.temporary import temporary_folder
 
 log = logging.getLogger(__name__)
 
@@ -23,7 +23,6 @@ _FLAGS = (
     *("-std=c++17", "-O3", "-march=native", "-ffp-contract=fast"),
     *("-fopenmp", "-shared", "-fPIC", "-w"),
 )
-_UNFINISHED = "compiling-"
 _COMPILE_S = 120.0  # a compiler that takes longer hangs
 
 
@@ -52,10 +51,8 @@ def compiled(compiler: str, extra: tuple[str, ...] = ()) -> Path:
     with locks.exclusive(path.with_name("compiling.lock")):
         if path.is_file():
             return path
-        for left in path.parent.glob(f"{_UNFINISHED}*"):  # by an engine that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        with tempfile.TemporaryDirectory(prefix=_UNFINISHED, dir=path.parent) as temporary:
-            new = Path(temporary) / path.name
+        with temporary_folder(path.parent) as temporary:
+            new = temporary / path.name
             subprocess.run(
                 [compiler, *flags, str(_SOURCE), "-o", str(new)],
                 check=True,

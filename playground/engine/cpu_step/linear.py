@@ -71,7 +71,7 @@ class _Int8Linear:
     @classmethod
     def of(cls, modules: Sequence[Module]) -> _Int8Linear | None:
         layers = [m for m in modules if isinstance(m, Int8WeightOnlyLinear) and m.bias is None]
-        if len(layers) < len(modules):
+        if len(layers) < len(modules) or not all(layer.is_packable for layer in layers):
             return None
         return cls(_joined([m.weight for m in layers]), _joined([m.scale for m in layers]))
 

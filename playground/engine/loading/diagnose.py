@@ -21,7 +21,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, AutoTokenizer, Genera
 from playground.core.errors import FileError, ModelError
 from playground.core.facts import LoadRequest
 from playground.core.system.reader import read_object
-from playground.engine.loading.folders import mirrored
+from playground.engine.loading.folders import mirrored, readable
 
 log = logging.getLogger(__name__)
 
@@ -40,14 +40,14 @@ _Attempt = Callable[[Path], object]
 
 def model_fault(request: LoadRequest) -> ModelError:
     """Return the error to show after a load failed with an error of a library."""
-    folder = Path(request.folder)
-    fault = _unreadable(folder)
+    fault = _unreadable(Path(request.folder))
     if fault is None and not request.trust_remote_code:
-        fault = (
-            _wrong_value(folder, "generation_config.json", GenerationConfig.from_pretrained)
-            or _wrong_value(folder, _CONFIG, AutoConfig.from_pretrained)
-            or _wrong_value(folder, _CONFIG, _run_without_weights)
-        )
+        with readable(Path(request.folder)) as folder:
+            fault = (
+                _wrong_value(folder, "generation_config.json", GenerationConfig.from_pretrained)
+                or _wrong_value(folder, _CONFIG, AutoConfig.from_pretrained)
+                or _wrong_value(folder, _CONFIG, _run_without_weights)
+            )
     return fault or ModelError(
         "The model's files do not fit together: its weights cannot be run as config.json says.",
         "Download the model again, or choose another one.",

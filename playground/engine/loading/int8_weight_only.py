@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel
 
+#: torch's packed product reads the inputs in steps of this size, beyond their end if need be.
+_STEP = 16
 #: Above this number of rows, dequantizing the whole weight is faster (measured on a CPU).
 _MAX_PACKED_ROWS = 16
 
@@ -31,10 +33,15 @@ class Int8WeightOnlyLinear(torch.nn.Module):
         self.register_buffer("scale", (row_scale / 127.0).to(torch.bfloat16))
         self.bias = bias
 
+    @property
+    def is_packable(self) -> bool:
+        """Whether torch's packed product can run the layer."""
+        return self.in_features % _STEP == 0
+
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return [..., out] for x [..., in], in the dtype of x."""
-        rows = x.reshape(-1, self.in_features)
-        if rows.device.type == "cpu" and len(rows) <= _MAX_PACKED_ROWS:
+        rows = x.reshape(-1, self.in_features).contiguous()  # as the packed product wants them
+        if self.is_packable and rows.device.type == "cpu" and len(rows) <= _MAX_PACKED_ROWS:
             # In fp32 and fp16 this kernel is 15 to 25 times slower than in bf16.
             y = torch._weight_int8pack_mm(rows.bfloat16(), self.weight, self.scale).to(x.dtype)
         else:

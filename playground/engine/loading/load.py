@@ -23,6 +23,7 @@ from playground.core.facts import DeviceFacts, LoadRequest
 from playground.core.memory import plan as memory_plan
 from playground.core.memory.corrections import MeasuredLoad, record_load
 from playground.core.memory.headroom import device_budget
+from playground.core.model import foreign
 from playground.core.model.checkpoint import (
     Checkpoint,
     precision_reasons,
@@ -34,9 +35,14 @@ from playground.core.precision import Precision
 from playground.core.protocol import Activity
 from playground.core.quantize import QuantizeRequest
 from playground.engine.loading import auto_gptq, diagnose, gptq, gptq_int4
+from playground.engine.loading.bitsandbytes_layers import (
+    check_kept,
+    give_rows,
+    kept_layers,
+    leave_unpackable,
+)
 from playground.engine.loading.folders import readable
 from playground.engine.loading.int8_weight_only import make_weight_only
-from playground.engine.loading.packing import leave_unpackable
 from playground.engine.machine import compat, devices, libraries, memory
 from playground.engine.machine.errors import is_out_of_memory, may_be_files
 from playground.engine.prompts.process import PromptEncoder
@@ -80,7 +86,9 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
             tokenizer = load_tokenizer(folder, trust=bool(request.trust_remote_code))
             prompts = PromptEncoder(tokenizer)
             loader = _Loader(request, checkpoint, device, progress, folder)
+            loader.notes += foreign.notes(Path(request.folder))
             model = loader.load()
+    check_kept(model, Path(request.folder))
     if request.precision is Precision.INT8_WEIGHT_ONLY:
         make_weight_only(model)
     if (left := leave_unpackable(model)) and device.id == "cpu":
@@ -88,6 +96,7 @@ def load(request: LoadRequest, progress: LoadProgress) -> Weights:
             f"{left} of the 4-bit layers have a shape that bitsandbytes cannot pack for this "
             "processor's products: their weights are unpacked for every token."
         )
+    give_rows(model)
     model.eval()
     return Weights(model, tokenizer, prompts, checkpoint, device, loader.notes)
 
@@ -128,7 +137,8 @@ class _Loader:
         if precision.is_plain or self._checkpoint.quantization:
             return self._from_pretrained(self._dtype)
         with self._progress.activity(Activity.QUANTIZING):
-            return self._from_pretrained(self._dtype, _bitsandbytes(precision))
+            how = _bitsandbytes(precision, kept_layers(self._checkpoint.model_type))
+            return self._from_pretrained(self._dtype, how)
 
     @property
     def _dtype(self) -> torch.dtype:
@@ -228,11 +238,15 @@ class _Loader:
         return model
 
 
-def _bitsandbytes(precision: Precision) -> BitsAndBytesConfig:
+def _bitsandbytes(precision: Precision, kept: list[str] | None) -> BitsAndBytesConfig:
+    """Return how to quantize; `kept` are the names of layers to be left, None for the library's."""
     if precision in (Precision.INT8, Precision.INT8_WEIGHT_ONLY):
-        return BitsAndBytesConfig(load_in_8bit=True)
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=kept)
     return BitsAndBytesConfig(
-        load_in_4bit=True, bnb_4bit_quant_type="nf4", bnb_4bit_compute_dtype=torch.bfloat16
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=torch.bfloat16,
+        llm_int8_skip_modules=kept,
     )
 
 

@@ -6,12 +6,13 @@ import os
 import re
 import shutil
 import subprocess
-import tempfile
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
 import torch
+
+from playground.core.system.temporary import temporary_folder
 
 _TIMEOUT_S = 60
 _KERNEL = """#include <cuda_fp16.h>
@@ -28,8 +29,8 @@ def works() -> bool:
     compiler = nvcc()
     if compiler is None or _release(compiler) != (torch.version.cuda or "").partition(".")[0]:
         return False
-    with tempfile.TemporaryDirectory(prefix="playground-nvcc-") as folder:
-        source, compiled = Path(folder) / "try.cu", Path(folder) / "try.o"
+    with temporary_folder() as folder:
+        source, compiled = folder / "try.cu", folder / "try.o"
         source.write_text(_KERNEL, "ascii")
         command = [compiler, "-std=c++17", "-c", source, "-o", compiled]
         return _run([str(part) for part in command]) is not None and compiled.is_file()

@@ -1,4 +1,4 @@
-"""Turns a prompt into token ids, with the model's own tokenizer and chat template."""
+"""Turns prompts and texts into token ids, with the model's own tokenizer and chat template."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
 from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import PreTrainedTokenizerBase
 
@@ -26,6 +27,41 @@ class EncodedPrompt:
 
     ids: Sequence[int]
     parts: bool = False
+
+
+class Text(msgspec.Struct, tag="text", frozen=True):
+    """A text to be scored or calibrated with, not continued.
+
+    `special`: with the tokenizer's special tokens (such as BOS). `most` tokens are kept, 0: all.
+    """
+
+    text: str
+    special: bool = False
+    most: int = 0
+
+
+class EncodedText(msgspec.Struct, tag="encoded text", frozen=True):
+    """A text's ids, and the text of the first one alone."""
+
+    ids: list[int]
+    first: str
+
+
+def encode_text(tokenizer: PreTrainedTokenizerBase, text: Text) -> EncodedText:
+    """Encode a text. Raises ModelError where the tokenizer fails on it."""
+    cut: dict[str, Any] = {"truncation": True, "max_length": text.most} if text.most else {}
+    try:
+        found = tokenizer(text.text, add_special_tokens=text.special, verbose=False, **cut)
+        ids = [int(i) for i in found["input_ids"]]
+        return EncodedText(ids, str(tokenizer.decode(ids[:1])))
+    except MemoryError:
+        raise
+    except BaseException as error:  # Rust's panics are no Exception
+        raise ModelError(
+            "The model's tokenizer fails on this text.",
+            "Choose another text, or download the model again.",
+            repr(error),
+        ) from error
 
 
 def encode_prompt(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> EncodedPrompt:

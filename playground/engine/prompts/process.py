@@ -1,4 +1,4 @@
-"""Encodes prompts in a child process, whose time and memory are limited.
+"""Encodes prompts and texts in a child process, whose time and memory are limited.
 
 Chat templates and tokenizers come with the model, and can run forever or take all memory. Neither
 a template's string methods nor a tokenizer's Rust code can be interrupted: only a process can.
@@ -16,9 +16,10 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
-from typing import NoReturn
+from typing import NoReturn, TypeVar
 
 import msgspec
 from transformers import PreTrainedTokenizerBase
@@ -26,14 +27,40 @@ from transformers import PreTrainedTokenizerBase
 from playground.core.errors import ModelError, OptionsError, PlaygroundError
 from playground.core.generation import Prompt
 from playground.engine.machine.errors import encodable
-from playground.engine.prompts.encode import EncodedPrompt, encode_prompt
+from playground.engine.prompts.encode import (
+    EncodedPrompt,
+    EncodedText,
+    Text,
+    encode_prompt,
+    encode_text,
+)
 
 TIME_LIMIT_S = 15.0
+#: Characters of a text for which a slow tokenizer may take a second more.
+_CHARACTERS_PER_S = 20_000
 MEMORY_LIMIT = 2 * 2**30  # bytes, more than the process has when it starts
 #: Seconds between two looks at whether the request was cancelled.
 _INTERVAL_S = 0.05
 _PARENT_DEATH_SIGNAL = 1  # PR_SET_PDEATHSIG
-_REMEDY = "Use raw completion or a shorter prompt; if that fails too, choose another model."
+
+
+@dataclass(frozen=True)
+class _Words:
+    """How an error names what was encoded, and what encoded it."""
+
+    what: str
+    by: str
+    remedy: str
+
+
+_PROMPT = _Words(
+    "prompt",
+    "chat template or tokenizer",
+    "Use raw completion or a shorter prompt; if that fails too, choose another model.",
+)
+_TEXT = _Words(
+    "text", "tokenizer", "Choose a shorter text; if that fails too, choose another model."
+)
 
 
 class _Started(msgspec.Struct, tag="started"):
@@ -58,9 +85,12 @@ class _Refused(msgspec.Struct, tag="refused"):
     by_options: bool
 
 
+#: The reply that a job expects.
+_Reply = TypeVar("_Reply", _Encoded, EncodedText)
+
 _encoder = msgspec.msgpack.Encoder()
-_prompts = msgspec.msgpack.Decoder(Prompt)
-_replies = msgspec.msgpack.Decoder(_Started | _Encoded | _Refused)
+_jobs = msgspec.msgpack.Decoder(Prompt | Text)
+_replies = msgspec.msgpack.Decoder(_Started | _Encoded | EncodedText | _Refused)
 
 
 class PromptEncoder:
@@ -92,36 +122,55 @@ class PromptEncoder:
 
         Raises what `encode_prompt` raises, and ModelError where a limit is exceeded.
         """
+        reply = self._ask(prompt, _Encoded, should_stop, _PROMPT, TIME_LIMIT_S)
+        if isinstance(reply, str):
+            return reply
+        return EncodedPrompt(array.array("q", reply.ids).tolist(), reply.parts)
+
+    def encode_text(self, text: Text, should_stop: Callable[[], str]) -> EncodedText | str:
+        """Return the encoded text, or the reason to stop that `should_stop` gave.
+
+        Raises ModelError where the tokenizer fails, or where a limit is exceeded.
+        """
+        limit = TIME_LIMIT_S + len(text.text) / _CHARACTERS_PER_S
+        return self._ask(text, EncodedText, should_stop, _TEXT, limit)
+
+    def _ask(
+        self,
+        job: Prompt | Text,
+        expected: type[_Reply],
+        should_stop: Callable[[], str],
+        words: _Words,
+        limit_s: float,
+    ) -> _Reply | str:
         try:
-            return self._encode(prompt, should_stop)
+            self._connection.send_bytes(_encoder.encode(job))
+            deadline = time.monotonic() + limit_s
+            while not self._connection.poll(_INTERVAL_S):
+                reason = should_stop()
+                if reason or time.monotonic() > deadline:
+                    self._restart()
+                    if reason:
+                        return reason
+                    raise ModelError(
+                        f"The model's {words.by} did not finish this {words.what} within "
+                        f"{limit_s:.0f} seconds.",
+                        words.remedy,
+                    )
+            reply = _replies.decode(self._connection.recv_bytes())
         except (EOFError, OSError) as error:  # the system has killed the child
             self._connection.close()
             self._connection = self._start()
             self._worker = self._receive_start()
-            raise _memory_error() from error
-
-    def _encode(self, prompt: Prompt, should_stop: Callable[[], str]) -> EncodedPrompt | str:
-        self._connection.send_bytes(_encoder.encode(prompt))
-        deadline = time.monotonic() + TIME_LIMIT_S
-        while not self._connection.poll(_INTERVAL_S):
-            reason = should_stop()
-            if reason or time.monotonic() > deadline:
-                self._restart()
-                if reason:
-                    return reason
-                raise ModelError(
-                    "The model's chat template or tokenizer did not finish this prompt within "
-                    f"{TIME_LIMIT_S:.0f} seconds.",
-                    _REMEDY,
-                )
-        reply = _replies.decode(self._connection.recv_bytes())
-        if isinstance(reply, _Encoded):
-            return EncodedPrompt(array.array("q", reply.ids).tolist(), reply.parts)
+            raise _memory_error(words) from error
+        if isinstance(reply, expected):
+            return reply
         if isinstance(reply, _Refused):
             kind = OptionsError if reply.by_options else ModelError
             raise kind(reply.message, reply.remedy, reply.detail)
-        self._worker = reply.pid  # the worker was killed, and another has taken its place
-        raise _memory_error()
+        if isinstance(reply, _Started):  # the worker was killed, and another has taken its place
+            self._worker = reply.pid
+        raise _memory_error(words)
 
     def _restart(self) -> None:
         """Kill the worker. Its answer may come before that; the next worker's start comes last."""
@@ -136,11 +185,11 @@ class PromptEncoder:
                 return reply.pid
 
 
-def _memory_error() -> ModelError:
+def _memory_error(words: _Words) -> ModelError:
     return ModelError(
-        "The model's chat template or tokenizer failed on this prompt: it needs more than "
+        f"The model's {words.by} failed on this {words.what}: it needs more than "
         f"{MEMORY_LIMIT / 2**30:.0f} GiB of memory.",
-        _REMEDY,
+        words.remedy,
     )
 
 
@@ -166,20 +215,24 @@ def _work(tokenizer: PreTrainedTokenizerBase, connection: Connection) -> NoRetur
         _limit_memory()
         connection.send_bytes(_encoder.encode(_Started(os.getpid())))
         while True:
-            prompt = _prompts.decode(connection.recv_bytes())
-            connection.send_bytes(_encoder.encode(_reply(tokenizer, prompt)))
+            job = _jobs.decode(connection.recv_bytes())
+            connection.send_bytes(_encoder.encode(_reply(tokenizer, job)))
     finally:
         os._exit(0)  # the end of the connection is one of the reasons
 
 
-def _reply(tokenizer: PreTrainedTokenizerBase, prompt: Prompt) -> _Encoded | _Refused:
+def _reply(
+    tokenizer: PreTrainedTokenizerBase, job: Prompt | Text
+) -> _Encoded | EncodedText | _Refused:
     try:
-        encoded = encode_prompt(tokenizer, prompt)
+        if isinstance(job, Text):
+            return encode_text(tokenizer, job)
+        encoded = encode_prompt(tokenizer, job)
         return _Encoded(array.array("q", encoded.ids).tobytes(), encoded.parts)
     except PlaygroundError as error:
         found = error
     except MemoryError:
-        found = _memory_error()
+        found = _memory_error(_TEXT if isinstance(job, Text) else _PROMPT)
     return _Refused(
         encodable(found.message),
         encodable(found.remedy),

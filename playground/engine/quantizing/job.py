@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -34,12 +34,14 @@ from playground.core.quantizing.plan import (
     partial_folder,
     read_calibration,
     rough_estimate,
-    sweep_partials,
 )
+from playground.core.system.temporary import held_folder, sweep
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading
+from playground.engine.loading.folders import readable
 from playground.engine.loading.verify import verify
 from playground.engine.machine import devices, libraries, memory
+from playground.engine.prompts.process import PromptEncoder
 from playground.engine.quantizing import gptq_solver
 from playground.engine.quantizing.calibration import Piece, pieces
 from playground.engine.quantizing.passes import Passes
@@ -87,7 +89,6 @@ class _Preparation:
 
     plan: gptq_solver.Plan
     dtype: torch.dtype
-    folder: Path
     pieces: list[Piece]
 
 
@@ -111,17 +112,20 @@ class _Work:
         checkpoint, device = self._check()
         if request.to is not Precision.GPTQ:
             return rough_estimate(request, checkpoint)
-        ready = self._prepare(checkpoint, device)
-        with self._progress.activity(Activity.MEASURING_LAYER):
-            return gptq_solver.measure(
-                request,
-                checkpoint,
-                ready.plan,
-                ready.folder,
-                ready.pieces,
-                ready.dtype,
-                lambda blocks, passes: Passes(blocks, passes, self._is_cancelled, lambda _: None),
-            )
+        with readable(Path(request.folder)) as folder:
+            ready = self._prepare(checkpoint, device, folder)
+            with self._progress.activity(Activity.MEASURING_LAYER):
+                return gptq_solver.measure(
+                    request,
+                    checkpoint,
+                    ready.plan,
+                    folder,
+                    ready.pieces,
+                    ready.dtype,
+                    lambda blocks, passes: Passes(
+                        blocks, passes, self._is_cancelled, lambda _: None
+                    ),
+                )
 
     def quantize(self) -> QuantizedModel:
         """Write the copy and describe it."""
@@ -135,7 +139,8 @@ class _Work:
         return self._write(weights, checkpoint, device, computed_in, ())
 
     def _gptq(self, checkpoint: Checkpoint, device: DeviceFacts) -> QuantizedModel:
-        ready = self._prepare(checkpoint, device)
+        with readable(Path(self._request.folder)) as folder:
+            ready = self._prepare(checkpoint, device, folder)
         weights = self._load(Precision.FP32 if ready.dtype == torch.float32 else Precision.BF16)
         model = weights.model
         passes = Passes(
@@ -161,13 +166,15 @@ class _Work:
             torch.set_num_threads(request.threads)
         return checkpoint, devices.check_device(request.device)
 
-    def _prepare(self, checkpoint: Checkpoint, device: DeviceFacts) -> _Preparation:
-        """Plan GPTQ and read the calibration text. Raises PlaygroundError where GPTQ cannot run."""
+    def _prepare(self, checkpoint: Checkpoint, device: DeviceFacts, folder: Path) -> _Preparation:
+        """Plan GPTQ and read the calibration text. Raises PlaygroundError where GPTQ cannot run.
+
+        `folder` is the model's as the libraries can read it.
+        """
         request = self._request
         for library in ("gptqmodel", "optimum.gptq"):
             with self._progress.activity(Activity.IMPORTING, library):
                 importlib.import_module(library)
-        folder = Path(request.folder)
         plan = gptq_solver.make_plan(request, folder)
         if 0 < checkpoint.context_length < request.length:
             raise OptionsError(
@@ -180,8 +187,13 @@ class _Work:
         return _Preparation(
             plan=plan,
             dtype=self._dtype(checkpoint, device, plan),
-            folder=folder,
-            pieces=pieces(tokenizer, text, request.samples, request.length),
+            pieces=pieces(
+                PromptEncoder(tokenizer),
+                text,
+                request.samples,
+                request.length,
+                lambda: "cancelled" if self._is_cancelled() else "",
+            ),
         )
 
     def _dtype(
@@ -261,29 +273,25 @@ class _Work:
             self._check_cancelled()
         return copy
 
-    @contextmanager
+    @contextlib.contextmanager
     def _new_folder(self) -> Iterator[Path]:
         """Yield a temporary folder; rename it after the block, or remove it after an error."""
         output = Path(self._request.output)
         partial = partial_folder(output, os.getpid())
-        try:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            sweep_partials(output.parent)
-            partial.mkdir()
-        except OSError as error:
-            raise OptionsError(
-                f"Nothing can be written into {output.parent}: {error.strerror}.",
-                "Choose another folder.",
-                str(error),
-            ) from error
-
-        def remove() -> None:
-            shutil.rmtree(partial, ignore_errors=True)
-
-        self._inbox.at_end = remove
-        try:
-            yield partial
-            partial.rename(output)
-        finally:
-            self._inbox.at_end = lambda: None
-            remove()
+        with contextlib.ExitStack() as stack:
+            try:
+                output.parent.mkdir(parents=True, exist_ok=True)
+                sweep(output.parent)
+                stack.enter_context(held_folder(partial))
+            except OSError as error:
+                raise OptionsError(
+                    f"Nothing can be written into {output.parent}: {error.strerror}.",
+                    "Choose another folder.",
+                    str(error),
+                ) from error
+            self._inbox.at_end = lambda: shutil.rmtree(partial, ignore_errors=True)
+            try:
+                yield partial
+                partial.rename(output)
+            finally:
+                self._inbox.at_end = lambda: None

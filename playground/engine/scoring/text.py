@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 import numpy as np
 import torch
-from transformers import PreTrainedModel, PreTrainedTokenizerBase
+from transformers import PreTrainedModel
 
 from playground.core.errors import EngineError, ModelError, OptionsError
 from playground.core.scoring import (
@@ -23,10 +23,13 @@ from playground.core.scoring import (
 )
 from playground.engine.decoding.decoder import Decoder
 from playground.engine.decoding.interruption import (
+    InterruptedForwardError,
     ShouldStop,
     decoder_layers,
     interruptible,
 )
+from playground.engine.prompts.encode import Text
+from playground.engine.prompts.process import PromptEncoder
 
 Rows: TypeAlias = np.ndarray[tuple[int, int], np.dtype[np.float32]]
 #: Rows of logits that are in float32 at a time.
@@ -56,14 +59,16 @@ class TextScorer:
     def __init__(
         self,
         model: PreTrainedModel,
-        tokenizer: PreTrainedTokenizerBase,
+        prompts: PromptEncoder,
+        bos: int | None,
         decoder: Decoder,
         context: int,
         should_stop: ShouldStop,
     ) -> None:
-        """`context` in tokens, 0: unknown."""
+        """`bos`: the id of the beginning-of-text token. `context` in tokens, 0: unknown."""
         self._model = model
-        self._tokenizer = tokenizer
+        self._prompts = prompts
+        self._bos = bos
         self._decoder = decoder
         self._context = context
         self._should_stop = should_stop
@@ -107,15 +112,13 @@ class TextScorer:
 
     def _tokens(self, text: str) -> tuple[list[int], bool, int]:
         """Return ids with one BOS where the tokenizer has one, and the counted tokens' bytes."""
-        encoded = self._tokenizer(text, add_special_tokens=False, verbose=False)["input_ids"]
-        ids = [int(i) for i in encoded]
+        encoded = self._prompts.encode_text(Text(text), self._should_stop)
+        if isinstance(encoded, str):
+            raise InterruptedForwardError(encoded)
         text_bytes = len(text.encode("utf-8", "replace"))
-        bos = self._tokenizer.bos_token_id
-        if bos is not None:
-            return [int(bos), *ids], True, text_bytes
-        first = str(self._tokenizer.decode(ids[:1]))
-        uncounted = len(first.encode())
-        return ids, False, text_bytes - uncounted
+        if self._bos is not None:
+            return [self._bos, *encoded.ids], True, text_bytes
+        return encoded.ids, False, text_bytes - len(encoded.first.encode())
 
     @torch.inference_mode()
     def _logits(self, ids: Sequence[int], window: Window) -> torch.Tensor:

@@ -106,7 +106,12 @@ class Runtime:
 
         loaded = session.loaded
         scorer = TextScorer(
-            session.model, session.tokenizer, session.decoder, loaded.context_length, should_stop
+            session.model,
+            session.prompts,
+            session.tokenizer.bos_token_id,
+            session.decoder,
+            loaded.context_length,
+            should_stop,
         )
         scores = scorer.score(command.request, progress)
         return TextScore(

@@ -24,6 +24,7 @@ from playground.engine.wire.sender import Sender
 ENVIRONMENT = {
     "HF_HUB_OFFLINE": "1",  # an engine reads folders only
     "TRANSFORMERS_OFFLINE": "1",
+    "USE_HUB_KERNELS": "0",  # with the library kernels, transformers would run code of the Hub
     "TOKENIZERS_PARALLELISM": "false",  # one prompt at a time
     "TRANSFORMERS_VERBOSITY": "error",
     # Huge pages for tensors: on a virtual machine they made a step in fp32 30 % shorter.

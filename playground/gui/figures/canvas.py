@@ -53,6 +53,8 @@ class PlotCanvas(QWidget):
         super().__init__()
         axes = {side: PlainAxis(side) for side in ("left", "bottom")}
         self.plot: Any = pg.PlotWidget(axisItems=axes)
+        for view in (self.plot, self.plot.viewport()):  # nothing can be dropped on it
+            view.setAcceptDrops(False)
         self.item: Any = self.plot.getPlotItem()
         self.box: Any = self.item.getViewBox()
         self._titles = {"bottom": x_title, "left": y_title}

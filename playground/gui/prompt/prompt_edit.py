@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from PySide6.QtCore import QMimeData, Qt, Signal
-from PySide6.QtGui import QDropEvent, QKeyEvent, QTextCursor
+from PySide6.QtGui import (
+    QDragEnterEvent,
+    QDragMoveEvent,
+    QDropEvent,
+    QKeyEvent,
+    QTextCursor,
+)
 from PySide6.QtWidgets import QPlainTextEdit, QWidget
 
 from playground.core.errors import PlaygroundError
 from playground.gui.prompt.text_file import read_text_file
 from playground.gui.toolkit import paragraphs
-from playground.gui.toolkit.drops import accept_copy, local_paths
+from playground.gui.toolkit.drops import accept_copy, can_copy, local_paths
 from playground.gui.toolkit.widgets import only_text
 
 
@@ -55,12 +61,18 @@ class PromptEdit(QPlainTextEdit):
         paths = local_paths(source)
         return all(path.is_file() for path in paths) if paths else source.hasText()
 
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        super().dragEnterEvent(event)
+        self._copy_from_outside(event)
+
+    def dragMoveEvent(self, event: QDragMoveEvent) -> None:
+        super().dragMoveEvent(event)
+        self._copy_from_outside(event)
+
     def dropEvent(self, event: QDropEvent) -> None:
-        super().dropEvent(event)
-        source = event.source()
-        inside = isinstance(source, QWidget) and (source is self or self.isAncestorOf(source))
-        if event.isAccepted() and not inside:  # a text is moved only within the field
-            accept_copy(event)
+        if self._inside(event) or can_copy(event):
+            super().dropEvent(event)
+            self._copy_from_outside(event)
 
     def createMimeDataFromSelection(self) -> QMimeData:
         cursor = self.textCursor()
@@ -80,6 +92,15 @@ class PromptEdit(QPlainTextEdit):
             self.ensureCursorVisible()
             return
         super().keyPressEvent(event)
+
+    def _copy_from_outside(self, event: QDropEvent) -> None:
+        """Let an accepted drop be a copy, unless a text is moved within the field."""
+        if event.isAccepted() and not self._inside(event):
+            accept_copy(event)
+
+    def _inside(self, event: QDropEvent) -> bool:
+        source = event.source()
+        return isinstance(source, QWidget) and (source is self or self.isAncestorOf(source))
 
     def _insert(self, text: str) -> None:
         cursor = self.textCursor()

@@ -19,12 +19,17 @@ def local_folders(data: QMimeData) -> list[Path]:
     return list(dict.fromkeys(folders))
 
 
+def can_copy(event: QDropEvent) -> bool:
+    """Return whether the source of what is dragged lets it be copied."""
+    return bool(event.possibleActions() & Qt.DropAction.CopyAction)
+
+
 def accept_copy(event: QDropEvent) -> None:
     """Accept what is dragged or dropped as a copy: after a move, a file manager would delete it.
 
     A source that only offers to move is refused.
     """
-    if event.possibleActions() & Qt.DropAction.CopyAction:
+    if can_copy(event):
         event.setDropAction(Qt.DropAction.CopyAction)
         event.accept()
     else:

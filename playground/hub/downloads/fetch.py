@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import queue
-import tempfile
 from collections.abc import Callable, Iterable
-from pathlib import Path
 
 from playground.core.errors import ModelError
 from playground.core.facts import ModelSpec
+from playground.core.system.temporary import temporary_folder
 from playground.hub.downloads.items import DownloadItem, DownloadState
 from playground.hub.downloads.queue import DownloadQueue
 
@@ -22,8 +21,8 @@ def fetch(specs: Iterable[ModelSpec], observe: Callable[[DownloadItem], None]) -
     """
     changes: queue.SimpleQueue[DownloadItem] = queue.SimpleQueue()
     failure: ModelError | None = None
-    with tempfile.TemporaryDirectory(prefix="playground-") as folder:
-        downloads = DownloadQueue(changes.put, Path(folder) / "downloads.json")
+    with temporary_folder() as folder:
+        downloads = DownloadQueue(changes.put, folder / "downloads.json")
         try:
             left = {downloads.add(spec).key for spec in specs}
             downloads.start()

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from huggingface_hub.utils import WeakFileLock  # type: ignore[attr-defined]  # made lazily
 
+from playground.core.system.temporary import children, sweep
+
 SUFFIX = ".incomplete"
 #: The library itself adds a random part, and leaves such a file when it is killed.
 _NAME = re.compile(r"(?P<oid>[0-9a-f]{64}|[0-9a-f]{40})(?P<random>\.[0-9a-f]{8})?\.incomplete")
@@ -47,17 +49,32 @@ def remove_orphans(repository: Path, oid: str) -> None:
             path.unlink(missing_ok=True)
 
 
+def sweep_orphans(cache: Path) -> None:
+    """Remove what killed processes have left in the cache and what no download goes on with."""
+    for repository in children(cache):
+        if not repository.name.startswith("models--"):
+            continue
+        sweep(repository / "refs")
+        for path in children(repository / "blobs"):
+            found = _NAME.fullmatch(path.name)
+            if found is not None and found["random"]:
+                _remove_unlocked(repository, path, found["oid"])
+
+
 def discard(repository: Path) -> None:
     """Remove a model's unfinished files, except those that a process is writing."""
     for path in list((repository / "blobs").glob(f"*{SUFFIX}")):
-        found = _NAME.fullmatch(path.name)
-        if found is None:
-            continue
-        with (
-            contextlib.suppress(OSError),  # a time-out among them
-            WeakFileLock(lock_file(repository, found["oid"]), timeout=0.05),
-        ):
-            path.unlink()
+        if (found := _NAME.fullmatch(path.name)) is not None:
+            _remove_unlocked(repository, path, found["oid"])
+
+
+def _remove_unlocked(repository: Path, path: Path, oid: str) -> None:
+    """Remove an unfinished file unless a process is writing its content."""
+    with (
+        contextlib.suppress(OSError),  # a time-out among them
+        WeakFileLock(lock_file(repository, oid), timeout=0.05),
+    ):
+        path.unlink()
 
 
 def _size(path: Path) -> int:

@@ -27,6 +27,7 @@ from playground.core.generation import (
 from playground.core.model.reproduce import script
 from playground.core.precision import Precision
 from playground.core.system.resources import resource
+from tests.engine.architectures import make, write
 from tests.engine.driver import run_script
 from tests.support import printed_by
 from tests.support.old_gptq import Kind, write_pair
@@ -88,6 +89,10 @@ def tiny(
     return write
 
 
+def mamba(folder: Path) -> Path:
+    return write(make("mamba", seed=0), folder)
+
+
 def chatty(template: str) -> Callable[[Path], Path]:
     def copy(folder: Path) -> Path:
         shutil.copytree(PLAIN, folder)
@@ -124,6 +129,7 @@ CASES = {
     ),
     "int8 weight-only": Case(bundled, Precision.INT8_WEIGHT_ONLY, decoder="generate"),
     "nf4": Case(bundled, Precision.NF4, decoder="generate"),
+    "mamba int8": Case(mamba, Precision.INT8),
     "gptq": Case(
         quantized,
         Precision.GPTQ,
@@ -144,6 +150,7 @@ CASES = {
             }
         )
     ),
+    "an attention of elsewhere": Case(tiny(config={"attn_implementation": "flash_attention_2"})),
     "forbidden": Case(
         tiny(generation_config={"bad_words_ids": [[i] for i in range(60, 256)] + [[5, 6], [7]]}),
         options=SAMPLED,

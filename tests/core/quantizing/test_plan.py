@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +20,7 @@ from playground.core.quantizing.plan import (
     default_output,
     disk_bytes,
     operations,
-    partial_folder,
     read_calibration,
-    sweep_partials,
 )
 from playground.core.system.resources import resource
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -138,18 +133,6 @@ def test_the_name_says_how_it_was_made(
     request = QuantizeRequest(name="somebody/tiny", folder="", commit="", output="", **changes)
     assert default_name(request) == name
     assert default_output(request) == tmp_path / "data" / "models" / name
-
-
-def test_partial_copies_of_killed_engines_are_removed(tmp_path: Path) -> None:
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    dead = partial_folder(tmp_path / "copy", ended.pid)
-    alive = partial_folder(tmp_path / "copy", os.getpid())
-    for folder in (dead, alive, tmp_path / ".hidden", tmp_path / "copy"):
-        folder.mkdir()
-        (folder / "file").touch()
-    sweep_partials(tmp_path)
-    assert sorted(p.name for p in tmp_path.iterdir()) == sorted([alive.name, ".hidden", "copy"])
 
 
 def test_the_card_says_what_how_and_how_long(request_: QuantizeRequest) -> None:

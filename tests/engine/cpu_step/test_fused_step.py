@@ -174,10 +174,7 @@ def test_compiled_once_and_again_when_something_changes(
 ) -> None:
     monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
     assert COMPILER
-    unfinished = tmp_path / "cache" / "native" / "compiling-before"
-    unfinished.mkdir(parents=True)
     first = build.compiled(COMPILER)
-    assert not unfinished.exists()
     made = first.stat().st_mtime_ns
     assert build.compiled(COMPILER) == first
     assert first.stat().st_mtime_ns == made

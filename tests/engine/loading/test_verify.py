@@ -12,8 +12,8 @@ from transformers import AutoModelForCausalLM, BitsAndBytesConfig, GPTQConfig, P
 
 from playground.core.facts import LoadedModel, LoadRequest, VerifiedPrecision
 from playground.core.precision import Precision
+from playground.engine.loading.bitsandbytes_layers import leave_unpackable
 from playground.engine.loading.gptq_int4 import Int4Linear, unpack
-from playground.engine.loading.packing import leave_unpackable
 from playground.engine.loading.verify import verify
 from tests.engine.architectures import make, write
 from tests.support.old_gptq import Kind, pack

@@ -15,7 +15,7 @@ from transformers import PreTrainedTokenizerBase
 from playground.core.errors import ModelError, OptionsError
 from playground.core.generation import ChatPrompt, Message, Prompt, RawPrompt
 from playground.engine.prompts import process
-from playground.engine.prompts.encode import EncodedPrompt, encode_prompt
+from playground.engine.prompts.encode import EncodedPrompt, EncodedText, Text, encode_prompt
 from playground.engine.prompts.process import PromptEncoder
 from tests.engine.serving.tokenizers_of_all_kinds import KINDS, byte_level
 
@@ -113,6 +113,29 @@ def test_what_takes_too_much_memory_is_stopped(
         with pytest.raises(ModelError, match="more than 0 GiB of memory"):
             encoder.encode(prompt, never)
     assert encode(encoder, HELLO).ids
+
+
+def test_a_text_is_encoded_within_the_same_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    tokenizer = with_normalizer([normalizers.Replace(Regex("(a+)+$"), "b")])
+    encoder = PromptEncoder(tokenizer)
+    for text in (Text("Hello 😀"), Text("Hello", special=True), Text("Hello", most=3)):
+        ids = tokenizer(text.text, add_special_tokens=text.special)["input_ids"]
+        cut = ids[: text.most or None]
+        assert encoder.encode_text(text, never) == EncodedText(cut, tokenizer.decode(cut[:1]))
+    with pytest.raises(ModelError, match="tokenizer fails on this text"):
+        encoder.encode_text(Text("a" * 40 + "b"), never)
+    endless = Text(" ".join(["a" * 23 + "b"] * 1000))
+    asked = iter(["", "cancelled"])
+    assert encoder.encode_text(endless, lambda: next(asked)) == "cancelled"
+    monkeypatch.setattr(process, "TIME_LIMIT_S", 0.0)
+    with pytest.raises(ModelError, match="tokenizer did not finish this text within 1 seconds"):
+        encoder.encode_text(endless, never)
+    monkeypatch.undo()
+    monkeypatch.setattr(process, "MEMORY_LIMIT", 2**26)
+    encoder = PromptEncoder(with_normalizer([normalizers.Replace("a", "aa")] * 40))
+    with pytest.raises(ModelError, match="tokenizer failed on this text: it needs more") as caught:
+        encoder.encode_text(Text("a" * 50), never)
+    assert "shorter text" in caught.value.remedy
 
 
 def test_a_panic_of_the_tokenizer_is_a_refusal() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from tokenizers import Regex
+from tokenizers.normalizers import Replace
 from transformers import AutoModelForCausalLM, AutoTokenizer, MambaConfig
 
 from playground.core.errors import ModelError, OptionsError
@@ -17,8 +19,10 @@ from playground.core.system.resources import resource
 from playground.engine.decoding.decoder import Decoder
 from playground.engine.decoding.generate import GenerateDecoder
 from playground.engine.decoding.interruption import InterruptedForwardError
+from playground.engine.prompts.process import PromptEncoder
 from playground.engine.scoring.text import Scores, TextScorer, as_bytes
 from tests.engine.decoders import FUSIBLE, decoder_for, make
+from tests.engine.serving.tokenizers_of_all_kinds import byte_level
 
 TEXT = "Alice was beginning to get very tired of sitting by her sister on the bank. " * 3
 WINDOW, STRIDE = 24, 16
@@ -49,7 +53,9 @@ def score(
 ) -> Scores:
     values: dict[str, Any] = {"text": TEXT, "window": WINDOW, "stride": STRIDE, **request}
     decoder = decoder or GenerateDecoder(model, frozenset())
-    scorer = TextScorer(model, tokenizer, decoder, 2048, stop)
+    scorer = TextScorer(
+        model, PromptEncoder(tokenizer), tokenizer.bos_token_id, decoder, 2048, stop
+    )
     return scorer.score(ScoreRequest(**values), lambda _: None)
 
 
@@ -164,3 +170,10 @@ def test_what_cannot_be_scored_is_told(model: Any, tokenizer: Any, tmp_path: Pat
         broken.lm_head.weight.fill_(torch.nan)
     with pytest.raises(ModelError, match="not numbers"):
         score(broken, tokenizer)
+
+
+def test_a_tokenizer_that_fails_is_told_in_a_sentence(model: Any) -> None:
+    tokenizer = byte_level()
+    tokenizer.backend_tokenizer.normalizer = Replace(Regex("(a+)+$"), "b")
+    with pytest.raises(ModelError, match="tokenizer fails on this text"):
+        score(model, tokenizer, text="a" * 40 + "b")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QMessageBox, QPushButton, QWidget
+from PySide6.QtWidgets import QLabel, QMessageBox, QPushButton, QWidget
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import ModelSpec
@@ -74,6 +75,15 @@ def test_deleting_asks_frees_and_updates(
     assert entry(picker, "owner/cached").row.where is Where.HUB
 
 
+def delete_current(qtbot: QtBot, picker: ModelPicker) -> None:
+    picker.view.delete.trigger()
+    qtbot.waitUntil(lambda: picker.deletion.question is not None)
+    box = picker.deletion.question
+    assert isinstance(box, QMessageBox)
+    buttons = {button.text().replace("&", ""): button for button in box.buttons()}
+    qtbot.mouseClick(buttons["Delete"], Qt.MouseButton.LeftButton)
+
+
 def test_a_damaged_model_is_listed_with_its_remedy_and_can_be_deleted(
     qtbot: QtBot, make_picker: MakePicker, hub: HubServer, home: Path
 ) -> None:
@@ -87,7 +97,39 @@ def test_a_damaged_model_is_listed_with_its_remedy_and_can_be_deleted(
     assert "model.safetensors" in entry(picker, "owner/broken").row.problem
     qtbot.waitUntil(lambda: "Download it again" in page_text(picker.page), timeout=60_000)
     assert not picker.use_button.isEnabled()
-    assert picker.view.delete.isEnabled()
+    delete_current(qtbot, picker)
+    qtbot.waitUntil(lambda: names(picker).count("owner/broken") == 1)
+    assert names(picker, "On the Hub") == ["owner/broken"]
+    assert not hub.cache(home).joinpath("models--owner--broken").exists()
+
+
+@pytest.mark.parametrize(
+    "spoilt",
+    [
+        {"config.json": b"[" * 5000},
+        {"config.json": b'{"model_type": "llama", "num_hidden_layers": 1' + b"0" * 30 + b"}"},
+        {"model.safetensors": b"\x88\x13\0\0\0\0\0\0" + b"[" * 5000},
+        {"tokenizer.json": None},
+    ],
+    ids=["nested", "number", "header", "no tokenizer"],
+)
+def test_a_damaged_folder_is_shown_and_deleted(
+    qtbot: QtBot, make_picker: MakePicker, home: Path, spoilt: dict[str, bytes | None]
+) -> None:
+    files = {name: data for name, data in (FILES | spoilt).items() if data is not None}
+    write_files(home / "mine" / "broken", files)
+    os.mkfifo(home / "mine" / "broken" / "special_tokens_map.json")
+    picker = make_picker(folders=[str(home / "mine")])
+    settle(qtbot, picker)
+    select(picker, "broken")
+    problem = entry(picker, "broken").row.problem
+    assert problem
+    qtbot.waitUntil(lambda: problem in page_text(picker.page))
+    assert not picker.use_button.isEnabled()
+    delete_current(qtbot, picker)
+    qtbot.waitUntil(lambda: "broken" not in names(picker))
+    assert not (home / "mine" / "broken").exists()
+    assert any("broken was deleted" in label.text() for label in picker.findChildren(QLabel))
 
 
 def test_model_folders_are_added_and_removed(

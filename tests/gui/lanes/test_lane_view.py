@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, QPointF, Qt, QUrl
-from PySide6.QtGui import QDragEnterEvent, QDropEvent, QStandardItemModel
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QStandardItemModel
 from pytestqt.qtbot import QtBot
 
 from playground.core.facts import Answer, LoadedModel, LoadRequest, Stamp, VerifiedPrecision
@@ -22,6 +22,7 @@ from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.details_dialog import DetailsDialog
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.text import headroom_text, headroom_tip, stamp_line, stamp_text
+from tests.gui.dropping import COPY_OR_MOVE, drag, drop, files, leave, words
 
 #: The offscreen platform says so of every window with a smallest size.
 pytestmark = pytest.mark.qt_log_ignore("This plugin does not support", extend=True)
@@ -313,22 +314,19 @@ def test_folders_and_files_are_dropped_as_copies(
     weights, other = tmp_path / "model.safetensors", tmp_path / "other"
     weights.touch()
     other.mkdir()
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(p)) for p in (tmp_path, weights, other)])
-    actions, left = Qt.DropAction.CopyAction | Qt.DropAction.MoveAction, Qt.MouseButton.LeftButton
-    shift = Qt.KeyboardModifier.ShiftModifier  # asks to move
-    enter = QDragEnterEvent(QPoint(5, 5), actions, data, left, shift)
-    lane.dragEnterEvent(enter)
-    assert enter.isAccepted()
-    drop = QDropEvent(QPointF(5, 5), actions, data, left, shift)
-    with qtbot.waitSignal(lane.foldersDropped) as caught:
-        lane.dropEvent(drop)
-    assert caught.args == [[tmp_path, other]]
-    assert drop.isAccepted()
-    assert drop.dropAction() == Qt.DropAction.CopyAction
-    only_move = QDropEvent(QPointF(5, 5), Qt.DropAction.MoveAction, data, left, shift)
-    lane.dropEvent(only_move)
-    assert not only_move.isAccepted()
+    dragged = files([tmp_path, weights, other])
+    for inside in (lane, lane.header, lane.stream):
+        assert drag(dragged, inside).isAccepted()
+        assert lane.property("dropping")
+        leave(inside)
+        assert not lane.property("dropping")
+        with qtbot.waitSignal(lane.foldersDropped) as caught:
+            assert drop(dragged, inside) == Qt.DropAction.CopyAction
+        assert caught.args == [[tmp_path, other]]
+    for refused, actions in ((dragged, Qt.DropAction.MoveAction), (words("a text"), COPY_OR_MOVE)):
+        with qtbot.assertNotEmitted(lane.foldersDropped):
+            assert drop(refused, lane, actions) == Qt.DropAction.IgnoreAction
+        assert not lane.property("dropping")
 
 
 def test_figures_in_words() -> None:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
-from PySide6.QtCore import QMimeData, QPoint, Qt, QUrl
-from PySide6.QtGui import QDropEvent
+from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QFileDialog, QWidget
 from pytestqt.qtbot import QtBot
 
@@ -20,6 +18,7 @@ from playground.gui.models.choice import ModelChoice
 from playground.gui.models.picker import ModelPicker, PickerTarget
 from playground.hub.local.resolve import BUNDLED_NAME
 from tests.gui.browser.support import names, select, settle
+from tests.gui.dropping import drop, files
 from tests.gui.model_page.support import page_text
 from tests.support.hub_server import Fault, HubServer, Repository
 from tests.support.tiny_model import tiny_model_files, write_files
@@ -132,7 +131,7 @@ def test_a_dropped_folder_is_taken_and_that_of_a_dropped_file(
 ) -> None:
     picker = make()
     assert "tiny & small" not in names(picker)
-    drop(picker, folder / inner)
+    assert drop(files([folder / inner]), picker.view.list) == Qt.DropAction.CopyAction
     wait_for_facts(qtbot, picker, str(folder))
     assert picker.spec == ModelSpec(str(folder))
     assert names(picker).count("tiny & small") == 1
@@ -213,16 +212,3 @@ def test_everything_has_a_name(make: Make) -> None:
     assert len(reachable) >= 4
     unnamed = [w for w in reachable if not (w.accessibleName() or getattr(w, "text", str)())]
     assert not unnamed
-
-
-def drop(picker: ModelPicker, path: Path) -> None:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(os.fspath(path))])
-    event = QDropEvent(
-        QPoint(50, 50),
-        Qt.DropAction.CopyAction,
-        data,
-        Qt.MouseButton.LeftButton,
-        Qt.KeyboardModifier.NoModifier,
-    )
-    picker.dropEvent(event)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-from PySide6.QtCore import QMimeData, QPointF, Qt, QUrl
-from PySide6.QtGui import QDropEvent, QGuiApplication, QTextCursor
+from PySide6.QtCore import Qt
+from PySide6.QtGui import QGuiApplication, QTextCursor
 from pytestqt.qtbot import QtBot
 
 from playground.core.generation import GenerationOptions
 from playground.core.trace import LatencyTrace
 from playground.gui.window.main_window import MainWindow
+from tests.gui.dropping import drop, files, words
 
 
 def test_table_copies_as_tsv(window: MainWindow, qtbot: QtBot) -> None:
@@ -136,16 +137,6 @@ def prompt_says(window: MainWindow, text: str) -> bool:
     return text in window.prompt.notice.text()
 
 
-def drop_on_prompt(window: MainWindow, path: Path) -> QDropEvent:
-    data = QMimeData()
-    data.setUrls([QUrl.fromLocalFile(str(path))])
-    actions = Qt.DropAction.CopyAction | Qt.DropAction.MoveAction
-    shift = Qt.KeyboardModifier.ShiftModifier  # asks to move
-    event = QDropEvent(QPointF(4, 4), actions, data, Qt.MouseButton.LeftButton, shift)
-    window.prompt.edit.dropEvent(event)
-    return event
-
-
 def test_a_text_file_dropped_on_the_prompt_inserts_its_text(
     window: MainWindow, qtbot: QtBot, tmp_path: Path
 ) -> None:
@@ -153,9 +144,7 @@ def test_a_text_file_dropped_on_the_prompt_inserts_its_text(
     window.show()
     text = tmp_path / "story.txt"
     text.write_bytes(b"\xef\xbb\xbfOnce upon a time,\r\nthere was \xc3\xa9\n")
-    event = drop_on_prompt(window, text)
-    assert event.isAccepted()
-    assert event.dropAction() == Qt.DropAction.CopyAction
+    assert drop(files([text]), prompt.edit) == Qt.DropAction.CopyAction
     assert prompt.prompt_text() == "Once upon a time,\nthere was \u00e9\n"
     prompt.edit.undo()
     assert prompt.prompt_text() == ""
@@ -165,14 +154,18 @@ def test_a_text_file_dropped_on_the_prompt_inserts_its_text(
         ("long.txt", b"a" * 1_000_001, "long.txt is larger than 1 MB."),
     ):
         (tmp_path / name).write_bytes(data)
-        drop_on_prompt(window, tmp_path / name)
+        drop(files([tmp_path / name]), prompt.edit)
         assert prompt.prompt_text() == ""
         qtbot.waitUntil(partial(prompt_says, window, reason))
         assert prompt.notice.isVisible()
     prompt.set_prompt_text("Once")
     assert not prompt.notice.isVisible()
-    assert not drop_on_prompt(window, tmp_path).isAccepted()  # a folder
+    for refused in (files([tmp_path]), files([tmp_path, text])):  # a folder
+        assert drop(refused, prompt.edit) == Qt.DropAction.IgnoreAction
+    assert drop(files([text]), prompt.edit, Qt.DropAction.MoveAction) == Qt.DropAction.IgnoreAction
     assert prompt.prompt_text() == "Once"
+    assert drop(words(" upon"), prompt.edit) == Qt.DropAction.CopyAction
+    assert prompt.prompt_text() == "Once upon"
 
 
 def test_options_round_trip_and_greedy_greys(window: MainWindow, qtbot: QtBot) -> None:

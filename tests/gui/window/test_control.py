@@ -24,6 +24,7 @@ from playground.gui.lanes.commands import LaneCommand
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.run import RunResult
 from playground.gui.toolkit.question import Question
+from tests.gui.dropping import drop, files
 from tests.gui.support import LONG, MakeWindow, shown_text
 from tests.support.tiny_model import tiny_model_files, write_files
 
@@ -413,15 +414,19 @@ def test_dropped_folders_are_models_or_change_nothing(
     presenter = playground.lanes.presenters[0]
     before = presenter.lane.config
     with qtbot.waitSignal(playground.notify.message) as said:
-        presenter.view.foldersDropped.emit(folders[:1])
+        assert drop(files(folders[:1]), presenter.view) == Qt.DropAction.CopyAction
     assert "holiday pictures" in said.args[0]
     assert said.args[1] == "warning"
     assert presenter.lane.config == before
     with qtbot.waitSignal(playground.lanes.added):
-        presenter.view.foldersDropped.emit(folders)
+        assert drop(files(folders), presenter.view) == Qt.DropAction.CopyAction
     models = [lane.config.model.source for lane in playground.lanes.lanes]
     assert models[:3] == [str(folders[1]), str(folders[2]), "bundled"]
     assert len(models) == 4
+    # Nothing else in the window takes what belongs on a lane.
+    window = playground.window
+    for place in (window.plot, window.table, window.options.stop):
+        assert drop(files(folders), place) == Qt.DropAction.IgnoreAction
 
 
 def test_a_lane_takes_a_model_though_settings_cannot_be_written(
