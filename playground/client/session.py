@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from playground.client.engine import Engine
@@ -13,6 +13,9 @@ from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.protocol import (
     Cancel,
+    ContinuationsScored,
+    Counted,
+    CountTokens,
     Estimated,
     Event,
     Failed,
@@ -28,17 +31,28 @@ from playground.core.protocol import (
     Quantizing,
     Ready,
     Score,
+    ScoreContinuations,
     Scored,
     ServerSeen,
     Started,
     Tokens,
 )
 from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
-from playground.core.scoring import ScoreRequest, TextScore
+from playground.core.scoring import ContinuationScore, ScoreRequest, TextScore
 from playground.core.servers import ServerRequest
 
-_Asking = Generate | MeasureQuantizing | Quantize | Score | LookAtServer
-ResultT = TypeVar("ResultT", Finished, Estimated, Quantized, Scored, ServerSeen)
+_Asking = (
+    Generate
+    | MeasureQuantizing
+    | Quantize
+    | Score
+    | CountTokens
+    | ScoreContinuations
+    | LookAtServer
+)
+ResultT = TypeVar(
+    "ResultT", Finished, Estimated, Quantized, Scored, Counted, ContinuationsScored, ServerSeen
+)
 
 
 class Interrupted(Exception):  # noqa: N818  # a request of the user, not an error
@@ -111,9 +125,16 @@ class Session:
                 return event.model
 
     def generate(
-        self, prompt: Prompt, options: GenerationOptions, timing: Timing = "in turn"
+        self,
+        prompt: Prompt,
+        options: GenerationOptions,
+        timing: Timing = "in turn",
+        reuse: int = 0,
     ) -> Answer:
-        """Return the answer to one prompt; its tokens reach `observe` as they come."""
+        """Return the answer to one prompt; its tokens reach `observe` as they come.
+
+        `reuse` as in Generate.
+        """
         options.check()
         command = Generate(
             request_id=self._next_id(),
@@ -121,6 +142,7 @@ class Session:
             options=options,
             timing=timing,
             sent_at=time.monotonic(),
+            reuse=reuse,
         )
         return self._result(command, Finished).answer
 
@@ -151,6 +173,23 @@ class Session:
         if score is None:
             raise Interrupted
         return score
+
+    def count(self, prompts: Sequence[Prompt]) -> tuple[int, ...]:
+        """Return the tokens of each prompt, as the loaded model reads them."""
+        counts = self._result(CountTokens(self._next_id(), tuple(prompts)), Counted).counts
+        if len(counts) < len(prompts):
+            raise Interrupted
+        return counts
+
+    def score_continuations(
+        self, context: str, continuations: Sequence[str]
+    ) -> tuple[ContinuationScore, ...]:
+        """Return how likely each text is after the context, under the loaded model."""
+        command = ScoreContinuations(self._next_id(), context, tuple(continuations))
+        scores = self._result(command, ContinuationsScored).scores
+        if len(scores) < len(continuations):
+            raise Interrupted
+        return scores
 
     def look_at_server(self, server: ServerRequest) -> ServerSeen:
         """Return what a server is and has; the engine is one that passes prompts to servers."""

@@ -11,6 +11,8 @@ from playground.core.precision import Precision
 from playground.core.protocol import (
     Activity,
     Alive,
+    ContinuationsScored,
+    Counted,
     Estimated,
     Event,
     Failed,
@@ -175,7 +177,7 @@ def advance(state: LaneState, event: LaneEvent, now: float) -> LaneState:
             return _ended(state, event)
         case Hello() | Alive() | Ready() | Estimated() | Quantizing() | Quantized() | Scored():
             return state
-        case ServerSeen():
+        case ServerSeen() | Counted() | ContinuationsScored():
             return state
         case Progress():
             return _progressed(state, event, now)

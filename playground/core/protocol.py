@@ -17,7 +17,7 @@ from playground.core.errors import ProtocolError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
 from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
-from playground.core.scoring import ScoreRequest, TextScore
+from playground.core.scoring import ContinuationScore, ScoreRequest, TextScore
 from playground.core.servers import ServerRequest
 from playground.core.token_record import TokenDetail, TokenRecord
 
@@ -67,13 +67,18 @@ class Load(msgspec.Struct, frozen=True, tag="load"):
 
 
 class Generate(msgspec.Struct, frozen=True, tag="generate", kw_only=True):
-    """Generate from a prompt. `sent_at` is time.monotonic() of the sender (one clock a machine)."""
+    """Generate from a prompt. `sent_at` is time.monotonic() of the sender (one clock a machine).
+
+    At most `reuse` tokens of the prompt may be taken from the KV cache of the last one: those of
+    worked examples in front of every question. Its time to the first token means less then.
+    """
 
     request_id: int
     prompt: Prompt
     options: GenerationOptions
     timing: Timing = "in turn"
     sent_at: float
+    reuse: int = 0
 
 
 class MeasureQuantizing(msgspec.Struct, frozen=True, tag="measure quantizing"):
@@ -97,6 +102,21 @@ class Score(msgspec.Struct, frozen=True, tag="score"):
     request: ScoreRequest
 
 
+class CountTokens(msgspec.Struct, frozen=True, tag="count tokens"):
+    """Count the tokens of prompts, as the loaded model would read them."""
+
+    request_id: int
+    prompts: tuple[Prompt, ...]
+
+
+class ScoreContinuations(msgspec.Struct, frozen=True, tag="score continuations"):
+    """Score texts as continuations of one context with the loaded model."""
+
+    request_id: int
+    context: str
+    continuations: tuple[str, ...]
+
+
 class LookAtServer(msgspec.Struct, frozen=True, tag="look at server"):
     """Ask a server what it is and which models it has; no model need be loaded."""
 
@@ -114,7 +134,16 @@ class Quit(msgspec.Struct, frozen=True, tag="quit"):
     """End the engine process; the end of its input does the same."""
 
 
-Work = Load | Generate | MeasureQuantizing | Quantize | Score | LookAtServer
+Work = (
+    Load
+    | Generate
+    | MeasureQuantizing
+    | Quantize
+    | Score
+    | CountTokens
+    | ScoreContinuations
+    | LookAtServer
+)
 Command = Work | Cancel | Quit
 
 
@@ -214,6 +243,20 @@ class Scored(msgspec.Struct, frozen=True, tag="scored"):
     score: TextScore | None
 
 
+class Counted(msgspec.Struct, frozen=True, tag="counted"):
+    """The prompts' tokens, in their order; () where counting was cancelled."""
+
+    request_id: int
+    counts: tuple[int, ...]
+
+
+class ContinuationsScored(msgspec.Struct, frozen=True, tag="continuations scored"):
+    """The continuations' scores, in their order; () where scoring was cancelled."""
+
+    request_id: int
+    scores: tuple[ContinuationScore, ...]
+
+
 class ServerSeen(msgspec.Struct, frozen=True, tag="server seen"):
     """What a server is, with its version, and the models that it names."""
 
@@ -251,6 +294,8 @@ Event = (
     | Quantizing
     | Quantized
     | Scored
+    | Counted
+    | ContinuationsScored
     | ServerSeen
     | Failed
 )

@@ -55,6 +55,18 @@ class ScoreRequest(msgspec.Struct, frozen=True, kw_only=True):
             )
 
 
+class ContinuationScore(msgspec.Struct, frozen=True):
+    """How likely a text is after its context.
+
+    `logprob` is the sum over its tokens, in nats; `greedy`: each of them was the likeliest.
+    """
+
+    logprob: float
+    tokens: int
+    text_bytes: int
+    greedy: bool
+
+
 class ScoringProtocol(msgspec.Struct, frozen=True, kw_only=True):
     """What decides a perplexity beside model and text; figures of other protocols differ.
 

@@ -145,7 +145,7 @@ class GraphDecoder:
         limit: int,
         on_token: OnToken,
         should_stop: ShouldStop,
-        reuse: bool = False,
+        reuse: int = 0,
         on_logits: OnLogits | None = None,
     ) -> Decoded:
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
@@ -153,7 +153,7 @@ class GraphDecoder:
         bucket = self._bucket_for(len(ids) + 1)
         torch.manual_seed(options.seed)
         began = time.monotonic()
-        reused = self._bucket.cache.keep_prefix(ids if reuse else ())
+        reused = self._bucket.cache.keep_prefix(ids, reuse)
         self._move_to(bucket)
         try:
             logits = self._prefill(ids[reused:], should_stop)

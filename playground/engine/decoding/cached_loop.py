@@ -87,13 +87,13 @@ class CachedDecoder(Unprepared):
         limit: int,
         on_token: OnToken,
         should_stop: ShouldStop,
-        reuse: bool = False,
+        reuse: int = 0,
         on_logits: OnLogits | None = None,
     ) -> Decoded:
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids
         torch.manual_seed(options.seed)
         began = time.monotonic()
-        reused = self._cache.keep_prefix(ids if reuse else ())
+        reused = self._cache.keep_prefix(ids, reuse)
         try:
             logits = self._prefill(ids[reused:], should_stop)
         except InterruptedForwardError as interrupted:

@@ -64,13 +64,13 @@ class Decoder(Protocol):
         limit: int,
         on_token: OnToken,
         should_stop: ShouldStop,
-        reuse: bool = False,
+        reuse: int = 0,
         on_logits: OnLogits | None = None,
     ) -> Decoded:
         """Continue `ids` by at most `limit` tokens; seed the sampling from the options.
 
-        With `reuse`, a decoder with a KV cache skips the prefix that `ids` shares with the last
-        call's tokens.
+        A decoder with a KV cache skips the prefix that `ids` shares with the last call's tokens,
+        of at most `reuse` tokens.
         """
         ...
 

@@ -52,7 +52,7 @@ class GenerateDecoder(Unprepared):
         limit: int,
         on_token: OnToken,
         should_stop: ShouldStop,
-        reuse: bool = False,
+        reuse: int = 0,
         on_logits: OnLogits | None = None,
     ) -> Decoded:
         eos_ids = frozenset() if options.ignore_eos else self._eos_ids

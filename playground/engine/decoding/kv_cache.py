@@ -125,13 +125,15 @@ class KVCache:
         """Record the ids of tokens that a forward has just added to every layer."""
         self.ids += ids
 
-    def keep_prefix(self, ids: Sequence[int]) -> int:
+    def keep_prefix(self, ids: Sequence[int], most: int) -> int:
         """Forget what is not a prefix of the prompt `ids`; return the number of tokens left.
+
+        They are at most `most`.
 
         The prompt's last token is never kept: the prefill needs it for its logits.
         """
         shared = 0
-        for cached, new in zip(self.ids, ids[:-1], strict=False):
+        for cached, new in zip(self.ids[:most], ids[:-1], strict=False):
             if cached != new:
                 break
             shared += 1

@@ -97,7 +97,7 @@ class TextScorer:
             logits = self._logits(ids, one)
             targets = torch.tensor(ids[one.counted : one.end], device=logits.device)
             for start in range(0, len(targets), _ROWS):
-                lp = _log_softmax(logits[start : start + _ROWS])
+                lp = log_softmax(logits[start : start + _ROWS])
                 self._add(scores, lp, targets[start : start + _ROWS])
                 if reference is not None:
                     expected = reference.rows(row, lp)
@@ -159,8 +159,8 @@ class TextScorer:
             if row >= 0:
                 target = torch.tensor(ids[window.counted + row : window.counted + row + 1])
                 comparison.add(
-                    _log_softmax(at_once[row : row + 1]),
-                    _log_softmax(logits),
+                    log_softmax(at_once[row : row + 1]),
+                    log_softmax(logits),
                     target.to(logits.device),
                 )
         return comparison.result()
@@ -250,7 +250,7 @@ def as_bytes(parts: Sequence[torch.Tensor]) -> bytes:
     return b"".join(part.contiguous().numpy().tobytes() for part in parts)
 
 
-def _log_softmax(logits: torch.Tensor) -> torch.Tensor:
+def log_softmax(logits: torch.Tensor) -> torch.Tensor:
     return torch.log_softmax(logits.float(), dim=-1)
 
 

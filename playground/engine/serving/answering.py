@@ -102,7 +102,7 @@ class Answering:
                 limit,
                 self._take,
                 self._reason_to_stop,
-                reuse=_continues(command.prompt),
+                reuse=len(ids) if _continues(command.prompt) else command.reuse,
                 on_logits=self._detailed.logits if self._detailed is not None else None,
             )
         )

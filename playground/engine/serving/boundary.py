@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from playground.core.errors import EngineError
 from playground.core.protocol import (
+    CountTokens,
     Failed,
     Generate,
     Load,
@@ -11,6 +12,7 @@ from playground.core.protocol import (
     MeasureQuantizing,
     Quantize,
     Score,
+    ScoreContinuations,
     Work,
 )
 from playground.engine.machine import memory
@@ -45,6 +47,12 @@ def carry_out(command: Work, runtime: Runtime, sender: Sender, inbox: Inbox) -> 
             case Quantize(request=request):
                 doing, device = "Quantizing", request.device
                 quantizing.quantize(command, sender, inbox)
+            case CountTokens():
+                doing, device = "Counting the tokens", "cpu"
+                runtime.count(command)
+            case ScoreContinuations():
+                doing, device = "Scoring", runtime.device
+                runtime.score_continuations(command)
             case LookAtServer():
                 doing, device = "Looking at a server", "cpu"
                 raise EngineError("This engine runs models of this machine only.")

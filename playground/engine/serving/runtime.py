@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 import torch
 from transformers import PreTrainedModel
@@ -11,7 +12,18 @@ from playground.core.errors import EngineError
 from playground.core.facts import DeviceFacts, LoadedModel, LoadRequest
 from playground.core.floor import Floor
 from playground.core.generation import GenerationOptions
-from playground.core.protocol import Activity, Generate, Loaded, Progress, Score, Scored
+from playground.core.protocol import (
+    Activity,
+    ContinuationsScored,
+    Counted,
+    CountTokens,
+    Generate,
+    Loaded,
+    Progress,
+    Score,
+    ScoreContinuations,
+    Scored,
+)
 from playground.core.scoring import ScoringProtocol, TextScore
 from playground.engine.decoding.decoder import Decoder
 from playground.engine.decoding.generate import GenerateDecoder
@@ -26,6 +38,7 @@ from playground.engine.machine import bandwidth, compat, devices, memory
 from playground.engine.machine.errors import is_explained, may_be_files
 from playground.engine.machine.libraries import versions
 from playground.engine.prompts.encode import has_chat_template
+from playground.engine.scoring.continuations import score_continuations
 from playground.engine.scoring.text import TextScorer, as_bytes
 from playground.engine.serving.answering import Answering, Session
 from playground.engine.serving.choose_decoder import choose_decoder, instead_of
@@ -83,26 +96,57 @@ class Runtime:
 
     def generate(self, command: Generate) -> None:
         """Answer a prompt."""
-        if self._session is None:
-            raise EngineError("No model is loaded.", "Load a model first.")
-        Answering(self._session, command, self._sender, self._inbox).run()
+        Answering(self._loaded_session(), command, self._sender, self._inbox).run()
 
     def score(self, command: Score) -> None:
         """Score a text."""
-        if self._session is None:
-            raise EngineError("No model is loaded.", "Load a model first.")
+        session = self._loaded_session()
         try:
-            score: TextScore | None = self._scored(self._session, command)
+            score: TextScore | None = self._scored(session, command)
         except InterruptedForwardError:
             score = None
         self._sender.send(Scored(command.request_id, score))
 
+    def count(self, command: CountTokens) -> None:
+        """Count the tokens of prompts."""
+        session = self._loaded_session()
+        counts: list[int] = []
+        for prompt in command.prompts:
+            encoded = session.prompts.encode(prompt, partial(self._should_stop, command.request_id))
+            if isinstance(encoded, str):
+                counts.clear()
+                break
+            counts.append(len(encoded.ids) + len(prompt.prefix_ids))
+        self._sender.send(Counted(command.request_id, tuple(counts)))
+
+    def score_continuations(self, command: ScoreContinuations) -> None:
+        """Score texts as continuations of a context."""
+        session = self._loaded_session()
+        should_stop = partial(self._should_stop, command.request_id)
+        try:
+            scores = score_continuations(
+                session.model,
+                session.prompts,
+                session.loaded.context_length,
+                command.context,
+                command.continuations,
+                should_stop,
+            )
+        except InterruptedForwardError:
+            scores = ()
+        self._sender.send(ContinuationsScored(command.request_id, scores))
+
+    def _loaded_session(self) -> Session:
+        if self._session is None:
+            raise EngineError("No model is loaded.", "Load a model first.")
+        return self._session
+
+    def _should_stop(self, request_id: int) -> str:
+        return "cancelled" if self._inbox.is_cancelled(request_id) else ""
+
     def _scored(self, session: Session, command: Score) -> TextScore:
         def progress(fraction: float) -> None:
             self._sender.send(Progress(Activity.SCORING, fraction))
-
-        def should_stop() -> str:
-            return "cancelled" if self._inbox.is_cancelled(command.request_id) else ""
 
         loaded = session.loaded
         scorer = TextScorer(
@@ -111,7 +155,7 @@ class Runtime:
             session.tokenizer.bos_token_id,
             session.decoder,
             loaded.context_length,
-            should_stop,
+            partial(self._should_stop, command.request_id),
         )
         scores = scorer.score(command.request, progress)
         return TextScore(
