@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import queue
 import threading
 import time
@@ -11,12 +10,11 @@ import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import psutil
-
 from playground.core.facts import Answer
 from playground.core.floor import Floor
 from playground.core.generation import Prompt
 from playground.core.system.database import DatabaseError, DatabaseProblem
+from playground.core.system.processes import is_alive, this_process
 from playground.core.token_record import TokenRecord
 from playground.history.records import KeptRun, RunRequest, RunState
 from playground.history.store import HistoryStore
@@ -198,17 +196,3 @@ class HistoryWriter:
         if self._told is not error.problem:
             self._told = error.problem
             self.failed(error)
-
-
-def this_process() -> str:
-    """Return a name of this process that no later one has: process ids are used again."""
-    return f"{os.getpid()} {psutil.Process().create_time():.2f}"
-
-
-def is_alive(owner: str) -> bool:
-    """Return whether the process of a `this_process` still runs on this machine."""
-    pid, _, created = owner.partition(" ")
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.2f}" == created
-    except (psutil.Error, ValueError):
-        return False

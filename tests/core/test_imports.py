@@ -79,7 +79,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "client": [{"."}],
     "history": [{"."}, {"report"}],
-    "evaluation": [{"."}, {"suites"}],
+    "evaluation": [{"."}, {"suites", "graders"}, {"store"}, {"run"}],
     "hub": [{"."}, {"site"}, {"local", "downloads"}, {"pages"}],
     "gui": [
         {"."},

@@ -15,9 +15,11 @@ from playground.cli.options import (
     positive,
     precision,
     precision_list,
+    shown,
     whole,
 )
 from playground.core.choices import LONGEST_WINDOW
+from playground.evaluation.case import GraderKind
 from playground.evaluation.suites.kinds import ImportKind
 
 
@@ -64,6 +66,8 @@ def add_eval(commands: Commands) -> None:
         help="tokens from one window to the next (default: half a window)",
     )
     add_model_options(text)
+    _add_verdict(actions)
+    _add_grade(actions)
     _add_prompts(actions)
     _add_import(actions)
 
@@ -82,6 +86,70 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="worked examples in front of each question (gsm8k 8, bbh 3)",
     )
+
+
+def _add_verdict(actions: Commands) -> None:
+    verdict = actions.add_parser(
+        "verdict",
+        help="say what a table of outcomes shows",
+        description="Read a table of one row a case and one column a contestant (1, 0 or empty), "
+        "from anywhere, and say of each contestant how it compares with the reference.",
+    )
+    verdict.add_argument("table", type=path, metavar="TABLE", help="a CSV or JSONL file")
+    verdict.add_argument(
+        "--reference",
+        default="",
+        metavar="COLUMN",
+        help="default: the one named like the highest precision, else the first",
+    )
+    verdict.add_argument("--margin", type=margin, default=5.0, metavar="POINTS", help=_MARGIN)
+    verdict.add_argument(
+        "--group", default="", metavar="COLUMN", help="cases of one group belong together"
+    )
+    add_json(verdict)
+
+
+def _add_grade(actions: Commands) -> None:
+    grade = actions.add_parser(
+        "grade",
+        help="grade outputs that were made anywhere",
+        description='Grade outputs: lines of {"output": …, "target": …}. With --as gsm8k or '
+        "bbh three columns stand beside each other: strict and flexible as "
+        "lm-evaluation-harness 0.4.13 extracts and scores, and normalised. Other graders give "
+        "the same in all three.",
+    )
+    grade.add_argument("outputs", type=path, metavar="OUTPUTS", help="a JSONL file, - for stdin")
+    grade.add_argument(
+        "--as",
+        dest="kind",
+        required=True,
+        choices=[kind.value for kind in GraderKind if kind not in _ASKED_ELSEWHERE],
+        help="the grader",
+    )
+    grade.add_argument(
+        "--option",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help="an option of the grader, such as tolerance=0.01",
+    )
+    add_json(grade)
+
+
+def margin(text: str) -> float:
+    """Read a margin in points."""
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 < value <= 100:
+        raise argparse.ArgumentTypeError(f"{shown(text)} is not a number of points up to 100")
+    return value
+
+
+_MARGIN = "the loss that is tolerated, in hundredths of the cases (5)"
+#: Graders that need a model or a person.
+_ASKED_ELSEWHERE = (GraderKind.CHOICE, GraderKind.JUDGE, GraderKind.HUMAN)
 
 
 def _add_prompts(actions: Commands) -> None:

@@ -12,6 +12,14 @@ def evaluate(args: argparse.Namespace) -> int:
             from playground.cli.eval.text import text
 
             return text(args)
+        case "verdict":
+            from playground.cli.eval.verdict import print_verdict
+
+            return print_verdict(args)
+        case "grade":
+            from playground.cli.eval.grading import grade_file
+
+            return grade_file(args)
         case "prompts":
             from playground.cli.eval.prompts import prompts
 

@@ -1,0 +1,1 @@
+"""Graders: what an output's answer is, and whether it is right."""

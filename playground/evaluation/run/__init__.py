@@ -1,0 +1,1 @@
+"""Carries out an evaluation over lanes that somebody else opens."""
