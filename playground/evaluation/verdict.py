@@ -55,10 +55,8 @@ class Verdict:
     def _undecided(self) -> str:
         if not self.items:
             return "Undecided: no case was graded in both"
-        text = f"Undecided after {self.items:,}: a loss of {points(-self.interval.low)} points"
-        if self.further is None:
-            return f"{text} is possible, and more items of this kind would hardly decide it"
-        return f"{text} is possible, about {self.further:,} more items would decide it"
+        text = f"Undecided after {self.items:,}: up to {points(self.interval.low)} points possible"
+        return text if self.further is None else f"{text}, about {self.further:,} more items"
 
 
 #: Returns the interval of the difference from lane only, reference only, and items.

@@ -79,7 +79,7 @@ LAYERS: dict[str, list[set[str]]] = {
     ],
     "client": [{"."}],
     "history": [{"."}, {"report"}],
-    "evaluation": [{"."}, {"suites", "graders"}, {"store"}, {"run"}],
+    "evaluation": [{"."}, {"suites", "graders"}, {"store"}, {"run"}, {"report"}],
     "hub": [{"."}, {"site"}, {"local", "downloads"}, {"pages"}],
     "gui": [
         {"."},

@@ -10,6 +10,7 @@ from playground.cli.options import (
     Commands,
     add_json,
     add_model_options,
+    integer,
     name,
     path,
     positive,
@@ -66,6 +67,8 @@ def add_eval(commands: Commands) -> None:
         help="tokens from one window to the next (default: half a window)",
     )
     add_model_options(text)
+    _add_run(actions)
+    _add_results(actions)
     _add_verdict(actions)
     _add_grade(actions)
     _add_prompts(actions)
@@ -86,6 +89,70 @@ def add_suite(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="worked examples in front of each question (gsm8k 8, bbh 3)",
     )
+
+
+def _add_run(actions: Commands) -> None:
+    run = actions.add_parser(
+        "run",
+        help="ask models the cases of a suite, and say which loses",
+        description="Ask every contestant every case of a suite, keep each answer as it comes, "
+        "and say of each contestant how it compares with the reference. Ctrl+C pauses.",
+    )
+    run.add_argument("suite", nargs="?", default="", metavar="SUITE", help=_SUITE)
+    add_suite(run)
+    run.add_argument(
+        "--model",
+        type=name,
+        action="append",
+        metavar="M",
+        help="a folder, a Hub id, or bundled; may be repeated",
+    )
+    run.add_argument("--revision", default="", help="branch, tag or commit on the Hub")
+    run.add_argument(
+        "--precisions",
+        type=precision_list,
+        default=(),
+        metavar="P,P",
+        help=f"of: {PRECISIONS} (bf16,int8,gptq)",
+    )
+    run.add_argument("--reference", type=precision, metavar="P", help="default: the highest")
+    run.add_argument("--limit", type=positive, default=200, metavar="N", help="cases asked (200)")
+    run.add_argument("--margin", type=margin, default=5.0, metavar="POINTS", help=_MARGIN)
+    run.add_argument(
+        "--no-early-stop", action="store_true", help="ask all cases, also once it is decided"
+    )
+    run.add_argument("--seed", type=integer, default=0, metavar="S", help="of the order (0)")
+    run.add_argument("--new-tokens", type=positive, metavar="N", help="default: the suite's")
+    run.add_argument("--device", default="", help="cpu, cuda:0, …")
+    run.add_argument("--resume", type=positive, metavar="RUN", help="go on with an evaluation")
+    run.add_argument(
+        "--fail-if-worse",
+        type=margin,
+        metavar="POINTS",
+        help="exit with 4 where a contestant loses more, with 5 where that is undecided",
+    )
+    add_json(run)
+
+
+def _add_results(actions: Commands) -> None:
+    listed = actions.add_parser("list", help="list the kept evaluations")
+    show = actions.add_parser("show", help="show an evaluation's figures and verdicts")
+    report = actions.add_parser("report", help="write an evaluation's report")
+    report.add_argument("--html", type=path, metavar="FILE")
+    report.add_argument("--markdown", type=path, metavar="FILE")
+    export = actions.add_parser("export", help="write an evaluation's results")
+    export.add_argument(
+        "-o",
+        "--output",
+        type=path,
+        required=True,
+        metavar="FILE",
+        help=".jsonl: every answer; .csv: outcomes, for `eval verdict`; .zip: everything",
+    )
+    delete = actions.add_parser("delete", help="remove an evaluation")
+    for one in (show, report, export, delete):
+        one.add_argument("number", type=positive, metavar="RUN", help="its number in the list")
+    add_json(listed, show, report, export, delete)
 
 
 def _add_verdict(actions: Commands) -> None:
@@ -118,13 +185,17 @@ def _add_grade(actions: Commands) -> None:
         "lm-evaluation-harness 0.4.13 extracts and scores, and normalised. Other graders give "
         "the same in all three.",
     )
-    grade.add_argument("outputs", type=path, metavar="OUTPUTS", help="a JSONL file, - for stdin")
+    grade.add_argument(
+        "outputs",
+        type=path,
+        metavar="OUTPUTS",
+        help="a JSONL file, - for stdin, or the number of a kept evaluation, to grade it again",
+    )
     grade.add_argument(
         "--as",
         dest="kind",
-        required=True,
         choices=[kind.value for kind in GraderKind if kind not in _ASKED_ELSEWHERE],
-        help="the grader",
+        help="the grader, for a file",
     )
     grade.add_argument(
         "--option",

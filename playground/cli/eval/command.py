@@ -12,6 +12,30 @@ def evaluate(args: argparse.Namespace) -> int:
             from playground.cli.eval.text import text
 
             return text(args)
+        case "run":
+            from playground.cli.eval.running import run_evaluation
+
+            return run_evaluation(args)
+        case "list":
+            from playground.cli.eval.results import list_evaluations
+
+            return list_evaluations(args)
+        case "show":
+            from playground.cli.eval.results import show_evaluation
+
+            return show_evaluation(args)
+        case "report":
+            from playground.cli.eval.results import report_evaluation
+
+            return report_evaluation(args)
+        case "export":
+            from playground.cli.eval.results import export_evaluation
+
+            return export_evaluation(args)
+        case "delete":
+            from playground.cli.eval.results import delete_evaluation
+
+            return delete_evaluation(args)
         case "verdict":
             from playground.cli.eval.verdict import print_verdict
 

@@ -7,6 +7,7 @@ import sys
 from typing import Any
 
 from playground.cli.console import Console
+from playground.cli.eval.results import grade_again
 from playground.core.errors import OptionsError
 from playground.evaluation.case import Case, GraderKind, GraderSpec
 from playground.evaluation.grade import Grade, GradeState
@@ -37,6 +38,10 @@ _COLUMNS = ("strict", "flexible", "normalised")
 def grade_file(args: argparse.Namespace) -> int:
     """Print each output's grades, and how many are right. Raises PlaygroundError."""
     console = Console(json=args.json)
+    if str(args.outputs).isdecimal():
+        return grade_again(int(str(args.outputs)), console)
+    if not args.kind:
+        raise OptionsError("No grader was named.", "Name one with --as, such as --as number.")
     kind, options = GraderKind(args.kind), _options(args.option)
     table = _table(args)
     right = dict.fromkeys(_COLUMNS, 0.0)

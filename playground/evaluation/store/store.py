@@ -150,7 +150,8 @@ class EvaluationStore(EvaluationReader):
             row = self.connection.execute(
                 "SELECT state, owner FROM run WHERE id = ?", (number,)
             ).fetchone()
-            if row is not None and row[0] == EvaluationState.RUNNING and is_alive(row[1]):
+            running = row is not None and row[0] == EvaluationState.RUNNING
+            if running and row[1] != this_process() and is_alive(row[1]):
                 raise DatabaseError(
                     DatabaseProblem.LOCKED,
                     f"Evaluation {number} is being carried out by another process.",
