@@ -197,7 +197,10 @@ def test_layers_are_counted_by_formula() -> None:
     assert shape(**qwen, max_window_layers=5) == CacheShape(5 * 16, 7 * 16, 4)
     assert shape(**qwen, max_window_layers=50) == CacheShape(12 * 16)
     kinds = ["full_attention", "sliding_attention", "linear_attention"] * 4
-    assert shape(sliding_window=4, layer_types=kinds) == CacheShape(4 * 16, 4 * 16, 4)
+    hybrid = CacheShape(4 * 16, 4 * 16, 4, hybrid=True)
+    assert shape(sliding_window=4, layer_types=kinds) == hybrid
+    for many in ({"attn_layer_period": 10**9, "attn_layer_offset": 0}, {"block_types": ["mamba"]}):
+        assert shape(num_hidden_layers=10**9, **many) is not None
     # Above any model's, as from a config that nobody has checked.
     assert shape(num_hidden_layers=10**400) is None
     assert shape(num_hidden_layers=12.0) == CacheShape(12 * 16)
