@@ -16,11 +16,6 @@ from playground.core.system import own_files
 from tests.support.hub_server import HubServer
 from tests.support.warm_engines import SHARED, Forked, WarmEngines
 
-# Test processes share the cores. Two threads of an engine that wait for each other at every layer
-# lose most of their time as soon as another engine runs.
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
 
 @pytest.fixture(scope="session", autouse=True)
 def warm_engines() -> Iterator[WarmEngines]:

@@ -37,7 +37,7 @@ from playground.core.protocol import (
     Started,
     Tokens,
 )
-from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
+from playground.core.quantizing.request import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.scoring import ContinuationScore, ScoreRequest, TextScore
 from playground.core.servers import ServerRequest
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+#: Characters of a message; names in the files of strangers can be longer than a screen.
+_LONGEST = 800
+_END = 200
+
 
 class PlaygroundError(Exception):
     """A failure, described for the user.
 
-    `message` says what is wrong and `remedy` what to do, both in whole sentences. `detail` (a
-    traceback, a library's own text) is for the log; the window shows it on request only.
+    `message` says what is wrong and `remedy` what to do, both in whole sentences; the middle of a
+    very long message is left out. `detail` (a traceback, a library's own text) is for the log; the
+    window shows it on request only.
     """
 
     def __init__(self, message: str, remedy: str = "", detail: str = "") -> None:
+        if len(message) > _LONGEST:
+            message = f"{message[: _LONGEST - _END]}…{message[-_END:]}"
         super().__init__(message)
         self.message = message
         self.remedy = remedy

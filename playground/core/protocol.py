@@ -16,7 +16,12 @@ import msgspec
 from playground.core.errors import ProtocolError
 from playground.core.facts import Answer, EngineFacts, LoadedModel, LoadRequest
 from playground.core.generation import GenerationOptions, Prompt, Timing
-from playground.core.quantize import Estimate, LayerProgress, QuantizedModel, QuantizeRequest
+from playground.core.quantizing.request import (
+    Estimate,
+    LayerProgress,
+    QuantizedModel,
+    QuantizeRequest,
+)
 from playground.core.scoring import ContinuationScore, ScoreRequest, TextScore
 from playground.core.servers import ServerRequest
 from playground.core.token_record import TokenDetail, TokenRecord

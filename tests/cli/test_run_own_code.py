@@ -9,7 +9,7 @@ import pytest
 from playground.client.session import Session
 from playground.core.errors import EngineError, RemoteCodeError
 from playground.core.model.remote_code import read_code
-from playground.core.quantize import QuantizeRequest
+from playground.core.quantizing.request import QuantizeRequest
 from tests.cli.commands import json_lines, one_sentence, playground
 from tests.support.libraries import needs_gptqmodel
 from tests.support.own_code import write_own_code

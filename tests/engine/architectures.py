@@ -35,6 +35,12 @@ _SIZES: dict[str, Any] = {
 _NO_GROUPS = {key: value for key, value in _SIZES.items() if key != "num_key_value_heads"}
 _GPT: dict[str, Any] = {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512}
 _EXPERTS: dict[str, Any] = {"num_experts_per_tok": 2, "moe_intermediate_size": 24}
+_MAMBA2: dict[str, Any] = {
+    "mamba_n_heads": 8,
+    "mamba_d_head": 8,
+    "mamba_d_state": 8,
+    "mamba_chunk_size": 16,
+}
 #: A window shorter than the prompt.
 _WINDOW: dict[str, Any] = {"sliding_window": 8}
 
@@ -150,6 +156,25 @@ ARCHITECTURES: dict[str, dict[str, Any]] = {
         "num_experts": 4,
         "mamba_d_state": 8,
         "use_mamba_kernels": False,
+    },
+    "granitemoehybrid": {
+        **_SIZES,
+        "layer_types": ["mamba", "attention"],
+        "num_local_experts": 4,
+        "num_experts_per_tok": 2,
+        **_MAMBA2,
+    },
+    "bamba": {**_SIZES, **_MAMBA2, "attn_layer_indices": [1]},
+    "nemotron_h": {
+        **_SIZES,
+        "num_hidden_layers": 3,
+        "hybrid_override_pattern": "M*-",
+        "head_dim": 8,
+        "mamba_num_heads": 8,
+        "mamba_head_dim": 8,
+        "ssm_state_size": 8,
+        "n_groups": 2,
+        "chunk_size": 16,
     },
     "lfm2": {
         **_SIZES,

@@ -27,6 +27,11 @@ from pathlib import Path
 
 from playground.client.engine_process import child_environment, default_command
 
+# Test processes share the cores. Two threads of an engine that wait for each other at every layer
+# lose most of their time as soon as another engine runs.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 #: What every load needs. None of them may start threads when it is imported, since a fork has
 #: only the thread that forks: gptqmodel starts some, so each engine imports it itself.
 _LIBRARIES = (
@@ -35,12 +40,13 @@ _LIBRARIES = (
     "transformers.models.llama.modeling_llama",
     "bitsandbytes",
 )
-#: Variables that are read after the imports, in which an engine may differ from the server.
+#: Variables that an engine reads after the imports or not at all: in them it may differ.
 _READ_LATE = {
     "PLAYGROUND_HOME",
     "HF_MODULES_CACHE",
     "PYTEST_CURRENT_TEST",
     "TORCHINDUCTOR_CACHE_DIR",  # which torch sets when a test imports it
+    "PYSIDE6_OPTION_PYTHON_ENUM",  # as pytest-qt does
 }
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 

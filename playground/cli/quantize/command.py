@@ -16,8 +16,8 @@ from playground.core.errors import RemoteCodeError
 from playground.core.format import human_duration, seconds_text, size_text
 from playground.core.precision import Precision
 from playground.core.protocol import Event, Progress, Quantizing
-from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import check_request, default_output, remove_partial
+from playground.core.quantizing.request import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.system.paths import full_path
 from playground.hub.local.prepare import choose_device
 from playground.hub.local.resolve import Resolved

@@ -42,7 +42,7 @@ def check_generates(config: Mapping[str, Any]) -> None:
     """Raise ModelError where a config.json describes a model that cannot continue a text."""
     model = str(config.get("model_type", ""))
     stated = config.get("architectures")
-    name = str(stated[0]) if isinstance(stated, list) and stated else ""
+    name = str(stated[0])[-80:] if isinstance(stated, list) and stated else ""
     if config.get("is_encoder_decoder", model in _ENCODER_DECODERS) is True:
         raise ModelError(
             f"This is an encoder-decoder model ({name or model}), which turns one text into "

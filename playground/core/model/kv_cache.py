@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from playground.core.model.counts import positive_int
+from playground.core.model.layer_kinds import attention_layers, stated_layers
 
 _SMALLEST_BUCKET = 512  # tokens
 _ALIGNMENT = 64  # tokens; attention kernels read the cache in tiles
@@ -14,9 +15,8 @@ _ALIGNMENT = 64  # tokens; attention kernels read the cache in tiles
 _LAYERS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers")
 _HEADS = ("num_attention_heads", "n_head", "n_heads", "num_heads")
 _WIDTH = ("hidden_size", "n_embd", "d_model", "n_embed")
+_HEAD_DIM = ("head_dim", "attention_head_dim", "kv_channels")
 _KV_HEADS = ("num_key_value_heads", "num_kv_heads", "n_head_kv", "multi_query_group_num")
-#: Layers whose state has the same size however long the text is.
-_STATEFUL = ("linear_attention", "mamba", "conv", "recurrent")
 #: Families that have no other layers.
 _WITHOUT_ATTENTION = frozenset({"mamba", "mamba2", "falcon_mamba"})
 
@@ -42,17 +42,18 @@ class CacheShape:
     """Numbers that the KV cache stores for each token, summed over layers, keys and values.
 
     `full`: in layers with full attention; `sliding`: in layers that keep only the last `window`
-    tokens.
+    tokens. `hybrid`: other layers store nothing for a token.
     """
 
     full: int
     sliding: int = 0
     window: int = 0
+    hybrid: bool = False
 
     @property
     def buckets(self) -> bool:
         """Whether it is allocated in buckets, as the cached loop does; `generate` does not."""
-        return not self.sliding
+        return not self.sliding and not self.hybrid
 
     def allocated_bytes(self, tokens: int, element_bytes: int, context: int = 0) -> int:
         """Return the bytes allocated for `tokens`, empty slots included."""
@@ -79,49 +80,26 @@ def cache_shape(config: Mapping[str, Any]) -> CacheShape | None:
     text = inner if isinstance(inner, Mapping) else config
     if str(text.get("model_type")) in _WITHOUT_ATTENTION:
         return CacheShape(0)
-    layers, heads = positive_int(text, *_LAYERS), positive_int(text, *_HEADS)
+    layers = positive_int(text, *_LAYERS) or stated_layers(text)
+    heads = positive_int(text, *_HEADS)
     if not layers or not heads:
         return None
     if rank := positive_int(text, "kv_lora_rank"):
         values = rank + positive_int(text, "qk_rope_head_dim")
     else:
-        head_dim = (
-            positive_int(text, "head_dim", "kv_channels") or positive_int(text, *_WIDTH) // heads
-        )
+        head_dim = positive_int(text, *_HEAD_DIM) or positive_int(text, *_WIDTH) // heads
         values = 2 * _kv_heads(text, heads) * head_dim
-    full, sliding = _full_and_sliding(text, layers)
-    window = positive_int(text, "sliding_window", "attention_chunk_size") if sliding else 0
-    return CacheShape(full * values, sliding * values, window) if values else None
+    if not values:
+        return None
+    found = attention_layers(text, layers)
+    return CacheShape(
+        found.full * values, found.sliding * values, found.window, hybrid=found.without > 0
+    )
 
 
 def _kv_heads(text: Mapping[str, Any], heads: int) -> int:
-    if text.get("multi_query") and not text.get("new_decoder_architecture"):
+    if text.get("new_decoder_architecture"):
+        return heads  # Falcon repeats the KV heads before it stores them
+    if text.get("multi_query"):
         return 1
     return positive_int(text, *_KV_HEADS) or heads
-
-
-def _full_and_sliding(text: Mapping[str, Any], layers: int) -> tuple[int, int]:
-    """Return the number of layers with full and with sliding attention.
-
-    The others have a state of constant size.
-    """
-    window = positive_int(text, "sliding_window", "attention_chunk_size")
-    stated = text.get("layer_types")
-    if isinstance(stated, list) and len(stated) == layers:
-        kinds = [kind for kind in map(str, stated) if not any(name in kind for name in _STATEFUL)]
-        limited = sum("sliding" in kind or "chunked" in kind for kind in kinds) if window else 0
-        return len(kinds) - limited, limited
-    if not window or text.get("use_sliding_window") is False:
-        return layers, 0
-    model = str(text.get("model_type", ""))
-    if model.startswith("qwen2"):
-        # Where the config lacks use_sliding_window, transformers takes False.
-        first = (
-            positive_int(text, "max_window_layers") if text.get("use_sliding_window") else layers
-        )
-        full = min(first, layers)
-    else:
-        every = {"gemma2": 2, "gemma3": 6}.get(model.removesuffix("_text"), 0)
-        every = positive_int(text, "sliding_window_pattern") or every
-        full = layers // every if every else 0
-    return full, layers - full

@@ -12,7 +12,7 @@ from pathlib import Path
 from playground.core.facts import VerifiedPrecision
 from playground.core.format import human_duration, seconds_text, size_text
 from playground.core.precision import Precision
-from playground.core.quantize import QuantizedModel, QuantizeRequest
+from playground.core.quantizing.request import QuantizedModel, QuantizeRequest
 
 
 def card(

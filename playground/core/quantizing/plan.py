@@ -10,7 +10,7 @@ from playground.core.format import human_count, size_text
 from playground.core.memory import plan as memory_plan
 from playground.core.model.checkpoint import Checkpoint, precision_reasons, read_checkpoint
 from playground.core.precision import Precision
-from playground.core.quantize import Estimate, QuantizeRequest
+from playground.core.quantizing.request import Estimate, QuantizeRequest
 from playground.core.system import paths
 from playground.core.system.reader import file_size, read_bytes
 from playground.core.system.temporary import UNFINISHED

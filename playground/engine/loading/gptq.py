@@ -69,7 +69,7 @@ def read_settings(folder: Path) -> GptqSettings:
 
 def _check_packing(bits: int, group_size: int, stored: dict[str, Any]) -> None:
     """Raise ModelError where no kernel takes the packing."""
-    packing = str(stored.get("checkpoint_format") or stored.get("format") or "gptq")
+    packing = str(stored.get("checkpoint_format") or stored.get("format") or "gptq")[:40]
     if stored.get("is_marlin_format"):
         packing = "marlin"
     if packing not in ("gptq", "gptq_v2"):

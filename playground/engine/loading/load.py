@@ -33,7 +33,7 @@ from playground.core.model.checkpoint import (
 from playground.core.model.remote_code import check_reviewable, read_code
 from playground.core.precision import Precision
 from playground.core.protocol import Activity
-from playground.core.quantize import QuantizeRequest
+from playground.core.quantizing.request import QuantizeRequest
 from playground.engine.loading import auto_gptq, diagnose, gptq, gptq_int4
 from playground.engine.loading.bitsandbytes_layers import (
     check_kept,

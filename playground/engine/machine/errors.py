@@ -151,7 +151,7 @@ def _about_the_code(text: str) -> PlaygroundError | None:
     unknown = re.search(r"model type `([^`]*)`", text)
     if unknown and "does not recognize" in text:
         return ModelError(
-            f"The architecture {unknown[1]!r} is unknown to the installed transformers.",
+            f"The architecture {unknown[1][:80]!r} is unknown to the installed transformers.",
             "Update transformers (`pip install -U transformers`), or choose another model.",
         )
     if "Unrecognized model in" in text or "should have a `model_type`" in text:

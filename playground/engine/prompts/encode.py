@@ -11,6 +11,7 @@ from jinja2 import TemplateError, TemplateSyntaxError
 from transformers import PreTrainedTokenizerBase
 
 from playground.core.errors import ModelError, OptionsError, PlaygroundError
+from playground.core.format import plain_line
 from playground.core.generation import ChatPrompt, Message, Prompt, clean_prompt_text
 from playground.engine.machine import compat
 
@@ -133,8 +134,9 @@ def _template_error(error: BaseException) -> ModelError:
             repr(error),
         )
     if isinstance(error, TemplateError):
+        why = plain_line(error.message or str(error))[:300]
         return ModelError(
-            f"The model's chat template refuses this conversation: {error.message or error}.",
+            f"The model's chat template refuses this conversation: {why}.",
             "Many templates accept no system prompt, or require user and assistant to take turns.",
             repr(error),
         )

@@ -14,8 +14,8 @@ from transformers.pytorch_utils import Conv1D
 
 from playground.core.errors import EngineError, ModelError
 from playground.core.model.checkpoint import Checkpoint
-from playground.core.quantize import Estimate, QuantizeRequest
 from playground.core.quantizing.plan import disk_bytes
+from playground.core.quantizing.request import Estimate, QuantizeRequest
 from playground.engine.machine import compat, memory
 from playground.engine.machine.errors import is_out_of_memory
 from playground.engine.quantizing.calibration import Piece

@@ -27,7 +27,6 @@ from playground.core.protocol import (
     Quantized,
     Quantizing,
 )
-from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.card import card
 from playground.core.quantizing.plan import (
     check_request,
@@ -35,6 +34,7 @@ from playground.core.quantizing.plan import (
     read_calibration,
     rough_estimate,
 )
+from playground.core.quantizing.request import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.system.temporary import held_folder, sweep
 from playground.engine.decoding.interruption import InterruptedForwardError
 from playground.engine.loading import load as loading

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import torch
 from torch.utils.hooks import RemovableHandle
 
-from playground.core.quantize import LayerProgress
+from playground.core.quantizing.request import LayerProgress
 from playground.engine.decoding.interruption import InterruptedForwardError
 
 #: Seconds between two reports.

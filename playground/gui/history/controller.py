@@ -63,7 +63,7 @@ class HistoryController(QObject):
         if self.dialog is None:
             self.dialog = dialog = HistoryDialog(self._window)
             dialog.filtersChanged.connect(self.refresh)
-            dialog.table.rows.more_wanted.connect(self._read_more)
+            dialog.table.runs.more_wanted.connect(self._read_more)
             dialog.table.chosen.connect(self._read_selected)
             dialog.openRequested.connect(self.open_selected)
             dialog.runRequested.connect(self.run_selected)
@@ -159,7 +159,7 @@ class HistoryController(QObject):
     @Slot()
     def _read_more(self) -> None:
         if self.dialog is not None:
-            self._list(self.dialog.table.rows.rowCount())
+            self._list(self.dialog.table.runs.rowCount())
 
     @Slot(object)
     def _show_page(self, page: Page) -> None:
@@ -167,9 +167,9 @@ class HistoryController(QObject):
             return
         table = dialog.table
         if page.offset:
-            table.rows.append(page.rows, more=page.more)
+            table.runs.append(page.rows, more=page.more)
         else:
-            table.rows.set_runs(page.rows, more=page.more)
+            table.runs.set_runs(page.rows, more=page.more)
             if page.models is not None:
                 dialog.show_models(page.models)
             wanted, self._wanted = self._wanted, ()
@@ -177,7 +177,7 @@ class HistoryController(QObject):
             if not page.rows:
                 empty = dialog.filters() == Filters()
                 dialog.run.show_report(None, _EMPTY if empty else _NOTHING)
-        count = table.rows.rowCount()
+        count = table.runs.rowCount()
         dialog.show_count(
             f"The latest {count:,} runs; scroll for more" if page.more else runs_text(count)
         )

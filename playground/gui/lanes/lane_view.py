@@ -173,7 +173,7 @@ class LaneView(QFrame):
         self.cancel_button.setToolTip(tip)
         self.badge.setVisible(state.loaded is not None)
         if state.loaded is not None:
-            self.badge.set_full_text(texts.badge_text(state.loaded))
+            self.badge.set_full_text(*texts.badge_texts(state.loaded))
             tip = texts.badge_tip(state.loaded)
             self.badge.setToolTip(tip)
             self.badge.setAccessibleName(f"Verified precision: {self.badge.full_text()}")

@@ -95,15 +95,20 @@ def shows_progress(state: LaneState) -> bool:
     return state.busy and state.activity is not Activity.GENERATING
 
 
-def badge_text(loaded: LoadedModel) -> str:
-    """Return the precision that was verified, and the requested one where it differs."""
+def badge_texts(loaded: LoadedModel) -> list[str]:
+    """Return the precision that was verified, and the requested one where it differs.
+
+    Shorter texts follow, for where space is short: they keep what most weights are stored as.
+    """
     if loaded.server is not None:
-        return loaded.server.precision or "precision not told"
-    text = loaded.verified.text
-    # Shares of several kinds explain themselves.
-    if loaded.mismatch and len(loaded.verified.shares) < 2:
-        return f"{text}, not {loaded.request.precision.short_label}"
-    return text
+        return [loaded.server.precision or "precision not told"]
+    text, shares = loaded.verified.text, loaded.verified.shares
+    if len(shares) > 1:  # these explain themselves
+        kind, share = next(iter(shares.items()))
+        return [text, f"{kind} {share:.0%} …", f"{kind} {share:.0%}", kind]
+    if loaded.mismatch:
+        return [f"{text}, not {loaded.request.precision.short_label}", text]
+    return [text]
 
 
 def badge_tip(loaded: LoadedModel) -> str:

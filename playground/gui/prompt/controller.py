@@ -77,13 +77,14 @@ class PromptController(QObject):
         """Load what is not loaded and run the prompt in every lane."""
         if self.run_controller.running:
             return
+        as_typed = self._prompt.prompt_text()
         try:
-            as_typed = self._prompt.prompt_text()
             typed, notice = clean_prompt_text(as_typed)
-            options = self._options.options()
-            options.check()
         except OptionsError as error:
             self._complain(error)
+            return
+        options = self._valid_options()
+        if options is None:
             return
         self._prompt.set_notice(notice)
         mode, system = self._prompt.mode(), clean_system(self._prompt.system_prompt())
@@ -135,11 +136,8 @@ class PromptController(QObject):
                 "Stop the run, or wait until it has ended.",
             )
             return
-        options = self._options.options()
-        try:
-            options.check()
-        except OptionsError as error:
-            self._complain(error)
+        options = self._valid_options()
+        if options is None:
             return
 
         def prompt_for(lane: LaneController) -> Prompt:
@@ -259,11 +257,8 @@ class PromptController(QObject):
         if not presenters:
             self._notify.info("There is no answer to regenerate yet.", "Run a prompt first.")
             return
-        options = self._options.options()
-        try:
-            options.check()
-        except OptionsError as error:
-            self._complain(error)
+        options = self._valid_options()
+        if options is None:
             return
         if not options.greedy:
             seed = options.seed + 1 if options.seed < RANGES["seed"][1] else 0
@@ -286,6 +281,16 @@ class PromptController(QObject):
 
         request = self._request_again(presenters[0])
         self._start([p.lane for p in presenters], prompt_for, options, request)
+
+    def _valid_options(self) -> GenerationOptions | None:
+        """Return the options on the screen; None, and say why, where they are not possible."""
+        options = self._options.options()
+        try:
+            options.check()
+        except OptionsError as error:
+            self._complain(error)
+            return None
+        return options
 
     def _request_again(self, presenter: LanePresenter) -> RunRequest:
         """Return the request of a run that answers a lane's last prompt once more."""

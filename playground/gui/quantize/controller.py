@@ -25,13 +25,13 @@ from playground.core.protocol import (
     Quantizing,
     Ready,
 )
-from playground.core.quantize import QuantizeRequest
 from playground.core.quantizing.plan import (
     check_request,
     default_output,
     remove_partial,
     rough_estimate,
 )
+from playground.core.quantizing.request import QuantizeRequest
 from playground.gui.engines.engine_slot import EngineFactory, EngineSlot
 from playground.gui.engines.worker import EngineEnd
 from playground.gui.quantize.state import QuantizeStage, QuantizeState

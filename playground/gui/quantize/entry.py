@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QWidget
 from playground.core.environments import OWN
 from playground.core.errors import PlaygroundError
 from playground.core.facts import ModelSpec
-from playground.core.quantize import QuantizedModel
+from playground.core.quantizing.request import QuantizedModel
 from playground.core.settings import MAX_LANES
 from playground.gui.context import AppContext
 from playground.gui.engines.engine_slot import EngineFactory

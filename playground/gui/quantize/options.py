@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
 
 from playground.core.choices import BITS, GROUP_SIZES, LENGTHS, SAMPLES
 from playground.core.precision import Precision
-from playground.core.quantize import QuantizeRequest
+from playground.core.quantizing.request import QuantizeRequest
 from playground.gui.quantize.text import KINDS, TIPS
 from playground.gui.toolkit.elided import ElidedLabel
 from playground.gui.toolkit.fields import ComboBox

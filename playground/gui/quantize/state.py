@@ -7,7 +7,7 @@ from enum import StrEnum
 
 from playground.core.lane import Failure
 from playground.core.model.checkpoint import Checkpoint
-from playground.core.quantize import Estimate, LayerProgress, QuantizedModel
+from playground.core.quantizing.request import Estimate, LayerProgress, QuantizedModel
 
 
 class QuantizeStage(StrEnum):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from playground.core.format import clock_text, human_duration, size_text
 from playground.core.precision import Precision
-from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
+from playground.core.quantizing.request import Estimate, QuantizedModel, QuantizeRequest
 from playground.gui.quantize.state import QuantizeStage, QuantizeState
 
 KINDS = {

@@ -66,20 +66,22 @@ class ElidedLabel(QLabel):
 
 
 class ElidedButton(QPushButton):
-    """A push button with an elided text; its accessible description is the whole text."""
+    """A push button with a shortened or elided text; its accessible description is the whole."""
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._full = ""
+        self._shorter: tuple[str, ...] = ()
         self._reserved = 0  # pixels
         self.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
 
     def full_text(self) -> str:
         return self._full
 
-    def set_full_text(self, text: str) -> None:
-        if text != self._full:
-            self._full = text
+    def set_full_text(self, text: str, *shorter: str) -> None:
+        """Show `text`, or the first of the `shorter` ones that fits; the last one is elided."""
+        if (text, shorter) != (self._full, self._shorter):
+            self._full, self._shorter = text, shorter
             self.setAccessibleDescription(text)
             self._elide()
 
@@ -100,8 +102,10 @@ class ElidedButton(QPushButton):
         self._elide()
 
     def _elide(self) -> None:
-        width = max(8, self.width() - self._reserved)
-        shown = self.fontMetrics().elidedText(self._full, Qt.TextElideMode.ElideMiddle, width)
+        width, metrics = max(8, self.width() - self._reserved), self.fontMetrics()
+        texts = (self._full, *self._shorter)
+        fitting = (text for text in texts if metrics.horizontalAdvance(text) <= width)
+        shown = metrics.elidedText(next(fitting, texts[-1]), Qt.TextElideMode.ElideMiddle, width)
         # An ampersand in a model's name does not mark a mnemonic.
         shown = shown.replace("&", "&&")
         if shown != self.text():

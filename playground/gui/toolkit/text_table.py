@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from PySide6.QtCore import (
     QAbstractTableModel,
@@ -62,6 +62,21 @@ class RowsModel(QAbstractTableModel):
         self._rows, self._tips = list(rows), list(tips)
         self.endResetModel()
 
+    def append_rows(self, rows: Sequence[tuple[str, ...]]) -> None:
+        """Add rows at the end; a table with own tool tips takes none."""
+        if rows:
+            first = len(self._rows)
+            self.beginInsertRows(QModelIndex(), first, first + len(rows) - 1)
+            self._rows += rows
+            self.endInsertRows()
+
+    def remove_rows(self, numbers: Iterable[int]) -> None:
+        """Take rows out, by their numbers."""
+        for number in sorted(numbers, reverse=True):
+            self.beginRemoveRows(QModelIndex(), number, number)
+            del self._rows[number]
+            self.endRemoveRows()
+
     def rowCount(self, parent: _Index | None = None) -> int:
         return 0 if parent is not None and parent.isValid() else len(self._rows)
 
@@ -104,7 +119,7 @@ class _Wrapping(QStyledItemDelegate):
 
 
 class RowsTable(QTableView):
-    """Shows a RowsModel; Enter or a double click emits `used`, Ctrl+C copies the row."""
+    """Shows a RowsModel; Enter or a double click emits `used`, Ctrl+C copies the selected rows."""
 
     used = Signal(int)  # the row's number
 
@@ -117,13 +132,17 @@ class RowsTable(QTableView):
         widths: Mapping[int, int] | None = None,
         wrap: bool = False,
         stretch: int = 0,
+        rows: RowsModel | None = None,
         parent: QWidget | None = None,
     ) -> None:
-        """`right` are the columns of numbers. The column `stretch` takes the width that the others
-        leave: those in `widths` have fixed pixels, the others what their texts need. With `wrap`
-        a row is as high as its texts need, or two lines high where there are very many rows."""
+        """`rows` replaces a model of these headings; `right` are the columns of numbers.
+
+        The column `stretch` takes the width that the others leave: those in `widths` have fixed
+        pixels, the others what their texts need. With `wrap` a row is as high as its texts need,
+        or two lines high where there are very many rows.
+        """
         super().__init__(parent)
-        self.rows = RowsModel(headings, right)
+        self.rows = rows or RowsModel(headings, right)
         self.setModel(self.rows)
         dress_table(self, name)
         self.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
@@ -166,6 +185,8 @@ class RowsTable(QTableView):
         self.used.emit(index.row())
 
     def _copy(self) -> None:
-        cells = [index.data() for index in self.selectedIndexes()]
-        if cells:
-            QGuiApplication.clipboard().setText("\t".join(map(str, cells)))
+        rows = sorted({index.row() for index in self.selectedIndexes()})
+        columns = range(self.model().columnCount())
+        cells = [[str(self.model().index(row, n).data()) for n in columns] for row in rows]
+        if rows:
+            QGuiApplication.clipboard().setText("\n".join(map("\t".join, cells)))

@@ -122,8 +122,38 @@ def test_experts_that_bitsandbytes_leaves_alone_stay_at_16_bits() -> None:
         ),
         (
             {"layer_types": ["linear_attention"] * 24 + ["full_attention"] * 8},
-            CacheShape(8 * 8192),
+            CacheShape(8 * 8192, hybrid=True),
         ),
+        ({"layers_block_type": ["mamba"] * 31 + ["hybrid"]}, CacheShape(8192, hybrid=True)),
+        (
+            {"layers_block_type": ["mamba", "mlp", "moe", "attention"], "num_hidden_layers": None},
+            CacheShape(8192, hybrid=True),
+        ),
+        ({"hybrid_override_pattern": "M-M*" * 8}, CacheShape(8 * 8192, hybrid=True)),
+        ({"attn_layer_indices": [9, 18, 27]}, CacheShape(3 * 8192, hybrid=True)),
+        ({"full_attn_idxs": [0, 31]}, CacheShape(2 * 8192, hybrid=True)),
+        (
+            {"linear_attn_config": {"full_attn_layers": [4, 8, 32]}},
+            CacheShape(3 * 8192, hybrid=True),
+        ),
+        ({"full_attention_interval": 4}, CacheShape(8 * 8192, hybrid=True)),
+        ({"attn_layer_period": 8, "attn_layer_offset": 4}, CacheShape(4 * 8192, hybrid=True)),
+        (
+            {
+                "block_types": ["recurrent", "recurrent", "attention"],
+                "attention_window_size": 2048,
+            },
+            CacheShape(0, 10 * 8192, 2048, hybrid=True),
+        ),
+        (
+            {
+                "layer_types": ["sliding_attention", "full_attention"] * 16,
+                "sliding_window": 8,
+                "num_kv_shared_layers": 10,
+            },
+            CacheShape(11 * 8192, 11 * 8192, 8, hybrid=True),
+        ),
+        ({"attention_head_dim": 64}, CacheShape(32 * 2 * 32 * 64)),
         ({"kv_lora_rank": 512, "qk_rope_head_dim": 64}, CacheShape(32 * 576)),
         ({"multi_query": True}, CacheShape(32 * 2 * 128)),
         ({"num_hidden_layers": None}, None),

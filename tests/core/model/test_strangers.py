@@ -11,8 +11,9 @@ from typing import Any
 
 import pytest
 
-from playground.core.errors import ModelError
+from playground.core.errors import FileError, ModelError
 from playground.core.model.checkpoint import read_checkpoint
+from playground.core.model.kind import check_generates
 from playground.core.model.kv_cache import CacheShape, cache_shape
 from playground.core.model.safetensors_header import MAX_HEADER, read_header
 from tests.support.cached_model import put_snapshot
@@ -197,7 +198,27 @@ def test_layers_are_counted_by_formula() -> None:
     assert shape(**qwen, max_window_layers=5) == CacheShape(5 * 16, 7 * 16, 4)
     assert shape(**qwen, max_window_layers=50) == CacheShape(12 * 16)
     kinds = ["full_attention", "sliding_attention", "linear_attention"] * 4
-    assert shape(sliding_window=4, layer_types=kinds) == CacheShape(4 * 16, 4 * 16, 4)
+    hybrid = CacheShape(4 * 16, 4 * 16, 4, hybrid=True)
+    assert shape(sliding_window=4, layer_types=kinds) == hybrid
+    for many in ({"attn_layer_period": 10**9, "attn_layer_offset": 0}, {"block_types": ["mamba"]}):
+        assert shape(num_hidden_layers=10**9, **many) is not None
     # Above any model's, as from a config that nobody has checked.
     assert shape(num_hidden_layers=10**400) is None
     assert shape(num_hidden_layers=12.0) == CacheShape(12 * 16)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        lambda name: FileError(name, "is damaged"),
+        lambda name: ModelError(f"The architecture {name} is unknown."),
+        lambda name: check_generates({"architectures": [f"{name}ForMaskedLM"]}),
+        lambda name: check_generates({"model_type": name, "is_encoder_decoder": True}),
+    ],
+)
+def test_a_long_name_fits_into_a_sentence(error: Callable[[str], ModelError | None]) -> None:
+    with pytest.raises(ModelError) as caught:
+        raise error("x" * 5000) or AssertionError
+    assert len(caught.value.message) < 1000
+    assert "xxxx" in str(caught.value)
+    assert caught.value.message.endswith(("unknown.", "damaged.", "none.", "continue a text."))

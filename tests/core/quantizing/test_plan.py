@@ -12,7 +12,6 @@ import yaml
 from playground.core.errors import PlaygroundError
 from playground.core.facts import VerifiedPrecision
 from playground.core.precision import Precision
-from playground.core.quantize import QuantizedModel, QuantizeRequest, shipped_sample
 from playground.core.quantizing.card import card
 from playground.core.quantizing.plan import (
     check_request,
@@ -22,6 +21,7 @@ from playground.core.quantizing.plan import (
     operations,
     read_calibration,
 )
+from playground.core.quantizing.request import QuantizedModel, QuantizeRequest, shipped_sample
 from playground.core.system.resources import resource
 from tests.support.tiny_model import tiny_model_files, write_files
 

@@ -206,6 +206,10 @@ def test_a_template_gets_content_in_the_form_that_keeps_the_words(
     ("template", "words"),
     [
         ("{{ raise_exception('No system prompts') }}", "refuses this conversation: No system"),
+        (
+            "{{ raise_exception('two\\nlines' + 'x' * 900) }}",
+            "refuses this conversation: two\N{REPLACEMENT CHARACTER}linesx{291}[.] ",
+        ),
         ("{% for m in %}", "syntax error in line 1"),
         ("{{ messages[0].content.nothing.nowhere }}", "chat template"),
         ("{{ ''.__class__.__mro__ }}", "chat template"),

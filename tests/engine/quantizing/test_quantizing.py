@@ -19,8 +19,8 @@ from playground.core.errors import PlaygroundError
 from playground.core.facts import LoadedModel
 from playground.core.precision import Precision
 from playground.core.protocol import Activity, Event, Progress, Quantizing
-from playground.core.quantize import Estimate, QuantizedModel, QuantizeRequest
 from playground.core.quantizing.plan import partial_folder, remove_partial
+from playground.core.quantizing.request import Estimate, QuantizedModel, QuantizeRequest
 from playground.hub.local.models import local_models
 from tests.engine.architectures import make, write
 from tests.engine.decoders import assert_as_reference

@@ -54,7 +54,7 @@ def opened(qtbot: QtBot, playground: Playground) -> HistoryDialog:
 
 
 def prompts(dialog: HistoryDialog) -> list[str]:
-    return [run.typed for run in dialog.table.rows.runs]
+    return [run.typed for run in dialog.table.runs.runs]
 
 
 def shows(playground: Playground, *typed: str) -> Callable[[], bool]:
@@ -100,9 +100,9 @@ def test_the_list_reads_further_runs_as_it_is_scrolled(
             store.begin_run(str(number), request(f"Run {number}"), "", float(number))
             store.end_run(str(number), RunState.FINISHED)
     dialog = opened(qtbot, make_window())
-    assert dialog.table.rows.rowCount() == PAGE
+    assert dialog.table.runs.rowCount() == PAGE
     dialog.table.scrollToBottom()
-    qtbot.waitUntil(lambda: dialog.table.rows.rowCount() == PAGE + 50)
+    qtbot.waitUntil(lambda: dialog.table.runs.rowCount() == PAGE + 50)
     assert prompts(dialog)[-1] == "Run 0"
     assert dialog.count.text() == f"{PAGE + 50} runs"
 

@@ -163,6 +163,16 @@ def test_the_badge_of_a_mixture_has_its_shares(lane: LaneView) -> None:
     assert lane.badge.full_text() == "bf16 94%, int8 6.0%"
     assert lane.badge.property("bad") is True
     assert "experts are not quantized by bitsandbytes" in lane.badge.toolTip()
+    # In a narrow lane it leaves out what matters less, and cuts no word.
+    lane.resize(lane.minimumWidth(), 420)
+    running = LaneState(stage=Stage.GENERATING, activity=Activity.GENERATING, loaded=model)
+    lane.show_state(running, 0.0)
+    assert lane.badge.text() in ("bf16 94% …", "bf16 94%", "bf16")
+    assert lane.badge.accessibleName() == "Verified precision: bf16 94%, int8 6.0%"
+    other = loaded(Precision.INT8_WEIGHT_ONLY, Precision.BF16)
+    lane.show_state(replace(running, loaded=other), 0.0)
+    assert lane.badge.full_text() == "bf16, not int8 weight-only"
+    assert lane.badge.text() == "bf16"
 
 
 def test_a_narrow_lane_keeps_the_words_that_matter(lane: LaneView) -> None:

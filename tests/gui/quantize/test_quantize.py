@@ -16,7 +16,7 @@ from playground.client.engine_process import EngineProcess
 from playground.core.facts import ModelSpec
 from playground.core.lane import LaneConfig
 from playground.core.precision import Precision
-from playground.core.quantize import Estimate, QuantizedModel
+from playground.core.quantizing.request import Estimate, QuantizedModel
 from playground.core.settings import Settings
 from playground.core.system import paths
 from playground.core.system.resources import resource

@@ -1,4 +1,4 @@
-"""The values about quantizing a model: the request, its cost, its progress and its result."""
+"""A request for a quantized copy; its cost, its progress and its result."""
 
 from __future__ import annotations
 
