@@ -47,6 +47,10 @@ _READ_LATE = {
     "PYTEST_CURRENT_TEST",
     "TORCHINDUCTOR_CACHE_DIR",  # which torch sets when a test imports it
     "PYSIDE6_OPTION_PYTHON_ENUM",  # as pytest-qt does
+    # Screens, which tests of the window and of the command line choose.
+    "QT_QPA_PLATFORM",
+    "DISPLAY",
+    "WAYLAND_DISPLAY",
 }
 _SUBREAPER = 36  # PR_SET_CHILD_SUBREAPER
 
