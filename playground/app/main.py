@@ -33,6 +33,7 @@ from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
 from playground.gui.environments.entry import EnvironmentsEntry
+from playground.gui.evaluation.entry import EvaluationEntry
 from playground.gui.figures.controller import FiguresController
 from playground.gui.history.controller import HistoryController
 from playground.gui.history.recorder import HistoryRecorder
@@ -142,6 +143,10 @@ class Playground:
         connections.connect_downloads(window, self.downloads)
         connections.connect_environments(window, self.environments, entry, self.models)
         connections.connect_servers(window, self.servers, servers_entry, self.models)
+        self.evaluation = EvaluationEntry(
+            context, lanes, window.prompt, prepare or self._prepare, window
+        )
+        connections.connect_evaluation(window, self.evaluation)
         connections.connect_quantizing(window, self.quantize)
         connections.connect_standby(window, self.standby)
         window.closing.connect(self.settings.save)
@@ -173,9 +178,11 @@ class Playground:
         history_written = self.history.close()
         self.lanes.shut_down()
         self.quantize.shut_down()
-        engines_ended = self.lanes.wait(_END_WAIT_MS) and self.quantize.wait(_END_WAIT_MS)
+        self.evaluation.shut_down()
+        waiting = (self.lanes, self.quantize, self.evaluation)
+        waited = [one.wait(_END_WAIT_MS) for one in waiting]
         downloads_ended = self.downloads.close()
-        return self.background.close() and engines_ended and downloads_ended and history_written
+        return self.background.close() and all(waited) and downloads_ended and history_written
 
     def _engine(self, environment: str) -> Engine:
         return process_of(environment, self.store.values.environments)

@@ -101,7 +101,7 @@ LAYERS: dict[str, list[set[str]]] = {
         {"figures", "model_page", "quantize", "reference", "remote_code", "servers"},
         {"models"},
         {"prompt"},
-        {"history"},
+        {"history", "evaluation"},
         {"window"},
         {"settings"},
     ],

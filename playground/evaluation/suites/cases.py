@@ -151,7 +151,12 @@ def _list(value: object) -> tuple[str, ...]:
     """Return the values of a cell, which JSON may hold as a list."""
     if isinstance(value, list):
         return tuple(_text(one) for one in value)
-    parts = re.split(r"(?<!\\)\|", _text(value))
+    return split(_text(value))
+
+
+def split(text: str) -> tuple[str, ...]:
+    """Return the values of one cell, as `joined` wrote them."""
+    parts = re.split(r"(?<!\\)\|", text)
     return tuple(part.replace(r"\|", "|") for part in parts if part)
 
 

@@ -35,7 +35,7 @@ class Actions(QObject):
             "Re&generate", "Ctrl+R", "refresh", "Run the last prompt again in every lane"
         )
         self.edit_last = make(
-            "&Edit last prompt", "Ctrl+E", "edit", "Put the last prompt back for editing"
+            "&Edit last prompt", "Alt+Up", "edit", "Put the last prompt back for editing"
         )
         self.clear = make("C&lear the texts", "Ctrl+Shift+X", "clear", "Clear all lanes' texts")
         self.founding = make(
@@ -43,6 +43,15 @@ class Actions(QObject):
             "Ctrl+Shift+F",
             "balance",
             "bf16, int8 and GPTQ on one prompt, measured in alternating order",
+        )
+        self.evaluate = make(
+            "E&valuate…", "Ctrl+E", "evaluate", "Ask your own test questions, and get a verdict"
+        )
+        self.keep_case = make(
+            "Keep the prompt as a &case",
+            "Ctrl+Shift+T",
+            "",
+            "Add the prompt to the suite of kept prompts, for evaluations",
         )
         self.private_run = make(
             "Pri&vate run", "", "private", "While this is on, runs are not kept in the history"
@@ -152,7 +161,7 @@ class Actions(QObject):
             "Go to generation &options", "Ctrl+Shift+O", "", "Go to the options"
         )
         self.focus_plot = make("Go to latency p&lot", "Ctrl+Shift+G", "", "Go to the latency plot")
-        self.focus_table = make("Go to &figures", "Ctrl+Shift+T", "", "Go to the table of figures")
+        self.focus_table = make("Go to &figures", "Ctrl+Shift+Y", "", "Go to the table of figures")
         self.lanes: list[QAction] = []
         for index in range(MAX_LANES):
             n = index + 1

@@ -6,6 +6,7 @@ from playground.gui.downloads.controller import DownloadsController
 from playground.gui.engines.standby import StandbyEngines
 from playground.gui.environments.controller import EnvironmentsController
 from playground.gui.environments.entry import EnvironmentsEntry
+from playground.gui.evaluation.entry import EvaluationEntry
 from playground.gui.history.controller import HistoryController
 from playground.gui.history.recorder import HistoryRecorder
 from playground.gui.lanes.lanes import LanesController
@@ -105,6 +106,13 @@ def connect_servers(
     """Connect the servers with their dialog, and with what lanes can be set to."""
     window.actions.servers.triggered.connect(entry.open)
     servers.changed.connect(models.show_all)
+
+
+def connect_evaluation(window: MainWindow, entry: EvaluationEntry) -> None:
+    """Connect the evaluation workspace with its commands."""
+    window.actions.evaluate.triggered.connect(entry.open)
+    window.actions.keep_case.triggered.connect(entry.keep_prompt)
+    window.closing.connect(entry.shut_down)
 
 
 def connect_quantizing(window: MainWindow, quantize: QuantizeEntry) -> None:

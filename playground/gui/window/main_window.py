@@ -171,7 +171,7 @@ class MainWindow(QMainWindow):
             ),
             "&Run": (
                 a.run, a.stop, a.regenerate, None, a.load_all, a.unload_all, a.keep_standby, None,
-                a.founding, None, a.private_run, a.history,
+                a.founding, a.evaluate, a.keep_case, None, a.private_run, a.history,
             ),
             "&Lane": (
                 a.add_lane, a.duplicate_lane, a.remove_lane, None, a.choose_model,

@@ -1,0 +1,1 @@
+"""The evaluation workspace: cases, a running evaluation, its verdicts and its flips."""
