@@ -281,7 +281,8 @@ def pasted(text: str) -> Sequence[Case]:
     first = next(iter(text.splitlines()), "").lower()
     names = first.replace(",", "\t").replace(";", "\t").split("\t")
     if "input" not in [name.strip(' "') for name in names]:
-        columns = ("input", "target", "grader", "choices", "group")[: max(1, first.count("\t") + 1)]
+        cells = 1 + max(line.count("\t") for line in text.splitlines())
+        columns = ("input", "target", "grader", "choices", "group")[:cells]
         text = "\t".join(columns) + "\n" + text
         if len(columns) == 1:
             # Commas of a single column are no separators.

@@ -54,6 +54,7 @@ def test_cases_are_typed_pasted_undone_and_saved(qtbot: QtBot, playground: Playg
     assert model.setData(model.index(0, TARGET), "4")
     assert model.cases[0].grader.kind is GraderKind.EXACT
     assert model.setData(model.index(0, GRADER), "number")
+    table.setCurrentIndex(model.index(0, INPUT))
     window.cases.trial.output.setPlainText("It is 4")
     qtbot.waitUntil(lambda: "✓ right: 4" in window.cases.trial.found.text(), timeout=LONG)
     QGuiApplication.clipboard().setText("Capital of France?\tParis\nMood?\tA\tletter\tgood|bad")
