@@ -70,6 +70,14 @@ def own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
+def no_widget_left(qapp: QApplication) -> Iterator[None]:
+    """Delete the widgets of a test: every one that is left makes the next theme slower."""
+    yield
+    # Without an event loop nobody else does it.
+    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
+
+
+@pytest.fixture(autouse=True)
 def no_child_left(warm_engines: WarmEngines) -> Iterator[None]:
     """Fails a test that leaves a child process of ours behind."""
     before = set(psutil.Process().children(recursive=True))
@@ -162,8 +170,6 @@ def window(qtbot: QtBot, qapp: QApplication) -> Iterator[MainWindow]:
     yield made
     made.close()
     made.deleteLater()
-    # Without an event loop nobody else does it, and every window left makes the next slower.
-    QCoreApplication.sendPostedEvents(None, QEvent.Type.DeferredDelete)
 
 
 @pytest.fixture
