@@ -45,6 +45,8 @@ _NOT_WHILE_GENERATING = (
     LaneCommand.COPY_STAMP,
 )
 
+_CURRENT = "The current lane: commands of the menus concern it"
+
 
 class LaneView(QFrame):
     """Draws a lane's configuration and state; its header emits the configuration chosen."""
@@ -222,6 +224,13 @@ class LaneView(QFrame):
         self._index = index
         self.header.swatch.set_index(index)
         self._name()
+
+    def set_current(self, current: bool) -> None:
+        """Show whether the menus' commands concern this lane."""
+        if bool(self.property("current")) == current:
+            return
+        set_kind(self, "current", current)
+        self.setAccessibleDescription(_CURRENT if current else "")
 
     def set_enlarged(self, enlarged: bool) -> None:
         button = self.header.enlarge_button

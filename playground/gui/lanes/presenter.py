@@ -156,8 +156,11 @@ class LanePresenter(QObject):
         return dropped
 
     def content(self) -> LaneContent:
-        """Return what the lane shows, for `show_content`."""
-        return LaneContent(self.conversation, self._generation, self.run)
+        """Return what the lane shows, for `show_content`; of an answer under way what has come."""
+        conversation = self.conversation
+        if self._pieces is not None:
+            conversation = conversation.with_text("".join(self._pieces))
+        return LaneContent(conversation, self._generation, self.run)
 
     def show_content(self, content: LaneContent) -> None:
         """Show an earlier content instead of the conversation."""
