@@ -65,6 +65,7 @@ class LaneView(QFrame):
         self._state = LaneState()
         self._queued = False
         self._left: int | None = None  # tokens
+        self._prompt_tokens = 0  # of the prompt that is being typed
         self._announced = ""  # the last text for a screen reader
 
         self.header = LaneHeader()
@@ -219,6 +220,13 @@ class LaneView(QFrame):
         self.headroom.setAccessibleDescription(tip)
         self._fit_headroom()
 
+    @Slot(int)
+    def show_prompt_tokens(self, count: int) -> None:
+        """Show how many tokens the prompt that is being typed has here; 0: nothing."""
+        if count != self._prompt_tokens:
+            self._prompt_tokens = count
+            self._fit_headroom()
+
     def set_index(self, index: int) -> None:
         """Take the colour, dash pattern and number of the lane at `index`."""
         self._index = index
@@ -287,9 +295,14 @@ class LaneView(QFrame):
         return self.width() < _NARROW
 
     def _fit_headroom(self) -> None:
-        self.headroom.setText(texts.headroom_text(self._left, narrow=self._narrow()))
+        count = self._prompt_tokens
+        text = texts.headroom_text(self._left, count, narrow=self._narrow())
+        self.headroom.setText(text)
+        set_kind(
+            self.headroom, "tone", "warning" if texts.is_too_long(self._left, count) else "muted"
+        )
         beside_caveat = self._narrow() and not self.caveat.isHidden()
-        self.headroom.setVisible(self._left == 0 or bool(self._left and not beside_caveat))
+        self.headroom.setVisible(self._left == 0 or bool(text and not beside_caveat))
 
     @Slot(QAction)
     def _command_triggered(self, action: QAction) -> None:

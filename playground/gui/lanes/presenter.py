@@ -47,6 +47,7 @@ class LanePresenter(QObject):
         lane.text_arrived.connect(self._show_text)
         lane.answered.connect(self._answered)
         lane.broken.connect(self._broken)
+        lane.counted.connect(view.show_prompt_tokens)
         view.header.configChosen.connect(self.configure)
 
     @property
@@ -146,6 +147,12 @@ class LanePresenter(QObject):
         self._redraw()
         self.view.stream.scroll_to_end()
         return self.conversation.exchanges[-1].prompt
+
+    def count_tokens(self, mode: Mode, typed: str, system: str) -> None:
+        """Show how many tokens a prompt would have, with what came before it."""
+        prompt = self.conversation.prompt_for(mode, typed, system)
+        if not typed or not self.lane.count(prompt):
+            self.view.show_prompt_tokens(0)
 
     def drop_last(self) -> Exchange | None:
         """Remove the last exchange, also from the view, and return it."""

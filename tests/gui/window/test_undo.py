@@ -10,9 +10,7 @@ from playground.gui.lanes.commands import LaneCommand
 from tests.gui.support import LONG, MakeWindow, shown_text
 
 
-def test_cleared_texts_come_back_with_their_figures(
-    qtbot: QtBot, make_window: MakeWindow
-) -> None:
+def test_cleared_texts_come_back_with_their_figures(qtbot: QtBot, make_window: MakeWindow) -> None:
     playground = make_window("--rate", "2000")
     window, lanes = playground.window, playground.lanes
     window.prompt.set_prompt_text("Once")
