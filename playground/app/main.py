@@ -44,6 +44,7 @@ from playground.gui.lanes.preparation import Prepare
 from playground.gui.models.controller import ModelsController
 from playground.gui.models.hashing import FolderHashing
 from playground.gui.prompt.controller import PromptController
+from playground.gui.prompt.token_count import TokenCounting
 from playground.gui.quantize.entry import QuantizeEntry
 from playground.gui.remote_code.controller import RemoteCodeController
 from playground.gui.servers.controller import ServersController
@@ -115,6 +116,7 @@ class Playground:
         self.prompt = PromptController(
             self.notify, lanes, self.models, window.prompt, window.options, window
         )
+        self.counting = TokenCounting(lanes, self.prompt.run_controller, window.prompt, window)
         self.history = HistoryRecorder(
             context, HistoryWriter(paths.history_file()), keep=keep_settings, parent=window
         )

@@ -162,6 +162,13 @@ class LanesArea(QWidget):
         for view in self._views:
             if now is not None and view.isAncestorOf(now):
                 self._last = view
+        self._mark_current()
+
+    def _mark_current(self) -> None:
+        """Mark the lane that commands of the menus concern, where there are several."""
+        current = self.current() if len(self._views) > 1 else None
+        for view in self._views:
+            view.set_current(view is current)
 
     def _arrange(self) -> None:
         for view in self._views:
@@ -180,6 +187,7 @@ class LanesArea(QWidget):
         self._strip.setVisible(shown)
         if shown:
             self._fill_strip()
+        self._mark_current()
 
     def _fill_strip(self) -> None:
         for view in self._views:

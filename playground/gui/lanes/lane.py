@@ -27,7 +27,16 @@ from playground.core.lane import (
     advance,
 )
 from playground.core.memory.headroom import free_bytes
-from playground.core.protocol import Cancel, Event, Failed, Finished, Ready, Started
+from playground.core.protocol import (
+    Cancel,
+    Counted,
+    CountTokens,
+    Event,
+    Failed,
+    Finished,
+    Ready,
+    Started,
+)
 from playground.gui.engines.engine_slot import EngineFactory, EngineSlot
 from playground.gui.engines.worker import EngineEnd
 from playground.gui.lanes.generation import Generation
@@ -64,6 +73,7 @@ class LaneController(QObject):
     text_arrived = Signal(str)
     answered = Signal(object)  # an Answer, whose text has arrived before
     broken = Signal(object)  # a Failure: the generation ended without an answer
+    counted = Signal(int)  # the tokens of the prompt that `count` got last, 0: not known
     gone = Signal(object)  # the lane, whose engine process has ended
 
     def __init__(
@@ -91,6 +101,7 @@ class LaneController(QObject):
         self._ahead_next = False
         self._closing = False
         self._requests = 0
+        self._count = 0  # the request that counts a prompt's tokens
         self._ignores_stop = False
         self._stop_timer = QTimer(self, singleShot=True, interval=STOP_WAIT_MS)
         self._stop_timer.timeout.connect(self._stop_timed_out)
@@ -223,6 +234,19 @@ class LaneController(QObject):
         self._engine.send(self.generation.command(time.monotonic()))
         return True
 
+    def count(self, prompt: Prompt) -> bool:
+        """Ask for the tokens of a prompt while the lane is idle; `counted` brings them.
+
+        Return False where they cannot be known: no model here is ready.
+        """
+        loaded = self.state.loaded
+        if not self.state.can_generate or self._closing or loaded is None or loaded.server:
+            return False
+        self._requests += 1
+        self._count = self._requests
+        self._engine.send(CountTokens(self._count, (prompt,)))
+        return True
+
     def note_commit(self, commit: str) -> None:
         """Take the fingerprint of whole files, which have been hashed since the load."""
         loaded = self.state.loaded
@@ -275,6 +299,11 @@ class LaneController(QObject):
                     self._apply(event)
             case Finished(request_id=number, answer=answer, tail=tail):
                 self._on_finished(number, answer, tail)
+            case Counted(request_id=number, counts=counts):
+                if number == self._count:
+                    self.counted.emit(counts[0] if counts else 0)
+            case Failed(request_id=number) if number is not None and number == self._count:
+                self.counted.emit(0)  # a run says why
             case Failed():
                 self._on_command_failed(event)
             case _:

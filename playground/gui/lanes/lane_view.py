@@ -45,6 +45,8 @@ _NOT_WHILE_GENERATING = (
     LaneCommand.COPY_STAMP,
 )
 
+_CURRENT = "The current lane: commands of the menus concern it"
+
 
 class LaneView(QFrame):
     """Draws a lane's configuration and state; its header emits the configuration chosen."""
@@ -63,6 +65,7 @@ class LaneView(QFrame):
         self._state = LaneState()
         self._queued = False
         self._left: int | None = None  # tokens
+        self._prompt_tokens = 0  # of the prompt that is being typed
         self._announced = ""  # the last text for a screen reader
 
         self.header = LaneHeader()
@@ -217,11 +220,25 @@ class LaneView(QFrame):
         self.headroom.setAccessibleDescription(tip)
         self._fit_headroom()
 
+    @Slot(int)
+    def show_prompt_tokens(self, count: int) -> None:
+        """Show how many tokens the prompt that is being typed has here; 0: nothing."""
+        if count != self._prompt_tokens:
+            self._prompt_tokens = count
+            self._fit_headroom()
+
     def set_index(self, index: int) -> None:
         """Take the colour, dash pattern and number of the lane at `index`."""
         self._index = index
         self.header.swatch.set_index(index)
         self._name()
+
+    def set_current(self, current: bool) -> None:
+        """Show whether the menus' commands concern this lane."""
+        if bool(self.property("current")) == current:
+            return
+        set_kind(self, "current", current)
+        self.setAccessibleDescription(_CURRENT if current else "")
 
     def set_enlarged(self, enlarged: bool) -> None:
         button = self.header.enlarge_button
@@ -278,9 +295,14 @@ class LaneView(QFrame):
         return self.width() < _NARROW
 
     def _fit_headroom(self) -> None:
-        self.headroom.setText(texts.headroom_text(self._left, narrow=self._narrow()))
+        count = self._prompt_tokens
+        text = texts.headroom_text(self._left, count, narrow=self._narrow())
+        self.headroom.setText(text)
+        set_kind(
+            self.headroom, "tone", "warning" if texts.is_too_long(self._left, count) else "muted"
+        )
         beside_caveat = self._narrow() and not self.caveat.isHidden()
-        self.headroom.setVisible(self._left == 0 or bool(self._left and not beside_caveat))
+        self.headroom.setVisible(self._left == 0 or bool(text and not beside_caveat))
 
     @Slot(QAction)
     def _command_triggered(self, action: QAction) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
@@ -16,6 +17,7 @@ from playground.gui.context import AppContext
 from playground.gui.engines.engine_slot import EngineFactory
 from playground.gui.engines.standby import StandbyEngines
 from playground.gui.lanes.area import LanesArea
+from playground.gui.lanes.content import LaneContent
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lane_view import LaneView
 from playground.gui.lanes.preparation import Prepare
@@ -158,6 +160,23 @@ class LanesController(QObject):
         self.arranged.emit()
         presenter.view.deleteLater()
         presenter.deleteLater()
+
+    def remove_undoably(self, presenter: LanePresenter) -> None:
+        """Remove a lane, and offer to bring it back with its texts and figures."""
+        if presenter.lane.state.stage is Stage.GENERATING:
+            presenter.lane.drain()
+        index, config = self.presenters.index(presenter), presenter.lane.config
+        name, content = presenter.name, presenter.content()
+        self.remove(presenter)
+        if presenter not in self.presenters:
+            bring_back = partial(self._bring_back, index, config, content)
+            self._context.notify.offer(f"The lane {name} was removed.", "Undo", bring_back)
+
+    def _bring_back(self, index: int, config: LaneConfig, content: LaneContent) -> None:
+        count = len(self.presenters)
+        self.add(config, min(index, count))
+        if len(self.presenters) > count:
+            self.presenters[min(index, count)].show_content(content)
 
     def move(self, presenter: LanePresenter, step: int) -> None:
         """Move a lane to the left (-1) or right (+1)."""

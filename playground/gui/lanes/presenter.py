@@ -47,6 +47,7 @@ class LanePresenter(QObject):
         lane.text_arrived.connect(self._show_text)
         lane.answered.connect(self._answered)
         lane.broken.connect(self._broken)
+        lane.counted.connect(view.show_prompt_tokens)
         view.header.configChosen.connect(self.configure)
 
     @property
@@ -147,6 +148,12 @@ class LanePresenter(QObject):
         self.view.stream.scroll_to_end()
         return self.conversation.exchanges[-1].prompt
 
+    def count_tokens(self, mode: Mode, typed: str, system: str) -> None:
+        """Show how many tokens a prompt would have, with what came before it."""
+        prompt = self.conversation.prompt_for(mode, typed, system)
+        if not typed or not self.lane.count(prompt):
+            self.view.show_prompt_tokens(0)
+
     def drop_last(self) -> Exchange | None:
         """Remove the last exchange, also from the view, and return it."""
         dropped = self.conversation.last
@@ -156,8 +163,11 @@ class LanePresenter(QObject):
         return dropped
 
     def content(self) -> LaneContent:
-        """Return what the lane shows, for `show_content`."""
-        return LaneContent(self.conversation, self._generation, self.run)
+        """Return what the lane shows, for `show_content`; of an answer under way what has come."""
+        conversation = self.conversation
+        if self._pieces is not None:
+            conversation = conversation.with_text("".join(self._pieces))
+        return LaneContent(conversation, self._generation, self.run)
 
     def show_content(self, content: LaneContent) -> None:
         """Show an earlier content instead of the conversation."""

@@ -171,13 +171,25 @@ def server_lines(server: ServerFacts) -> list[str]:
     ]
 
 
-def headroom_text(left: int | None, *, narrow: bool = False) -> str:
-    """Return how many more tokens fit into a lane, "" where that is unknown."""
+def headroom_text(left: int | None, prompt: int = 0, *, narrow: bool = False) -> str:
+    """Return how many more tokens fit into a lane, "" where that is unknown.
+
+    `prompt` are the tokens of the prompt that is being typed, 0 where they are not known.
+    """
+    if is_too_long(left, prompt):
+        return f"prompt {prompt:,}: too long"
     if left is None:
-        return ""
+        return f"prompt {prompt:,}" if prompt else ""
     if not left:
         return "context full"
+    if prompt:
+        return f"{prompt:,} + {left:,} left" if narrow else f"prompt {prompt:,} · {left:,} left"
     return f"{left:,} left" if narrow else f"context: {left:,} left"
+
+
+def is_too_long(left: int | None, prompt: int) -> bool:
+    """Return whether a prompt leaves no room for an answer."""
+    return left is not None and prompt > 0 and prompt >= left
 
 
 def headroom_tip(used: int, context: int, token_bytes: int, free: int | None) -> str:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from functools import partial
 
 from PySide6.QtCore import Signal, Slot
-from PySide6.QtWidgets import QComboBox, QDialog, QWidget
+from PySide6.QtWidgets import QDialog, QWidget
 
 from playground.client.servers import look_at
 from playground.core.errors import PlaygroundError
 from playground.core.protocol import ServerSeen
 from playground.core.servers import KnownServer
 from playground.gui.toolkit.background import Background
+from playground.gui.toolkit.fields import ComboBox
 from playground.gui.toolkit.screen import open_at_size
 from playground.gui.toolkit.widgets import (
     h_box,
@@ -36,9 +37,9 @@ class ServerModelDialog(QDialog):
         self.setWindowTitle(f"A model of {server.name}")
         open_at_size(self, 520, 190)
         self._model = model
-        self.models = QComboBox()
+        self.models = ComboBox()
         self.models.setEditable(True)
-        self.models.setInsertPolicy(QComboBox.InsertPolicy.NoInsert)
+        self.models.setInsertPolicy(ComboBox.InsertPolicy.NoInsert)
         self.models.setAccessibleName("Model")
         self.models.setEditText(model)
         label = plain_label("&Model")

@@ -15,6 +15,7 @@ from playground.core.lane import Stage
 from playground.core.run_plan import prompt_run
 from playground.core.token_record import Alternative
 from playground.gui.lanes.commands import LaneCommand
+from playground.gui.lanes.content import LaneContent
 from playground.gui.lanes.conversation import Mode, chat_reason
 from playground.gui.lanes.lane import LaneController
 from playground.gui.lanes.lanes import LanesController
@@ -170,13 +171,22 @@ class PromptController(QObject):
 
     @Slot()
     def clear(self) -> None:
-        """Forget all conversations."""
+        """Forget all conversations, and offer to bring them back."""
         if self.run_controller.running:
             return
         self._replace_last = False
         self._prompt.set_notice("")
+        kept = [(p, p.content()) for p in self._lanes.presenters if p.conversation.exchanges]
         for presenter in self._lanes.presenters:
             presenter.clear()
+        if kept:
+            self._notify.offer("The texts were cleared.", "Undo", partial(self._bring_back, kept))
+
+    def _bring_back(self, kept: Sequence[tuple[LanePresenter, LaneContent]]) -> None:
+        for presenter, content in kept:
+            generating = presenter.lane.state.stage is Stage.GENERATING
+            if presenter in self._lanes.presenters and not generating:
+                presenter.show_content(content)
 
     @Slot()
     def load_all(self) -> None:

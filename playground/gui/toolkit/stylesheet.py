@@ -21,6 +21,7 @@ QSplitter::handle { background: transparent; }
 QSplitter::handle:hover { background: $outline; border-radius: 1px; margin: 3px; }
 
 QFrame#card { background: $surface; border: 1px solid $border; border-radius: 8px; }
+QFrame#card[current="true"] { border-top: 3px solid $outline; }
 QFrame#card[dropping="true"] { border: 2px solid $accent; }
 QFrame#rule { background: $border; border: none; }
 QFrame#failure { background: $danger_back; border: none; border-radius: 6px; }

@@ -77,7 +77,7 @@ class LaneCommands(QObject):
             case LaneCommand.DUPLICATE:
                 self._lanes.duplicate(presenter)
             case LaneCommand.REMOVE:
-                self._lanes.remove(presenter)
+                self._lanes.remove_undoably(presenter)
             case LaneCommand.MOVE_LEFT:
                 self._lanes.move(presenter, -1)
             case LaneCommand.MOVE_RIGHT:
