@@ -21,6 +21,7 @@ from tests.support.warm_engines import SHARED, Forked, WarmEngines
 def warm_engines() -> Iterator[WarmEngines]:
     """Start engines as forks of one process, which has imported their libraries."""
     warm = SHARED
+    warm.take_environment()  # now that all tests are imported, which sets some variables
 
     def start(command: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes] | Forked:
         return warm.start(env) if warm.can_start(command, env) else launch(command, env)

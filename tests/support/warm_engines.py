@@ -80,10 +80,15 @@ class WarmEngines:
     """The client of the server, which starts with the first engine."""
 
     def __init__(self) -> None:
-        self._environment = child_environment()
+        self._environment: dict[str, str] = {}
+        self.take_environment()
         self._server: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
         self._lock = threading.Lock()
+
+    def take_environment(self) -> None:
+        """Take the variables of this process for those of the server, before it starts."""
+        self._environment = child_environment()
 
     @property
     def pid(self) -> int:

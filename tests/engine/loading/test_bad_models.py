@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from playground.core.facts import LoadedModel
-from playground.core.precision import Precision
+from playground.core.precision import LOADABLE, Precision
 from playground.core.protocol import Failed
 from tests.engine.driver import Engine
 from tests.engine.weights import read_weights, write_weights
@@ -191,7 +191,7 @@ def test_bad_model(
 
 
 def test_a_quantized_checkpoint_at_another_precision(bare: Engine, gptq_folder: Path) -> None:
-    for precision in set(Precision) - {Precision.GPTQ}:
+    for precision in set(LOADABLE) - {Precision.GPTQ}:
         failed = bare.load(gptq_folder, precision)
         assert isinstance(failed, Failed)
         assert "stored as GPTQ 4-bit" in failed.message

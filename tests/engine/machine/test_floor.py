@@ -80,6 +80,13 @@ def test_of_a_mixture_only_the_chosen_experts_are_read() -> None:
     assert all_of_them - few == LAYERS * 3 * MLP * 4
 
 
+@pytest.fixture
+def small_buffers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Measure in milliseconds: these tests are not about the figure."""
+    monkeypatch.setattr(bandwidth, "_buffer_bytes", lambda _: 2**22)
+
+
+@pytest.mark.usefixtures("small_buffers")
 def test_the_bandwidth_is_measured_until_a_measurement_was_undisturbed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -98,6 +105,7 @@ def test_the_bandwidth_is_measured_until_a_measurement_was_undisturbed(
     assert bandwidth.known("cpu", "another") is None
 
 
+@pytest.mark.usefixtures("small_buffers")
 @pytest.mark.parametrize(
     ("days", "rate", "steady", "again"),
     [
@@ -156,7 +164,11 @@ def busy_core(programs: int) -> Iterator[None]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="threads are kept on a core as Linux does")
-def test_a_busy_core_is_noticed_and_does_not_lower_the_bandwidth() -> None:
+def test_a_busy_core_is_noticed_and_does_not_lower_the_bandwidth(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # A pass takes as long as several turns of the programs that share the core.
+    monkeypatch.setattr(bandwidth, "_buffer_bytes", lambda _: 2**27)
     usual = max(bandwidth.measure("cpu").bytes_per_s for _ in range(3))
     with busy_core(programs=4):
         found = bandwidth.measure("cpu")
@@ -165,6 +177,15 @@ def test_a_busy_core_is_noticed_and_does_not_lower_the_bandwidth() -> None:
     assert found.bytes_per_s > 0.4 * usual
 
 
+def test_the_buffers_are_larger_than_the_caches() -> None:
+    found = bandwidth.measure("cpu")
+    assert 1e8 < found.bytes_per_s < 1e13
+    assert bandwidth._buffer_bytes("cpu") >= min(
+        2 * bandwidth._last_level_caches(), bandwidth.machine_memory().free // 20
+    )
+
+
+@pytest.mark.usefixtures("small_buffers")
 def test_a_folder_that_cannot_be_written_is_no_failure(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
