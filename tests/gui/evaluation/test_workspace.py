@@ -135,6 +135,38 @@ def test_an_evaluation_from_start_to_an_overruled_flip(
     assert ours.evaluation.contestants[1].items[first].human is not None
 
 
+def test_closing_the_window_pauses_and_the_next_start_goes_on(
+    qtbot: QtBot, playground: Playground, tmp_path: Path
+) -> None:
+    ours = workspace_of(playground).evaluation
+    path = tmp_path / "long.csv"
+    rows = "".join(f"Number {n} \n" for n in range(60))
+    path.write_text(f"input\n{rows}", encoding="utf-8")
+    with qtbot.waitSignal(ours.suite_shown, timeout=LONG):
+        ours.open_suite(str(path))
+    ours.start()
+    qtbot.waitUntil(
+        lambda: (
+            ours.evaluation is not None
+            and sum(len(one.items) for one in ours.evaluation.contestants) > 3
+        ),
+        timeout=PATIENT,
+    )
+    ours.pause()
+    qtbot.waitUntil(lambda: not ours.running, timeout=PATIENT)
+    evaluation = ours.evaluation
+    assert evaluation is not None
+    assert evaluation.state is EvaluationState.PAUSED
+    done = sum(len(one.items) for one in evaluation.contestants)
+    assert 3 < done < 120
+    ours.resume()
+    qtbot.waitUntil(
+        lambda: sum(len(one.items) for one in evaluation.contestants) > done, timeout=PATIENT
+    )
+    playground.window.close()
+    assert ours.wait(PATIENT)
+
+
 def test_what_cannot_start_says_why(qtbot: QtBot, playground: Playground) -> None:
     window = workspace_of(playground)
     assert not window.start_button.isEnabled()
