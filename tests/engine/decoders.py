@@ -75,7 +75,7 @@ def ids_of(
         count,
         lambda token, _: found.append(token),
         should_stop,
-        reuse,
+        len(prompt) if reuse else 0,
     )
     return found, decoded
 

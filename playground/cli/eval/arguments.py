@@ -20,7 +20,7 @@ from playground.cli.options import (
     whole,
 )
 from playground.core.choices import LONGEST_WINDOW
-from playground.evaluation.case import GraderKind
+from playground.evaluation.kinds import GraderKind
 from playground.evaluation.suites.kinds import ImportKind
 
 
