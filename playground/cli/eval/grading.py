@@ -61,6 +61,9 @@ def grade_file(args: argparse.Namespace) -> int:
                 totals[name] += columns[name]["score"]
     console.table(rows, left=(1, 2))
     for name, right in totals.items():
+        if spec.kind is GraderKind.F1 and name == "flexible":
+            console.note(f"mean F1: {right / graded if graded else 0:.3f}")
+            continue
         interval = wilson(round(right), graded)
         console.note(
             f"{name}: {right:g} of {graded:,} right "

@@ -9,6 +9,7 @@ import msgspec
 from playground.evaluation.case import Case, GraderKind
 from playground.evaluation.grade import Grade, GradeState
 from playground.evaluation.graders.benchmarks import bbh, gsm8k
+from playground.evaluation.graders.choice import choice_named
 from playground.evaluation.graders.found import RefusedCaseError, quoted
 from playground.evaluation.graders.items import list_items
 from playground.evaluation.graders.json_answer import json_answer
@@ -64,8 +65,13 @@ def grade(output: str, case: Case, stop_reason: str = "") -> Grade:
 
 
 def case_problem(case: Case) -> str:
-    """Return why a grader cannot use a case, "" where it can: for a suite that is being read."""
-    found = grade("", case, "")
+    """Return why a grader cannot use a case, "" where it can; before a model is asked."""
+    if case.grader.kind is GraderKind.CHOICE:
+        named = any(choice_named(target, case) is not None for target in case.targets)
+        return "" if named else "The target is none of the choices."
+    if case.grader.kind not in GRADERS:
+        return ""
+    found = grade("", case)
     return found.note if found.state is GradeState.ERROR else ""
 
 

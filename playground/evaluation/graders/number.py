@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,6 +14,7 @@ from playground.evaluation.graders.found import (
     NO_ANSWER,
     RefusedCaseError,
     graded,
+    nfkc,
     option,
     quoted,
     targets,
@@ -57,9 +58,14 @@ def number(output: str, case: Case) -> Grade:
     """Compare the number found with the targets' numbers.
 
     The option `tolerance` is the largest difference that is still right: "0.01", or "1%" of the
-    target. Percent signs and units are ignored.
+    target. Percent signs and units are ignored. Targets without a number, as in 2|two, are words
+    that the stated answer may begin with.
     """
-    expected = [_expected(target) for target in targets(case)]
+    read = {target: target_number(target) for target in targets(case)}
+    expected = [value for value in read.values() if value is not None]
+    words = [target for target, value in read.items() if value is None]
+    if not expected:
+        raise RefusedCaseError(f"The target {quoted(words[0])} has no number.")
     tolerance = option(case, "tolerance", "0").replace(" ", "")
     relative = tolerance.endswith("%")
     if not is_number(tolerance.rstrip("%")) or tolerance.startswith("-"):
@@ -68,6 +74,8 @@ def number(output: str, case: Case) -> Grade:
             "or a share such as 1%."
         )
     allowed = target_number(tolerance) or Fraction(0)
+    if words and (stated_word := _stated_word(output, words)):
+        return stated_word
     found = find_number(output)
     if found is None:
         return NO_ANSWER
@@ -78,11 +86,15 @@ def number(output: str, case: Case) -> Grade:
     return graded(right, str(found.value), found.how, found.span)
 
 
-def _expected(target: str) -> Fraction:
-    found = target_number(target)
-    if found is None:
-        raise RefusedCaseError(f"The target {quoted(target)} has no number.")
-    return found
+def _stated_word(output: str, words: Sequence[str]) -> Grade | None:
+    """Return a right grade where the last stated answer begins with one of the words."""
+    found = readable(output)
+    begin, end = next(stated(found.text), (0, 0))
+    for word in words:
+        pattern = re.compile(rf"\W*({re.escape(nfkc(word))})\b", re.IGNORECASE)
+        if match := pattern.match(found.text, begin, end):
+            return graded(True, word, "marked", found.span(*match.span(1)))
+    return None
 
 
 def find_number(output: str) -> Number | None:

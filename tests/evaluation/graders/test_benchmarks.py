@@ -94,7 +94,7 @@ def test_what_the_harness_makes_of_bbh(output: str, value: str) -> None:
         # A letter
         ("the answer is I think (C).", "(C)", "C", "marked"),
         ("the answer is A because (B) is wrong", "(A)", "A", "marked"),
-        ("The answer is: b) no, (c).", "(C)", "C", "marked"),
+        ("The answer is: b) no, (c).", "(B)", "B", "marked"),
         ("the answer is b.", "(B)", "B", "marked"),
         ("the answer is a dog, (B)", "(B)", "B", "marked"),
         ("Answer: **(D)**", "(D)", "D", "marked"),

@@ -12,6 +12,7 @@ from playground.evaluation.grade import GradeState
 from playground.evaluation.graders.choice import choice_named, grade_choice
 from playground.evaluation.graders.grade import case_problem, grade
 from playground.evaluation.graders.judge import grade_judgements, judge_prompts
+from playground.evaluation.suites.named import find_suite
 
 K = GraderKind
 
@@ -246,7 +247,9 @@ def test_a_grader_that_cannot_be_used_is_a_sentence(one: Case, words: str) -> No
 
 def test_a_wrong_case_is_found_before_an_output_is_there() -> None:
     assert "is not valid" in case_problem(case(K.REGEX, "("))
-    assert not case_problem(case(K.NUMBER, "5"))
+    assert "none of the choices" in case_problem(case(K.CHOICE, "C", choices=("x", "y")))
+    for one in (case(K.NUMBER, "5"), case(K.HUMAN), case(K.CHOICE, "x", choices=("x", "y"))):
+        assert not case_problem(one)
 
 
 def test_a_choice_is_the_likeliest() -> None:
@@ -281,3 +284,9 @@ def test_a_judge_is_asked_in_both_orders_and_has_to_agree() -> None:
         assert (found.value, found.score) == (value, score)
     assert "answer A in both orders" in grade_judgements("[[A]]", "[[A]]").note
     assert grade_judgements("A, clearly", "[[B]]").state is GradeState.ERROR
+
+
+def test_every_case_of_the_starter_suite_can_be_graded() -> None:
+    suite = find_suite("starter")
+    assert len(suite.cases) == 30
+    assert [(one.id, text) for one in suite.cases if (text := case_problem(one))] == []

@@ -133,6 +133,21 @@ def test_equal_as_fractions(
 
 
 @pytest.mark.parametrize(
+    ("output", "value", "score"),
+    [
+        ("Of 5, the answer is **Two** lamps.", "two", 1.0),
+        ("The answer is 2.", "2", 1.0),
+        ("The answer is twofold: 3", "3", 0.0),
+        ("two", "", 0.0),
+    ],
+)
+def test_a_word_beside_a_number(output: str, value: str, score: float) -> None:
+    spec = GraderSpec(GraderKind.NUMBER)
+    found = grade(output, Case(id="1", input="", targets=("2", "two"), grader=spec))
+    assert (found.value, found.score) == (value, score)
+
+
+@pytest.mark.parametrize(
     ("output", "marked"),
     [
         ("First 3. The answer is 42 of them.", "42"),
