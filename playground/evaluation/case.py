@@ -3,29 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 
 import msgspec
 
-
-class GraderKind(StrEnum):
-    """The ways to grade an output; the values are what a suite's `grader` column holds."""
-
-    EXACT = "exact"
-    CONTAINS = "contains"
-    CONTAINS_ALL = "contains-all"
-    NOT_CONTAINS = "not-contains"
-    REGEX = "regex"
-    NUMBER = "number"
-    CHOICE = "choice"
-    LETTER = "letter"
-    LIST = "list"
-    JSON = "json"
-    F1 = "f1"
-    JUDGE = "judge"
-    HUMAN = "human"
-    GSM8K = "gsm8k"
-    BBH = "bbh"
+from playground.evaluation.kinds import GraderKind as GraderKind
 
 
 class GraderSpec(msgspec.Struct, frozen=True):

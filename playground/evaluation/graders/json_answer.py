@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import json
 import re
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from functools import partial
 
 from playground.core.errors import FileError
 from playground.core.system.reader import parse_json
 from playground.evaluation.case import Case
 from playground.evaluation.grade import Grade, GradeState
 from playground.evaluation.graders.found import RefusedCaseError, graded, quoted, targets
-from playground.evaluation.graders.schema import checked_schema, first_violation
 
 #: Places where an object may begin that are tried.
 _TRIES = 200
@@ -29,7 +28,7 @@ def json_answer(output: str, case: Case) -> Grade:
     Right is what the case's schema allows, or the schema that is its target; another target is
     compared as JSON.
     """
-    schema, expected = _expected(case)
+    check, expected = _expected(case)
     found = _find(output)
     if found is None:
         return Grade(state=GradeState.NO_ANSWER, score=0.0, note="There is no JSON object.")
@@ -38,15 +37,15 @@ def json_answer(output: str, case: Case) -> Grade:
         value = parse_json(output[begin:end].encode("utf-8", "surrogatepass"), "The answer")
     except FileError as error:
         return graded(False, output[begin:end][:_SHOWN], how, (begin, end), error.message)
-    note = "" if schema is None else first_violation(schema, value)
-    right = not note if schema is not None else any(_same(value, one) for one in expected)
+    note = "" if check is None else check(value)
+    right = not note if check is not None else any(_same(value, one) for one in expected)
     return graded(right, json.dumps(value, ensure_ascii=False), how, (begin, end), note)
 
 
-def _expected(case: Case) -> tuple[Any, list[object]]:
-    """Return a validator or None, and the values that are right without one."""
+def _expected(case: Case) -> tuple[Callable[[object], str] | None, list[object]]:
+    """Return the check by a schema, None without one, and the values that are right then."""
     if case.schema:
-        return checked_schema(case.schema), []
+        return _checked_by(case.schema), []
     values: list[object] = []
     for target in targets(case):
         try:
@@ -56,8 +55,15 @@ def _expected(case: Case) -> tuple[Any, list[object]]:
                 f"The target {quoted(target)} is no JSON, and the case has no schema."
             ) from error
     if _is_schema(values[0]):
-        return checked_schema(case.targets[0]), []
+        return _checked_by(case.targets[0]), []
     return None, values
+
+
+def _checked_by(schema: str) -> Callable[[object], str]:
+    # The library is imported where a schema is checked: it would slow the window's start.
+    from playground.evaluation.graders.schema import checked_schema, first_violation
+
+    return partial(first_violation, checked_schema(schema))
 
 
 def _is_schema(value: object) -> bool:
