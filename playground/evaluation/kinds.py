@@ -1,4 +1,4 @@
-"""The graders by their names; imports nothing, so that a command line can offer them."""
+"""The kinds of graders, apart from the rest so that the command line's help imports little."""
 
 from __future__ import annotations
 

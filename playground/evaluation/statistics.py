@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 #: The two-sided 95 % quantile of the normal distribution.
 Z = 1.959964
 ALPHA = 0.05
+#: Below this many groups a clustered standard error is not to be relied on.
+FEW_GROUPS = 20
 _BETS = 50
 
 

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from statistics import NormalDist
 
-from playground.evaluation.statistics import ALPHA, Interval, PairedCounts, anytime, tango
+from playground.evaluation.statistics import (
+    ALPHA,
+    Interval,
+    PairedCounts,
+    anytime,
+    clustered_error,
+    tango,
+)
 
 #: The tolerated loss where none is given, as a share of the cases.
 MARGIN = 0.05
@@ -29,6 +37,7 @@ class Verdict:
     """A verdict with the interval that it rests on, in shares of the items.
 
     `further` is about how many more items would decide it, None where no number is likely to.
+    `groups` is the number of groups that have widened the interval, 0 where items stand alone.
     """
 
     kind: VerdictKind
@@ -36,6 +45,7 @@ class Verdict:
     items: int
     margin: float
     further: int | None = None
+    groups: int = 0
 
     @property
     def text(self) -> str:
@@ -70,21 +80,61 @@ def verdict(
     alpha: float = ALPHA,
     fixed: bool,
     estimate: bool = True,
+    groups: Sequence[Sequence[float]] = (),
 ) -> Verdict:
     """Return the verdict on a lane; without `estimate`, which takes longer, `further` is None.
 
     `fixed`: the number of items was chosen beforehand, and nobody looked before its end: the
     interval is Tango's. Otherwise it is the set that is valid at any stop. `alpha` is already
-    divided among the lanes that are compared with one reference.
+    divided among the lanes that are compared with one reference. `groups` are the items'
+    differences by group: items that belong together widen the interval. Of a single group the
+    verdict is about that group.
     """
     interval_of = _tango_at(alpha) if fixed else _anytime_at(alpha)
     b, c, n = counts.lane_only, counts.reference_only, counts.items
+    together = len(groups) if len(groups) > 1 and any(len(group) > 1 for group in groups) else 0
+    if together:
+        interval_of = _widened(interval_of, counts, clustered(groups, alpha))
     interval = interval_of(b, c, n)
     kind = _kind(interval, margin) if n else VerdictKind.UNDECIDED
     further = None
     if estimate and kind is VerdictKind.UNDECIDED and n:
         further = _further(counts, margin, interval_of)
-    return Verdict(kind, interval, n, margin, further)
+    return Verdict(kind, interval, n, margin, further, together)
+
+
+def clustered(groups: Sequence[Sequence[float]], alpha: float = ALPHA) -> Interval:
+    """Return the interval of a mean difference over groups: ± z · `clustered_error`.
+
+    Fewer than two groups say nothing of how much groups differ.
+    """
+    values = [value for group in groups for value in group]
+    error = clustered_error(groups)
+    if math.isnan(error):
+        return Interval(-1.0, 1.0)
+    mean, half = sum(values) / len(values), z_of(alpha) * error
+    return Interval(max(-1.0, mean - half), min(1.0, mean + half))
+
+
+def _widened(interval_of: IntervalOf, counts: PairedCounts, least: Interval) -> IntervalOf:
+    """Return intervals that are wider by as much as these counts' must be to hold `least`.
+
+    They never become narrower: a few groups that agree by chance would promise too much.
+    """
+    found = interval_of(counts.lane_only, counts.reference_only, counts.items)
+    middle = counts.difference
+    down, up = middle - found.low, found.high - middle
+    below = max(1.0, (middle - least.low) / down) if down > 0 else 1.0
+    above = max(1.0, (least.high - middle) / up) if up > 0 else 1.0
+
+    def widened(b: int, c: int, n: int) -> Interval:
+        plain, difference = interval_of(b, c, n), (b - c) / n if n else 0.0
+        return Interval(
+            max(-1.0, difference - below * (difference - plain.low)),
+            min(1.0, difference + above * (plain.high - difference)),
+        )
+
+    return widened
 
 
 def _kind(interval: Interval, margin: float) -> VerdictKind:
@@ -139,8 +189,9 @@ def z_of(alpha: float) -> float:
 
 
 def points(share: float) -> str:
-    """Return a share in points: "5", "2.4"."""
-    return f"{abs(share) * 100:.1f}".removesuffix(".0")
+    """Return a share in points: "5", "2.4", and "0.02" for what is not quite 0."""
+    value = abs(share) * 100
+    return f"{value:.1f}".removesuffix(".0") if value >= 0.05 else f"{value:.1g}"
 
 
 def signed(share: float) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from playground.evaluation.statistics import PairedCounts
-from playground.evaluation.verdict import VerdictKind, verdict
+from playground.evaluation.statistics import Interval, PairedCounts
+from playground.evaluation.verdict import VerdictKind, clustered, points, verdict
 
 
 @pytest.mark.parametrize(
@@ -43,6 +43,32 @@ from playground.evaluation.verdict import VerdictKind, verdict
 def test_the_four_forms(counts: PairedCounts, fixed: bool, kind: VerdictKind, text: str) -> None:
     found = verdict(counts, fixed=fixed)
     assert (found.kind, found.text) == (kind, text)
+
+
+def test_items_that_belong_together_widen_the_interval() -> None:
+    counts = PairedCounts(50, 12, 2, 36)
+    alone = verdict(counts, fixed=True)
+    assert alone.kind is VerdictKind.BETTER
+    # All that the lane gains is in three groups of four.
+    gained = [[1.0] * 4] * 3
+    others = [[-1.0, 0.0]] * 2 + [[0.0] * 4] * 21
+    together = verdict(counts, fixed=True, groups=gained + others)
+    assert together.kind is not VerdictKind.BETTER
+    least = clustered(gained + others)
+    assert together.interval.low == pytest.approx(min(alone.interval.low, least.low))
+    assert together.interval.high >= alone.interval.high
+    single = [[1.0]] * 12 + [[-1.0]] * 2 + [[0.0]] * 86
+    assert verdict(counts, fixed=True, groups=single) == alone
+    # No flips have no spread, but they promise nothing beyond Tango's interval.
+    even = PairedCounts(48, 0, 0, 0)
+    flat = verdict(even, fixed=True, groups=[[0.0] * 12] * 4)
+    assert flat.interval.low == pytest.approx(verdict(even, fixed=True).interval.low)
+    assert verdict(even, fixed=True, groups=[[0.0] * 48]) == verdict(even, fixed=True)
+    assert clustered([[0.0] * 48]) == Interval(-1.0, 1.0)
+
+
+def test_a_small_gain_is_not_0_points() -> None:
+    assert [points(share) for share in (0.0, 0.0002, -0.024, 0.05)] == ["0", "0.02", "2.4", "5"]
 
 
 def test_no_sentence_says_that_two_lanes_are_the_same() -> None:

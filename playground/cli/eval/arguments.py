@@ -183,7 +183,8 @@ def _add_grade(actions: Commands) -> None:
         description='Grade outputs: lines of {"output": …, "target": …}. With --as gsm8k or '
         "bbh three columns stand beside each other: strict and flexible as "
         "lm-evaluation-harness 0.4.13 extracts and scores, and normalised. Other graders give "
-        "the same in all three.",
+        "their own grade in all three; the flexible one of f1 is the F1 itself. A line may also "
+        "have choices, schema and stop_reason.",
     )
     grade.add_argument(
         "outputs",

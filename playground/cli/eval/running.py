@@ -25,6 +25,7 @@ from playground.core.precision import Precision
 from playground.core.settings import SettingsStore
 from playground.core.system import paths
 from playground.evaluation.case import Suite
+from playground.evaluation.graders.grade import case_problem
 from playground.evaluation.report.summary import remaining_s, summarise
 from playground.evaluation.report.text import row_of
 from playground.evaluation.run.lane import EvaluationLane, Observer
@@ -42,6 +43,7 @@ _SHARE = 0.8
 #: Exit codes of --fail-if-worse.
 WORSE, UNDECIDED = 4, 5
 _STATUS_S = 0.5
+_WARNINGS = 3
 
 
 def run_evaluation(args: argparse.Namespace) -> int:
@@ -85,6 +87,7 @@ def _planned(args: argparse.Namespace, console: Console) -> tuple[EvaluationPlan
     if not args.suite:
         raise OptionsError("No suite was named.", "Name a CSV or JSONL file, or starter.")
     suite = find_suite(args.suite, args.folder, args.shots)
+    _warn_of_cases(suite, console)
     precisions = args.precisions or DEFAULT_PRECISIONS
     contestants = _contestants(args, precisions, console)
     if args.reference is not None and args.reference not in [c.precision for c in contestants]:
@@ -109,6 +112,15 @@ def _planned(args: argparse.Namespace, console: Console) -> tuple[EvaluationPlan
         seed=args.seed,
     )
     return plan, suite
+
+
+def _warn_of_cases(suite: Suite, console: Console) -> None:
+    """Name the first cases that cannot be graded; what they are asked would be lost."""
+    problems = [(case.id, text) for case in suite.cases if (text := case_problem(case))]
+    for name, text in problems[:_WARNINGS]:
+        console.warn(f"The case {name} cannot be graded: {text}")
+    if len(problems) > _WARNINGS:
+        console.warn(f"So it is with {len(problems) - _WARNINGS:,} other cases.")
 
 
 def _contestants(

@@ -10,6 +10,7 @@ from playground.cli.console import Console
 from playground.core.errors import OptionsError
 from playground.evaluation.statistics import (
     ALPHA,
+    FEW_GROUPS,
     Interval,
     anytime,
     clustered_error,
@@ -20,10 +21,7 @@ from playground.evaluation.statistics import (
 )
 from playground.evaluation.suites.outcomes import Outcomes, outcomes_of
 from playground.evaluation.suites.table import read_table
-from playground.evaluation.verdict import Verdict, points, signed, verdict, z_of
-
-#: Below this many groups their standard error is not to be relied on.
-_FEW_GROUPS = 20
+from playground.evaluation.verdict import Verdict, clustered, signed, verdict, z_of
 
 
 def print_verdict(args: argparse.Namespace) -> int:
@@ -77,11 +75,11 @@ def _print_lane(
     counts = found.paired(name, reference)
     alpha = ALPHA / lanes
     b, c, n = counts.lane_only, counts.reference_only, counts.items
-    shown: Verdict = verdict(counts, margin, alpha=alpha, fixed=True)
+    groups = found.differences(name, reference) if found.groups else []
+    shown: Verdict = verdict(counts, margin, alpha=alpha, fixed=True, groups=groups)
     score = tango(counts, z_of(alpha))
     always = anytime(b, c, n, alpha)
     fields, share = _share(found, name)
-    clusters = _clusters(found, name, reference)
     console.event(
         "verdict",
         contestant=name,
@@ -102,7 +100,7 @@ def _print_lane(
         kind=shown.kind,
         further=shown.further,
         sentence=shown.text,
-        **clusters,
+        **_clusters(groups, alpha),
     )
     console.print(f"{name}: {shown.text}")
     console.print(f"  {share}; {c:,} ↘ {b:,} ↗ of {n:,} cases in both")
@@ -111,18 +109,23 @@ def _print_lane(
         f"at any stop {_between(always)}; McNemar p = {mcnemar(b, c):.4g}"
         + (f", Holm {holm_p:.4g}" if lanes > 1 else "")
     )
-    if clusters:
-        few = " (fewer than 20: not to be relied on)" if clusters["groups"] < _FEW_GROUPS else ""
-        error = clusters["clustered_se"]
-        shown_error = f"±{points(error)} points" if error is not None else "unknown"
-        console.print(f"  standard error over {clusters['groups']:,} groups{few}: {shown_error}")
+    if groups:
+        few = " (fewer than 20: not to be relied on)" if len(groups) < FEW_GROUPS else ""
+        console.print(
+            f"  over {len(groups):,} groups{few}: {_between(clustered(groups, alpha))}; "
+            "the verdict holds both"
+        )
 
 
-def _clusters(found: Outcomes, name: str, reference: str) -> dict[str, Any]:
-    if not found.groups:
+def _clusters(groups: list[list[float]], alpha: float) -> dict[str, Any]:
+    if not groups:
         return {}
-    groups = found.differences(name, reference)
-    return {"groups": len(groups), "clustered_se": _finite(clustered_error(groups))}
+    return {
+        "groups": len(groups),
+        "few_groups": len(groups) < FEW_GROUPS,
+        "clustered_se": _finite(clustered_error(groups)),
+        "clustered": _pair(clustered(groups, alpha)),
+    }
 
 
 def _finite(value: float) -> float | None:

@@ -1,14 +1,16 @@
-"""Grades a choice by the likelihood of each continuation."""
+"""`choice`: the continuation that a model finds likeliest, and the choice that a target names."""
 
 from __future__ import annotations
 
+import string
 from collections.abc import Sequence
 
 from playground.core.scoring import ContinuationScore
 from playground.evaluation.case import Case
-from playground.evaluation.grade import Grade, GradeState
+from playground.evaluation.grade import Column, Grade, GradeState
+from playground.evaluation.graders.found import folded
 
-LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+LETTERS = string.ascii_uppercase
 
 
 def likeliest(scores: Sequence[ContinuationScore], *, per_byte: bool = False) -> int:
@@ -18,20 +20,32 @@ def likeliest(scores: Sequence[ContinuationScore], *, per_byte: bool = False) ->
 
 
 def grade_choice(scores: Sequence[ContinuationScore], case: Case) -> Grade:
-    """Grade a case's choices by their scores; the option `by=byte` divides by their bytes."""
+    """Grade a case's choices by their scores; the option `by=byte` divides by their bytes.
+
+    The columns "by sum" and "per byte" hold both.
+    """
     if not scores or len(scores) != len(case.choices):
         return Grade(state=GradeState.ERROR, note="The choices have no scores.")
-    per_byte = case.grader.options.get("by") == "byte"
-    place = likeliest(scores, per_byte=per_byte)
+    expected = {choice_named(target, case) for target in case.targets} - {None}
+    if not expected:
+        return Grade(state=GradeState.ERROR, note="The target is none of the choices.")
+    columns = {}
+    for name, per_byte in (("by sum", False), ("per byte", True)):
+        place = likeliest(scores, per_byte=per_byte)
+        columns[name] = Column(case.choices[place], float(place in expected))
+    how = "per byte" if case.grader.options.get("by") == "byte" else "by sum"
+    chosen = columns[how]
     return Grade(
-        state=GradeState.GRADED,
-        score=float(is_choice(case, place)),
-        value=case.choices[place],
-        how="per byte" if per_byte else "likeliest",
+        state=GradeState.GRADED, score=chosen.score, value=chosen.value, how=how, columns=columns
     )
 
 
-def is_choice(case: Case, place: int) -> bool:
-    """Return whether a choice is a target: by its text, or by its letter."""
-    names = {case.choices[place].strip(), LETTERS[place] if place < len(LETTERS) else ""}
-    return any(target.strip() in names for target in case.targets)
+def choice_named(target: str, case: Case) -> int | None:
+    """Return the place of the choice that a target names, by its text or else by its letter."""
+    texts = [folded(choice) for choice in case.choices]
+    if folded(target) in texts:
+        return texts.index(folded(target))
+    name = target.strip(" ().").upper()
+    if len(name) == 1 and name in LETTERS[: len(texts)]:
+        return LETTERS.index(name)
+    return None

@@ -53,7 +53,14 @@ def summarise(evaluation: KeptEvaluation, *, estimate: bool = True) -> list[Cont
         beside = None if is_reference else paired(evaluation, position)
         said = None
         if beside is not None:
-            said = verdict(beside.counts, plan.margin, alpha=alpha, fixed=fixed, estimate=estimate)
+            said = verdict(
+                beside.counts,
+                plan.margin,
+                alpha=alpha,
+                fixed=fixed,
+                estimate=estimate,
+                groups=tuple(beside.groups.values()),
+            )
         summaries.append(
             ContestantSummary(
                 label=contestant.label,

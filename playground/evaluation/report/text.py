@@ -9,6 +9,7 @@ from datetime import datetime
 from playground.core.format import rate_text, seconds_text, size_text
 from playground.evaluation.grade import Grade, GradeState
 from playground.evaluation.report.summary import ContestantSummary, summarise
+from playground.evaluation.statistics import FEW_GROUPS
 from playground.evaluation.store.records import KeptEvaluation, KeptItem
 
 HEAD = ("", "right", "95 %", "no answer", "hit limit", "flips", "p50", "tok/s", "memory")
@@ -84,7 +85,9 @@ def sentence_of(one: ContestantSummary) -> str:
     skipped = f"; {left_out:,} cases were not graded" if left_out else ""
     human = f"; {one.tally.human:,} graded by a person" if one.tally.human else ""
     text = "The reference" if one.verdict is None else one.verdict.text
-    return f"{text}{skipped}{human}."
+    groups = one.verdict.groups if one.verdict is not None else 0
+    few = f"; {groups:,} groups are too few to rely on" if 0 < groups < FEW_GROUPS else ""
+    return f"{text}{few}{skipped}{human}."
 
 
 def mark_of(item: KeptItem | None) -> str:

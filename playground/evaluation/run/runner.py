@@ -14,7 +14,7 @@ from playground.evaluation.case import Case, GraderKind
 from playground.evaluation.run.grading import grade_item
 from playground.evaluation.run.lane import EvaluationLane, Observer, OpenLane, Paused
 from playground.evaluation.run.tally import paired
-from playground.evaluation.statistics import ALPHA, Interval, anytime
+from playground.evaluation.statistics import ALPHA
 from playground.evaluation.store.records import (
     EvaluationState,
     ItemAnswer,
@@ -24,6 +24,7 @@ from playground.evaluation.store.records import (
 )
 from playground.evaluation.store.store import EvaluationStore
 from playground.evaluation.suites.prompts import case_key, prefix_of, prompt_of
+from playground.evaluation.verdict import VerdictKind, verdict
 
 #: Prompts that are counted at a time.
 _COUNTED = 256
@@ -235,22 +236,16 @@ class Runner:
         plan = self.evaluation.plan
         if not plan.early_stop or position == plan.reference:
             return False
-        return is_decided(anytime_interval(self.evaluation, position), plan.margin)
-
-
-def anytime_interval(evaluation: KeptEvaluation, position: int) -> Interval:
-    """Return where a contestant's difference from the reference is, valid at any stop.
-
-    The level is shared among the contestants (Bonferroni).
-    """
-    others = max(1, len(evaluation.contestants) - 1)
-    counts = paired(evaluation, position).counts
-    return anytime(counts.lane_only, counts.reference_only, counts.items, ALPHA / others)
-
-
-def is_decided(interval: Interval, margin: float) -> bool:
-    """Return whether a loss above the margin is excluded, or a loss is certain."""
-    return interval.low >= -margin or interval.high < 0
+        found = paired(self.evaluation, position)
+        shown = verdict(
+            found.counts,
+            plan.margin,
+            alpha=ALPHA / max(1, len(plan.contestants) - 1),
+            fixed=False,
+            estimate=False,
+            groups=tuple(found.groups.values()),
+        )
+        return shown.kind is not VerdictKind.UNDECIDED
 
 
 def _too_long(tokens: int, context: int, options: GenerationOptions) -> str:

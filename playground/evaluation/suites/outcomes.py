@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -10,8 +11,24 @@ from playground.evaluation.statistics import PairedCounts
 from playground.evaluation.suites.errors import SuiteError
 from playground.evaluation.suites.table import Table
 
-_RIGHT = frozenset({"1", "1.0", "true", "yes", "right", "pass"})
-_WRONG = frozenset({"0", "0.0", "false", "no", "wrong", "fail"})
+_RIGHT = frozenset({"1", "1.0", "1,0", "true", "yes", "right", "pass"})
+_WRONG = frozenset({"0", "0.0", "0,0", "false", "no", "wrong", "fail"})
+#: What R and pandas write for an empty cell.
+_MISSING = frozenset({"na", "nan", "<na>", "null", "none"})
+#: Names of columns that say which case a row is, whatever is in them.
+_IDS = frozenset({"", "id", "case", "case id", "case_id", "index", "item", "unnamed: 0", "#"})
+#: Other names of precisions.
+_PRECISIONS = {
+    **{precision.value: precision for precision in Precision},
+    "float32": Precision.FP32,
+    "f32": Precision.FP32,
+    "bfloat16": Precision.BF16,
+    "float16": Precision.FP16,
+    "f16": Precision.FP16,
+    "half": Precision.FP16,
+    "8bit": Precision.INT8,
+    "4bit": Precision.NF4,
+}
 
 
 @dataclass(frozen=True)
@@ -26,9 +43,11 @@ class Outcomes:
     ignored: tuple[str, ...] = field(default_factory=tuple)
 
     def reference(self) -> str:
-        """Return the contestant that is named like the highest precision, else the first."""
-        order = {p.value: p.bits_per_weight for p in Precision}
-        bits = [order.get(name.strip().lower(), 0.0) for name in self.columns]
+        """Return the contestant that is named like the highest precision, else the first.
+
+        A name such as "Llama 3 (BF16)" has a precision among its words.
+        """
+        bits = [_bits(name) for name in self.columns]
         return list(self.columns)[bits.index(max(bits))]
 
     def right(self, name: str) -> tuple[int, int]:
@@ -57,10 +76,17 @@ class Outcomes:
         return list(groups.values())
 
 
+def _bits(name: str) -> float:
+    words = re.split(r"[^a-z0-9]+", name.lower())
+    return max(_PRECISIONS[word].bits_per_weight if word in _PRECISIONS else 0.0 for word in words)
+
+
 def outcomes_of(table: Table, group: str = "") -> Outcomes:
     """Return a table's outcomes. Raises SuiteError with the line of a value that is none.
 
-    A column counts where more than half of its values are outcomes; others are ignored.
+    A column counts where more than half of its values are outcomes; others are ignored, and so
+    are columns of ids. A case that stands in two rows is refused unless its id is the group:
+    repeats of a case are no cases of their own.
     """
     if group and group not in table.columns:
         raise SuiteError(
@@ -72,8 +98,13 @@ def outcomes_of(table: Table, group: str = "") -> Outcomes:
         cells = [(row.line, _cell(row.values.get(name))) for row in table.rows]
         given = [cell for _, cell in cells if cell]
         known = [cell for cell in given if cell in _RIGHT | _WRONG]
-        if name == group or not given or 2 * len(known) <= len(given):
+        if name == group or name.strip().lower() in _IDS:
             ignored += [name] if name != group else []
+            if name != group and not group and "id" in name.lower():
+                _check_repeats(table, name)
+            continue
+        if not given or 2 * len(known) <= len(given):
+            ignored.append(name)
             continue
         columns[name] = tuple(_outcome(cell, name, table.name, line) for line, cell in cells)
     if len(columns) < 2:
@@ -86,10 +117,24 @@ def outcomes_of(table: Table, group: str = "") -> Outcomes:
     return Outcomes(columns, groups, tuple(ignored))
 
 
+def _check_repeats(table: Table, name: str) -> None:
+    lines: dict[str, int] = {}
+    for row in table.rows:
+        value = _cell(row.values.get(name))
+        if value and lines.setdefault(value, row.line) != row.line:
+            raise SuiteError(
+                table.name,
+                f"the case {value[:40]!r} stands in line {lines[value]:,} too.",
+                f"Average its repeats first, or give --group {name} so that they count once.",
+                row.line,
+            )
+
+
 def _cell(value: object) -> str:
     if isinstance(value, bool):
         return "1" if value else "0"
-    return "" if value is None else str(value).strip().lower()
+    text = "" if value is None else str(value).strip().lower()
+    return "" if text in _MISSING else text
 
 
 def _outcome(cell: str, column: str, name: str, line: int) -> bool | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,8 @@ MOST_ROWS = 100_000
 _MOST_COLUMNS = 200
 _MOST_CHARACTERS = 1_000_000  # of one cell
 _DELIMITERS = ",;\t"
+#: Excel's own way to say the delimiter, in a line before the names.
+_STATED = re.compile(r"sep=([,;\t])\r?\n")
 _MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 #: A value of a cell: text in CSV; JSON also has lists and objects.
@@ -76,11 +79,15 @@ def decoded(data: bytes, name: str) -> str:
 def parse_csv(text: str, name: str) -> Table:
     """Read a table whose first row holds the columns' names. Raises SuiteError."""
     csv.field_size_limit(_MOST_CHARACTERS)
-    first = next(iter(text.lstrip("\n").splitlines()), "")
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=_delimiter(first), strict=True)
+    stated = _STATED.match(text)
+    start = stated.end() if stated else 0
+    first = next(iter(text[start:].lstrip("\n").splitlines()), "")
+    delimiter = stated[1] if stated else _delimiter(first)
+    reader = csv.reader(io.StringIO(text[start:], newline=""), delimiter=delimiter, strict=True)
     rows: list[Row] = []
     columns: tuple[str, ...] = ()
-    line = 1
+    above = 1 if stated else 0  # lines before what the reader sees
+    line = 1 + above
     while True:
         try:
             cells = next(reader, None)
@@ -93,7 +100,7 @@ def parse_csv(text: str, name: str) -> Table:
         elif any(cell.strip() for cell in cells):
             rows.append(_csv_row(columns, cells, name, line))
             _check_count(rows, name)
-        line = reader.line_num + 1
+        line = reader.line_num + 1 + above
     if not columns:
         raise SuiteError(name, "it is empty.", "The first row holds the names of the columns.")
     return Table(name, columns, tuple(rows))

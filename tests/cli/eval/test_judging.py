@@ -48,6 +48,38 @@ def test_a_wrong_line_is_named(tmp_path: Path, text: str, words: str) -> None:
     assert words in one_sentence(done)
 
 
+def test_what_a_grader_needs_stands_in_the_line(tmp_path: Path) -> None:
+    lines = [
+        {"output": '{"a": 1}', "schema": {"required": ["a"]}},
+        {"output": '{"a": 1}', "target": {"a": 1.0}},
+        {"output": "{}", "target": "no JSON"},
+    ]
+    file = written(tmp_path, "\n".join(map(json.dumps, lines)))
+    done = playground("eval", "grade", file, "--as", "json", "--json")
+    assert done.returncode == 1
+    graded = json_lines(done.stdout)
+    assert [one["normalised"]["score"] for one in graded] == [1.0, 1.0, None]
+    assert (graded[2]["state"], graded[2]["line"]) == ("error", 3)
+    assert "1 of 3 lines could not be graded" in done.stderr.decode()
+    choices = json.dumps({"output": "Calm.", "target": "Calm", "choices": ["Angry", "Calm"]})
+    cut = json.dumps({"output": "3 and 4", "target": 4, "stop_reason": "length"})
+    file = written(tmp_path, choices)
+    shown = playground("eval", "grade", file, "--as", "letter").stdout.decode()
+    assert shown.splitlines()[-1].split() == ["1", "right", "B", "1"]
+    shown = playground("eval", "grade", written(tmp_path, cut), "--as", "number").stdout.decode()
+    assert "hit the limit" in shown
+
+
+def test_f1_has_its_mean(tmp_path: Path) -> None:
+    file = written(tmp_path, '{"output": "the red fox", "target": "red wolf"}')
+    done = playground("eval", "grade", file, "--as", "f1", "--option", "threshold=0.6", "--json")
+    assert json_lines(done.stdout)[0]["flexible"] == {"value": "red fox", "score": 0.5}
+    assert json_lines(done.stdout)[0]["strict"] == {"value": "red fox", "score": 0.0}
+    done = playground("eval", "grade", file, "--as", "f1", "--option", "treshold=0.6")
+    assert "no option 'treshold'. It takes threshold." in one_sentence(done)
+    assert "mean F1: 0.500" in playground("eval", "grade", file, "--as", "f1").stderr.decode()
+
+
 def test_a_table_of_outcomes_gets_its_verdict(tmp_path: Path) -> None:
     rows = ["1,1"] * 60 + ["1,0"] * 22 + ["0,1"] * 2 + ["0,0"] * 16
     table = "id,bf16,int8\n" + "\n".join(f"q{n},{row}" for n, row in enumerate(rows))
@@ -72,6 +104,34 @@ def test_groups_and_several_contestants(tmp_path: Path) -> None:
     assert (first["groups"], first["level"]) == (4, 0.975)
     assert first["holm_p"] >= first["mcnemar_p"]
     assert second["clustered_se"] == 0.0
+    assert first["few_groups"]
+    assert first["clustered"][0] < first["difference"] < first["clustered"][1]
+
+
+@pytest.mark.parametrize(
+    ("table", "encoding"),
+    [
+        ('id;"Llama 3 (int8)";"Llama 3 (BF16)"\r\n0;1;1\r\n1;0;1,0\r\n2;;1\r\n', "utf-16"),
+        ("\tLlama 3 (int8)\tLlama 3 (BF16)\n0\tTrue\tTRUE\n1\tfalse\t1.0\n2\tNA\t1", "utf-8-sig"),
+        ("sep=,\nquestion,Llama 3 (int8),Llama 3 (BF16)\n"
+         '"What, ""now""?\n",1,1\nx,0,1\ny,,1\n', "utf-8"),
+    ],
+)  # fmt: skip
+def test_tables_from_anywhere(tmp_path: Path, table: str, encoding: str) -> None:
+    (tmp_path / "t.csv").write_bytes(table.encode(encoding))
+    done = playground("eval", "verdict", str(tmp_path / "t.csv"), "--json")
+    assert done.returncode == 0, done.stderr
+    reference, lane = json_lines(done.stdout)
+    assert reference["contestant"] == "Llama 3 (BF16)"
+    assert [lane[key] for key in "abcd"] == [1, 0, 1, 0]
+
+
+def test_repeats_are_no_cases_of_their_own(tmp_path: Path) -> None:
+    file = written(tmp_path, "id,a,b\nq1,1,0\nq1,1,1\nq2,0,0\n", "t.csv")
+    refused = one_sentence(playground("eval", "verdict", file))
+    assert "line 3: the case 'q1' stands in line 2 too" in refused
+    done = playground("eval", "verdict", file, "--group", "id", "--json")
+    assert json_lines(done.stdout)[-1]["groups"] == 2
 
 
 @pytest.mark.parametrize(
