@@ -57,7 +57,11 @@ def test_a_lane_says_so_in_every_stage_and_offers_to_end_it(
     lane, view = make_lane("--rate", "50"), LaneView()
     qtbot.addWidget(view)
     view.show()
-    lane.state_changed.connect(lambda _: view.show_state(lane.state, 0.0))
+
+    def show(_: object) -> None:
+        view.show_state(lane.state, 0.0)
+
+    lane.state_changed.connect(show)
     lane.load()
     qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=LONG)
     os.kill(lane.pid, signal.SIGSTOP)
@@ -83,6 +87,7 @@ def test_a_lane_says_so_in_every_stage_and_offers_to_end_it(
     assert not lane.state.unresponsive
     lane.load()
     qtbot.waitUntil(lambda: lane.state.stage is Stage.READY, timeout=LONG)
+    lane.state_changed.disconnect(show)  # the view is deleted before the lane
 
 
 def test_a_stopped_engine_is_noticed_while_it_starts(qtbot: QtBot, make_lane: MakeLane) -> None:
