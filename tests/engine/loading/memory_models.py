@@ -15,7 +15,6 @@ import torch
 from safetensors.torch import save_file
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedModel
-from transformers.initialization import no_init_weights
 
 GROUP = 128
 _COMMON: dict[str, Any] = {"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0}
@@ -130,11 +129,10 @@ PLAIN_ONLY = ("mixtral", "qwen3_moe", "mamba", "mamba2")
 
 def make(folder: Path, architecture: str) -> tuple[Path, Path]:
     """Write the checkpoints of an architecture; return the plain folder and the packed one."""
+    torch.manual_seed(0)
     plain, packed = folder / architecture, folder / f"{architecture}-gptq"
     config = AutoConfig.for_model(architecture, **_COMMON, **ARCHITECTURES[architecture])
-    with no_init_weights():
-        model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
-    _fill(model)
+    model = AutoModelForCausalLM.from_config(config, dtype=torch.bfloat16)
     model.save_pretrained(plain)
     tokenizer = _tokenizer(config.vocab_size)
     if architecture not in PLAIN_ONLY:
@@ -145,16 +143,6 @@ def make(folder: Path, architecture: str) -> tuple[Path, Path]:
             '{"tokenizer_class": "PreTrainedTokenizerFast"}', "utf-8"
         )
     return plain, packed
-
-
-def _fill(model: PreTrainedModel) -> None:
-    """Give the weights values by repeating some: to draw so many takes a second a model."""
-    torch.manual_seed(0)
-    drawn = 0.02 * torch.randn(99_991, dtype=torch.bfloat16)  # prime, so that no two rows agree
-    with torch.no_grad():
-        for parameter in model.parameters():
-            times = -(-parameter.numel() // len(drawn))
-            parameter.copy_(drawn.repeat(times)[: parameter.numel()].view_as(parameter))
 
 
 def _save_packed(model: PreTrainedModel, plain: Path, packed: Path) -> None:
