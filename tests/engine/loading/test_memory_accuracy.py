@@ -25,6 +25,7 @@ from playground.core.memory.plan import DeviceBudget, MemoryPlan, plan
 from playground.core.model.checkpoint import read_checkpoint
 from playground.core.precision import Precision
 from tests.engine.driver import Engine, run_script
+from tests.support.home import make_home
 
 Case = tuple[str, Precision]
 FP32, BF16, INT8 = Precision.FP32, Precision.BF16, Precision.INT8
@@ -136,15 +137,16 @@ def test_a_load_stands_beside_its_prediction_and_teaches_the_next(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    home = make_home(tmp_path / "home")
     predicted = []
     for _ in range(2):
-        engine = start({"PLAYGROUND_HOME": str(tmp_path)})
+        engine = start({"PLAYGROUND_HOME": str(home)})
         engine.ready()
         loaded = engine.load(model_folder, Precision.BF16)
         assert isinstance(loaded, LoadedModel), loaded
         predicted.append(loaded.predicted_peak_bytes)
         engine.process.close()
-    monkeypatch.setenv("PLAYGROUND_HOME", str(tmp_path))
+    monkeypatch.setenv("PLAYGROUND_HOME", str(home))
     first, second = corrections_for(loaded.device_name).loads
     assert first.precision is Precision.BF16
     assert second.predicted == pytest.approx(first.predicted, rel=0.05)
